@@ -1,0 +1,168 @@
+"""The family of errors that every room shares.
+
+An error carries two facts its handler needs: whether trying again can help, and what a
+person can do about it. Nobody parses the text of a message to decide.
+
+    WatcherError
+    ├── UserError         bad input or a setting; shown without a traceback
+    ├── Transient         trying again later can help; may carry ``retry_after``
+    └── Permanent         trying again without a change cannot help
+"""
+
+from __future__ import annotations
+
+
+class ExitCode:
+    """Exit codes of the command line (see docs/commands.md)."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    PARTLY = 3
+    PERMISSION = 4
+    NOT_FOUND = 5
+    UNAVAILABLE = 6
+    UNHEALTHY = 7
+    INTERRUPTED = 130
+
+
+class WatcherError(Exception):
+    """Base of all errors that Watcher raises on purpose.
+
+    ``next_step`` is a sentence or a command for the person who reads the message.
+    ``exit_code`` is what a command that ends with this error returns.
+    """
+
+    exit_code: int = ExitCode.ERROR
+
+    def __init__(self, message: str, *, next_step: str = "", exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+class UserError(WatcherError):
+    """Input or a setting that a person has to correct; shown without a traceback."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NotFound(WatcherError):
+    """A named account, calendar or channel is not in the ledger."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class Transient(WatcherError):
+    """The other side failed in a way that passes; try again later.
+
+    ``retry_after`` is in seconds, as the other side asked, or None.
+    ``side`` is "google", "erpnext", "ledger" or "queue".
+    """
+
+    exit_code = ExitCode.UNAVAILABLE
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        side: str,
+        retry_after: float | None = None,
+        next_step: str = "",
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.side = side
+        self.retry_after = retry_after
+
+
+class Permanent(WatcherError):
+    """Trying again without a change by a person cannot help.
+
+    ``cause`` is a short stable word (``invalid_grant``, ``missing_fields`` ...) that is kept in
+    the ledger and shown in ``watcher status``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str,
+        side: str = "",
+        next_step: str = "",
+        exit_code: int | None = None,
+    ) -> None:
+        super().__init__(message, next_step=next_step, exit_code=exit_code)
+        self.cause = cause
+        self.side = side
+
+
+# --- Google -----------------------------------------------------------------------------
+
+
+class SyncTokenExpired(Permanent):
+    """410, or 400 on a call with a sync token: a full sync is needed (guides/sync)."""
+
+
+class AccountDead(Permanent):
+    """The account's grant is gone (``invalid_grant`` and kin); only its owner can mend it."""
+
+    exit_code = ExitCode.PERMISSION
+
+
+class AppDead(Permanent):
+    """The OAuth client or the service account itself is refused, for every account alike."""
+
+    exit_code = ExitCode.PERMISSION
+
+
+class AccessLost(Permanent):
+    """403 for good: scope missing, API off, or no right to the calendar."""
+
+    exit_code = ExitCode.PERMISSION
+
+
+class CalendarGone(Permanent):
+    """404: the calendar never existed or the account can no longer see it."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class PushNotSupported(Permanent):
+    """The calendar cannot be watched (holidays and other generated calendars); poll it."""
+
+
+# --- ERPNext ----------------------------------------------------------------------------
+
+
+class ErpAuthError(Permanent):
+    """ERPNext refused the API key or the user lacks a permission."""
+
+    exit_code = ExitCode.PERMISSION
+
+
+class ErpSetupMissing(Permanent):
+    """The custom fields are not on the site: run ``watcher erpnext setup``."""
+
+
+class ErpRefused(Permanent):
+    """ERPNext refused one document or request; ``message`` is ERPNext's own text."""
+
+
+class DuplicateKey(ErpRefused):
+    """417 UniqueValidationError: a row with this sync key is already there."""
+
+
+# --- Ledger -----------------------------------------------------------------------------
+
+
+class LeaseLost(Transient):
+    """Another process took the calendar over; what this one still holds must not be stored."""
+
+    def __init__(self, message: str = "another process has taken this calendar over") -> None:
+        super().__init__(message, side="ledger")
+
+
+class SweepHeld(Permanent):
+    """A sweep would cancel more than half of a calendar; a person has to confirm it."""

@@ -1,0 +1,190 @@
+"""Values that cross the rooms: a Google event, its ERPNext form, what ERPNext holds, actions.
+
+All values are frozen. Datetimes are aware and in UTC unless a name says ``naive``; naive
+strings are in the ERPNext site's time zone (``YYYY-MM-DD HH:MM:SS``), since that is what a
+Frappe ``Datetime`` field stores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventTime:
+    """Start or end of a Google event: either a ``day`` (all-day) or an aware ``instant``."""
+
+    day: date | None = None
+    instant: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if (self.day is None) == (self.instant is None):
+            raise ValueError("an event time is either a day or an instant")
+        if self.instant is not None and self.instant.tzinfo is None:
+            raise ValueError("an instant must carry its offset")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GoogleEvent:
+    """One item of ``events.list`` or ``events.instances``; everything but ``id`` may be absent.
+
+    ``is_master`` is true for the parent of a recurring series. ``end`` is exclusive, as Google
+    gives it. ``own_response`` is the responseStatus of the attendee with ``self=true``.
+    """
+
+    id: str
+    status: str = "confirmed"
+    summary: str | None = None
+    description: str | None = None
+    location: str | None = None
+    hangout_link: str | None = None
+    visibility: str = "default"
+    event_type: str = "default"
+    start: EventTime | None = None
+    end: EventTime | None = None
+    recurring_event_id: str | None = None
+    is_master: bool = False
+    own_response: str | None = None
+    updated: datetime | None = None
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.status == "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MappingRules:
+    """Policy of one calendar: everything ``to_erpnext`` needs besides the event."""
+
+    account: str
+    calendar_id: str
+    erpnext_user: str | None
+    site_zone: ZoneInfo
+    default_event_type: Literal["Public", "Private"] = "Public"
+    private_events: Literal["busy", "private", "skip"] = "busy"
+    declined_events: Literal["skip", "mirror"] = "skip"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """The mirror's window [start, end): aware UTC datetimes."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErpEvent:
+    """What Watcher writes into one ERPNext Event. ``ends_on`` is inclusive for all-day events.
+
+    ``content_hash`` is the SHA-256 of every other written field plus the mapping version.
+    ``share_with`` is the ERPNext user who must be able to read a Private event, or None.
+    ``updated`` is Google's own stamp of the last change (for the freshness measure, not hashed).
+    """
+
+    key: str
+    event_id: str
+    recurring_event_id: str | None
+    calendar_id: str
+    account: str
+    erpnext_user: str | None
+    subject: str
+    starts_on: str
+    ends_on: str
+    all_day: bool
+    event_type: str
+    description: str
+    content_hash: str
+    share_with: str | None = None
+    updated: datetime | None = None
+
+    def fields(self) -> dict[str, object]:
+        """The fields of Frappe's Event document, as sent in insert and update (no ``status``)."""
+        return {
+            "subject": self.subject,
+            "starts_on": self.starts_on,
+            "ends_on": self.ends_on,
+            "all_day": int(self.all_day),
+            "event_type": self.event_type,
+            "description": self.description,
+            "send_reminder": 0,
+            "custom_google_sync_key": self.key,
+            "custom_google_event_id": self.event_id,
+            "custom_google_recurring_event_id": self.recurring_event_id or "",
+            "custom_google_calendar_id": self.calendar_id,
+            "custom_google_account": self.account,
+            "custom_google_user": self.erpnext_user or "",
+            "custom_synced_from": "Google Calendar",
+            "custom_google_hash": self.content_hash,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """One row that ERPNext holds for a calendar, as read back (naive strings of the site)."""
+
+    name: str
+    key: str
+    event_id: str
+    recurring_event_id: str | None
+    content_hash: str
+    status: str
+    subject: str
+    starts_on: str
+    ends_on: str | None
+    all_day: bool
+    event_type: str
+    description: str
+    modified_by: str
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.status == "Cancelled"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """An event that is not ours to carry, and why (``declined``, ``outside_window`` ...)."""
+
+    key: str
+    event_id: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Create:
+    event: ErpEvent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Update:
+    """Rewrite all mirrored fields of row ``name``; ``revive`` also sets status back to Open."""
+
+    name: str
+    event: ErpEvent
+    revive: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cancel:
+    """Cancel (or delete, by setting) row ``name``; ``reason`` is for the run's report."""
+
+    name: str
+    key: str
+    event_id: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keep:
+    """Nothing to write, and why (``unchanged``, ``declined``, ``outside_window`` ...)."""
+
+    key: str
+    event_id: str
+    reason: str
+
+
+Action = Create | Update | Cancel | Keep

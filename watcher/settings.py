@@ -1,0 +1,296 @@
+"""Every setting, declared once: name, type, default, help, and whether it is a secret.
+
+Sources, first one wins: environment, then the file named by ``WATCHER_CONFIG``, or else ``.env``
+in the working directory. Every secret ``X`` may be given as ``X_FILE``, a path. ``load`` reports
+all problems together (one ``UserError``), so that nobody mends them one at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from watcher.errors import UserError
+
+PREFIX = "WATCHER_"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The whole configuration of one Watcher installation (see docs/settings.md)."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        default=Path("./watcher-data"), description="SQLite file, embedded Valkey, made keys"
+    )
+    database_url: str = Field(
+        default="", description="SQLAlchemy URL; SQLite in the data directory when empty"
+    )
+    redis_url: str = Field(
+        default="", description="RQ's Redis or Valkey; embedded one of `watcher up` when empty"
+    )
+    secret_keys: SecretStr = Field(
+        default=SecretStr(""), description="comma-separated keys, the first one encrypts"
+    )
+    public_url: str = Field(default="", description="the https address that Google reaches")
+    admin_emails: CommaList = Field(default=(), description="who may sign in to the dashboard")
+
+    google_client_id: str = Field(default="", description="OAuth client (web application)")
+    google_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="secret of the OAuth client"
+    )
+    google_service_account_file: str = Field(
+        default="", description="service account key for domain-wide delegation"
+    )
+    delegation_allow: CommaList = Field(
+        default=(), description="addresses or @domains the service account may act for"
+    )
+    google_api_url: str = Field(
+        default="https://www.googleapis.com", description="root of the Calendar API"
+    )
+    google_auth_url: str = Field(
+        default="https://accounts.google.com/o/oauth2/v2/auth", description="consent page"
+    )
+    google_token_url: str = Field(
+        default="https://oauth2.googleapis.com/token",
+        description="token endpoint, also the service account's",
+    )
+    google_revoke_url: str = Field(
+        default="https://oauth2.googleapis.com/revoke", description="revocation endpoint"
+    )
+    google_certs_url: str = Field(
+        default="https://www.googleapis.com/oauth2/v1/certs",
+        description="certificates for ID tokens (PEM map or JWK set)",
+    )
+
+    erpnext_url: str = Field(default="", description="the ERPNext site")
+    erpnext_api_key: str = Field(default="", description="API key of the integration user")
+    erpnext_api_secret: SecretStr = Field(
+        default=SecretStr(""), description="API secret of the integration user"
+    )
+    erpnext_time_zone: str = Field(default="", description="read from the site when empty")
+
+    window_past_days: int = Field(default=7, ge=0, le=3650, description="mirror this far back")
+    window_future_days: int = Field(
+        default=30, ge=1, le=3650, description="mirror this far ahead"
+    )
+    default_event_type: Literal["Public", "Private"] = Field(
+        default="Public", description="event_type of ordinary events"
+    )
+    private_events: Literal["busy", "private", "skip"] = Field(
+        default="busy", description="what becomes of private events"
+    )
+    declined_events: Literal["skip", "mirror"] = Field(
+        default="skip", description="what becomes of events the employee declined"
+    )
+    cancelled_events: Literal["cancel", "delete"] = Field(
+        default="cancel", description="what becomes of events that are gone in Google"
+    )
+    poll_minutes: float = Field(default=30, gt=0, description="safety poll of watched calendars")
+    unwatched_poll_minutes: float = Field(
+        default=5, gt=0, description="poll of calendars without push"
+    )
+    sweep_seconds: float = Field(
+        default=15, gt=0, description="how often dirty or abandoned work is rung again"
+    )
+    channel_ttl_seconds: int = Field(
+        default=604800, ge=60, description="channel life asked of Google"
+    )
+    renew_per_minute: int = Field(default=60, ge=1, description="cap on new channels a minute")
+    log_format: Literal["", "console", "json"] = Field(
+        default="", description="console on a terminal, else json"
+    )
+
+    @field_validator("admin_emails", "delegation_allow", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator(
+        "google_api_url", "google_auth_url", "google_token_url", "google_revoke_url",
+        "google_certs_url", "erpnext_url", "public_url",
+    )  # fmt: skip
+    @classmethod
+    def _url(cls, value: str) -> str:
+        value = value.strip().rstrip("/")
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http or https address")
+        if parts.username or parts.password:
+            raise ValueError("must not carry a user name or password")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            raise ValueError("must be https (Google pushes to https only); http is for loopback")
+        return value
+
+    @field_validator("erpnext_time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        if value and value not in available_timezones():
+            raise ValueError("is not an IANA time zone such as Asia/Kolkata")
+        return value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _keys(cls, value: SecretStr) -> SecretStr:
+        for key in value.get_secret_value().split(","):
+            if key.strip() and len(key.strip()) < 32:
+                raise ValueError("each key needs at least 32 characters (`watcher init` makes one)")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        return ZoneInfo(self.erpnext_time_zone) if self.erpnext_time_zone else None
+
+    @property
+    def callback_url(self) -> str:
+        return f"{self.public_url}/oauth/google/callback"
+
+    @property
+    def notification_url(self) -> str:
+        return f"{self.public_url}/webhooks/google"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values come through ``load`` alone, so that each is known with its source."""
+        return (init_settings,)
+
+
+SECRETS = frozenset({"secret_keys", "google_client_secret", "erpnext_api_secret"})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings with the place each value came from: ``environment``, a file name, ``default``."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def env_name(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def fields() -> dict[str, FieldInfo]:
+    """Every setting by field name, in the order of docs/settings.md."""
+    return dict(Settings.model_fields)
+
+
+def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Loaded:
+    """Read and check all settings.
+
+    Raises ``UserError`` that names every missing file and malformed value at once.
+    """
+    env = os.environ if environ is None else environ
+    folder = Path.cwd() if cwd is None else cwd
+    problems: list[str] = []
+    layers = [("environment", dict(env))]
+    file = _settings_file(env, folder, problems)
+    if file is not None:
+        values = {k: v for k, v in dotenv_values(file).items() if v is not None}
+        layers.append((str(file), values))
+    found: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for field in Settings.model_fields:
+        value, source = _look_up(field, layers, folder, problems)
+        if value is not None:
+            found[field] = value
+        sources[field] = source
+    settings = _validated(found, problems)
+    if problems or settings is None:
+        raise UserError(
+            "the settings have problems:\n" + "\n".join(f"  - {p}" for p in problems),
+            next_step="correct them in the environment or the settings file "
+            "(`watcher init` writes a commented one)",
+        )
+    return Loaded(settings, sources)
+
+
+def _settings_file(env: Mapping[str, str], folder: Path, problems: list[str]) -> Path | None:
+    named = env.get(PREFIX + "CONFIG")
+    if named:
+        path = folder / named
+        if not path.is_file():
+            problems.append(f"WATCHER_CONFIG names {path}, which is not a file")
+            return None
+        return path
+    path = folder / ".env"
+    return path if path.is_file() else None
+
+
+def _look_up(
+    field: str, layers: list[tuple[str, dict[str, str]]], folder: Path, problems: list[str]
+) -> tuple[str | None, str]:
+    name = env_name(field)
+    for source, values in layers:
+        if values.get(name, "").strip():
+            return values[name].strip(), source
+        pointer = values.get(name + "_FILE", "").strip()
+        if field in SECRETS and pointer:
+            try:
+                return (folder / pointer).read_text().strip(), f"{source}, {name}_FILE"
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "not a text file"
+                problems.append(f"{name}_FILE: {pointer}: {reason}")
+                return None, source
+    return None, "default"
+
+
+def _validated(found: dict[str, Any], problems: list[str]) -> Settings | None:
+    try:
+        return Settings(**found)
+    except ValidationError as error:
+        for item in error.errors(include_input=False, include_url=False):
+            field = str(item["loc"][0])
+            text = item["msg"].removeprefix("Value error, ")
+            problems.append(f"{env_name(field)}: {text}")
+        return None
+
+
+def require(settings: Settings, *names: str, why: str) -> None:
+    """Raise one ``UserError`` that names every setting of ``names`` that is empty."""
+    missing = [env_name(name) for name in names if not _given(settings, name)]
+    if missing:
+        raise UserError(
+            f"{why} needs settings that are not set: {', '.join(missing)}",
+            next_step="set them in the environment or the settings file; see docs/settings.md",
+        )
+
+
+def _given(settings: Settings, name: str) -> bool:
+    value = getattr(settings, name)
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)

@@ -1,0 +1,282 @@
+"""Tables of the ledger. Rows of ``channels`` are never overwritten; see docs/how-it-works.md."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in, aware UTC datetimes out, on databases with and without zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes aware datetimes only")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        assert isinstance(value, datetime)  # noqa: S101 (narrowing for the type checker)
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Account(Base):
+    """An employee's Google account. ``state``: invited, active, paused, needs_reconnect,
+    disconnecting, disconnected."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    email: Mapped[str] = mapped_column(String(320), unique=True)
+    google_sub: Mapped[str | None] = mapped_column(String(255), unique=True)
+    erpnext_user: Mapped[str | None] = mapped_column(String(140))
+    source: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20))
+    cause: Mapped[str] = mapped_column(String(80), default="")
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    granted_scopes: Mapped[str] = mapped_column(Text, default="")
+    refresh_token: Mapped[bytes | None] = mapped_column(LargeBinary)
+    access_token: Mapped[bytes | None] = mapped_column(LargeBinary)
+    access_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    refresh_claimed_until: Mapped[float] = mapped_column(Float, default=0.0)
+    refresh_retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    default_event_type: Mapped[str | None] = mapped_column(String(10))
+    on_disconnect: Mapped[str] = mapped_column(String(10), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    def __repr__(self) -> str:
+        return f"Account(id={self.id}, email={self.email!r}, state={self.state!r})"
+
+
+class Calendar(Base):
+    """One calendar of one account: how far the mirror is, and who works on it.
+
+    ``dirty_seq`` counts known changes, ``synced_seq`` those applied; the calendar owes work while
+    they differ. ``rung_at`` is set while a queued job that has not begun to read will serve it.
+    Lease times are epoch seconds of the database's clock.
+    """
+
+    __tablename__ = "calendars"
+    __table_args__ = (
+        UniqueConstraint("account_id", "google_id"),
+        Index("ix_calendars_next_poll_at", "next_poll_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    google_id: Mapped[str] = mapped_column(String(1024))
+    sync_token: Mapped[str | None] = mapped_column(Text)
+    query_fingerprint: Mapped[str] = mapped_column(String(64), default="")
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    window_start: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    window_end: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    policy_fingerprint: Mapped[str] = mapped_column(String(64), default="")
+
+    dirty_seq: Mapped[int] = mapped_column(Integer, default=0)
+    synced_seq: Mapped[int] = mapped_column(Integer, default=0)
+    dirty_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    dirty_reason: Mapped[str] = mapped_column(String(20), default="")
+    rung_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    snapshot_wanted: Mapped[bool] = mapped_column(Boolean, default=False)
+    force_sweep: Mapped[bool] = mapped_column(Boolean, default=False)
+
+    lease_owner: Mapped[str | None] = mapped_column(String(80))
+    lease_until: Mapped[float] = mapped_column(Float, default=0.0)
+    fence: Mapped[int] = mapped_column(Integer, default=0)
+
+    state: Mapped[str] = mapped_column(String(20), default="waiting")
+    cause: Mapped[str] = mapped_column(String(80), default="")
+    message: Mapped[str] = mapped_column(Text, default="")
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_success_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_snapshot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_poll_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_reconcile_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    push_supported: Mapped[bool | None] = mapped_column(Boolean)
+    watch_retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    watch_failures: Mapped[int] = mapped_column(Integer, default=0)
+    removed: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class Channel(Base):
+    """One watch channel. ``state``: requesting, live, retiring, stopped, expired, failed."""
+
+    __tablename__ = "channels"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"), index=True)
+    resource_id: Mapped[str | None] = mapped_column(String(255))
+    token_hash: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(12), index=True)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    renew_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_message_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_message_number: Mapped[int | None] = mapped_column(BigInteger)
+    error: Mapped[str] = mapped_column(Text, default="")
+
+
+class Run(Base):
+    """What one sync did. Durations are in seconds; ``lag_received`` is receipt to ERPNext,
+    ``lag_google`` the slowest changed event's ``updated`` to ERPNext."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(20))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    pages: Mapped[int] = mapped_column(Integer, default=0)
+    items: Mapped[int] = mapped_column(Integer, default=0)
+    created: Mapped[int] = mapped_column(Integer, default=0)
+    updated: Mapped[int] = mapped_column(Integer, default=0)
+    cancelled: Mapped[int] = mapped_column(Integer, default=0)
+    unchanged: Mapped[int] = mapped_column(Integer, default=0)
+    skipped: Mapped[int] = mapped_column(Integer, default=0)
+    refused: Mapped[int] = mapped_column(Integer, default=0)
+    google_calls: Mapped[int] = mapped_column(Integer, default=0)
+    erpnext_calls: Mapped[int] = mapped_column(Integer, default=0)
+    lag_received: Mapped[float | None] = mapped_column(Float)
+    lag_google: Mapped[float | None] = mapped_column(Float)
+    error: Mapped[str] = mapped_column(Text, default="")
+
+
+class Quarantined(Base):
+    """An event that could not be mapped or that ERPNext refused, with the reason in its words."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (UniqueConstraint("calendar_id", "sync_key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"))
+    sync_key: Mapped[str] = mapped_column(String(64))
+    event_id: Mapped[str] = mapped_column(String(1024))
+    message: Mapped[str] = mapped_column(Text)
+    first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Integer, default=1)
+
+
+class Invitation(Base):
+    """A connect link: single use, bound to an address; only the id is in the signed link."""
+
+    __tablename__ = "invitations"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class OAuthFlow(Base):
+    """A consent under way: state (hashed), PKCE verifier (encrypted), browser binding (hashed).
+
+    ``purpose`` is ``connect`` (with an invitation) or ``sign_in`` (dashboard).
+    """
+
+    __tablename__ = "oauth_flows"
+
+    state_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser_hash: Mapped[str] = mapped_column(String(64))
+    purpose: Mapped[str] = mapped_column(String(10))
+    invitation_id: Mapped[str | None] = mapped_column(ForeignKey("invitations.id"))
+    verifier: Mapped[bytes] = mapped_column(LargeBinary)
+    nonce: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Lease(Base):
+    """A named lease (the ticker, renewal ...): epoch seconds of the database's clock."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(80))
+    until: Mapped[float] = mapped_column(Float)
+
+
+class Tick(Base):
+    """When each piece of periodic work last ran and ended well."""
+
+    __tablename__ = "ticks"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last_run_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_ok_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str] = mapped_column(Text, default="")
+
+
+class Usage(Base):
+    """Google calls counted by bucket: ``minute:<epoch minute>[:account]`` or ``day:<date>``."""
+
+    __tablename__ = "usage"
+
+    bucket: Mapped[str] = mapped_column(String(80), primary_key=True)
+    calls: Mapped[int] = mapped_column(Integer, default=0)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class Counter(Base):
+    """Small lifetime counters that must survive a restart (forged notifications ...)."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Fact(Base):
+    """One remembered fact about the outside: site time zone, API user, key fingerprint."""
+
+    __tablename__ = "facts"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+    learned_at: Mapped[datetime] = mapped_column(UtcDateTime)

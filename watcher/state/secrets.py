@@ -1,0 +1,99 @@
+"""Authenticated encryption of what must not be read at rest, and keys derived for signing.
+
+A ciphertext is ``v1 | key id (8 hex) | nonce (12) | AES-256-GCM``; its associated data is the
+row it belongs to, so that a ciphertext copied into another row does not decrypt. Several keys
+may be given: the first one encrypts, all decrypt (by key id).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from watcher.errors import Permanent, UserError
+
+_VERSION = b"v1"
+_KEY_ID = 8
+_NONCE = 12
+
+
+class SecretUnreadable(Permanent):
+    """A ciphertext does not open with any of the given keys, or was moved between rows."""
+
+
+class Keyring:
+    """The installation's secret keys. ``repr`` shows key ids only."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        cleaned = [key.strip() for key in keys if key.strip()]
+        if not cleaned:
+            raise UserError(
+                "WATCHER_SECRET_KEYS is not set",
+                next_step="`watcher init` makes a key; keep a copy of it beside your backups",
+            )
+        self._roots = [key.encode() for key in cleaned]
+        self._ciphers = {key_id(root): AESGCM(_derive(root, "encrypt")) for root in self._roots}
+        self._first = key_id(self._roots[0])
+
+    def __repr__(self) -> str:
+        return f"Keyring(ids={list(self._ciphers)})"
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self._ciphers)
+
+    def encrypt(self, plaintext: str, *, row: str) -> bytes:
+        """``row`` names table, id and column, e.g. ``accounts:7:refresh_token``."""
+        nonce = os.urandom(_NONCE)
+        sealed = self._ciphers[self._first].encrypt(nonce, plaintext.encode(), row.encode())
+        return _VERSION + self._first.encode() + nonce + sealed
+
+    def decrypt(self, blob: bytes, *, row: str) -> str:
+        """Raises ``SecretUnreadable``; the message never holds any part of the secret."""
+        head = len(_VERSION) + _KEY_ID
+        used = blob[len(_VERSION) : head].decode("ascii", "replace")
+        cipher = self._ciphers.get(used)
+        if not blob.startswith(_VERSION) or cipher is None:
+            raise SecretUnreadable(
+                f"a secret in the ledger ({row}) needs key {used!r}, which is not among "
+                f"WATCHER_SECRET_KEYS (ids {', '.join(self.ids)})",
+                cause="key_missing",
+                next_step="put the old key back into WATCHER_SECRET_KEYS",
+            )
+        try:
+            return cipher.decrypt(blob[head : head + _NONCE], blob[head + _NONCE :], row.encode())
+        except InvalidTag:
+            raise SecretUnreadable(
+                f"a secret in the ledger ({row}) does not open: altered, or moved between rows",
+                cause="secret_altered",
+                next_step="reconnect the account",
+            ) from None
+
+    def signing_keys(self, purpose: str) -> list[bytes]:
+        """Keys for itsdangerous, oldest first as it expects: the last one signs."""
+        return [_derive(root, f"sign:{purpose}") for root in reversed(self._roots)]
+
+
+def key_id(root: bytes) -> str:
+    return hashlib.sha256(b"watcher key id" + root).hexdigest()[:_KEY_ID]
+
+
+def digest(value: str) -> str:
+    """SHA-256 hex of a random token: enough at rest, since the token has 256 bits."""
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def same(left: str, right: str) -> bool:
+    """Constant-time comparison of two strings of any alphabet."""
+    return hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
+
+
+def _derive(root: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=f"watcher {purpose}".encode()).derive(root)
