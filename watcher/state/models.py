@@ -91,7 +91,8 @@ class Calendar(Base):
     """One calendar of one account: how far the mirror is, and who works on it.
 
     ``dirty_seq`` counts known changes, ``synced_seq`` those applied; the calendar owes work while
-    they differ. ``rung_at`` is set while a queued job that has not begun to read will serve it.
+    they differ. ``snapshot_seq`` is the ``dirty_seq`` at which a snapshot was last asked for, 0 when
+    none is owed. ``rung_at`` is set while a queued job that has not begun to read will serve it.
     Lease times are epoch seconds of the database's clock.
     """
 
@@ -116,7 +117,7 @@ class Calendar(Base):
     dirty_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     dirty_reason: Mapped[str] = mapped_column(String(20), default="")
     rung_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    snapshot_wanted: Mapped[bool] = mapped_column(Boolean, default=False)
+    snapshot_seq: Mapped[int] = mapped_column(Integer, default=0)
     force_sweep: Mapped[bool] = mapped_column(Boolean, default=False)
 
     lease_owner: Mapped[str | None] = mapped_column(String(80))

@@ -1,0 +1,1 @@
+"""Google: Calendar API client, consent, access tokens. Nothing in here knows the ledger."""

@@ -1,0 +1,338 @@
+"""The five calls that Watcher makes to Google Calendar, each bounded, guarded and typed.
+
+A delta (``changes``) and the listing that minted its token must ask the same question, so both
+take their parameters from ``QUERY``; ``QUERY_FINGERPRINT`` is kept beside each token. The reads
+themselves are described at
+https://developers.google.com/workspace/calendar/api/v3/reference/events/list, channels at
+https://developers.google.com/workspace/calendar/api/guides/push.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from watcher.errors import CalendarGone, Transient
+from watcher.events.model import Window
+from watcher.google.errors import SIDE, CallKind, Unauthorized, malformed
+from watcher.google.wire import CallFailed, execute, service
+
+QUERY: Final[dict[str, Any]] = {"singleEvents": False, "showDeleted": True, "maxResults": 2500}
+"""Pinned: a token is only good for the parameters it was minted with. ``showDeleted`` is said
+aloud because the default (false) is forbidden beside a token."""
+
+QUERY_FINGERPRINT: Final = hashlib.sha256(
+    json.dumps({"events.list": QUERY}, sort_keys=True).encode()
+).hexdigest()[:16]
+
+ITEM_FIELDS: Final = (
+    "id,status,summary,description,location,hangoutLink,visibility,eventType,start,end,"
+    "endTimeUnspecified,recurrence,recurringEventId,originalStartTime,updated,"
+    "attendees(self,responseStatus)"
+)
+PAGE_FIELDS: Final = f"nextPageToken,nextSyncToken,timeZone,items({ITEM_FIELDS})"
+MINT_FIELDS: Final = "nextPageToken,nextSyncToken"
+
+MAX_PAGES: Final = 10_000
+MAX_CHANNEL_ID: Final = 64
+MAX_CHANNEL_TOKEN: Final = 256
+BOUNDS_MARGIN: Final = timedelta(days=1)
+"""Google reads all-day events in the calendar's zone when it applies bounds; asking a day more on
+both sides makes the answer a superset whatever that zone is. The local window decides."""
+
+PATIENT_SECONDS: Final = 10.0
+LONGEST_PAUSE: Final = 4.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """One page: raw items, the new sync token (last page of a delta only), the calendar's zone."""
+
+    items: list[dict[str, Any]]
+    next_sync_token: str | None
+    time_zone: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WatchAnswer:
+    """What Google made of a watch request; ``expiration`` is Google's own, aware UTC."""
+
+    resource_id: str
+    resource_uri: str
+    expiration: datetime
+
+
+class CalendarClient:
+    """Calls for one account. Safe to share between threads and across a fork.
+
+    ``tokens(force)`` returns an access token; ``force`` is true after Google refused the last
+    one. ``on_call(kind)`` is asked before every HTTP call (retries included) and may raise
+    ``Transient`` when the budget is spent. ``timeout`` is in seconds, for connecting and for each
+    read. ``quota_user`` (any text that names the user) is sent hashed.
+
+    Every method raises the errors of ``watcher.errors``: ``Transient`` (side "google"),
+    ``AccessLost``, ``AppDead``, ``CalendarGone``, ``SyncTokenExpired``, ``Permanent``, and
+    whatever ``tokens`` and ``on_call`` raise.
+    """
+
+    def __init__(
+        self,
+        api_root: str,
+        tokens: Callable[[bool], str],
+        quota_user: str | None = None,
+        timeout: float = 30.0,
+        on_call: Callable[[str], None] | None = None,
+        retries: int = 3,
+        sleep: Callable[[float], None] = time.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._api_root = api_root
+        self._tokens = tokens
+        self._timeout = timeout
+        self._on_call = on_call
+        self._retries = retries
+        self._sleep = sleep
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._common = {"quotaUser": _bucket(quota_user)} if quota_user else {}
+
+    # --- reading --------------------------------------------------------------------------
+
+    def mint_sync_token(self, calendar_id: str) -> str:
+        """A token for ``changes`` that begins now: a listing of which only the token is read."""
+        token = ""
+        for answer in self._pages("mint", calendarId=calendar_id, fields=MINT_FIELDS, **QUERY):
+            token = _text(answer, "nextSyncToken") or ""
+        if not token:
+            raise malformed("no nextSyncToken on the last page", "mint")
+        return token
+
+    def changes(self, calendar_id: str, sync_token: str) -> Iterator[Page]:
+        """What changed since ``sync_token``; the last page carries the next token.
+
+        Raises ``SyncTokenExpired`` when Google wants a full sync. Keep the new token only after
+        all pages are applied.
+        """
+        params = {"calendarId": calendar_id, "syncToken": sync_token, "fields": PAGE_FIELDS}
+        for answer in self._pages("delta", **params, **QUERY):
+            page = _page(answer, "delta")
+            if page.next_sync_token is None and not _text(answer, "nextPageToken"):
+                raise malformed("no nextSyncToken on the last page", "delta")
+            yield page
+
+    def snapshot(self, calendar_id: str, window: Window) -> Iterator[Page]:
+        """Single events and instances of the window and a little more; apply the window yourself.
+
+        The iterator ends normally only when every page was read: sweep after that.
+        """
+        params = {"calendarId": calendar_id, "fields": PAGE_FIELDS, **_bounds(window)}
+        for answer in self._pages("snapshot", singleEvents=True, **params):
+            page = _page(answer, "snapshot")
+            yield Page(items=page.items, next_sync_token=None, time_zone=page.time_zone)
+
+    def instances(
+        self, calendar_id: str, master_id: str, window: Window
+    ) -> list[dict[str, Any]]:
+        """Google's own expansion of one series in (a little more than) the window.
+
+        Empty when the series is gone. Google answers 404 too when the whole calendar is out of
+        reach; the next ``changes`` then raises ``CalendarGone``.
+        """
+        params = {"calendarId": calendar_id, "eventId": master_id, "fields": PAGE_FIELDS}
+        items: list[dict[str, Any]] = []
+        try:
+            for answer in self._pages("instances", **params, **_bounds(window)):
+                items.extend(_page(answer, "instances").items)
+        except CalendarGone:
+            return []
+        return items
+
+    def _pages(self, kind: CallKind, **params: Any) -> Iterator[dict[str, Any]]:
+        seen: set[str] = set()
+        page_token: str | None = None
+        for _ in range(MAX_PAGES):
+            answer = self._read_page(kind, {**params, "pageToken": page_token})
+            yield answer
+            page_token = _text(answer, "nextPageToken")
+            if not page_token:
+                return
+            if page_token in seen:
+                raise malformed("a page token came twice", kind)
+            seen.add(page_token)
+        raise malformed(f"more than {MAX_PAGES} pages", kind)
+
+    def _read_page(self, kind: CallKind, params: dict[str, Any]) -> dict[str, Any]:
+        """One page. An answer without ``items`` is asked for again without the response mask.
+
+        Whether Google leaves an empty list out of a masked answer is not documented, and taking a
+        damaged answer for an empty one would lose changes; the whole document settles it.
+        """
+        answer = self._list(kind, params)
+        if kind == "mint" or "items" in answer:
+            return answer
+        whole = self._list(kind, {name: params[name] for name in params if name != "fields"})
+        if "items" not in whole:
+            raise malformed("no items", kind)
+        return whole
+
+    def _list(self, kind: CallKind, params: dict[str, Any]) -> dict[str, Any]:
+        given = {name: value for name, value in params.items() if value is not None}
+        method = "instances" if kind == "instances" else "list"
+        return self._call(kind, lambda events: getattr(events, method)(**given, **self._common))
+
+    # --- channels -------------------------------------------------------------------------
+
+    def watch(
+        self, calendar_id: str, *, channel_id: str, token: str, address: str, ttl_seconds: int
+    ) -> WatchAnswer:
+        """Open a channel. Never repeated when it is unclear whether Google opened it.
+
+        Raises ``PushNotSupported``, ``ChannelIdTaken``, ``Permanent`` (address refused) besides
+        the usual. No ``eventTypes``: with them Google answers 200 and then delivers nothing.
+        """
+        if not 0 < len(channel_id) <= MAX_CHANNEL_ID:
+            raise ValueError(f"a channel id has 1 to {MAX_CHANNEL_ID} characters")
+        if len(token) > MAX_CHANNEL_TOKEN:
+            raise ValueError(f"a channel token has at most {MAX_CHANNEL_TOKEN} characters")
+        body = {
+            "id": channel_id,
+            "type": "web_hook",
+            "address": address,
+            "token": token,
+            "params": {"ttl": str(int(ttl_seconds))},
+        }
+        answer = self._call(
+            "watch",
+            lambda events: events.watch(calendarId=calendar_id, body=body, **self._common),
+        )
+        return _watch_answer(answer, channel_id)
+
+    def stop(self, channel_id: str, resource_id: str) -> bool:
+        """Stop a channel; False when Google no longer knows it (which is done, too)."""
+        body = {"id": channel_id, "resourceId": resource_id}
+        resource = service(self._api_root).channels()
+        try:
+            self._call("stop", lambda _: resource.stop(body=body, **self._common))
+        except CalendarGone:
+            return False
+        return True
+
+    # --- one call -------------------------------------------------------------------------
+
+    def _call(self, kind: CallKind, make: Callable[[Any], Any]) -> dict[str, Any]:
+        """Make the call; repeat what may be repeated; replay once after a refused token."""
+        events = service(self._api_root).events()
+        access_token = self._tokens(False)
+        replayed, failures, slept = False, 0, 0.0
+        while True:
+            if self._on_call is not None:
+                self._on_call(kind)
+            try:
+                return execute(make(events), kind, access_token, self._timeout)
+            except CallFailed as failed:
+                if isinstance(failed.error, Unauthorized) and not replayed:
+                    replayed, access_token = True, self._tokens(True)
+                    continue
+                pause = self._pause(failed, kind, failures, slept)
+                if pause is None:
+                    raise failed.error from failed
+            failures, slept = failures + 1, slept + pause
+            self._sleep(pause)
+
+    def _pause(
+        self, failed: CallFailed, kind: CallKind, failures: int, slept: float
+    ) -> float | None:
+        """Seconds to wait before the next try (full jitter, or as Google asked); None: give up."""
+        allowed = failed.retry == "refused" or (failed.retry == "unclear" and kind != "watch")
+        if not allowed or failures >= self._retries or not isinstance(failed.error, Transient):
+            return None
+        asked = failed.error.retry_after
+        jitter = self._rng.uniform(0.0, min(LONGEST_PAUSE, 2.0**failures))
+        pause = jitter if asked is None else asked + jitter / 8
+        if (asked or 0.0) > PATIENT_SECONDS or slept + pause > PATIENT_SECONDS + 1:
+            return None
+        return pause
+
+
+# --- reading answers (pure) ---------------------------------------------------------------
+
+
+def calendar_id_of(resource_uri: str) -> str | None:
+    """The calendar id in a channel's ``resourceUri`` (.../calendars/ID/events), unquoted."""
+    try:
+        parts = urlsplit(resource_uri).path.split("/")
+    except ValueError:
+        return None
+    if "calendars" not in parts:
+        return None
+    following = parts[parts.index("calendars") + 1 :]
+    return unquote(following[0]) or None if following else None
+
+
+def _bucket(quota_user: str) -> str:
+    return hashlib.sha256(quota_user.encode()).hexdigest()[:40]
+
+
+def _text(answer: dict[str, Any], name: str) -> str | None:
+    value = answer.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _page(answer: dict[str, Any], kind: CallKind) -> Page:
+    items = answer.get("items")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise malformed("items is not a list of objects", kind)
+    last = not _text(answer, "nextPageToken")
+    return Page(
+        items=items,
+        next_sync_token=_text(answer, "nextSyncToken") if last else None,
+        time_zone=_text(answer, "timeZone"),
+    )
+
+
+def _bounds(window: Window) -> dict[str, Any]:
+    """Whole seconds in UTC: Google ignores fractions, so the start goes down, the end up."""
+    start = window.start.astimezone(UTC).replace(microsecond=0) - BOUNDS_MARGIN
+    end = window.end.astimezone(UTC)
+    if end.microsecond:
+        end = end.replace(microsecond=0) + timedelta(seconds=1)
+    end += BOUNDS_MARGIN
+    return {
+        "timeMin": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+        "timeMax": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+        "showDeleted": False,
+        "maxResults": 2500,
+    }
+
+
+def _watch_answer(answer: dict[str, Any], channel_id: str) -> WatchAnswer:
+    resource_id = _text(answer, "resourceId")
+    if resource_id is None:
+        raise malformed("no resourceId", "watch")
+    if answer.get("id", channel_id) != channel_id:
+        raise malformed("the id of another channel", "watch")
+    try:
+        expiration = datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        raise malformed("no expiration", "watch") from None
+    return WatchAnswer(
+        resource_id=resource_id,
+        resource_uri=_text(answer, "resourceUri") or "",
+        expiration=expiration,
+    )
+
+
+__all__ = [
+    "QUERY_FINGERPRINT",
+    "SIDE",
+    "CalendarClient",
+    "Page",
+    "WatchAnswer",
+    "calendar_id_of",
+]

@@ -1,0 +1,24 @@
+"""Where Google is and who we are there: plain values, so that this room knows no settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
+"""The least scope that reads and watches events (channels need no scope of their own)."""
+
+OAUTH_SCOPES: tuple[str, ...] = ("openid", "email", CALENDAR_SCOPE)
+"""What an employee is asked for: who they are, and to read their events."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GoogleEndpoints:
+    """URLs of Google (or of a stand-in) and the OAuth client; the secret is not in the repr."""
+
+    api_url: str = "https://www.googleapis.com"
+    auth_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
+    token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    revoke_url: str = "https://oauth2.googleapis.com/revoke"
+    certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)

@@ -1,0 +1,128 @@
+"""One HTTP call to the Calendar API through google-api-python-client, as an answer or an error.
+
+The package builds the request (URL, quoting, body, gzip); ``Wire`` sends it over an httplib2
+connection of this thread and judges the status before the package can, because its own retry
+check fails with a TypeError on a 403 whose JSON is not an object, reads no ``Retry-After`` and
+has no limit to its waits.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from http.client import HTTPException
+from typing import Any, Final
+
+import httplib2
+from googleapiclient.discovery import build
+
+from watcher.errors import Transient, WatcherError
+from watcher.google.errors import SIDE, CallKind, Retry, classify, malformed, parse_retry_after
+
+API_PATH: Final = "/calendar/v3/"
+
+
+class CallFailed(Exception):
+    """Internal to this room: ``error`` is what callers see, ``retry`` as in ``Verdict``."""
+
+    def __init__(self, error: WatcherError, retry: Retry) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.retry = retry
+
+
+def api_endpoint(api_root: str) -> str:
+    """The endpoint with the path that ``client_options`` needs; tolerates a root that has it."""
+    root = api_root.rstrip("/")
+    return (root if root.endswith(API_PATH.rstrip("/")) else root + API_PATH[:-1]) + "/"
+
+
+@lru_cache(maxsize=8)
+def service(api_root: str) -> Any:
+    """The Calendar resource of this process for one API root, from the bundled discovery file.
+
+    ``build`` costs milliseconds and memory, so it is kept. It only builds requests: the ``http``
+    given here keeps it from searching for default credentials and is never used to send.
+    """
+    return build(
+        "calendar",
+        "v3",
+        http=httplib2.Http(),
+        client_options={"api_endpoint": api_endpoint(api_root)},
+        static_discovery=True,
+        cache_discovery=False,
+    )
+
+
+_thread = threading.local()
+
+
+def _connection(timeout: float) -> httplib2.Http:
+    """This thread's connection pool; httplib2 is not thread-safe and must not cross a fork."""
+    key = (os.getpid(), timeout)
+    if getattr(_thread, "key", None) != key:
+        http = httplib2.Http(timeout=timeout)
+        http.follow_redirects = False
+        _thread.key, _thread.http = key, http
+    found: httplib2.Http = _thread.http
+    return found
+
+
+def _drop_connection() -> None:
+    _thread.key = None
+
+
+class Wire:
+    """The ``http`` object handed to ``HttpRequest.execute`` for one call."""
+
+    def __init__(self, kind: CallKind, access_token: str, timeout: float) -> None:
+        self._kind = kind
+        self._authorization = f"Bearer {access_token}"
+        self._timeout = timeout
+
+    def request(
+        self,
+        uri: str,
+        method: str = "GET",
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        **_: object,
+    ) -> tuple[httplib2.Response, bytes]:
+        """Send; return (response, body) for 2xx; raise ``CallFailed`` for all else."""
+        sent = {**(headers or {}), "authorization": self._authorization}
+        try:
+            response, content = _connection(self._timeout).request(
+                uri, method=method, body=body, headers=sent
+            )
+        except TimeoutError as error:
+            # Waiting once more for as long again would outlive the calendar's lease.
+            raise self._lost("did not answer in time", "never") from error
+        except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
+            raise self._lost(f"could not be reached ({type(error).__name__})", "unclear") from error
+        if response.status >= 300:
+            after = parse_retry_after(response.get("retry-after"), datetime.now(UTC))
+            verdict = classify(response.status, content, self._kind, after)
+            raise CallFailed(verdict.error, verdict.retry)
+        return response, content
+
+    def _lost(self, what: str, retry: Retry) -> CallFailed:
+        _drop_connection()
+        return CallFailed(Transient(f"Google {what} ({self._kind})", side=SIDE), retry)
+
+
+def execute(request: Any, kind: CallKind, access_token: str, timeout: float) -> dict[str, Any]:
+    """Send one request of the package; return the JSON object of its answer."""
+    try:
+        answer = request.execute(http=Wire(kind, access_token, timeout), num_retries=0)
+    except (ValueError, RecursionError):
+        if kind == "stop":  # any 2xx is enough: there is nothing to read
+            return {}
+        raise CallFailed(malformed("not JSON", kind), "unclear") from None
+    if kind == "stop":
+        return {}
+    if not isinstance(answer, dict):
+        raise CallFailed(malformed("not an object", kind), "unclear")
+    return answer

@@ -1,0 +1,1 @@
+"""HTTP in: notifications, consent, dashboard, health."""

@@ -1,0 +1,1 @@
+"""The queue: the only place that knows RQ."""

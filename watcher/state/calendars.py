@@ -1,0 +1,276 @@
+"""Calendars: what is owed (dirty), what is applied (synced), and the move from one to the other."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from watcher.errors import LeaseLost, NotFound
+from watcher.state.db import Database
+from watcher.state.leases import CalendarLease
+from watcher.state.models import Account, Calendar
+
+RECONCILE_EVERY = timedelta(hours=24)
+RUNG_PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle."""
+
+    calendar_id: int
+    account_id: int
+    google_id: str
+    seq: int
+    reason: str
+    received_at: datetime | None
+    snapshot: bool
+    force: bool
+    sync_token: str | None
+    query_fingerprint: str
+    policy_fingerprint: str
+    time_zone: str
+    first: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What a good run leaves behind. Window and ``snapshot`` are None/False after a delta."""
+
+    sync_token: str
+    query_fingerprint: str
+    policy_fingerprint: str
+    time_zone: str
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    snapshot: bool = False
+
+
+def add(session: Session, account_id: int, google_id: str, now: datetime) -> Calendar:
+    """Register a calendar, or bring a removed one back."""
+    calendar = session.execute(
+        select(Calendar).where(Calendar.account_id == account_id, Calendar.google_id == google_id)
+    ).scalar_one_or_none()
+    if calendar is None:
+        calendar = Calendar(account_id=account_id, google_id=google_id, since=now)
+        session.add(calendar)
+    revive(calendar, now)
+    session.flush()
+    return calendar
+
+
+def revive(calendar: Calendar, now: datetime) -> None:
+    """Forget old failures: the account or the calendar has been mended."""
+    calendar.removed = False
+    calendar.state, calendar.cause, calendar.message = "waiting", "", ""
+    calendar.since, calendar.failures, calendar.retry_at = now, 0, None
+    calendar.watch_retry_at, calendar.watch_failures, calendar.push_supported = None, 0, None
+
+
+def get(session: Session, calendar_id: int) -> Calendar:
+    calendar = session.get(Calendar, calendar_id)
+    if calendar is None:
+        raise NotFound(f"there is no calendar {calendar_id} in the ledger")
+    return calendar
+
+
+def of_account(session: Session, account_id: int) -> Sequence[Calendar]:
+    return session.scalars(
+        select(Calendar)
+        .where(Calendar.account_id == account_id, Calendar.removed.is_(False))
+        .order_by(Calendar.id)
+    ).all()
+
+
+def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -> int:
+    """Owe the calendar a look; returns the new ``dirty_seq``."""
+    calendar = get(session, calendar_id)
+    calendar.dirty_seq += 1
+    calendar.dirty_reason = reason
+    if calendar.dirty_at is None:
+        calendar.dirty_at = now
+    session.flush()
+    return calendar.dirty_seq
+
+
+def want_snapshot(
+    session: Session, calendar_id: int, reason: str, now: datetime, *, force: bool = False
+) -> int:
+    """Owe the calendar a full listing. ``force`` confirms a held mass cancellation."""
+    seq = mark_dirty(session, calendar_id, reason, now)
+    calendar = get(session, calendar_id)
+    calendar.snapshot_seq = seq
+    calendar.force_sweep = force or calendar.force_sweep
+    calendar.retry_at = None
+    return seq
+
+
+def begin(session: Session, lease: CalendarLease) -> Work:
+    """Read the debt and take the doorbell's slot free, in one transaction, before Google is read.
+
+    A notification that finds ``rung_at`` set is not written at all, because the job that will
+    clear it reads Google afterwards; one that comes later finds it clear and counts.
+    """
+    calendar = get(session, lease.calendar_id)
+    work = Work(
+        calendar_id=calendar.id,
+        account_id=calendar.account_id,
+        google_id=calendar.google_id,
+        seq=calendar.dirty_seq,
+        reason=calendar.dirty_reason or "asked",
+        received_at=calendar.dirty_at,
+        snapshot=calendar.snapshot_seq > 0,
+        force=calendar.force_sweep,
+        sync_token=calendar.sync_token,
+        query_fingerprint=calendar.query_fingerprint,
+        policy_fingerprint=calendar.policy_fingerprint,
+        time_zone=calendar.time_zone,
+        first=calendar.last_snapshot_at is None,
+    )
+    calendar.rung_at = None
+    calendar.dirty_at = None
+    return work
+
+
+def settle(
+    session: Session,
+    lease: CalendarLease,
+    work: Work,
+    done: Settled,
+    now: datetime,
+    poll_after: timedelta,
+) -> None:
+    """Store the token and what it covers, if the fence still holds. Raises ``LeaseLost``.
+
+    This is the last write of a run: the token is never ahead of ERPNext (promise G3).
+    """
+    values: dict[str, object] = {
+        "sync_token": done.sync_token,
+        "query_fingerprint": done.query_fingerprint,
+        "policy_fingerprint": done.policy_fingerprint,
+        "time_zone": done.time_zone,
+        "synced_seq": work.seq,
+        "state": "ok",
+        "cause": "",
+        "message": "",
+        "failures": 0,
+        "retry_at": None,
+        "last_success_at": now,
+        "next_poll_at": now + poll_after,
+    }
+    if done.snapshot:
+        values |= {
+            "window_start": done.window_start,
+            "window_end": done.window_end,
+            "last_snapshot_at": now,
+            "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
+        }
+    calendar = get(session, lease.calendar_id)
+    if done.snapshot and calendar.snapshot_seq <= work.seq:
+        values |= {"snapshot_seq": 0, "force_sweep": False}
+    if calendar.state != "ok":
+        values["since"] = now
+    kept = session.execute(
+        update(Calendar)
+        .where(
+            Calendar.id == lease.calendar_id,
+            Calendar.lease_owner == lease.owner,
+            Calendar.fence == lease.fence,
+        )
+        .values(values)
+        .returning(Calendar.id)
+    ).scalar_one_or_none()
+    if kept is None:
+        raise LeaseLost
+
+
+def fail(
+    session: Session,
+    lease: CalendarLease,
+    work: Work | None,
+    *,
+    state: str,
+    cause: str,
+    message: str,
+    retry_at: datetime | None,
+    now: datetime,
+) -> None:
+    """Record a failure; the debt stays. ``retry_at`` None means: at the next ring."""
+    calendar = get(session, lease.calendar_id)
+    if calendar.fence != lease.fence:
+        return
+    if (calendar.state, calendar.cause) != (state, cause):
+        calendar.state, calendar.cause, calendar.since = state, cause, now
+    calendar.message = message[:2000]
+    calendar.failures += 1
+    calendar.retry_at = retry_at
+    if work is not None and work.received_at is not None:
+        calendar.dirty_at = work.received_at
+
+
+def drop_token(session: Session, lease: CalendarLease) -> None:
+    """Forget a sync token that Google no longer takes; a snapshot is owed from now on."""
+    session.execute(
+        update(Calendar)
+        .where(Calendar.id == lease.calendar_id, Calendar.fence == lease.fence)
+        .values(sync_token=None)
+    )
+
+
+def to_ring(
+    db: Database, session: Session, now: datetime, queued: Collection[int]
+) -> list[Calendar]:
+    """Calendars that owe work while nobody works on them and no waiting job will.
+
+    ``queued`` are the ids of calendars with a job waiting in Redis. A ring that Redis lost is
+    noticed here, since its calendar is not among them.
+    """
+    epoch = db.now_epoch(session)
+    rows = session.scalars(
+        select(Calendar)
+        .join(Account)
+        .where(
+            Calendar.removed.is_(False),
+            Account.state == "active",
+            Calendar.dirty_seq > Calendar.synced_seq,
+            or_(Calendar.lease_owner.is_(None), Calendar.lease_until < epoch),
+            or_(Calendar.retry_at.is_(None), Calendar.retry_at <= now),
+        )
+        .order_by(Calendar.last_success_at)
+    )
+    return [row for row in rows if row.id not in queued]
+
+
+def note_rung(session: Session, calendar_id: int, now: datetime | None) -> None:
+    session.execute(update(Calendar).where(Calendar.id == calendar_id).values(rung_at=now))
+
+
+def _clean_and_active() -> list[object]:
+    return [
+        Calendar.removed.is_(False),
+        Account.state == "active",
+        Calendar.dirty_seq <= Calendar.synced_seq,
+    ]
+
+
+def due_for_poll(session: Session, now: datetime) -> Sequence[Calendar]:
+    return session.scalars(
+        select(Calendar)
+        .join(Account)
+        .where(and_(*_clean_and_active()), Calendar.next_poll_at <= now)  # type: ignore[arg-type]
+        .order_by(Calendar.next_poll_at)
+    ).all()
+
+
+def due_for_reconcile(session: Session, now: datetime) -> Sequence[Calendar]:
+    return session.scalars(
+        select(Calendar)
+        .join(Account)
+        .where(and_(*_clean_and_active()), Calendar.next_reconcile_at <= now)  # type: ignore[arg-type]
+        .order_by(Calendar.next_reconcile_at)
+    ).all()

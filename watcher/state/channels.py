@@ -1,0 +1,161 @@
+"""Watch channels in the ledger. A row is written before events.watch is called, and a renewal
+makes a new row: the old one is needed to stop the old channel (google-facts H5, H6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from watcher.state.models import Account, Calendar, Channel
+
+LIVE = ("live",)
+ACCEPTED = ("requesting", "live", "retiring")
+
+
+def add_requesting(
+    session: Session, *, channel_id: str, calendar_id: int, token_hash: str, now: datetime
+) -> Channel:
+    channel = Channel(
+        id=channel_id, calendar_id=calendar_id, token_hash=token_hash, state="requesting",
+        requested_at=now, error="",
+    )  # fmt: skip
+    session.add(channel)
+    session.flush()
+    return channel
+
+
+def confirm(
+    session: Session,
+    channel_id: str,
+    *,
+    resource_id: str,
+    expires_at: datetime,
+    renew_at: datetime,
+    now: datetime,
+) -> list[str]:
+    """Make a requested channel live and retire the calendar's other ones; returns their ids."""
+    channel = session.get_one(Channel, channel_id)
+    channel.state, channel.opened_at = "live", now
+    channel.resource_id, channel.expires_at, channel.renew_at = resource_id, expires_at, renew_at
+    retired = session.scalars(
+        update(Channel)
+        .where(
+            Channel.calendar_id == channel.calendar_id,
+            Channel.id != channel_id,
+            Channel.state == "live",
+        )
+        .values(state="retiring", retired_at=now)
+        .returning(Channel.id)
+    )
+    return list(retired)
+
+
+def close(session: Session, channel_id: str, state: str, now: datetime, error: str = "") -> None:
+    session.execute(
+        update(Channel)
+        .where(Channel.id == channel_id)
+        .values(state=state, closed_at=now, error=error[:500])
+    )
+
+
+def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
+    return session.scalars(
+        select(Channel)
+        .where(
+            Channel.calendar_id == calendar_id, Channel.state == "live", Channel.expires_at > now
+        )
+        .order_by(Channel.expires_at.desc())
+        .limit(1)
+    ).first()
+
+
+def open_of_calendar(session: Session, calendar_id: int) -> Sequence[Channel]:
+    """Channels that Google may still deliver to."""
+    return session.scalars(
+        select(Channel).where(Channel.calendar_id == calendar_id, Channel.state.in_(ACCEPTED))
+    ).all()
+
+
+def expire(session: Session, now: datetime) -> int:
+    """Note channels whose life has run out, and requests that never got an answer."""
+    ended = session.execute(
+        update(Channel)
+        .where(
+            or_(
+                and_(Channel.state.in_(("live", "retiring")), Channel.expires_at <= now),
+                and_(
+                    Channel.state == "requesting",
+                    Channel.requested_at <= now - timedelta(minutes=10),
+                ),
+            )
+        )
+        .values(state="expired", closed_at=now)
+        .returning(Channel.id)
+    )
+    return len(ended.all())
+
+
+def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
+    """Retiring channels whose calendar has synced since the new one opened (or after 10 min)."""
+    return session.scalars(
+        select(Channel)
+        .join(Calendar)
+        .where(
+            Channel.state == "retiring",
+            or_(
+                Calendar.last_success_at > Channel.retired_at,
+                Channel.retired_at <= now - timedelta(minutes=10),
+            ),
+        )
+    ).all()
+
+
+def calendars_due(
+    session: Session, now: datetime, *, force: bool = False, account_ids: Sequence[int] = ()
+) -> Sequence[Calendar]:
+    """Calendars without a live channel, or whose live channel has reached its renewal point.
+
+    Those known to be unwatchable come up again when their ``watch_retry_at`` has passed.
+    """
+    fresh = exists().where(
+        Channel.calendar_id == Calendar.id,
+        Channel.state == "live",
+        Channel.expires_at > now,
+        Channel.renew_at > now,
+    )
+    query = (
+        select(Calendar)
+        .join(Account)
+        .where(Account.state == "active", Calendar.removed.is_(False))
+        .order_by(Calendar.id)
+    )
+    if account_ids:
+        query = query.where(Account.id.in_(account_ids))
+    if not force:
+        query = query.where(
+            ~fresh, or_(Calendar.watch_retry_at.is_(None), Calendar.watch_retry_at <= now)
+        )
+    return session.scalars(query).all()
+
+
+def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[Channel, Calendar]]:
+    """Channels that are open now with their calendars, soonest expiry first."""
+    query = (
+        select(Channel, Calendar)
+        .join(Calendar, Channel.calendar_id == Calendar.id)
+        .where(Channel.state.in_(ACCEPTED))
+        .order_by(Channel.expires_at)
+    )
+    if account_ids:
+        query = query.where(Calendar.account_id.in_(account_ids))
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def opened_since(session: Session, since: datetime) -> int:
+    """How many channels were asked for since ``since`` (for the cap per minute)."""
+    return len(
+        session.scalars(select(Channel.id).where(Channel.requested_at > since)).all()
+    )
