@@ -1,0 +1,244 @@
+"""The state of everything in one document: ``watcher status --json``, dashboard and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from watcher import __version__
+from watcher.state import budget
+from watcher.state.db import Database
+from watcher.state.models import Account, Calendar, Channel, Quarantined, Run, Tick
+
+DELAYED_AFTER = timedelta(seconds=90)
+FAILING_AFTER = 5
+FRESHNESS_OVER = timedelta(hours=24)
+CHANNEL_GRACE = timedelta(minutes=15)
+TICK_ALARMS = {"sweep": timedelta(minutes=5), "renew": timedelta(minutes=30)}
+PERMANENT_STATES = frozenset({"failing", "gone", "held"})
+
+
+def calendar_state(calendar: Calendar, account: Account, now: datetime, epoch: float) -> str:
+    """One word: up_to_date, syncing, delayed, failing or paused."""
+    if account.state != "active":
+        return "paused"
+    if calendar.state in PERMANENT_STATES or calendar.failures >= FAILING_AFTER:
+        return "failing"
+    if calendar.dirty_seq <= calendar.synced_seq:
+        return "up_to_date"
+    working = calendar.lease_owner is not None and calendar.lease_until > epoch
+    known_for = now - (calendar.dirty_at or calendar.rung_at or now)
+    if not working and (calendar.failures > 0 or known_for > DELAYED_AFTER):
+        return "delayed"
+    return "syncing"
+
+
+def status(
+    db: Database, session: Session, now: datetime, waiting: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """The document of interface.md. ``waiting`` maps lanes to queue lengths; None: Redis away."""
+    pairs = _pairs(session)
+    epoch = db.now_epoch(session)
+    states = {c.id: calendar_state(c, a, now, epoch) for c, a in pairs}
+    live = _live_channels(session, now)
+    problems = _problems(session, pairs, states, live, now)
+    if waiting is None:
+        problems.append(
+            _problem(None, None, "queue_down", "redis_unreachable", None, "start Redis/Valkey")
+        )
+    oldest = [
+        (now - c.dirty_at).total_seconds()
+        for c, a in pairs
+        if a.state == "active" and c.dirty_at and c.dirty_seq > c.synced_seq
+    ]
+    return {
+        "version": __version__,
+        "healthy": not problems,
+        "accounts": _account_counts(session),
+        "calendars": {
+            **{
+                word: sum(1 for s in states.values() if s == word)
+                for word in ("up_to_date", "syncing", "delayed", "failing", "paused")
+            },
+            "poll_only": sum(
+                1 for c, a in pairs if a.state == "active" and c.push_supported is False
+            ),
+        },
+        "channels": {
+            "live": len(live),
+            "missing": sum(1 for c, a in pairs if _channel_missing(c, a, live)),
+            "next_expiry": _iso(min(live.values())) if live else None,
+        },
+        "queue": {
+            "live": (waiting or {}).get("live", 0),
+            "backfill": (waiting or {}).get("backfill", 0),
+            "oldest_seconds": round(max(oldest, default=0.0), 1),
+        },
+        "freshness_seconds": freshness(session, now),
+        "google_calls": {
+            "today": budget.today(session, now),
+            "forecast_day": budget.forecast(session, now),
+            "day_line": budget.DAY_LINE,
+        },
+        "quarantined": session.scalar(select(func.count(Quarantined.id))) or 0,
+        "problems": problems,
+    }
+
+
+def freshness(session: Session, now: datetime) -> dict[str, float | int | None]:
+    """Seconds from Google's ``updated`` to ERPNext over the last day's pushed changes."""
+    lags = sorted(
+        session.scalars(
+            select(Run.lag_google).where(
+                Run.lag_google.is_not(None),
+                Run.started_at > now - FRESHNESS_OVER,
+                Run.reason == "push",
+            )
+        )
+    )
+    values = [float(lag) for lag in lags if lag is not None]
+    return {
+        "p50": percentile(values, 0.50),
+        "p95": percentile(values, 0.95),
+        "p99": percentile(values, 0.99),
+        "count": len(values),
+    }
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Nearest-rank percentile of sorted values; None when there are none."""
+    if not values:
+        return None
+    return round(values[min(len(values) - 1, int(len(values) * share))], 3)
+
+
+def _pairs(session: Session) -> list[tuple[Calendar, Account]]:
+    rows = session.execute(
+        select(Calendar, Account)
+        .join(Account)
+        .where(Calendar.removed.is_(False), Account.state != "disconnected")
+        .order_by(Account.email, Calendar.id)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def _live_channels(session: Session, now: datetime) -> dict[int, datetime]:
+    """Calendar id -> latest expiry of its live channels."""
+    rows = session.execute(
+        select(Channel.calendar_id, func.max(Channel.expires_at))
+        .join(Calendar, Channel.calendar_id == Calendar.id)
+        .join(Account, Calendar.account_id == Account.id)
+        .where(Channel.state == "live", Channel.expires_at > now, Account.state == "active")
+        .group_by(Channel.calendar_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _channel_missing(calendar: Calendar, account: Account, live: Mapping[int, datetime]) -> bool:
+    return (
+        account.state == "active" and calendar.push_supported is not False
+        and calendar.id not in live
+    )  # fmt: skip
+
+
+def _account_counts(session: Session) -> dict[str, int]:
+    rows = session.execute(select(Account.state, func.count()).group_by(Account.state))
+    counts: dict[str, int] = {row[0]: row[1] for row in rows}
+    return {
+        word: counts.get(word, 0) for word in ("active", "needs_reconnect", "paused", "invited")
+    }
+
+
+def _problems(
+    session: Session,
+    pairs: Sequence[tuple[Calendar, Account]],
+    states: Mapping[int, str],
+    live: Mapping[int, datetime],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    found = [_account_problem(a) for a in _broken_accounts(session)]
+    for calendar, account in pairs:
+        word = states[calendar.id]
+        if word in ("failing", "delayed"):
+            found.append(_calendar_problem(calendar, account, word))
+        elif _channel_missing(calendar, account, live) and _overdue(calendar, now):
+            found.append(
+                _problem(
+                    account.email, calendar.google_id, "no_channel", calendar.cause or "no_channel",
+                    calendar.since, f"watcher channels renew {account.email}",
+                )
+            )  # fmt: skip
+    return found + _tick_problems(session, now, bool(pairs))
+
+
+def _overdue(calendar: Calendar, now: datetime) -> bool:
+    """A calendar may be without a channel for a while: connecting, or waiting for a retry."""
+    return calendar.watch_failures >= 3 or now - calendar.since > CHANNEL_GRACE
+
+
+def _broken_accounts(session: Session) -> Sequence[Account]:
+    return session.scalars(
+        select(Account).where(Account.state == "needs_reconnect").order_by(Account.email)
+    ).all()
+
+
+def _account_problem(account: Account) -> dict[str, Any]:
+    step = (
+        f"watcher accounts invite {account.email}"
+        if account.source == "oauth"
+        else f"allow the mailbox in the Admin console, then watcher accounts resume {account.email}"
+    )
+    return _problem(account.email, None, account.state, account.cause, account.since, step)
+
+
+def _calendar_problem(calendar: Calendar, account: Account, word: str) -> dict[str, Any]:
+    steps = {
+        "held": f"watcher resync {account.email} --dry-run, then --force if that is right",
+        "missing_fields": "watcher erpnext setup",
+        "auth": "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
+        "permission": "watcher erpnext setup (names the missing permission)",
+        "gone": f"watcher calendars remove {account.email} {calendar.google_id}",
+    }
+    step = steps.get(calendar.cause) or steps.get(calendar.state) or "it is tried again by itself"
+    problem = _problem(
+        account.email, calendar.google_id, word, calendar.cause or calendar.state, calendar.since,
+        step,
+    )  # fmt: skip
+    return problem | {"message": calendar.message}
+
+
+def _tick_problems(session: Session, now: datetime, used: bool) -> list[dict[str, Any]]:
+    if not used:
+        return []
+    found = []
+    for name, patience in TICK_ALARMS.items():
+        tick = session.get(Tick, name)
+        last = tick.last_run_at if tick else None
+        if last is None or now - last > patience:
+            found.append(
+                _problem(None, None, f"no_{name}_run", "cron_not_running", last,
+                         "start `watcher up` (or `watcher cron`)")
+            )  # fmt: skip
+    return found
+
+
+def _problem(
+    account: str | None, calendar: str | None, state: str, cause: str, since: datetime | None,
+    next_step: str,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "account": account,
+        "calendar": calendar,
+        "state": state,
+        "cause": cause,
+        "since": _iso(since),
+        "next_step": next_step,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
