@@ -136,9 +136,7 @@ class CalendarClient:
             page = _page(answer, "snapshot")
             yield Page(items=page.items, next_sync_token=None, time_zone=page.time_zone)
 
-    def instances(
-        self, calendar_id: str, master_id: str, window: Window
-    ) -> list[dict[str, Any]]:
+    def instances(self, calendar_id: str, master_id: str, window: Window) -> list[dict[str, Any]]:
         """Google's own expansion of one series in (a little more than) the window.
 
         Empty when the series is gone. Google answers 404 too when the whole calendar is out of

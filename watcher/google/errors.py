@@ -216,6 +216,8 @@ def _by_status(
         return Verdict(error=Unauthorized())
     if status == 410 and kind == "delta":
         return Verdict(error=SyncTokenExpired(message, cause="gone", side=SIDE))
+    if status in (404, 410) and kind == "stop" or status == 410 and kind == "instances":
+        return Verdict(error=CalendarGone(message, cause="gone", side=SIDE))
     if not refusal.is_google or status < 400 or status in (410, 412):
         return _transient(message, retry_after, "never")
     if status == 400 and kind == "delta":

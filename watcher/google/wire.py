@@ -16,8 +16,8 @@ from functools import lru_cache
 from http.client import HTTPException
 from typing import Any, Final
 
-import httplib2
-from googleapiclient.discovery import build
+import httplib2  # type: ignore[import-untyped, unused-ignore]
+from googleapiclient.discovery import build  # type: ignore[import-untyped, unused-ignore]
 
 from watcher.errors import Transient, WatcherError
 from watcher.google.errors import SIDE, CallKind, Retry, classify, malformed, parse_retry_after

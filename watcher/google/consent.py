@@ -1,0 +1,253 @@
+"""The employee's consent: Google's web-server flow with PKCE, as pieces for the HTTP handlers.
+
+https://developers.google.com/identity/protocols/oauth2/web-server. google-auth-oauthlib makes the
+address of the consent page. The code is exchanged with a plain request: the package raises a
+``Warning`` when the employee unticks a scope and reads its leave for plain HTTP (a stand-in on
+this machine) from an environment variable of the whole process.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import requests
+from google_auth_oauthlib.flow import Flow  # type: ignore[import-untyped, unused-ignore]
+
+from watcher.errors import AppDead, Permanent, Transient, WatcherError
+from watcher.google.endpoints import OAUTH_SCOPES, GoogleEndpoints
+from watcher.google.errors import SIDE, parse_retry_after
+
+TIMEOUT: Final = (5.0, 20.0)
+_AGAIN: Final = "Open the invitation link again."
+_APP_CODES: Final = {
+    "deleted_client": "Restore the OAuth client in the Google Cloud console, or make a new one.",
+    "disabled_client": "Enable the OAuth client in the Google Cloud console.",
+    "invalid_client": "Check WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET.",
+    "unauthorized_client": "Make an OAuth client of the type Web application.",
+    "redirect_uri_mismatch": "Register PUBLIC_URL/oauth/google/callback as a redirect URI.",
+}
+_STEPS: Final = {
+    "admin_policy_enforced": "Ask the Workspace admin to trust this app (Admin console > API "
+    "controls).",
+    "org_internal": "Sign in with an account of the organisation that owns the app.",
+    "disallowed_useragent": "Open the link in an ordinary browser, not inside another app.",
+    "invalid_grant": f"The answer came too late or twice. {_AGAIN}",
+}
+_SCOPE_NAMES: Final = {
+    "https://www.googleapis.com/auth/userinfo.email": "email",
+    "https://www.googleapis.com/auth/userinfo.profile": "profile",
+}
+
+
+class ConsentDenied(Permanent):
+    """The employee (``access_denied``) or a policy of the organisation said no."""
+
+
+class ConsentFailed(Permanent):
+    """Consent did not come about; ``cause`` is Google's code or ours (``bad_id_token`` ...)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenAnswer:
+    """What the code was worth. ``refresh_token`` is None when Google sent none (no consent page
+    was shown); ``scopes`` is what was really granted; ``expires_at`` is aware UTC."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_at: datetime
+    scopes: frozenset[str]
+    id_token: str = field(repr=False)
+
+
+# --- to Google ----------------------------------------------------------------------------
+
+
+def new_code_verifier() -> str:
+    """A PKCE verifier (86 characters); keep it on the server beside the state."""
+    return secrets.token_urlsafe(64)
+
+
+def code_challenge(verifier: str) -> str:
+    """The S256 challenge of a verifier (RFC 7636, 4.2)."""
+    digest = hashlib.sha256(verifier.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+def authorization_url(
+    endpoints: GoogleEndpoints,
+    *,
+    state: str,
+    code_challenge: str,
+    redirect_uri: str,
+    login_hint: str | None = None,
+    scopes: Iterable[str] = OAUTH_SCOPES,
+    nonce: str | None = None,
+) -> str:
+    """The consent page's address: offline, always with the page (else no refresh token comes).
+
+    ``include_granted_scopes`` is left out on purpose: it would merge grants of other apps of the
+    same Cloud project into ours.
+    """
+    # oauthlib refuses to build a plain http address. Settings allow one for a stand-in on this
+    # machine only, so the scheme is put back afterwards.
+    plain = endpoints.auth_url.startswith("http://")
+    address = endpoints.auth_url.removeprefix("http://")
+    client = {
+        "client_id": endpoints.client_id,
+        "client_secret": endpoints.client_secret,
+        "auth_uri": f"https://{address}" if plain else address,
+        "token_uri": endpoints.token_url,
+    }
+    flow = Flow.from_client_config(
+        {"web": client},
+        scopes=list(scopes),
+        redirect_uri=redirect_uri,
+        autogenerate_code_verifier=False,
+    )
+    optional = {"login_hint": login_hint, "nonce": nonce}
+    url, _ = flow.authorization_url(
+        state=state,
+        access_type="offline",
+        prompt="consent",
+        code_challenge=code_challenge,
+        code_challenge_method="S256",
+        **{name: value for name, value in optional.items() if value},
+    )
+    return "http://" + str(url).removeprefix("https://") if plain else str(url)
+
+
+# --- back from Google ---------------------------------------------------------------------
+
+
+def callback_error(code: str) -> WatcherError:
+    """The error for ``?error=code`` on the callback; unknown codes are cut to letters."""
+    known = code if code.replace("_", "").isalpha() and len(code) <= 40 else "unknown_error"
+    if known in ("temporarily_unavailable", "server_error"):
+        return Transient("Google could not show the consent page", side=SIDE, next_step=_AGAIN)
+    if known == "access_denied":
+        return ConsentDenied(
+            "Access to the calendar was declined", cause=known, side=SIDE, next_step=_AGAIN
+        )
+    if known in ("admin_policy_enforced", "org_internal"):
+        return ConsentDenied(
+            "The organisation does not allow this app",
+            cause=known,
+            side=SIDE,
+            next_step=_STEPS[known],
+        )
+    if known in _APP_CODES:
+        return AppDead(
+            f"Google refuses Watcher's OAuth client ({known})",
+            cause=known,
+            side=SIDE,
+            next_step=_APP_CODES[known],
+        )
+    return ConsentFailed(
+        f"Google refused the consent ({known})",
+        cause=known,
+        side=SIDE,
+        next_step=_STEPS.get(known, _AGAIN),
+    )
+
+
+def exchange(
+    endpoints: GoogleEndpoints,
+    *,
+    code: str,
+    code_verifier: str,
+    redirect_uri: str,
+    timeout: float | tuple[float, float] = TIMEOUT,
+) -> TokenAnswer:
+    """Trade the code for tokens. Raises ``ConsentDenied``, ``ConsentFailed``, ``AppDead``,
+    ``Transient`` (a code is good once: the employee has to open the link again)."""
+    answer = _post(
+        endpoints.token_url,
+        {
+            "grant_type": "authorization_code",
+            "code": code,
+            "code_verifier": code_verifier,
+            "redirect_uri": redirect_uri,
+            "client_id": endpoints.client_id,
+            "client_secret": endpoints.client_secret,
+        },
+        timeout,
+    )
+    document = _document(answer)
+    if answer.status_code == 200:
+        return _token_answer(document)
+    error = document.get("error")
+    if answer.status_code < 400 or answer.status_code >= 500 or not isinstance(error, str):
+        raise _unavailable(answer)
+    raise callback_error(error)
+
+
+def missing_scopes(granted: Iterable[str], needed: Iterable[str] = OAUTH_SCOPES) -> frozenset[str]:
+    """What an employee did not tick; refuse the grant unless this is empty."""
+    return frozenset(needed) - frozenset(granted)
+
+
+def revoke(token: str, revoke_url: str, timeout: float | tuple[float, float] = TIMEOUT) -> bool:
+    """Take the whole grant back. False when Google no longer knew the token (done, too).
+
+    Raises ``Transient``. Stop the account's channels first: afterwards nobody can.
+    """
+    answer = _post(revoke_url, {"token": token}, timeout)
+    if answer.status_code == 200:
+        return True
+    if answer.status_code == 400 and _document(answer).get("error"):
+        return False
+    raise _unavailable(answer)
+
+
+def _post(
+    url: str, data: dict[str, str], timeout: float | tuple[float, float]
+) -> requests.Response:
+    try:
+        return requests.post(url, data=data, timeout=timeout, allow_redirects=False)
+    except (requests.RequestException, OSError) as error:
+        raise Transient(
+            f"Google could not be reached ({type(error).__name__})", side=SIDE, next_step=_AGAIN
+        ) from None
+
+
+def _document(answer: requests.Response) -> dict[str, Any]:
+    try:
+        document = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _unavailable(answer: requests.Response) -> Transient:
+    return Transient(
+        f"Google answered {answer.status_code}",
+        side=SIDE,
+        retry_after=parse_retry_after(answer.headers.get("retry-after"), datetime.now(UTC)),
+        next_step=_AGAIN,
+    )
+
+
+def _token_answer(document: dict[str, Any]) -> TokenAnswer:
+    access_token, id_token = document.get("access_token"), document.get("id_token")
+    refresh_token, scope = document.get("refresh_token"), document.get("scope")
+    try:
+        life = timedelta(seconds=float(document["expires_in"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        life = None
+    if not (isinstance(access_token, str) and isinstance(id_token, str) and life):
+        raise Transient("Google's token answer lacks fields", side=SIDE, next_step=_AGAIN)
+    given = scope.split() if isinstance(scope, str) else []
+    return TokenAnswer(
+        access_token=access_token,
+        refresh_token=refresh_token if isinstance(refresh_token, str) and refresh_token else None,
+        expires_at=datetime.now(UTC) + life,
+        scopes=frozenset(_SCOPE_NAMES.get(name, name) for name in given),
+        id_token=id_token,
+    )

@@ -1,0 +1,269 @@
+"""Access tokens: refreshed ahead of time, once per account however many workers want one.
+
+The store is passed in (``TokenStore``), so that this room does not know the ledger. Refreshing is
+guarded by a claim in the store, which lapses by itself when its owner dies.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Literal, Protocol
+
+from watcher.errors import AccessLost, AccountDead, AppDead, Transient
+from watcher.google.delegation import DelegationAllow, ServiceAccount, load_service_account
+from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
+from watcher.google.errors import SIDE
+from watcher.google.refresh import Fresh, refresh_delegated, refresh_user
+
+log = logging.getLogger(__name__)
+
+MIN_LIFE: Final = 300.0
+"""Refresh when fewer seconds than this are left (the buffer of five minutes)."""
+CLAIM_SECONDS: Final = 60.0
+"""Longer than a refresh can take: three tries of google-auth with a time-out of 10 s."""
+WAIT_SECONDS: Final = 15.0
+POLL_SECONDS: Final = 0.1
+LAST_RESORT_LIFE: Final = 30.0
+"""While the token endpoint fails, a token with at least this many seconds left is still used."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grant:
+    """What the ledger holds for one account. ``expires_at`` is aware; secrets not in the repr."""
+
+    source: Literal["oauth", "service-account"]
+    email: str
+    refresh_token: str | None = field(default=None, repr=False)
+    access_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+
+
+class TokenStore(Protocol):
+    """Kept by the ledger. All calls commit before they return and are safe between processes."""
+
+    def grant(self, account_id: int) -> Grant:
+        """The account's grant as it is now; raises ``NotFound``."""
+
+    def save_access_token(
+        self,
+        account_id: int,
+        *,
+        access_token: str,
+        expires_at: datetime,
+        refresh_token: str | None = None,
+    ) -> None:
+        """Keep a new access token; ``refresh_token`` None means: keep the old one."""
+
+    def claim_refresh(self, account_id: int, seconds: float) -> bool:
+        """Claim the right to refresh; False while another claim is younger than its seconds."""
+
+    def release_refresh(self, account_id: int) -> None:
+        """Give the claim back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: str = field(repr=False)
+    expires_at: datetime
+    enough: float = math.inf
+    """Half of the life it was given: a short-lived token is not refreshed at every use."""
+
+
+class AccessTokens:
+    """Access tokens of all accounts for one process. Safe between threads and processes.
+
+    ``clock`` returns an aware datetime. Errors: ``AccountDead`` (only the owner or the Workspace
+    admin can help), ``AppDead`` (nobody's token can be refreshed), ``AccessLost`` (the mailbox is
+    not in the allow-list), ``Transient``.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        endpoints: GoogleEndpoints,
+        service_account: ServiceAccount | None = None,
+        allow: DelegationAllow | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        timeout: float = 10.0,
+        wait_seconds: float = WAIT_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._endpoints = endpoints
+        self._service_account = service_account
+        self._allow = allow or DelegationAllow()
+        self._clock = clock
+        self._timeout = timeout
+        self._wait_seconds = wait_seconds
+        self._sleep = sleep
+        self._cache: dict[int, _Held] = {}
+        # What each thread was last given: that is the token Google refused when it asks again
+        # with force, even if another thread has fetched a newer one meanwhile.
+        self._given = threading.local()
+
+    def token(self, account_id: int, force: bool = False, min_life: float = MIN_LIFE) -> str:
+        """A token with at least ``min_life`` seconds left (refreshed if need be).
+
+        ``force``: Google refused the token this thread got last; refresh unless somebody else
+        has done so already. A token endpoint in trouble does not matter while the old token lives.
+        """
+        if not force:
+            cached = self._cache.get(account_id)
+            if cached and self._life(cached.expires_at) >= min(min_life, cached.enough):
+                return self._give(account_id, cached)
+            return self._give(account_id, self._obtain(account_id, None, min_life))
+        refused = self._handed().get(account_id) or self._store.grant(account_id).access_token
+        return self._give(account_id, self._obtain(account_id, refused or "", min_life))
+
+    def renew(self, account_id: int) -> datetime:
+        """Refresh now, whatever is left; the new expiry. Fails loudly, unlike ``token``."""
+        current = self._store.grant(account_id).access_token or ""
+        return self._obtain(account_id, current, 0.0).expires_at
+
+    def for_account(self, account_id: int) -> Callable[[bool], str]:
+        """The ``tokens`` argument of ``CalendarClient`` for one account."""
+        return lambda force: self.token(account_id, force)
+
+    def forget(self, account_id: int) -> None:
+        """Drop what this process holds (after a disconnect or a new consent)."""
+        self._cache.pop(account_id, None)
+        self._handed().pop(account_id, None)
+
+    # --- one refresh for all ---------------------------------------------------------------
+
+    def _obtain(self, account_id: int, refused: str | None, min_life: float) -> _Held:
+        deadline = time.monotonic() + self._wait_seconds
+        grant = self._store.grant(account_id)
+        before = grant.access_token
+        while True:
+            held = self._usable(grant, refused, self._need(grant, before, min_life))
+            if held is None and self._store.claim_refresh(account_id, CLAIM_SECONDS):
+                held = self._refresh_claimed(account_id, before, refused, min_life)
+            if held is not None:
+                self._cache[account_id] = held
+                return held
+            if time.monotonic() >= deadline:
+                return self._last_resort(grant, refused, _still_waiting(grant.email))
+            self._sleep(POLL_SECONDS)
+            grant = self._store.grant(account_id)
+
+    def _refresh_claimed(
+        self, account_id: int, before: str | None, refused: str | None, min_life: float
+    ) -> _Held:
+        try:
+            # Between our look and our claim another process may have finished.
+            grant = self._store.grant(account_id)
+            held = self._usable(grant, refused, self._need(grant, before, min_life))
+            if held is not None:
+                return held
+            try:
+                fresh = self._fetch(grant)
+            except Transient as failure:
+                return self._last_resort(grant, refused, failure)
+            self._store.save_access_token(
+                account_id,
+                access_token=fresh.access_token,
+                expires_at=fresh.expires_at,
+                refresh_token=fresh.refresh_token,
+            )
+            return _Held(fresh.access_token, fresh.expires_at, self._life(fresh.expires_at) / 2)
+        except (AccountDead, AppDead, AccessLost):
+            self.forget(account_id)
+            raise
+        finally:
+            self._store.release_refresh(account_id)
+
+    def _fetch(self, grant: Grant) -> Fresh:
+        if grant.source == "service-account":
+            return self._fetch_delegated(grant.email)
+        if not grant.refresh_token:
+            raise AccountDead(
+                f"There is no refresh token for {grant.email}",
+                cause="no_refresh_token",
+                side=SIDE,
+                next_step=f"watcher accounts invite {grant.email}",
+            )
+        return refresh_user(
+            grant.email, grant.refresh_token, self._endpoints, timeout=self._timeout
+        )
+
+    def _fetch_delegated(self, email: str) -> Fresh:
+        if self._service_account is None:
+            raise AppDead(
+                "No service account key is set",
+                cause="no_service_account",
+                side=SIDE,
+                next_step="Set WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE.",
+            )
+        if not self._allow.allows(email):
+            raise AccessLost(
+                f"The service account may not act for {email}",
+                cause="delegation_not_allowed",
+                side=SIDE,
+                next_step=f"Add {email} or its @domain to WATCHER_DELEGATION_ALLOW.",
+            )
+        return refresh_delegated(
+            email, self._service_account, self._endpoints, timeout=self._timeout
+        )
+
+    # --- what is good enough ----------------------------------------------------------------
+
+    @staticmethod
+    def _need(grant: Grant, before: str | None, min_life: float) -> float:
+        """What somebody else has just fetched is as good as what we would get ourselves."""
+        return min_life if grant.access_token == before else min(min_life, LAST_RESORT_LIFE)
+
+    def _usable(self, grant: Grant, refused: str | None, min_life: float) -> _Held | None:
+        """The stored token, if it is not the refused one and has life enough."""
+        if not grant.access_token or grant.expires_at is None or grant.access_token == refused:
+            return None
+        if self._life(grant.expires_at) < min_life:
+            return None
+        return _Held(grant.access_token, grant.expires_at)
+
+    def _last_resort(self, grant: Grant, refused: str | None, failure: Transient) -> _Held:
+        held = self._usable(grant, refused, LAST_RESORT_LIFE)
+        if held is None:
+            raise failure
+        log.warning("access token of %s not refreshed, still usable: %s", grant.email, failure)
+        return held
+
+    def _life(self, expires_at: datetime) -> float:
+        return (expires_at - self._clock()).total_seconds()
+
+    def _handed(self) -> dict[int, str]:
+        if not hasattr(self._given, "tokens"):
+            self._given.tokens = {}
+        tokens: dict[int, str] = self._given.tokens
+        return tokens
+
+    def _give(self, account_id: int, held: _Held) -> str:
+        self._handed()[account_id] = held.token
+        return held.token
+
+
+def _still_waiting(email: str) -> Transient:
+    return Transient(
+        f"Another process is still refreshing the access token of {email}",
+        side=SIDE,
+        retry_after=15.0,
+    )
+
+
+__all__ = [
+    "CALENDAR_SCOPE",
+    "OAUTH_SCOPES",
+    "AccessTokens",
+    "DelegationAllow",
+    "Grant",
+    "ServiceAccount",
+    "TokenStore",
+    "load_service_account",
+]

@@ -1,0 +1,231 @@
+"""One refresh at Google's token endpoint with google-auth, and the verdict when it fails.
+
+``RefreshError.retryable`` is not asked: it is False for a 502 and for a lost connection. Only an
+OAuth error document of a 4xx answer, with a code from the table below, is fatal; everything else
+passes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import requests
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.transport.requests import Request
+from google.oauth2 import credentials as user_credentials
+from google.oauth2 import service_account
+
+from watcher.errors import AccountDead, AppDead, Transient, WatcherError
+from watcher.google.delegation import ServiceAccount
+from watcher.google.endpoints import CALENDAR_SCOPE, GoogleEndpoints
+from watcher.google.errors import SIDE, parse_retry_after
+
+_APP_CODES: Final = frozenset({"deleted_client", "invalid_client", "disabled_client"})
+_ACCOUNT_CODES: Final = frozenset(
+    {
+        "invalid_grant",
+        "invalid_rapt",
+        "admin_policy_enforced",
+        "unauthorized_client",
+        "org_internal",
+        "access_denied",
+    }
+)
+_CODE: Final = re.compile(r"[a-z_]{3,40}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fresh:
+    """A new access token; ``refresh_token`` only when Google gave another one. Expiry in UTC."""
+
+    access_token: str = field(repr=False)
+    expires_at: datetime
+    refresh_token: str | None = field(default=None, repr=False)
+
+
+# google-auth leaves these untyped.
+_UserCredentials: Any = user_credentials.Credentials
+_DelegatedCredentials: Any = service_account.Credentials
+
+
+class _Transport(Request):
+    """google-auth's transport with our time-out, remembering the last answer's status."""
+
+    def __init__(self, session: requests.Session, timeout: float) -> None:
+        super().__init__(session)
+        self._timeout = timeout
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs["timeout"] = self._timeout
+        self.status = None
+        answer: Any = super().__call__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.status, self.headers = answer.status, answer.headers
+        return answer
+
+
+def refresh_user(
+    email: str, refresh_token: str, endpoints: GoogleEndpoints, *, timeout: float = 10.0
+) -> Fresh:
+    """Exchange an employee's refresh token. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
+    credentials = _UserCredentials(
+        token=None,
+        refresh_token=refresh_token,
+        token_uri=endpoints.token_url,
+        client_id=endpoints.client_id,
+        client_secret=endpoints.client_secret,
+    )
+    return _refresh(credentials, email, "oauth", refresh_token, timeout)
+
+
+def refresh_delegated(
+    email: str, key: ServiceAccount, endpoints: GoogleEndpoints, *, timeout: float = 10.0
+) -> Fresh:
+    """A token to act as ``email``. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
+    pem = key.info["private_key"]
+    base = _delegate(key.client_email, pem, endpoints.token_url)
+    return _refresh(base.with_subject(email), email, "service-account", None, timeout)
+
+
+@lru_cache(maxsize=4)
+def _delegate(client_email: str, private_key: str, token_url: str) -> Any:
+    """Kept, since parsing the key costs more than all else that a refresh does locally."""
+    info = {"client_email": client_email, "private_key": private_key, "token_uri": token_url}
+    return _DelegatedCredentials.from_service_account_info(info, scopes=[CALENDAR_SCOPE])
+
+
+def _refresh(
+    credentials: Any, email: str, source: str, refresh_token: str | None, timeout: float
+) -> Fresh:
+    with requests.Session() as session:
+        transport = _Transport(session, timeout)
+        try:
+            credentials.refresh(transport)
+        except RefreshError as error:
+            # "from None": the original carries Google's whole answer.
+            raise refresh_failure(
+                error.args,
+                status=transport.status,
+                email=email,
+                source=source,
+                retry_after=parse_retry_after(
+                    transport.headers.get("retry-after"), datetime.now(UTC)
+                ),
+            ) from None
+        except (GoogleAuthError, requests.RequestException, OSError) as error:
+            raise _passing(f"could not be reached ({type(error).__name__})") from None
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise _passing(f"gave a malformed answer ({type(error).__name__})") from None
+    return _fresh(credentials, refresh_token)
+
+
+def _fresh(credentials: Any, refresh_token: str | None) -> Fresh:
+    token, expiry = credentials.token, credentials.expiry
+    if not isinstance(token, str) or not token or not isinstance(expiry, datetime):
+        raise _passing("gave an answer without access_token or expires_in")
+    rotated = getattr(credentials, "refresh_token", None) if refresh_token else None
+    return Fresh(
+        access_token=token,
+        expires_at=expiry.replace(tzinfo=UTC),  # google-auth's expiry is naive UTC
+        refresh_token=rotated if isinstance(rotated, str) and rotated != refresh_token else None,
+    )
+
+
+def _passing(what: str, retry_after: float | None = None) -> Transient:
+    return Transient(f"Google's token endpoint {what}", side=SIDE, retry_after=retry_after)
+
+
+# --- the verdict (pure) -------------------------------------------------------------------
+
+
+def error_code(args: tuple[object, ...]) -> tuple[str, str]:
+    """(code, description) from ``RefreshError.args`` of any shape; ("", "") when there is none.
+
+    Both are only compared, never shown: the arguments can hold the whole answer.
+    """
+    for arg in args:
+        if isinstance(arg, dict) and isinstance(arg.get("error"), str):
+            code = arg["error"]
+            if arg.get("error_subtype") in ("invalid_rapt", "rapt_required"):
+                code = "invalid_rapt"
+            description = arg.get("error_description")
+            known = code if _CODE.fullmatch(code) else ""
+            return known, description.lower() if isinstance(description, str) else ""
+    # For invalid_rapt google-auth raises one sentence about gcloud and no document.
+    if args and isinstance(args[0], str) and args[0].lower().startswith("reauthentication"):
+        return "invalid_rapt", ""
+    return "", ""
+
+
+def refresh_failure(
+    args: tuple[object, ...],
+    *,
+    status: int | None,
+    email: str,
+    source: str,
+    retry_after: float | None = None,
+) -> WatcherError:
+    """What a failed refresh means for the account, the app, or only for the next minutes."""
+    code, description = error_code(args)
+    if not code or status is None or not 400 <= status < 500 or status in (408, 429):
+        answered = f"answered {status}" if status else "gave no answer"
+        return _passing(answered, retry_after)
+    if code in _APP_CODES:
+        return _app_dead(code)
+    if source == "service-account":
+        return _delegated_failure(code, description, email, status)
+    if code in _ACCOUNT_CODES:
+        return AccountDead(
+            f"Google no longer accepts the grant of {email} ({code})",
+            cause=code,
+            side=SIDE,
+            next_step=f"watcher accounts invite {email}",
+        )
+    return _passing(f"answered {status} ({code})", retry_after)
+
+
+def _app_dead(code: str) -> AppDead:
+    return AppDead(
+        f"Google refuses Watcher's OAuth client ({code})",
+        cause=code,
+        side=SIDE,
+        next_step="Check the client in the Google Cloud console (a deleted one can be restored "
+        "for 30 days), WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET.",
+    )
+
+
+def _delegated_failure(code: str, description: str, email: str, status: int) -> WatcherError:
+    """``invalid_grant`` of a service account has several meanings; the description tells them."""
+    if code == "invalid_grant" and "jwt" in description and "signature" not in description:
+        failure = _passing("found the time of our request wrong (invalid_grant)")
+        failure.next_step = "Check this machine's clock: it must be right to the minute."
+        return failure
+    if code == "invalid_grant" and ("signature" in description or "account not" in description):
+        return AppDead(
+            "Google refuses the service account's key (invalid_grant)",
+            cause="service_account_key",
+            side=SIDE,
+            next_step="The key or the service account was deleted or disabled: create a new key "
+            "and name it in WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE.",
+        )
+    if code == "invalid_grant":
+        step = f"Check that the mailbox {email} exists and is active in Google Workspace."
+    elif code in _ACCOUNT_CODES:
+        step = (
+            "In the Google Admin console (Security > API controls > Domain-wide delegation) give "
+            f"the service account's client id the scope {CALENDAR_SCOPE}; this can take 24 hours."
+        )
+    else:
+        return _passing(f"answered {status} ({code})")
+    return AccountDead(
+        f"Google does not let the service account act for {email} ({code})",
+        cause=code,
+        side=SIDE,
+        next_step=step,
+    )
