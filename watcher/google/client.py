@@ -99,7 +99,7 @@ class CalendarClient:
         self._on_call = on_call
         self._retries = retries
         self._sleep = sleep
-        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._rng = rng or random.Random()
         self._common = {"quotaUser": _bucket(quota_user)} if quota_user else {}
 
     # --- reading --------------------------------------------------------------------------

@@ -20,9 +20,10 @@ from typing import Any, Final
 import requests
 from google_auth_oauthlib.flow import Flow  # type: ignore[import-untyped, unused-ignore]
 
-from watcher.errors import AppDead, Permanent, Transient, WatcherError
+from watcher.errors import AppDead, Transient, WatcherError
 from watcher.google.endpoints import OAUTH_SCOPES, GoogleEndpoints
-from watcher.google.errors import SIDE, parse_retry_after
+from watcher.google.errors import SIDE, ConsentDenied, ConsentFailed, parse_retry_after
+from watcher.google.identity import Identity, verify_id_token
 
 TIMEOUT: Final = (5.0, 20.0)
 _AGAIN: Final = "Open the invitation link again."
@@ -44,14 +45,6 @@ _SCOPE_NAMES: Final = {
     "https://www.googleapis.com/auth/userinfo.email": "email",
     "https://www.googleapis.com/auth/userinfo.profile": "profile",
 }
-
-
-class ConsentDenied(Permanent):
-    """The employee (``access_denied``) or a policy of the organisation said no."""
-
-
-class ConsentFailed(Permanent):
-    """Consent did not come about; ``cause`` is Google's code or ours (``bad_id_token`` ...)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,3 +244,19 @@ def _token_answer(document: dict[str, Any]) -> TokenAnswer:
         scopes=frozenset(_SCOPE_NAMES.get(name, name) for name in given),
         id_token=id_token,
     )
+
+
+__all__ = [
+    "ConsentDenied",
+    "ConsentFailed",
+    "Identity",
+    "TokenAnswer",
+    "authorization_url",
+    "callback_error",
+    "code_challenge",
+    "exchange",
+    "missing_scopes",
+    "new_code_verifier",
+    "revoke",
+    "verify_id_token",
+]

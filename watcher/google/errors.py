@@ -54,6 +54,14 @@ class ChannelIdTaken(Permanent):
     """``channelIdNotUnique``: this id was used before; open the channel with a new one."""
 
 
+class ConsentDenied(Permanent):
+    """The employee (``access_denied``) or a policy of the organisation said no."""
+
+
+class ConsentFailed(Permanent):
+    """Consent did not come about; ``cause`` is Google's code or ours (``bad_id_token`` ...)."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
     """What a failed answer says: ``reasons`` in order, Google's ``text``, ``is_google``."""
@@ -216,7 +224,8 @@ def _by_status(
         return Verdict(error=Unauthorized())
     if status == 410 and kind == "delta":
         return Verdict(error=SyncTokenExpired(message, cause="gone", side=SIDE))
-    if status in (404, 410) and kind == "stop" or status == 410 and kind == "instances":
+    gone = {"stop": (404, 410), "instances": (410,)}
+    if status in gone.get(kind, ()):
         return Verdict(error=CalendarGone(message, cause="gone", side=SIDE))
     if not refusal.is_google or status < 400 or status in (410, 412):
         return _transient(message, retry_after, "never")

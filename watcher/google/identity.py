@@ -19,15 +19,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.auth import jwt
 from google.auth.exceptions import GoogleAuthError
 
-from watcher.errors import Permanent, Transient
-from watcher.google.errors import SIDE
+from watcher.errors import Transient
+from watcher.google.errors import SIDE, ConsentFailed
 
 ISSUERS: Final = ("accounts.google.com", "https://accounts.google.com")
 CLOCK_SKEW: Final = 10
 _decode: Any = jwt.decode  # untyped in google-auth
 
 
-class BadIdToken(Permanent):
+class BadIdToken(ConsentFailed):
     """The ID token does not prove who consented (signature, audience, issuer, time or nonce)."""
 
     def __init__(self, what: str) -> None:

@@ -23,6 +23,7 @@ from watcher.errors import Transient, WatcherError
 from watcher.google.errors import SIDE, CallKind, Retry, classify, malformed, parse_retry_after
 
 API_PATH: Final = "/calendar/v3/"
+MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 
 
 class CallFailed(Exception):
@@ -57,22 +58,34 @@ def service(api_root: str) -> Any:
     )
 
 
+class _Pool:
+    """Connections of one thread, closed when the thread ends or a call on them failed."""
+
+    def __init__(self, timeout: float) -> None:
+        # The default limit on the ratio of compression refuses a large page of one series whose
+        # instances all carry the same long description; a plain limit on the size does not.
+        self.http = httplib2.Http(
+            timeout=timeout, decode_limit_ratio=0, decode_limit_hard=MAX_ANSWER_BYTES
+        )
+        self.http.follow_redirects = False
+
+    def __del__(self) -> None:
+        self.http.close()
+
+
 _thread = threading.local()
 
 
-def _connection(timeout: float) -> httplib2.Http:
+def _connection(timeout: float) -> Any:
     """This thread's connection pool; httplib2 is not thread-safe and must not cross a fork."""
     key = (os.getpid(), timeout)
     if getattr(_thread, "key", None) != key:
-        http = httplib2.Http(timeout=timeout)
-        http.follow_redirects = False
-        _thread.key, _thread.http = key, http
-    found: httplib2.Http = _thread.http
-    return found
+        _thread.key, _thread.pool = key, _Pool(timeout)
+    return _thread.pool.http
 
 
 def _drop_connection() -> None:
-    _thread.key = None
+    _thread.key = _thread.pool = None
 
 
 class Wire:
