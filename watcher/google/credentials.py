@@ -167,6 +167,9 @@ class AccessTokens:
                 fresh = self._fetch(grant)
             except Transient as failure:
                 return self._last_resort(grant, refused, failure)
+            except AccountDead:
+                self._check_same_grant(account_id, grant)
+                raise
             self._store.save_access_token(
                 account_id,
                 access_token=fresh.access_token,
@@ -179,6 +182,11 @@ class AccessTokens:
             raise
         finally:
             self._store.release_refresh(account_id)
+
+    def _check_same_grant(self, account_id: int, tried: Grant) -> None:
+        """A grant that died while its owner connected again says nothing about the new one."""
+        if self._store.grant(account_id).refresh_token != tried.refresh_token:
+            raise Transient(f"{tried.email} was connected again meanwhile", side=SIDE)
 
     def _fetch(self, grant: Grant) -> Fresh:
         if grant.source == "service-account":
