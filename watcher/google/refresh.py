@@ -54,7 +54,7 @@ _DelegatedCredentials: Any = service_account.Credentials
 
 
 class _Transport(Request):
-    """google-auth's transport with our time-out, remembering the last answer's status."""
+    """google-auth's transport: our time-out, no redirects, and the last answer is remembered."""
 
     def __init__(self, session: requests.Session, timeout: float) -> None:
         super().__init__(session)
@@ -63,7 +63,8 @@ class _Transport(Request):
         self.headers: Mapping[str, str] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs["timeout"] = self._timeout
+        # A redirect would carry the client's secret to another address.
+        kwargs.update(timeout=self._timeout, allow_redirects=False)
         self.status = None
         answer: Any = super().__call__(*args, **kwargs)  # type: ignore[no-untyped-call]
         self.status, self.headers = answer.status, answer.headers

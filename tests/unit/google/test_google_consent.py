@@ -142,15 +142,16 @@ def test_an_unticked_scope_and_a_missing_refresh_token_are_seen(google: Scripted
         (200, b"{", Transient),
         (200, [], Transient),
         (200, {"access_token": "ya29.a", "expires_in": 1}, Transient),
-        (302, b"", Transient),
+        (307, b"", Transient),
     ],
 )
 def test_a_refused_exchange(
     google: Scripted, status: int, body: Any, kind: type[Exception]
 ) -> None:
-    google.say(Answer(status, body))
+    google.say(Answer(status, body, headers={"location": "/elsewhere"}))
     with pytest.raises(kind) as caught:
         exchange(google)
+    assert len(google.asked) == 1
     assert "GOCSPX" not in f"{caught.value!r}{caught.value.__cause__!r}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -104,6 +105,20 @@ def test_under_five_minutes_it_is_refreshed_and_kept(store: SqliteTokens, google
     assert kept.expires_at is not None
     assert abs((kept.expires_at - soon(3599)).total_seconds()) < 30
     assert store.claim_refresh(ANN, 1), "the claim was given back"
+
+
+def test_the_expiry_does_not_depend_on_the_machines_zone(
+    store: SqliteTokens, google: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """google-auth's expiry is naive and in UTC."""
+    store.add(ANN)
+    google.say(granted())
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        expires_at = tokens(store, google).renew(ANN)
+    time.tzset()
+    assert abs((expires_at - soon(3599)).total_seconds()) < 30
 
 
 def test_a_rotated_refresh_token_is_kept(store: SqliteTokens, google: Scripted) -> None:
@@ -207,6 +222,7 @@ PASSING = {
     "no expiry": Answer(200, {"access_token": "ya29.new"}),
     "odd expiry": granted(expires_in="soon"),
     "cut off": replace(granted(), cut=True),
+    "redirect": Answer(307, b"", headers={"location": "/elsewhere"}),
 }
 
 
@@ -219,14 +235,17 @@ def test_what_passes_never_ends_an_account(
     with pytest.raises(Transient) as caught:
         tokens(store, google).token(ANN)
     assert caught.value.side == "google"
+    assert {asked.path for asked in google.asked} == {"/token"}
     assert store.claim_refresh(ANN, 1), "the claim was given back"
 
 
 def test_a_token_endpoint_that_hangs_or_is_not_there(store: SqliteTokens, google: Scripted) -> None:
     store.add(ANN)
     google.say(Answer(hang=True))
+    began = time.monotonic()
     with pytest.raises(Transient):
         tokens(store, google, timeout=0.2).token(ANN)
+    assert time.monotonic() - began < 5
     nowhere = GoogleEndpoints(token_url="http://127.0.0.1:1/token", client_id="c")
     with pytest.raises(Transient):
         AccessTokens(store, nowhere).token(ANN)
