@@ -21,6 +21,7 @@ class Asked:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    port: int
 
     @property
     def form(self) -> dict[str, str]:
@@ -34,7 +35,7 @@ class Asked:
 @dataclass
 class Answer:
     """What the server says: a JSON value or raw bytes; ``hang`` waits until the test ends;
-    ``cut`` closes the connection in the middle of the body."""
+    ``cut`` closes the connection in the middle of the body; ``keep`` leaves it open."""
 
     status: int = 200
     body: Any = None
@@ -42,6 +43,7 @@ class Answer:
     hang: bool = False
     cut: bool = False
     zipped: bool = False
+    keep: bool = False
 
     def content(self) -> bytes:
         if self.body is None:
@@ -105,7 +107,11 @@ class Scripted:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 self._answer(
-                    script.next_answer(Asked(self.command, parts.path, query, headers, body))
+                    script.next_answer(
+                        Asked(
+                            self.command, parts.path, query, headers, body, self.client_address[1]
+                        )
+                    )
                 )
 
             def _answer(self, answer: Answer) -> None:
@@ -121,10 +127,11 @@ class Scripted:
                     self.send_header("content-encoding", "gzip")
                 if answer.status != 204:
                     self.send_header("content-length", str(len(content) + 50 * answer.cut))
-                self.send_header("connection", "close")
+                if not answer.keep:
+                    self.send_header("connection", "close")
                 self.end_headers()
                 self.wfile.write(content)
-                self.close_connection = True
+                self.close_connection = not answer.keep
 
             do_GET = do_POST = _serve
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import threading
@@ -468,6 +469,34 @@ def test_stop(google: Scripted, answer: Answer, known: bool) -> None:
     assert rig(google.url).client.stop("c-1", "r") is known
     assert google.asked[0].path == "/calendar/v3/channels/stop"
     assert google.asked[0].json == {"id": "c-1", "resourceId": "r"}
+
+
+def test_connections_are_kept_per_thread_and_not_across_a_fork(google: Scripted) -> None:
+    google.otherwise = lambda _: Answer(body=ONE, keep=True)
+    made = rig(google.url, timeout=4.5)
+
+    def work() -> None:
+        delta(made)
+        delta(made)
+
+    run_all([work])
+    run_all([work])
+    first, again, second, _ = (asked.port for asked in google.asked)
+    assert first == again != second
+
+    delta(made)
+    child = os.fork()
+    if child == 0:
+        done = 1
+        try:
+            delta(made)
+            done = 0
+        finally:
+            os._exit(done)
+    assert os.waitpid(child, 0)[1] == 0
+    delta(made)
+    before, inside, after = (asked.port for asked in google.asked[4:])
+    assert before == after != inside
 
 
 def test_threads_share_a_client(google: Scripted) -> None:
