@@ -68,7 +68,8 @@ class Keyring:
                 next_step="put the old key back into WATCHER_SECRET_KEYS",
             )
         try:
-            return cipher.decrypt(blob[head : head + _NONCE], blob[head + _NONCE :], row.encode())
+            opened = cipher.decrypt(blob[head : head + _NONCE], blob[head + _NONCE :], row.encode())
+            return opened.decode()
         except InvalidTag:
             raise SecretUnreadable(
                 f"a secret in the ledger ({row}) does not open: altered, or moved between rows",

@@ -1,0 +1,158 @@
+"""Open, replace and stop watch channels; the ledger's row comes first, Google's call second.
+
+https://developers.google.com/workspace/calendar/api/guides/push: a channel cannot be renewed,
+only replaced by one with a new id, and the first ``sync`` message may overtake the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from watcher.connections import Connections
+from watcher.errors import Permanent, PushNotSupported, Transient, WatcherError
+from watcher.google.client import CalendarClient, WatchAnswer, calendar_id_of
+from watcher.channels.due import backoff_seconds, renewal_point
+from watcher.services import Services
+from watcher.settings import require
+from watcher.state import calendars, channels
+from watcher.state.models import Account, Calendar
+from watcher.state.secrets import digest
+
+log = logging.getLogger(__name__)
+
+UNSUPPORTED_RETRY = timedelta(days=7)
+_rng = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The new channel and those it retired. ``seq`` is the debt of the sync in between."""
+
+    channel_id: str
+    retired: list[str]
+    seq: int
+
+
+def open_channel(services: Services, connections: Connections, calendar_id: int) -> Opened:
+    """Open a fresh channel for a calendar and retire the one before, which is still accepted.
+
+    The calendar is left owing a sync, since a change between the old and the new channel could
+    have been told to neither. Raises what events.watch raises; the failure is kept on the
+    calendar with the time of the next try.
+    """
+    require(services.settings, "public_url", why="opening a watch channel")
+    channel_id, token = str(uuid.uuid4()), secrets.token_urlsafe(32)
+    with services.db.session() as session:
+        calendar = calendars.get(session, calendar_id)
+        account = session.get_one(Account, calendar.account_id)
+        google_id, email, account_id = calendar.google_id, account.email, account.id
+        channels.add_requesting(
+            session, channel_id=channel_id, calendar_id=calendar_id, token_hash=digest(token),
+            now=services.clock(),
+        )  # fmt: skip
+    google = connections.google(account_id, email, "poll")
+    try:
+        answer = google.watch(
+            google_id,
+            channel_id=channel_id,
+            token=token,
+            address=services.settings.notification_url,
+            ttl_seconds=services.settings.channel_ttl_seconds,
+        )
+    except WatcherError as error:
+        _note_failure(services, calendar_id, channel_id, error)
+        raise
+    return _confirm(services, calendar_id, channel_id, answer)
+
+
+def _confirm(
+    services: Services, calendar_id: int, channel_id: str, answer: WatchAnswer
+) -> Opened:
+    now = services.clock()
+    with services.db.session() as session:
+        retired = channels.confirm(
+            session,
+            channel_id,
+            resource_id=answer.resource_id,
+            expires_at=answer.expiration,
+            renew_at=renewal_point(now, answer.expiration, _rng),
+            now=now,
+        )
+        calendar = calendars.get(session, calendar_id)
+        calendar.push_supported, calendar.watch_retry_at, calendar.watch_failures = True, None, 0
+        _check_identity(calendar, answer.resource_uri)
+        seq = calendars.mark_dirty(session, calendar_id, "channel", now)
+    log.info("channel opened", extra={"calendar": calendar_id, "channel": channel_id})
+    return Opened(channel_id, retired, seq)
+
+
+def _check_identity(calendar: Calendar, resource_uri: str) -> None:
+    """Google's own name for what is watched; a different one means a mailbox alias."""
+    named = calendar_id_of(resource_uri)
+    if named and named != "primary" and named.lower() != calendar.google_id.lower():
+        log.warning(
+            "Google watches %s where %s was asked for: an alias of the mailbox?",
+            named,
+            calendar.google_id,
+        )
+
+
+def _note_failure(
+    services: Services, calendar_id: int, channel_id: str, error: WatcherError
+) -> None:
+    now = services.clock()
+    with services.db.session() as session:
+        channels.close(session, channel_id, "failed", now, error.message)
+        calendar = calendars.get(session, calendar_id)
+        calendar.watch_failures += 1
+        if isinstance(error, PushNotSupported):
+            calendar.push_supported = False
+            calendar.watch_retry_at = now + UNSUPPORTED_RETRY
+            log.info("calendar cannot be watched, polled instead", extra={"calendar": calendar_id})
+            return
+        wait = backoff_seconds(calendar.watch_failures, _rng)
+        if isinstance(error, Transient) and error.retry_after is not None:
+            wait = max(error.retry_after, min(wait, 60.0))
+        calendar.watch_retry_at = now + timedelta(seconds=wait)
+    log.warning("channel not opened: %s", error.message, extra={"calendar": calendar_id})
+
+
+def stop_channel(services: Services, google: CalendarClient, channel_id: str) -> None:
+    """Stop a channel at Google and close its row; one that Google forgot is closed as well.
+
+    Raises ``Transient`` (row left open, tried again) and what tokens raise.
+    """
+    with services.db.session() as session:
+        channel = session.get_one(channels.Channel, channel_id)
+        resource_id, state = channel.resource_id, channel.state
+    if state not in channels.ACCEPTED:
+        return
+    if resource_id is not None:
+        google.stop(channel_id, resource_id)
+    with services.db.session() as session:
+        channels.close(session, channel_id, "stopped", services.clock())
+
+
+def stop_all(services: Services, connections: Connections, account: Account) -> list[str]:
+    """Stop every open channel of an account; returns the ids. Best effort only for what Google
+    refuses for good: such a channel ends by itself at its expiry."""
+    with services.db.session() as session:
+        ids = [
+            channel.id
+            for calendar in calendars.of_account(session, account.id)
+            for channel in channels.open_of_calendar(session, calendar.id)
+        ]
+    google = connections.google(account.id, account.email, "poll")
+    for channel_id in ids:
+        try:
+            stop_channel(services, google, channel_id)
+        except Permanent as error:
+            log.warning("channel left to expire: %s", error.message)
+            with services.db.session() as session:
+                channels.close(session, channel_id, "stopped", services.clock(), error.message)
+    return ids

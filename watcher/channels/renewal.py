@@ -1,0 +1,129 @@
+"""Keep every watchable calendar watched: open what is missing, replace what is due, stop the old.
+
+Cron and ``watcher channels renew`` run this same code. A lease in the ledger makes it safe when
+two run at once; the cap per minute counts the rows of all processes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from watcher.channels.registry import open_channel, stop_channel
+from watcher.connections import Connections
+from watcher.errors import AccountDead, AppDead, PushNotSupported, Transient, WatcherError
+from watcher.services import Services
+from watcher.state import accounts, calendars, channels, leases
+from watcher.state.models import Account
+
+log = logging.getLogger(__name__)
+
+LEASE = "renew"
+LEASE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What became of one calendar: ``opened``, ``renewed``, ``unsupported``, ``failed``,
+    ``later`` (the cap of this minute is reached)."""
+
+    account: str
+    calendar: str
+    outcome: str
+    message: str = ""
+
+
+def renew_due(
+    services: Services,
+    connections: Connections,
+    *,
+    force: bool = False,
+    account_ids: Sequence[int] = (),
+    report: Callable[[Renewed], None] = lambda _: None,
+) -> list[Renewed]:
+    """Renew what is due (all with ``force``); one calendar's failure stops no other.
+
+    Raises ``Transient`` when another process is at it.
+    """
+    if not _lease(services):
+        raise Transient(
+            "another process is renewing channels", side="ledger", retry_after=LEASE_SECONDS
+        )
+    try:
+        results = []
+        for calendar_id in _due(services, force, account_ids):
+            result = _renew_one(services, connections, calendar_id)
+            report(result)
+            results.append(result)
+            _lease(services)
+        stop_retired(services, connections)
+        return results
+    finally:
+        with services.db.session() as session:
+            leases.drop(session, LEASE, services.owner)
+
+
+def _lease(services: Services) -> bool:
+    with services.db.session() as session:
+        return leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)
+
+
+def _due(services: Services, force: bool, account_ids: Sequence[int]) -> list[int]:
+    now = services.clock()
+    with services.db.session() as session:
+        channels.expire(session, now)
+        due = channels.calendars_due(session, now, force=force, account_ids=account_ids)
+        return [calendar.id for calendar in due]
+
+
+def _renew_one(services: Services, connections: Connections, calendar_id: int) -> Renewed:
+    now = services.clock()
+    with services.db.session() as session:
+        calendar = calendars.get(session, calendar_id)
+        account = session.get_one(Account, calendar.account_id)
+        email, google_id, account_id = account.email, calendar.google_id, account.id
+        had_one = channels.live(session, calendar_id, now) is not None
+        asked = channels.opened_since(session, now - timedelta(minutes=1))
+    if asked >= services.settings.renew_per_minute:
+        return Renewed(email, google_id, "later", "the cap of channels per minute is reached")
+    try:
+        opened = open_channel(services, connections, calendar_id)
+    except PushNotSupported as error:
+        return Renewed(email, google_id, "unsupported", error.message)
+    except AccountDead as error:
+        with services.db.session() as session:
+            accounts.needs_reconnect(session, account_id, error.cause, services.clock())
+        return Renewed(email, google_id, "failed", error.message)
+    except WatcherError as error:
+        if isinstance(error, AppDead):
+            log.error("Google refuses this installation: %s", error.message)
+        return Renewed(email, google_id, "failed", error.message)
+    ring(services, calendar_id, opened.seq)
+    return Renewed(email, google_id, "renewed" if had_one else "opened")
+
+
+def ring(services: Services, calendar_id: int, seq: int) -> None:
+    """Wake a worker for the sync between the old and the new channel; the sweep covers a miss."""
+    if services.doorbell.ring(calendar_id, seq, "backfill", "channel"):
+        with services.db.session() as session:
+            calendars.note_rung(session, calendar_id, services.clock())
+
+
+def stop_retired(services: Services, connections: Connections) -> int:
+    """Stop channels whose successor is live and whose calendar has synced since."""
+    with services.db.session() as session:
+        todo = []
+        for channel in channels.to_stop(session, services.clock()):
+            calendar = calendars.get(session, channel.calendar_id)
+            account = session.get_one(Account, calendar.account_id)
+            todo.append((channel.id, account.id, account.email))
+    stopped = 0
+    for channel_id, account_id, email in todo:
+        try:
+            stop_channel(services, connections.google(account_id, email, "poll"), channel_id)
+            stopped += 1
+        except WatcherError as error:
+            log.warning("old channel not stopped yet: %s", error.message)
+    return stopped

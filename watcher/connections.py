@@ -1,0 +1,130 @@
+"""The two outside systems as one process sees them: made when first needed, then kept.
+
+A worker keeps its connections warm between jobs; nothing here is shared between processes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, available_timezones
+
+from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.events import EventMirror
+from watcher.errors import UserError
+from watcher.google.client import CalendarClient
+from watcher.google.credentials import AccessTokens
+from watcher.google.delegation import DelegationAllow, ServiceAccount, load_service_account
+from watcher.google.endpoints import GoogleEndpoints
+from watcher.services import Services
+from watcher.settings import Settings, require
+from watcher.state import budget
+from watcher.state.accounts import LedgerTokens
+from watcher.state.budget import Purpose
+
+SITE_FACTS_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What must be known of an ERPNext site: its time zone, and who we are there."""
+
+    zone: ZoneInfo
+    api_user: str
+
+
+def endpoints(settings: Settings) -> GoogleEndpoints:
+    return GoogleEndpoints(
+        api_url=settings.google_api_url,
+        auth_url=settings.google_auth_url,
+        token_url=settings.google_token_url,
+        revoke_url=settings.google_revoke_url,
+        certs_url=settings.google_certs_url,
+        client_id=settings.google_client_id,
+        client_secret=settings.google_client_secret.get_secret_value(),
+    )
+
+
+def service_account(settings: Settings) -> ServiceAccount | None:
+    """The delegation key, checked; None when none is set. Raises ``UserError``."""
+    path = settings.google_service_account_file
+    return load_service_account(path) if path else None
+
+
+def erpnext_client(settings: Settings) -> ErpNextClient:
+    """Raises ``UserError`` naming every ERPNext setting that is missing."""
+    require(
+        settings, "erpnext_url", "erpnext_api_key", "erpnext_api_secret", why="writing to ERPNext"
+    )
+    return ErpNextClient(
+        settings.erpnext_url,
+        settings.erpnext_api_key,
+        settings.erpnext_api_secret.get_secret_value(),
+    )
+
+
+class Connections:
+    """Lazily made clients of one process."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = threading.RLock()
+        self._tokens: AccessTokens | None = None
+        self._erpnext: ErpNextClient | None = None
+        self._site: tuple[float, Site] | None = None
+
+    @property
+    def tokens(self) -> AccessTokens:
+        with self._lock:
+            if self._tokens is None:
+                services, settings = self._services, self._services.settings
+                self._tokens = AccessTokens(
+                    LedgerTokens(services.db, services.keyring),
+                    endpoints(settings),
+                    service_account(settings),
+                    DelegationAllow.parse(settings.delegation_allow),
+                    clock=services.clock,
+                )
+            return self._tokens
+
+    def google(self, account_id: int, email: str, purpose: Purpose) -> CalendarClient:
+        """Calls on behalf of one account, counted against the project's budget."""
+        services = self._services
+        return CalendarClient(
+            services.settings.google_api_url,
+            self.tokens.for_account(account_id),
+            quota_user=email,
+            on_call=lambda _kind: budget.spend(
+                services.db, account_id, purpose, services.clock()
+            ),
+        )
+
+    @property
+    def erpnext(self) -> ErpNextClient:
+        with self._lock:
+            if self._erpnext is None:
+                self._erpnext = erpnext_client(self._services.settings)
+            return self._erpnext
+
+    def mirror(self) -> EventMirror:
+        return EventMirror(
+            self.erpnext,
+            delete_cancelled=self._services.settings.cancelled_events == "delete",
+        )
+
+    def site(self) -> Site:
+        """Time zone and API user of the site, read again every ten minutes."""
+        with self._lock:
+            if self._site is None or time.monotonic() - self._site[0] > SITE_FACTS_SECONDS:
+                self._site = (time.monotonic(), self._read_site())
+            return self._site[1]
+
+    def _read_site(self) -> Site:
+        name = self._services.settings.erpnext_time_zone or self.erpnext.time_zone()
+        if name not in available_timezones():
+            raise UserError(
+                f"the ERPNext site's time zone {name!r} is not an IANA zone",
+                next_step="set WATCHER_ERPNEXT_TIME_ZONE, e.g. Asia/Kolkata",
+            )
+        return Site(ZoneInfo(name), self.erpnext.whoami())

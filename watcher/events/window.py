@@ -1,0 +1,46 @@
+"""Which events are ours to carry: one predicate for what Google sends and what ERPNext holds.
+
+Google's ``timeMin`` bounds the end and ``timeMax`` the start, both exclusive; all-day events are
+placed in the calendar's zone (events.list reference). The same rule is applied here to both
+sides, since sources disagree whether a sync token keeps its bounds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from watcher.events.model import EventTime, Held, Window
+from watcher.events.times import ONE_DAY, bounds, from_site, midnight, naive
+
+
+def make_window(now: datetime, past_days: int, future_days: int) -> Window:
+    return Window(start=now - timedelta(days=past_days), end=now + timedelta(days=future_days))
+
+
+def in_window(start: EventTime, end: EventTime, window: Window, calendar_zone: ZoneInfo) -> bool:
+    begins, ends = bounds(start, end, calendar_zone)
+    return ends > window.start and begins < window.end
+
+
+def held_bounds(
+    held: Held, site_zone: ZoneInfo, calendar_zone: ZoneInfo
+) -> tuple[datetime, datetime]:
+    """Start and exclusive end of a row. ERPNext stores an end equal to the start as nothing."""
+    last = held.ends_on or held.starts_on
+    if held.all_day:
+        first_day, last_day = naive(held.starts_on).date(), naive(last).date()
+        return midnight(first_day, calendar_zone), midnight(last_day + ONE_DAY, calendar_zone)
+    return from_site(held.starts_on, site_zone), from_site(last, site_zone)
+
+
+def held_in_window(
+    held: Held, window: Window, site_zone: ZoneInfo, calendar_zone: ZoneInfo
+) -> bool:
+    begins, ends = held_bounds(held, site_zone, calendar_zone)
+    return ends > window.start and begins < window.end
+
+
+def held_is_past(held: Held, window: Window, site_zone: ZoneInfo, calendar_zone: ZoneInfo) -> bool:
+    """The row has aged out at the past edge: history, left as it is."""
+    return held_bounds(held, site_zone, calendar_zone)[1] <= window.start

@@ -1,0 +1,433 @@
+"""The story of one sync: read Google, map, compare with ERPNext, write the difference, then store
+the token.
+
+Google is read in two ways (docs/how-it-works.md):
+
+- a **delta** by sync token brings changed single events, exceptions and series masters; the
+  expansion of a changed series is asked of Google for the window (events.instances);
+- a **snapshot** lists the window expanded and sweeps what ERPNext holds beyond it.
+
+The token moves last. A crash anywhere before repeats work and loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from watcher.erpnext.events import Applied, EventMirror
+from watcher.errors import SweepHeld, SyncTokenExpired
+from watcher.events.mapping import MAPPING_VERSION, data_id, sync_key, to_erpnext
+from watcher.events.model import (
+    Action,
+    Cancel,
+    ErpEvent,
+    GoogleEvent,
+    Held,
+    MappingRules,
+    Skipped,
+    Window,
+)
+from watcher.events.parse import Unmappable, parse_event
+from watcher.events.plan import Place, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.window import in_window, make_window
+from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
+from watcher.settings import Settings
+from watcher.state.calendars import Settled, Work
+from watcher.state.runs import Refusal
+
+log = logging.getLogger(__name__)
+
+EXPAND_ONE_BY_ONE = 8
+"""Up to this many changed series are expanded by a call each; more by one listing of the window,
+so that a bulk edit of hundreds of series stays within Google's quota."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sides:
+    """Both outside systems and the policy, for one calendar. ``api_user`` is who writes."""
+
+    google: CalendarClient
+    mirror: EventMirror
+    rules: MappingRules
+    window: Window
+    api_user: str
+    policy: str
+
+
+@dataclass(kw_only=True, slots=True)
+class Report:
+    """What a sync did; becomes a row of ``runs``. ``vanished_held`` counts cancellations that
+    wait for a person's word."""
+
+    kind: str
+    pages: int = 0
+    items: int = 0
+    applied: Applied | None = None
+    planned: list[Action] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    refused: list[Refusal] = field(default_factory=list)
+    settled_keys: list[str] = field(default_factory=list)
+    vanished_held: str = ""
+    newest_change: datetime | None = None
+    oldest_change: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapped:
+    """Google's items in ERPNext's form, split by what is to be done with them."""
+
+    live: list[ErpEvent | Skipped]
+    outside: list[ErpEvent]
+    gone: list[str]
+    refused: list[Refusal]
+
+
+def sync(
+    sides: Sides,
+    work: Work,
+    *,
+    hold: Callable[[], None],
+    dry_run: bool = False,
+    progress: Callable[[str, int], None] = lambda _stage, _count: None,
+) -> tuple[Report, Settled]:
+    """Bring ERPNext up to what Google holds for one calendar; returns what to store.
+
+    ``hold`` keeps the calendar's lease and raises ``LeaseLost`` when it is gone; it is called
+    between calls to either side. Raises the errors of ``watcher.errors``; then nothing may be
+    stored. The caller stores ``Settled`` in one transaction, under the lease's fence.
+    """
+    if not _token_is_good(sides, work) or work.snapshot:
+        return _snapshot(sides, work, hold, dry_run, progress)
+    try:
+        return _delta(sides, work, hold, dry_run, progress)
+    except SyncTokenExpired:
+        log.info("sync token expired, full sync", extra={"calendar": work.calendar_id})
+        return _snapshot(sides, work, hold, dry_run, progress, fresh_token=True)
+
+
+def make_rules(
+    settings: Settings, *, account: str, calendar_id: str, erpnext_user: str | None,
+    event_type: str | None, zone: ZoneInfo,
+) -> MappingRules:  # fmt: skip
+    chosen = event_type or settings.default_event_type
+    return MappingRules(
+        account=account,
+        calendar_id=calendar_id,
+        erpnext_user=erpnext_user,
+        site_zone=zone,
+        default_event_type="Private" if chosen == "Private" else "Public",
+        private_events=settings.private_events,
+        declined_events=settings.declined_events,
+    )
+
+
+def window_of(settings: Settings, now: datetime) -> Window:
+    return make_window(now, settings.window_past_days, settings.window_future_days)
+
+
+def policy_fingerprint(settings: Settings, rules: MappingRules) -> str:
+    """Changes when any setting that shapes the mirror does; a change owes a snapshot."""
+    shape = [
+        MAPPING_VERSION, str(rules.site_zone), rules.erpnext_user, rules.default_event_type,
+        rules.private_events, rules.declined_events, settings.cancelled_events,
+        settings.window_past_days, settings.window_future_days, settings.erpnext_url,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(shape).encode()).hexdigest()
+
+
+def _token_is_good(sides: Sides, work: Work) -> bool:
+    return (
+        work.sync_token is not None
+        and work.query_fingerprint == QUERY_FINGERPRINT
+        and work.policy_fingerprint == sides.policy
+        and not work.first
+    )
+
+
+def _snapshot(
+    sides: Sides,
+    work: Work,
+    hold: Callable[[], None],
+    dry_run: bool,
+    progress: Callable[[str, int], None],
+    fresh_token: bool = False,
+) -> tuple[Report, Settled]:
+    """List the window, write the difference, sweep what vanished.
+
+    The token is minted before the listing, so that a change in between comes with the next delta.
+    """
+    report = Report(kind="snapshot")
+    rules = sides.rules
+    token = work.sync_token
+    if fresh_token or token is None or work.query_fingerprint != QUERY_FINGERPRINT:
+        token = sides.google.mint_sync_token(rules.calendar_id)
+        hold()
+    items, zone_name = [], work.time_zone
+    for page in sides.google.snapshot(rules.calendar_id, sides.window):
+        hold()
+        report.pages += 1
+        items += page.items
+        zone_name = page.time_zone or zone_name
+        progress("read", len(items))
+    report.items = len(items)
+    zone = _zone(zone_name)
+    mapped = _map(items, rules, sides.window, zone)
+    held = sides.mirror.held_of_calendar(data_id(rules.account), data_id(rules.calendar_id))
+    hold()
+    actions = _brake(sides, work, mapped, held, zone, report)
+    _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
+    return report, Settled(
+        sync_token=token,
+        query_fingerprint=QUERY_FINGERPRINT,
+        policy_fingerprint=sides.policy,
+        time_zone=zone_name,
+        window_start=sides.window.start,
+        window_end=sides.window.end,
+        snapshot=True,
+    )
+
+
+def _brake(
+    sides: Sides, work: Work, mapped: Mapped, held: Sequence[Held], zone: ZoneInfo, report: Report
+) -> list[Action]:
+    """The plan; where the sweep is held back, everything else goes on without it."""
+
+    place = _place(sides, zone)
+
+    def plan(force: bool) -> list[Action]:
+        return plan_snapshot(
+            mapped.live,
+            outside=mapped.outside,
+            held=held,
+            place=place,
+            api_user=sides.api_user,
+            spare=frozenset(refusal.key for refusal in mapped.refused),
+            force=force,
+        )
+
+    try:
+        return plan(work.force)
+    except SweepHeld as brake:
+        report.vanished_held = brake.message
+        log.warning("sweep held: %s", brake.message, extra={"calendar": work.calendar_id})
+        return [a for a in plan(True) if not (isinstance(a, Cancel) and a.reason == "vanished")]
+
+
+def _delta(
+    sides: Sides,
+    work: Work,
+    hold: Callable[[], None],
+    dry_run: bool,
+    progress: Callable[[str, int], None],
+) -> tuple[Report, Settled]:
+    """Read what changed since the token, expand changed series, write the difference."""
+    report = Report(kind="delta")
+    rules = sides.rules
+    items, next_token, zone_name = [], None, work.time_zone
+    for page in sides.google.changes(rules.calendar_id, work.sync_token or ""):
+        hold()
+        report.pages += 1
+        items += page.items
+        next_token = page.next_sync_token or next_token
+        zone_name = page.time_zone or zone_name
+    if next_token is None:
+        raise AssertionError("the client lets no delta end without a token")
+    report.items = len(items)
+    if items:
+        zone = _zone(zone_name)
+        _apply_delta(sides, report, items, zone, hold, dry_run, progress)
+    return report, Settled(
+        sync_token=next_token,
+        query_fingerprint=QUERY_FINGERPRINT,
+        policy_fingerprint=sides.policy,
+        time_zone=zone_name,
+    )
+
+
+def _apply_delta(
+    sides: Sides,
+    report: Report,
+    items: list[dict[str, Any]],
+    zone: ZoneInfo,
+    hold: Callable[[], None],
+    dry_run: bool,
+    progress: Callable[[str, int], None],
+) -> None:
+    rules = sides.rules
+    parsed, refused = _parse(items, rules)
+    events = newest_by_id(parsed)
+    roots = [e for e in events if e.recurring_event_id is None]
+    masters = {e.id for e in roots if e.is_master and not e.is_cancelled}
+    expansion = _expand(sides, masters, hold)
+    report.items += len(expansion)
+    expanded, more_refused = _parse(expansion, rules)
+    # What the expansion says of a changed series is newer than the exceptions in the delta.
+    direct = [e for e in events if e.id not in masters and e.recurring_event_id not in masters]
+    mapped = _map_parsed([*direct, *newest_by_id(expanded)], rules, sides.window, zone)
+    mapped.refused.extend([*refused, *more_refused])
+    _note_ages(report, events)
+    keys = _keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])
+    held = sides.mirror.held_by_keys(keys)
+    hold()
+    series = sides.mirror.held_by_series(
+        data_id(rules.account), data_id(rules.calendar_id), [data_id(e.id) for e in roots]
+    )
+    hold()
+    actions = plan_delta(
+        mapped.live,
+        outside=mapped.outside,
+        gone=_keys(rules, mapped.gone),
+        held=held,
+        series_held=series,
+        series=_series_plan(rules, roots, masters),
+        place=_place(sides, zone),
+        spare=frozenset(refusal.key for refusal in mapped.refused),
+    )
+    _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
+
+
+def _series_plan(
+    rules: MappingRules, roots: Iterable[GoogleEvent], masters: set[str]
+) -> dict[str, str]:
+    """Recurring id as ERPNext holds it -> ``expanded``, ``single`` or ``cancelled``."""
+    plan = {}
+    for event in roots:
+        word = "cancelled" if event.is_cancelled else "single"
+        plan[data_id(event.id)] = "expanded" if event.id in masters else word
+    return plan
+
+
+def _expand(sides: Sides, masters: set[str], hold: Callable[[], None]) -> list[dict[str, Any]]:
+    calendar_id = sides.rules.calendar_id
+    found: list[dict[str, Any]] = []
+    if len(masters) <= EXPAND_ONE_BY_ONE:
+        for master in sorted(masters):
+            found += sides.google.instances(calendar_id, master, sides.window)
+            hold()
+        return found
+    for page in sides.google.snapshot(calendar_id, sides.window):
+        found += [item for item in page.items if item.get("recurringEventId") in masters]
+        hold()
+    return found
+
+
+def _parse(
+    items: Iterable[dict[str, Any]], rules: MappingRules
+) -> tuple[list[GoogleEvent], list[Refusal]]:
+    events, refused = [], []
+    for item in items:
+        try:
+            events.append(parse_event(item))
+        except Unmappable as error:
+            refused.append(_refusal(rules, str(item.get("id", "")), error))
+    return events, refused
+
+
+def _refusal(rules: MappingRules, event_id: str, error: Unmappable) -> Refusal:
+    return Refusal(
+        key=sync_key(rules.account, rules.calendar_id, event_id),
+        event_id=event_id,
+        message=error.message,
+    )
+
+
+def _map(
+    items: Iterable[dict[str, Any]], rules: MappingRules, window: Window, zone: ZoneInfo
+) -> Mapped:
+    events, refused = _parse(items, rules)
+    mapped = _map_parsed(newest_by_id(events), rules, window, zone)
+    mapped.refused.extend(refused)
+    return mapped
+
+
+def _map_parsed(
+    events: Iterable[GoogleEvent], rules: MappingRules, window: Window, zone: ZoneInfo
+) -> Mapped:
+    mapped = Mapped(live=[], outside=[], gone=[], refused=[])
+    for event in events:
+        if event.is_cancelled:
+            mapped.gone.append(event.id)
+            continue
+        try:
+            result = to_erpnext(event, rules)
+        except Unmappable as error:
+            mapped.refused.append(_refusal(rules, event.id, error))
+            continue
+        if isinstance(result, Skipped) or _inside(event, window, zone):
+            mapped.live.append(result)
+        else:
+            mapped.outside.append(result)
+    return mapped
+
+
+def _inside(event: GoogleEvent, window: Window, zone: ZoneInfo) -> bool:
+    if event.start is None:
+        return True
+    return in_window(event.start, event.end or event.start, window, zone)
+
+
+def _keys(rules: MappingRules, event_ids: Iterable[str]) -> list[str]:
+    unique = dict.fromkeys(event_ids)
+    return [sync_key(rules.account, rules.calendar_id, event_id) for event_id in unique]
+
+
+def _place(sides: Sides, zone: ZoneInfo) -> Place:
+    return Place(window=sides.window, site_zone=sides.rules.site_zone, calendar_zone=zone)
+
+
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name) if name in available_timezones() else ZoneInfo("UTC")
+
+
+def _note_ages(report: Report, events: Iterable[GoogleEvent]) -> None:
+    stamps = [e.updated for e in events if e.updated is not None]
+    report.newest_change = max(stamps, default=None)
+    report.oldest_change = min(stamps, default=None)
+
+
+def _carry_out(
+    sides: Sides,
+    report: Report,
+    actions: list[Action],
+    mapped: Mapped,
+    hold: Callable[[], None],
+    dry_run: bool,
+    progress: Callable[[str, int], None],
+) -> None:
+    report.planned = actions
+    report.refused += mapped.refused
+    if dry_run:
+        return
+    done = 0
+
+    def before_batch() -> None:
+        nonlocal done
+        hold()
+        done += 1
+        progress("write", done)
+
+    applied = sides.mirror.apply(actions, before_batch=before_batch)
+    report.applied = applied
+    refused = [
+        Refusal(key=r.key, event_id=r.event_id, message=r.message) for r in applied.refused
+    ]
+    report.refused += refused
+    aside = {refusal.key for refusal in report.refused}
+    report.settled_keys = [k for k in _action_keys(actions) if k not in aside]
+
+
+def _action_keys(actions: Iterable[Action]) -> list[str]:
+    return [getattr(a, "key", None) or a.event.key for a in actions]  # type: ignore[union-attr]
+
+
+def as_counts(report: Report) -> Mapping[str, int]:
+    """Planned writes by kind, for a dry run."""
+    return Counter(type(action).__name__.lower() for action in report.planned)
