@@ -15,7 +15,11 @@ from watcher.erpnext.events import EventMirror
 from watcher.errors import UserError
 from watcher.google.client import CalendarClient
 from watcher.google.credentials import AccessTokens
-from watcher.google.delegation import DelegationAllow, ServiceAccount, load_service_account
+from watcher.google.delegation import (
+    DelegationAllow,
+    ServiceAccount,
+    load_service_account,
+)
 from watcher.google.endpoints import GoogleEndpoints
 from watcher.services import Services
 from watcher.settings import Settings, require
@@ -55,7 +59,11 @@ def service_account(settings: Settings) -> ServiceAccount | None:
 def erpnext_client(settings: Settings) -> ErpNextClient:
     """Raises ``UserError`` naming every ERPNext setting that is missing."""
     require(
-        settings, "erpnext_url", "erpnext_api_key", "erpnext_api_secret", why="writing to ERPNext"
+        settings,
+        "erpnext_url",
+        "erpnext_api_key",
+        "erpnext_api_secret",
+        why="writing to ERPNext",
     )
     return ErpNextClient(
         settings.erpnext_url,
@@ -95,9 +103,7 @@ class Connections:
             services.settings.google_api_url,
             self.tokens.for_account(account_id),
             quota_user=email,
-            on_call=lambda _kind: budget.spend(
-                services.db, account_id, purpose, services.clock()
-            ),
+            on_call=lambda _kind: budget.spend(services.db, account_id, purpose, services.clock()),
         )
 
     @property

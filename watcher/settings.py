@@ -39,16 +39,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     data_dir: Path = Field(
-        default=Path("./watcher-data"), description="SQLite file, embedded Valkey, made keys"
+        default=Path("./watcher-data"),
+        description="SQLite file, embedded Valkey, made keys",
     )
     database_url: str = Field(
-        default="", description="SQLAlchemy URL; SQLite in the data directory when empty"
+        default="",
+        description="SQLAlchemy URL; SQLite in the data directory when empty",
     )
     redis_url: str = Field(
-        default="", description="RQ's Redis or Valkey; embedded one of `watcher up` when empty"
+        default="",
+        description="RQ's Redis or Valkey; embedded one of `watcher up` when empty",
     )
     secret_keys: SecretStr = Field(
-        default=SecretStr(""), description="comma-separated keys, the first one encrypts"
+        default=SecretStr(""),
+        description="comma-separated keys, the first one encrypts",
     )
     public_url: str = Field(default="", description="the https address that Google reaches")
     admin_emails: CommaList = Field(default=(), description="who may sign in to the dashboard")
@@ -67,14 +71,16 @@ class Settings(BaseSettings):
         default="https://www.googleapis.com", description="root of the Calendar API"
     )
     google_auth_url: str = Field(
-        default="https://accounts.google.com/o/oauth2/v2/auth", description="consent page"
+        default="https://accounts.google.com/o/oauth2/v2/auth",
+        description="consent page",
     )
     google_token_url: str = Field(
         default="https://oauth2.googleapis.com/token",
         description="token endpoint, also the service account's",
     )
     google_revoke_url: str = Field(
-        default="https://oauth2.googleapis.com/revoke", description="revocation endpoint"
+        default="https://oauth2.googleapis.com/revoke",
+        description="revocation endpoint",
     )
     google_certs_url: str = Field(
         default="https://www.googleapis.com/oauth2/v1/certs",
@@ -89,9 +95,7 @@ class Settings(BaseSettings):
     erpnext_time_zone: str = Field(default="", description="read from the site when empty")
 
     window_past_days: int = Field(default=7, ge=0, le=3650, description="mirror this far back")
-    window_future_days: int = Field(
-        default=30, ge=1, le=3650, description="mirror this far ahead"
-    )
+    window_future_days: int = Field(default=30, ge=1, le=3650, description="mirror this far ahead")
     default_event_type: Literal["Public", "Private"] = Field(
         default="Public", description="event_type of ordinary events"
     )
@@ -253,7 +257,10 @@ def _settings_file(env: Mapping[str, str], folder: Path, problems: list[str]) ->
 
 
 def _look_up(
-    field: str, layers: list[tuple[str, dict[str, str]]], folder: Path, problems: list[str]
+    field: str,
+    layers: list[tuple[str, dict[str, str]]],
+    folder: Path,
+    problems: list[str],
 ) -> tuple[str | None, str]:
     name = env_name(field)
     for source, values in layers:

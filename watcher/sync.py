@@ -196,7 +196,12 @@ def _snapshot(
 
 
 def _brake(
-    sides: Sides, work: Work, mapped: Mapped, held: Sequence[Held], zone: ZoneInfo, report: Report
+    sides: Sides,
+    work: Work,
+    mapped: Mapped,
+    held: Sequence[Held],
+    zone: ZoneInfo,
+    report: Report,
 ) -> list[Action]:
     """The plan; where the sweep is held back, everything else goes on without it."""
 
@@ -278,7 +283,9 @@ def _apply_delta(
     held = sides.mirror.held_by_keys(keys)
     hold()
     series = sides.mirror.held_by_series(
-        data_id(rules.account), data_id(rules.calendar_id), [data_id(e.id) for e in roots]
+        data_id(rules.account),
+        data_id(rules.calendar_id),
+        [data_id(e.id) for e in roots],
     )
     hold()
     actions = plan_delta(
@@ -416,9 +423,7 @@ def _carry_out(
 
     applied = sides.mirror.apply(actions, before_batch=before_batch)
     report.applied = applied
-    refused = [
-        Refusal(key=r.key, event_id=r.event_id, message=r.message) for r in applied.refused
-    ]
+    refused = [Refusal(key=r.key, event_id=r.event_id, message=r.message) for r in applied.refused]
     report.refused += refused
     aside = {refusal.key for refusal in report.refused}
     report.settled_keys = [k for k in _action_keys(actions) if k not in aside]

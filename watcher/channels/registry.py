@@ -20,7 +20,7 @@ from watcher.channels.due import backoff_seconds, renewal_point
 from watcher.services import Services
 from watcher.settings import require
 from watcher.state import calendars, channels
-from watcher.state.models import Account, Calendar
+from watcher.state.models import Account, Calendar, Channel
 from watcher.state.secrets import digest
 
 log = logging.getLogger(__name__)
@@ -70,9 +70,7 @@ def open_channel(services: Services, connections: Connections, calendar_id: int)
     return _confirm(services, calendar_id, channel_id, answer)
 
 
-def _confirm(
-    services: Services, calendar_id: int, channel_id: str, answer: WatchAnswer
-) -> Opened:
+def _confirm(services: Services, calendar_id: int, channel_id: str, answer: WatchAnswer) -> Opened:
     now = services.clock()
     with services.db.session() as session:
         retired = channels.confirm(
@@ -84,7 +82,11 @@ def _confirm(
             now=now,
         )
         calendar = calendars.get(session, calendar_id)
-        calendar.push_supported, calendar.watch_retry_at, calendar.watch_failures = True, None, 0
+        calendar.push_supported, calendar.watch_retry_at, calendar.watch_failures = (
+            True,
+            None,
+            0,
+        )
         _check_identity(calendar, answer.resource_uri)
         seq = calendars.mark_dirty(session, calendar_id, "channel", now)
     log.info("channel opened", extra={"calendar": calendar_id, "channel": channel_id})
@@ -113,7 +115,10 @@ def _note_failure(
         if isinstance(error, PushNotSupported):
             calendar.push_supported = False
             calendar.watch_retry_at = now + UNSUPPORTED_RETRY
-            log.info("calendar cannot be watched, polled instead", extra={"calendar": calendar_id})
+            log.info(
+                "calendar cannot be watched, polled instead",
+                extra={"calendar": calendar_id},
+            )
             return
         wait = backoff_seconds(calendar.watch_failures, _rng)
         if isinstance(error, Transient) and error.retry_after is not None:
@@ -128,7 +133,7 @@ def stop_channel(services: Services, google: CalendarClient, channel_id: str) ->
     Raises ``Transient`` (row left open, tried again) and what tokens raise.
     """
     with services.db.session() as session:
-        channel = session.get_one(channels.Channel, channel_id)
+        channel = session.get_one(Channel, channel_id)
         resource_id, state = channel.resource_id, channel.state
     if state not in channels.ACCEPTED:
         return

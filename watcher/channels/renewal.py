@@ -13,7 +13,13 @@ from datetime import timedelta
 
 from watcher.channels.registry import open_channel, stop_channel
 from watcher.connections import Connections
-from watcher.errors import AccountDead, AppDead, PushNotSupported, Transient, WatcherError
+from watcher.errors import (
+    AccountDead,
+    AppDead,
+    PushNotSupported,
+    Transient,
+    WatcherError,
+)
 from watcher.services import Services
 from watcher.state import accounts, calendars, channels, leases
 from watcher.state.models import Account
@@ -49,7 +55,9 @@ def renew_due(
     """
     if not _lease(services):
         raise Transient(
-            "another process is renewing channels", side="ledger", retry_after=LEASE_SECONDS
+            "another process is renewing channels",
+            side="ledger",
+            retry_after=LEASE_SECONDS,
         )
     try:
         results = []

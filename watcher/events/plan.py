@@ -184,7 +184,11 @@ def _series_row(row: Held, became: str | None, place: Place) -> Action:
 
 def _same_times(event: ErpEvent, row: Held) -> bool:
     ends = row.ends_on or row.starts_on
-    return (event.starts_on, event.ends_on, event.all_day) == (row.starts_on, ends, row.all_day)
+    return (event.starts_on, event.ends_on, event.all_day) == (
+        row.starts_on,
+        ends,
+        row.all_day,
+    )
 
 
 def _meddled(event: ErpEvent, row: Held, api_user: str | None) -> bool:

@@ -24,7 +24,11 @@ from watcher.events.model import Window
 from watcher.google.errors import SIDE, CallKind, Unauthorized, malformed
 from watcher.google.wire import CallFailed, execute, service
 
-QUERY: Final[dict[str, Any]] = {"singleEvents": False, "showDeleted": True, "maxResults": 2500}
+QUERY: Final[dict[str, Any]] = {
+    "singleEvents": False,
+    "showDeleted": True,
+    "maxResults": 2500,
+}
 """Pinned: a token is only good for the parameters it was minted with. ``showDeleted`` is said
 aloud because the default (false) is forbidden beside a token."""
 
@@ -119,7 +123,11 @@ class CalendarClient:
         Raises ``SyncTokenExpired`` when Google wants a full sync. Keep the new token only after
         all pages are applied.
         """
-        params = {"calendarId": calendar_id, "syncToken": sync_token, "fields": PAGE_FIELDS}
+        params = {
+            "calendarId": calendar_id,
+            "syncToken": sync_token,
+            "fields": PAGE_FIELDS,
+        }
         for answer in self._pages("delta", **params, **QUERY):
             page = _page(answer, "delta")
             if page.next_sync_token is None and not _text(answer, "nextPageToken"):
@@ -142,7 +150,11 @@ class CalendarClient:
         Empty when the series is gone. Google answers 404 too when the whole calendar is out of
         reach; the next ``changes`` then raises ``CalendarGone``.
         """
-        params = {"calendarId": calendar_id, "eventId": master_id, "fields": PAGE_FIELDS}
+        params = {
+            "calendarId": calendar_id,
+            "eventId": master_id,
+            "fields": PAGE_FIELDS,
+        }
         items: list[dict[str, Any]] = []
         try:
             for answer in self._pages("instances", **params, **_bounds(window)):
@@ -187,7 +199,13 @@ class CalendarClient:
     # --- channels -------------------------------------------------------------------------
 
     def watch(
-        self, calendar_id: str, *, channel_id: str, token: str, address: str, ttl_seconds: int
+        self,
+        calendar_id: str,
+        *,
+        channel_id: str,
+        token: str,
+        address: str,
+        ttl_seconds: int,
     ) -> WatchAnswer:
         """Open a channel. Never repeated when it is unclear whether Google opened it.
 

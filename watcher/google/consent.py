@@ -126,7 +126,10 @@ def callback_error(code: str) -> WatcherError:
         return Transient("Google could not show the consent page", side=SIDE, next_step=_AGAIN)
     if known == "access_denied":
         return ConsentDenied(
-            "Access to the calendar was declined", cause=known, side=SIDE, next_step=_AGAIN
+            "Access to the calendar was declined",
+            cause=known,
+            side=SIDE,
+            next_step=_AGAIN,
         )
     if known in ("admin_policy_enforced", "org_internal"):
         return ConsentDenied(
@@ -206,7 +209,9 @@ def _post(
         return requests.post(url, data=data, timeout=timeout, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
         raise Transient(
-            f"Google could not be reached ({type(error).__name__})", side=SIDE, next_step=_AGAIN
+            f"Google could not be reached ({type(error).__name__})",
+            side=SIDE,
+            next_step=_AGAIN,
         ) from None
 
 

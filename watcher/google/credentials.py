@@ -16,7 +16,11 @@ from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
 from watcher.errors import AccessLost, AccountDead, AppDead, Transient
-from watcher.google.delegation import DelegationAllow, ServiceAccount, load_service_account
+from watcher.google.delegation import (
+    DelegationAllow,
+    ServiceAccount,
+    load_service_account,
+)
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
 from watcher.google.errors import SIDE
 from watcher.google.refresh import Fresh, refresh_delegated, refresh_user

@@ -218,7 +218,11 @@ def _is_rate_limit(word: str) -> bool:
 
 
 def _by_status(
-    status: int, refusal: Refusal, kind: CallKind, message: str, retry_after: float | None
+    status: int,
+    refusal: Refusal,
+    kind: CallKind,
+    message: str,
+    retry_after: float | None,
 ) -> Verdict:
     if status == 401:
         return Verdict(error=Unauthorized())

@@ -65,7 +65,13 @@ def verify_id_token(
     certs = _fetch_certs(certs_url, timeout)
     try:
         claims = _decode(id_token, certs=certs, audience=audience, clock_skew_in_seconds=clock_skew)
-    except (GoogleAuthError, ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
+    except (
+        GoogleAuthError,
+        ValueError,
+        TypeError,
+        KeyError,
+        UnsupportedAlgorithm,
+    ) as error:
         # Only the kind of failure: google-auth's message can quote the token's content.
         raise BadIdToken(type(error).__name__) from None
     if claims.get("iss") not in ISSUERS:

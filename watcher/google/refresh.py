@@ -86,7 +86,11 @@ def refresh_user(
 
 
 def refresh_delegated(
-    email: str, key: ServiceAccount, endpoints: GoogleEndpoints, *, timeout: float = 10.0
+    email: str,
+    key: ServiceAccount,
+    endpoints: GoogleEndpoints,
+    *,
+    timeout: float = 10.0,
 ) -> Fresh:
     """A token to act as ``email``. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
     pem = key.info["private_key"]
@@ -97,7 +101,11 @@ def refresh_delegated(
 @lru_cache(maxsize=4)
 def _delegate(client_email: str, private_key: str, token_url: str) -> Any:
     """Kept, since parsing the key costs more than all else that a refresh does locally."""
-    info = {"client_email": client_email, "private_key": private_key, "token_uri": token_url}
+    info = {
+        "client_email": client_email,
+        "private_key": private_key,
+        "token_uri": token_url,
+    }
     return _DelegatedCredentials.from_service_account_info(info, scopes=[CALENDAR_SCOPE])
 
 
@@ -121,7 +129,13 @@ def _refresh(
             ) from None
         except (GoogleAuthError, requests.RequestException, OSError) as error:
             raise _passing(f"could not be reached ({type(error).__name__})") from None
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             raise _passing(f"gave a malformed answer ({type(error).__name__})") from None
     return _fresh(credentials, refresh_token)
 

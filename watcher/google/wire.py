@@ -20,7 +20,14 @@ import httplib2  # type: ignore[import-untyped, unused-ignore]
 from googleapiclient.discovery import build  # type: ignore[import-untyped, unused-ignore]
 
 from watcher.errors import Transient, WatcherError
-from watcher.google.errors import SIDE, CallKind, Retry, classify, malformed, parse_retry_after
+from watcher.google.errors import (
+    SIDE,
+    CallKind,
+    Retry,
+    classify,
+    malformed,
+    parse_retry_after,
+)
 
 API_PATH: Final = "/calendar/v3/"
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024

@@ -11,12 +11,20 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import NotFound, UserError
 from watcher.google.credentials import Grant
+from typing import cast, Literal
 from watcher.state import calendars
 from watcher.state.db import Database
 from watcher.state.models import Account
 from watcher.state.secrets import Keyring
 
-STATES = ("invited", "active", "paused", "needs_reconnect", "disconnecting", "disconnected")
+STATES = (
+    "invited",
+    "active",
+    "paused",
+    "needs_reconnect",
+    "disconnecting",
+    "disconnected",
+)
 
 
 def normal(email: str) -> str:
@@ -69,9 +77,7 @@ def add(
         session.add(account)
     else:
         if account.state == "disconnecting":
-            raise UserError(
-                f"{address} is being disconnected", next_step="wait until that is done"
-            )
+            raise UserError(f"{address} is being disconnected", next_step="wait until that is done")
         account.source = source
         if erpnext_user is not None:
             account.erpnext_user = erpnext_user
@@ -152,7 +158,7 @@ class LedgerTokens:
         with self._db.session() as session:
             account = session.get_one(Account, account_id)
             return Grant(
-                source=account.source,
+                source=cast("Literal['oauth', 'service-account']", account.source),
                 email=account.email,
                 refresh_token=self._open(account, "refresh_token"),
                 access_token=self._open(account, "access_token"),
@@ -207,11 +213,12 @@ def due_for_refresh(session: Session, before: datetime, now: datetime) -> list[A
             select(Account)
             .where(
                 Account.state == "active",
-                or_(Account.access_expires_at.is_(None), Account.access_expires_at < before),
+                or_(
+                    Account.access_expires_at.is_(None),
+                    Account.access_expires_at < before,
+                ),
                 or_(Account.refresh_retry_at.is_(None), Account.refresh_retry_at <= now),
             )
             .order_by(Account.access_expires_at)
         )
     )
-
-

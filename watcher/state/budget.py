@@ -21,7 +21,11 @@ from watcher.state.models import Account, Calendar, Usage
 
 Purpose = Literal["push", "poll", "backfill"]
 
-PROJECT_PER_MINUTE: dict[Purpose, int] = {"push": 9_000, "poll": 6_500, "backfill": 4_500}
+PROJECT_PER_MINUTE: dict[Purpose, int] = {
+    "push": 9_000,
+    "poll": 6_500,
+    "backfill": 4_500,
+}
 ACCOUNT_PER_MINUTE: dict[Purpose, int] = {"push": 540, "poll": 450, "backfill": 400}
 DAY_LINE = 1_000_000
 STRETCH_FROM = 0.6

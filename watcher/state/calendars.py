@@ -69,7 +69,11 @@ def revive(calendar: Calendar, now: datetime) -> None:
     calendar.removed = False
     calendar.state, calendar.cause, calendar.message = "waiting", "", ""
     calendar.since, calendar.failures, calendar.retry_at = now, 0, None
-    calendar.watch_retry_at, calendar.watch_failures, calendar.push_supported = None, 0, None
+    calendar.watch_retry_at, calendar.watch_failures, calendar.push_supported = (
+        None,
+        0,
+        None,
+    )
 
 
 def get(session: Session, calendar_id: int) -> Calendar:
@@ -99,7 +103,12 @@ def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -
 
 
 def want_snapshot(
-    session: Session, calendar_id: int, reason: str, now: datetime, *, force: bool = False
+    session: Session,
+    calendar_id: int,
+    reason: str,
+    now: datetime,
+    *,
+    force: bool = False,
 ) -> int:
     """Owe the calendar a full listing. ``force`` confirms a held mass cancellation."""
     seq = mark_dirty(session, calendar_id, reason, now)
@@ -144,6 +153,8 @@ def settle(
     done: Settled,
     now: datetime,
     poll_after: timedelta,
+    *,
+    held: str = "",
 ) -> None:
     """Store the token and what it covers, if the fence still holds. Raises ``LeaseLost``.
 
@@ -155,9 +166,6 @@ def settle(
         "policy_fingerprint": done.policy_fingerprint,
         "time_zone": done.time_zone,
         "synced_seq": work.seq,
-        "state": "ok",
-        "cause": "",
-        "message": "",
         "failures": 0,
         "retry_at": None,
         "last_success_at": now,
@@ -173,8 +181,7 @@ def settle(
     calendar = get(session, lease.calendar_id)
     if done.snapshot and calendar.snapshot_seq <= work.seq:
         values |= {"snapshot_seq": 0, "force_sweep": False}
-    if calendar.state != "ok":
-        values["since"] = now
+    values |= _state_after(calendar, done, held, now)
     kept = session.execute(
         update(Calendar)
         .where(
@@ -187,6 +194,15 @@ def settle(
     ).scalar_one_or_none()
     if kept is None:
         raise LeaseLost
+
+
+def _state_after(calendar: Calendar, done: Settled, held: str, now: datetime) -> dict[str, object]:
+    """``ok``, or ``held`` until a snapshot has gone through whole (or was forced)."""
+    if not done.snapshot and calendar.state == "held":
+        return {}
+    state, cause = ("held", "sweep_held") if held else ("ok", "")
+    since = calendar.since if calendar.state == state else now
+    return {"state": state, "cause": cause, "message": held, "since": since}
 
 
 def fail(

@@ -16,7 +16,12 @@ ACCEPTED = ("requesting", "live", "retiring")
 
 
 def add_requesting(
-    session: Session, *, channel_id: str, calendar_id: int, token_hash: str, now: datetime
+    session: Session,
+    *,
+    channel_id: str,
+    calendar_id: int,
+    token_hash: str,
+    now: datetime,
 ) -> Channel:
     channel = Channel(
         id=channel_id, calendar_id=calendar_id, token_hash=token_hash, state="requesting",
@@ -39,7 +44,11 @@ def confirm(
     """Make a requested channel live and retire the calendar's other ones; returns their ids."""
     channel = session.get_one(Channel, channel_id)
     channel.state, channel.opened_at = "live", now
-    channel.resource_id, channel.expires_at, channel.renew_at = resource_id, expires_at, renew_at
+    channel.resource_id, channel.expires_at, channel.renew_at = (
+        resource_id,
+        expires_at,
+        renew_at,
+    )
     retired = session.scalars(
         update(Channel)
         .where(
@@ -65,7 +74,9 @@ def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
     return session.scalars(
         select(Channel)
         .where(
-            Channel.calendar_id == calendar_id, Channel.state == "live", Channel.expires_at > now
+            Channel.calendar_id == calendar_id,
+            Channel.state == "live",
+            Channel.expires_at > now,
         )
         .order_by(Channel.expires_at.desc())
         .limit(1)
@@ -114,7 +125,11 @@ def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
 
 
 def calendars_due(
-    session: Session, now: datetime, *, force: bool = False, account_ids: Sequence[int] = ()
+    session: Session,
+    now: datetime,
+    *,
+    force: bool = False,
+    account_ids: Sequence[int] = (),
 ) -> Sequence[Calendar]:
     """Calendars without a live channel, or whose live channel has reached its renewal point.
 
@@ -136,7 +151,8 @@ def calendars_due(
         query = query.where(Account.id.in_(account_ids))
     if not force:
         query = query.where(
-            ~fresh, or_(Calendar.watch_retry_at.is_(None), Calendar.watch_retry_at <= now)
+            ~fresh,
+            or_(Calendar.watch_retry_at.is_(None), Calendar.watch_retry_at <= now),
         )
     return session.scalars(query).all()
 
@@ -156,6 +172,4 @@ def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[
 
 def opened_since(session: Session, since: datetime) -> int:
     """How many channels were asked for since ``since`` (for the cap per minute)."""
-    return len(
-        session.scalars(select(Channel.id).where(Channel.requested_at > since)).all()
-    )
+    return len(session.scalars(select(Channel.id).where(Channel.requested_at > since)).all())

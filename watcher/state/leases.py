@@ -100,6 +100,4 @@ def take(db: Database, session: Session, name: str, owner: str, seconds: float) 
 
 
 def drop(session: Session, name: str, owner: str) -> None:
-    session.execute(
-        update(Lease).where(Lease.name == name, Lease.owner == owner).values(until=0.0)
-    )
+    session.execute(update(Lease).where(Lease.name == name, Lease.owner == owner).values(until=0.0))

@@ -48,7 +48,14 @@ def status(
     problems = _problems(session, pairs, states, live, now)
     if waiting is None:
         problems.append(
-            _problem(None, None, "queue_down", "redis_unreachable", None, "start Redis/Valkey")
+            _problem(
+                None,
+                None,
+                "queue_down",
+                "redis_unreachable",
+                None,
+                "start Redis/Valkey",
+            )
         )
     oldest = [
         (now - c.dirty_at).total_seconds()
@@ -91,16 +98,14 @@ def status(
 
 def freshness(session: Session, now: datetime) -> dict[str, float | int | None]:
     """Seconds from Google's ``updated`` to ERPNext over the last day's pushed changes."""
-    lags = sorted(
-        session.scalars(
-            select(Run.lag_google).where(
-                Run.lag_google.is_not(None),
-                Run.started_at > now - FRESHNESS_OVER,
-                Run.reason == "push",
-            )
+    lags = session.scalars(
+        select(Run.lag_google).where(
+            Run.lag_google.is_not(None),
+            Run.started_at > now - FRESHNESS_OVER,
+            Run.reason == "push",
         )
     )
-    values = [float(lag) for lag in lags if lag is not None]
+    values = sorted(float(lag) for lag in lags if lag is not None)
     return {
         "p50": percentile(values, 0.50),
         "p95": percentile(values, 0.95),
@@ -135,7 +140,7 @@ def _live_channels(session: Session, now: datetime) -> dict[int, datetime]:
         .where(Channel.state == "live", Channel.expires_at > now, Account.state == "active")
         .group_by(Channel.calendar_id)
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: row[1] for row in rows if row[1] is not None}
 
 
 def _channel_missing(calendar: Calendar, account: Account, live: Mapping[int, datetime]) -> bool:

@@ -11,7 +11,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from watcher.state.db import Database
-from watcher.state.models import Account, Calendar, Counter, OAuthFlow, Quarantined, Run, Tick
+from watcher.state.models import (
+    Account,
+    Calendar,
+    Counter,
+    OAuthFlow,
+    Quarantined,
+    Run,
+    Tick,
+)
 
 KEEP_RUNS = timedelta(days=14)
 
@@ -35,7 +43,8 @@ def quarantine(
     for refusal in refusals:
         row = session.execute(
             select(Quarantined).where(
-                Quarantined.calendar_id == calendar_id, Quarantined.sync_key == refusal.key
+                Quarantined.calendar_id == calendar_id,
+                Quarantined.sync_key == refusal.key,
             )
         ).scalar_one_or_none()
         if row is None:

@@ -52,7 +52,7 @@ def configure(log_format: str = "", level: int = logging.INFO) -> None:
         if as_console
         else structlog.processors.JSONRenderer()
     )
-    tail = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    tail: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if not as_console:
         tail.append(structlog.processors.format_exc_info)
     handler = logging.StreamHandler(sys.stderr)
@@ -64,5 +64,12 @@ def configure(log_format: str = "", level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("googleapiclient", "urllib3", "httplib2", "alembic", "google.auth", "rq"):
+    for noisy in (
+        "googleapiclient",
+        "urllib3",
+        "httplib2",
+        "alembic",
+        "google.auth",
+        "rq",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -15,7 +15,9 @@ def upgrade() -> None:
 
     op.create_table(
         "accounts",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("email", sa.String(length=320), nullable=False),
         sa.Column("google_sub", sa.String(length=255), nullable=True),
         sa.Column("erpnext_user", sa.String(length=140), nullable=True),
@@ -72,13 +74,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_usage")),
     )
     with op.batch_alter_table("usage", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_usage_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_usage_expires_at"), ["expires_at"], unique=False
+        )
 
     op.create_table(
         "calendars",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
-            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "account_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
         ),
         sa.Column("google_id", sa.String(length=1024), nullable=False),
         sa.Column("sync_token", sa.Text(), nullable=True),
@@ -112,7 +120,9 @@ def upgrade() -> None:
         sa.Column("watch_failures", sa.Integer(), nullable=False),
         sa.Column("removed", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_calendars_account_id_accounts")
+            ["account_id"],
+            ["accounts.id"],
+            name=op.f("fk_calendars_account_id_accounts"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calendars")),
         sa.UniqueConstraint(
@@ -120,31 +130,43 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("calendars", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_calendars_account_id"), ["account_id"], unique=False)
-        batch_op.create_index("ix_calendars_next_poll_at", ["next_poll_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_calendars_account_id"), ["account_id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_calendars_next_poll_at", ["next_poll_at"], unique=False
+        )
 
     op.create_table(
         "invitations",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column(
-            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+            "account_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_invitations_account_id_accounts")
+            ["account_id"],
+            ["accounts.id"],
+            name=op.f("fk_invitations_account_id_accounts"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
     )
     with op.batch_alter_table("invitations", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_invitations_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_invitations_account_id"), ["account_id"], unique=False
+        )
 
     op.create_table(
         "channels",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column(
-            "calendar_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+            "calendar_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
         ),
         sa.Column("resource_id", sa.String(length=255), nullable=True),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
@@ -159,12 +181,16 @@ def upgrade() -> None:
         sa.Column("last_message_number", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["calendar_id"], ["calendars.id"], name=op.f("fk_channels_calendar_id_calendars")
+            ["calendar_id"],
+            ["calendars.id"],
+            name=op.f("fk_channels_calendar_id_calendars"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_channels")),
     )
     with op.batch_alter_table("channels", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_channels_calendar_id"), ["calendar_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_channels_calendar_id"), ["calendar_id"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_channels_state"), ["state"], unique=False)
 
     op.create_table(
@@ -185,9 +211,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "quarantine",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
-            "calendar_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "calendar_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
         ),
         sa.Column("sync_key", sa.String(length=64), nullable=False),
         sa.Column("event_id", sa.String(length=1024), nullable=False),
@@ -196,7 +226,9 @@ def upgrade() -> None:
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["calendar_id"], ["calendars.id"], name=op.f("fk_quarantine_calendar_id_calendars")
+            ["calendar_id"],
+            ["calendars.id"],
+            name=op.f("fk_quarantine_calendar_id_calendars"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
         sa.UniqueConstraint(
@@ -205,9 +237,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "runs",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
-            "calendar_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "calendar_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
         ),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("reason", sa.String(length=20), nullable=False),
@@ -227,13 +263,19 @@ def upgrade() -> None:
         sa.Column("lag_google", sa.Float(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["calendar_id"], ["calendars.id"], name=op.f("fk_runs_calendar_id_calendars")
+            ["calendar_id"],
+            ["calendars.id"],
+            name=op.f("fk_runs_calendar_id_calendars"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
     )
     with op.batch_alter_table("runs", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_runs_calendar_id"), ["calendar_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_runs_started_at"), ["started_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_runs_calendar_id"), ["calendar_id"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_runs_started_at"), ["started_at"], unique=False
+        )
 
 
 def downgrade() -> None:

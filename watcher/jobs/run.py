@@ -1,0 +1,162 @@
+"""One pass over one calendar: the sides are put together, the story told, the outcome stored."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watcher.connections import Connections
+from watcher.erpnext.events import Applied
+from watcher.services import Services
+from watcher.state import budget, calendars, leases, runs
+from watcher.state.budget import Purpose
+from watcher.state.calendars import Settled, Work
+from watcher.state.leases import CalendarLease
+from watcher.state.models import Account, Run, Usage
+from watcher.sync import Report, Sides, make_rules, policy_fingerprint, sync, window_of
+
+Progress = Callable[[str, int], None]
+MAX_LAG = timedelta(days=1)
+HOLD_EVERY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    report: Report
+    run: Run
+
+    def as_log(self) -> dict[str, object]:
+        run = self.run
+        return {
+            "kind": run.kind, "pages": run.pages, "items": run.items, "created": run.created,
+            "updated": run.updated, "cancelled": run.cancelled, "unchanged": run.unchanged,
+            "skipped": run.skipped, "refused": run.refused, "seconds": round(run.seconds, 3),
+            "lag_google": run.lag_google, "lag_received": run.lag_received,
+        }  # fmt: skip
+
+
+def make_sides(services: Services, connections: Connections, work: Work, purpose: Purpose) -> Sides:
+    """Both sides and the policy for one calendar, as of now."""
+    site = connections.site()
+    settings = services.settings
+    with services.db.session() as session:
+        account = session.get_one(Account, work.account_id)
+        rules = make_rules(
+            settings, account=account.email, calendar_id=work.google_id,
+            erpnext_user=account.erpnext_user, event_type=account.default_event_type,
+            zone=site.zone,
+        )  # fmt: skip
+    return Sides(
+        google=connections.google(work.account_id, rules.account, purpose),
+        mirror=connections.mirror(),
+        rules=rules,
+        window=window_of(settings, services.clock()),
+        api_user=site.api_user,
+        policy=policy_fingerprint(settings, rules),
+    )
+
+
+def run_once(
+    services: Services,
+    connections: Connections,
+    lease: CalendarLease,
+    work: Work,
+    purpose: Purpose,
+    progress: Progress,
+) -> RunOutcome:
+    """Sync once and commit: diary, quarantine and, last in the same transaction, the token.
+
+    Raises the errors of ``watcher.errors``; then the token has not moved.
+    """
+    started, clock = services.clock(), time.monotonic()
+    sides = make_sides(services, connections, work, purpose)
+    erp_calls, google_calls = sides.mirror.calls, _google_calls(services, work)
+    report, settled = sync(sides, work, hold=_holder(services, lease), progress=progress)
+    run = _diary(work, report, started, services.clock(), time.monotonic() - clock)
+    run.erpnext_calls = sides.mirror.calls - erp_calls
+    run.google_calls = _google_calls(services, work) - google_calls
+    _commit(services, lease, work, report, settled, run)
+    return RunOutcome(report, run)
+
+
+def _holder(services: Services, lease: CalendarLease) -> Callable[[], None]:
+    """Prolong the lease, at most every ten seconds: it lasts sixty."""
+    last = time.monotonic()
+
+    def hold() -> None:
+        nonlocal last
+        if time.monotonic() - last < HOLD_EVERY_SECONDS:
+            return
+        with services.db.session() as session:
+            leases.extend_calendar(services.db, session, lease)
+        last = time.monotonic()
+
+    return hold
+
+
+def _google_calls(services: Services, work: Work) -> int:
+    """Calls of this account in this and the last minute are near enough for the diary."""
+    minute = int(services.clock().timestamp()) // 60
+    with services.db.session() as session:
+        rows = [session.get(Usage, f"minute:{m}:{work.account_id}") for m in (minute - 1, minute)]
+        return sum(row.calls for row in rows if row is not None)
+
+
+def _commit(
+    services: Services,
+    lease: CalendarLease,
+    work: Work,
+    report: Report,
+    settled: Settled,
+    run: Run,
+) -> None:
+    now = services.clock()
+    with services.db.session() as session:
+        calendar = calendars.get(session, work.calendar_id)
+        unwatched = calendar.push_supported is False
+        settings = services.settings
+        wanted = settings.unwatched_poll_minutes if unwatched else settings.poll_minutes
+        minutes = budget.poll_minutes(session, wanted, unwatched)
+        runs.quarantine(session, work.calendar_id, report.refused, now)
+        runs.release(session, work.calendar_id, report.settled_keys)
+        runs.add(session, run)
+        calendars.settle(
+            session, lease, work, settled, now,
+            timedelta(minutes=minutes * random.uniform(0.8, 1.2)),
+            held=report.vanished_held,
+        )  # fmt: skip
+
+
+def _diary(work: Work, report: Report, started: datetime, now: datetime, seconds: float) -> Run:
+    applied = report.applied or Applied()
+    unchanged = applied.kept.pop("unchanged", 0)
+    run = Run(
+        calendar_id=work.calendar_id,
+        kind=report.kind,
+        reason=work.reason,
+        started_at=started,
+        seconds=seconds,
+        pages=report.pages,
+        items=report.items,
+        created=applied.created,
+        updated=applied.updated + applied.revived,
+        cancelled=applied.cancelled + applied.deleted,
+        unchanged=unchanged,
+        skipped=applied.kept.total(),
+        refused=len(report.refused),
+        error="",
+    )
+    if run.created or run.updated or run.cancelled:
+        run.lag_google = _lag(report.oldest_change, now)
+        run.lag_received = _lag(work.received_at, now)
+    return run
+
+
+def _lag(since: datetime | None, now: datetime) -> float | None:
+    """Seconds, never negative (Google's clock may be ahead); None when it is no latency."""
+    if since is None or now - since > MAX_LAG:
+        return None
+    return max(0.0, (now - since).total_seconds())

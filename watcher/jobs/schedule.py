@@ -1,0 +1,161 @@
+"""Periodic work: what runs, how often, why. The ticker and the CLI call these same functions.
+
+Each is safe to run twice: what it decides on is in the ledger, and a calendar that is already
+being worked on is leased.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import redis
+
+from watcher.channels.renewal import renew_due
+from watcher.connections import Connections
+from watcher.errors import AccountDead, AppDead, Transient, WatcherError
+from watcher.jobs.enqueue import Lane
+from watcher.services import Services
+from watcher.state import accounts, budget, calendars, runs
+from watcher.state.models import Account, Calendar
+
+log = logging.getLogger(__name__)
+
+REFRESH_AHEAD = timedelta(minutes=10)
+MAX_RINGS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """One line of the timetable; ``seconds`` between the ends of two runs."""
+
+    name: str
+    seconds: float
+    run: Callable[[Services, Connections], object]
+
+
+def sweep(services: Services, _connections: Connections) -> int:
+    """Ring again for calendars that owe work while nobody is at it: lost rings, killed workers,
+    retries that are due. Returns how many rings were made."""
+    now = services.clock()
+    try:
+        waiting = services.doorbell.waiting()
+    except redis.RedisError as error:
+        log.warning("the queue does not answer: %s", type(error).__name__)
+        return 0
+    queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
+    with services.db.session() as session:
+        todo = [
+            (c.id, c.dirty_seq, _lane(c))
+            for c in calendars.to_ring(services.db, session, now, queued)
+        ]
+    return sum(ring(services, *entry, "sweep") for entry in todo[:MAX_RINGS])
+
+
+def ring(services: Services, calendar_id: int, seq: int, lane: Lane, reason: str) -> bool:
+    """Ring and note it in the ledger; the note comes first, so that a job that starts at once
+    finds it and clears it."""
+    with services.db.session() as session:
+        calendars.note_rung(session, calendar_id, services.clock())
+    if services.doorbell.ring(calendar_id, seq, lane, reason):
+        return True
+    with services.db.session() as session:
+        calendars.note_rung(session, calendar_id, None)
+    return False
+
+
+def _calendar_of(job_id: str) -> int:
+    parts = job_id.split("-")
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
+
+
+def _lane(calendar: Calendar) -> Lane:
+    bulk = calendar.snapshot_seq > 0 or calendar.sync_token is None
+    return "backfill" if bulk or calendar.dirty_reason != "push" else "live"
+
+
+def poll(services: Services, _connections: Connections) -> int:
+    """Ask calendars whose last success is a poll interval ago, in case a push was lost."""
+    now = services.clock()
+    with services.db.session() as session:
+        due = [
+            (c.id, calendars.mark_dirty(session, c.id, "poll", now))
+            for c in calendars.due_for_poll(session, now)[:MAX_RINGS]
+        ]
+    return sum(ring(services, calendar_id, seq, "backfill", "poll") for calendar_id, seq in due)
+
+
+def reconcile(services: Services, _connections: Connections) -> int:
+    """Once a day a snapshot of each calendar: rolls the window on and heals every drift."""
+    now = services.clock()
+    with services.db.session() as session:
+        due = [
+            (c.id, calendars.want_snapshot(session, c.id, "reconcile", now))
+            for c in calendars.due_for_reconcile(session, now)[:MAX_RINGS]
+        ]
+    return sum(ring(services, c, seq, "backfill", "reconcile") for c, seq in due)
+
+
+def renew(services: Services, connections: Connections) -> int:
+    """Open missing channels, replace those that are due, stop the old ones."""
+    if not services.settings.public_url:
+        return 0
+    try:
+        return len(renew_due(services, connections))
+    except Transient as error:
+        if error.side != "ledger":
+            raise
+        return 0  # another process is renewing
+
+
+def refresh(services: Services, connections: Connections) -> int:
+    """Refresh access tokens that end within ten minutes, ahead of the calls that need them."""
+    now = services.clock()
+    with services.db.session() as session:
+        due = [a.id for a in accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)]
+    return sum(refresh_one(services, connections, account_id) is None for account_id in due)
+
+
+def refresh_one(
+    services: Services, connections: Connections, account_id: int
+) -> WatcherError | None:
+    """Refresh one account's access token now; the failure is noted and returned."""
+    try:
+        connections.tokens.renew(account_id)
+    except AccountDead as error:
+        with services.db.session() as session:
+            accounts.needs_reconnect(session, account_id, error.cause, services.clock())
+        log.warning("account needs to reconnect: %s", error.message)
+        return error
+    except WatcherError as error:
+        pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
+        with services.db.session() as session:
+            account = session.get_one(Account, account_id)
+            account.refresh_retry_at = services.clock() + timedelta(seconds=pause)
+        log.warning("access token not refreshed: %s", error.message)
+        return error
+    return None
+
+
+def prune(services: Services, _connections: Connections) -> int:
+    now = services.clock()
+    with services.db.session() as session:
+        budget.prune(session, now)
+        return runs.prune(session, now)
+
+
+def timetable(services: Services) -> tuple[tuple[Periodic, ...], tuple[Periodic, ...]]:
+    """Two rows of work: ringing, which must never wait; and what calls Google."""
+    seconds = services.settings.sweep_seconds
+    return (
+        (
+            Periodic("sweep", seconds, sweep),
+            Periodic("poll", min(15.0, seconds), poll),
+            Periodic("reconcile", 60.0, reconcile),
+            Periodic("prune", 3_600.0, prune),
+        ),
+        (Periodic("renew", 15.0, renew), Periodic("refresh", 30.0, refresh)),
+    )

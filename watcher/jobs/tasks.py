@@ -1,0 +1,234 @@
+"""What RQ calls by name. Arguments are ids and plain words; what is owed is read in the ledger.
+
+One process keeps its services and connections warm between jobs.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+import time
+from datetime import datetime, timedelta
+
+import structlog
+
+from watcher.channels.registry import open_channel
+from watcher.connections import Connections
+from watcher.errors import (
+    AccessLost,
+    AccountDead,
+    AppDead,
+    CalendarGone,
+    ErpAuthError,
+    ErpSetupMissing,
+    LeaseLost,
+    Permanent,
+    Transient,
+    WatcherError,
+)
+from watcher.jobs.enqueue import Lane
+from watcher.jobs.run import Progress, RunOutcome, run_once
+from watcher.services import Services, build
+from watcher.settings import load
+from watcher.state import accounts, calendars, channels, leases, runs
+from watcher.state.budget import Purpose
+from watcher.state.calendars import Work
+from watcher.state.leases import CalendarLease
+from watcher.state.models import Account, Calendar, Run
+
+log = logging.getLogger(__name__)
+
+MAX_PASSES = 5
+RETRY_CAP_SECONDS = 60.0
+PERMANENT_RETRY = {
+    ErpAuthError: 30.0, ErpSetupMissing: 30.0, AppDead: 300.0, AccessLost: 900.0,
+    CalendarGone: 3_600.0,
+}  # fmt: skip
+_rng = random.SystemRandom()
+
+
+@functools.lru_cache(maxsize=1)
+def process_services() -> tuple[Services, Connections]:
+    """This process's own; made at the first job, after any fork."""
+    services = build(load().settings, migrate=False)
+    return services, Connections(services)
+
+
+def sync_calendar(calendar_id: int, reason: str) -> str:
+    """Bring one calendar up to date; the function that RQ's jobs name. Returns one word."""
+    services, connections = process_services()
+    return work_off(services, connections, calendar_id, reason)
+
+
+def work_off(
+    services: Services,
+    connections: Connections,
+    calendar_id: int,
+    reason: str,
+    *,
+    progress: Progress = lambda _stage, _count: None,
+    dry_run: bool = False,
+) -> str:
+    """Lease the calendar and sync until no change has come in meanwhile.
+
+    Returns ``done``, ``busy`` (another process has the lease), ``idle`` (account not active) or
+    ``failed`` (recorded in the ledger with the time of the next try). Raises nothing of
+    ``watcher.errors``.
+    """
+    with structlog.contextvars.bound_contextvars(calendar=calendar_id, why=reason):
+        lease = _take(services, calendar_id)
+        if isinstance(lease, str):
+            return lease
+        try:
+            return _passes(services, connections, lease, progress)
+        finally:
+            with services.db.session() as session:
+                leases.release_calendar(session, lease)
+
+
+def _take(services: Services, calendar_id: int) -> CalendarLease | str:
+    with services.db.session() as session:
+        calendar = session.get(Calendar, calendar_id)
+        if calendar is None or calendar.removed:
+            return "idle"
+        if session.get_one(Account, calendar.account_id).state != "active":
+            calendar.rung_at = None
+            return "idle"
+        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
+    # ``rung_at`` stays set for a busy calendar: whoever holds the lease looks again at its end.
+    return lease or "busy"
+
+
+def _passes(
+    services: Services, connections: Connections, lease: CalendarLease, progress: Progress
+) -> str:
+    for _ in range(MAX_PASSES):
+        with services.db.session() as session:
+            work = calendars.begin(session, lease)
+        outcome = _one_pass(services, connections, lease, work, progress)
+        if outcome != "done":
+            return outcome
+        with services.db.session() as session:
+            if leases.release_if_clean(session, lease, work.seq):
+                return "done"
+    _ring_again(services, lease.calendar_id)
+    return "done"
+
+
+def _one_pass(
+    services: Services,
+    connections: Connections,
+    lease: CalendarLease,
+    work: Work,
+    progress: Progress,
+) -> str:
+    started, clock = services.clock(), time.monotonic()
+    try:
+        _watch_if_missing(services, connections, work)
+        outcome = run_once(services, connections, lease, work, purpose(work), progress)
+    except LeaseLost as error:
+        log.warning("%s", error.message)
+        return "busy"
+    except WatcherError as error:
+        _record_failure(services, lease, work, error, started, time.monotonic() - clock)
+        return "failed"
+    except Exception as error:  # noqa: BLE001
+        # A defect of ours must not kill the worker or hide: it is logged with its traceback
+        # and shown on the calendar like any other failure.
+        log.exception("sync failed unexpectedly")
+        defect = Transient(f"internal error: {type(error).__name__}", side="ledger")
+        _record_failure(services, lease, work, defect, started, time.monotonic() - clock)
+        return "failed"
+    _log_run(outcome)
+    return "done"
+
+
+def purpose(work: Work) -> Purpose:
+    if work.snapshot or work.sync_token is None:
+        return "backfill"
+    return "push" if work.reason in ("push", "asked") else "poll"
+
+
+def _watch_if_missing(services: Services, connections: Connections, work: Work) -> None:
+    """A calendar is watched before it is first read, so that nothing falls between.
+
+    A watch that fails does not stop the sync: the poll covers until the next try.
+    """
+    now = services.clock()
+    with services.db.session() as session:
+        calendar = calendars.get(session, work.calendar_id)
+        waits = calendar.watch_retry_at is not None and calendar.watch_retry_at > now
+        wanted = not waits and channels.live(session, work.calendar_id, now) is None
+        asked = channels.opened_since(session, now - timedelta(minutes=1))
+    if not wanted or asked >= services.settings.renew_per_minute:
+        return
+    try:
+        open_channel(services, connections, work.calendar_id)
+    except (AccountDead, AppDead):
+        raise
+    except WatcherError as error:
+        log.info("synced without a channel for now: %s", error.message)
+
+
+def _record_failure(
+    services: Services,
+    lease: CalendarLease,
+    work: Work,
+    error: WatcherError,
+    started: datetime,
+    seconds: float,
+) -> None:
+    now = services.clock()
+    state, cause = _state_and_cause(error)
+    with services.db.session() as session:
+        calendar = calendars.get(session, lease.calendar_id)
+        retry_at = now + timedelta(seconds=retry_seconds(error, calendar.failures))
+        calendars.fail(
+            session, lease, work, state=state, cause=cause, message=error.message,
+            retry_at=retry_at, now=now,
+        )  # fmt: skip
+        runs.add(
+            session,
+            Run(
+                calendar_id=lease.calendar_id, kind="failed", reason=work.reason,
+                started_at=started, seconds=seconds, error=f"{cause}: {error.message}"[:2000],
+            ),
+        )  # fmt: skip
+        if isinstance(error, AccountDead):
+            accounts.needs_reconnect(session, work.account_id, error.cause, now)
+    log.warning("sync failed (%s), next try at %s: %s", cause, retry_at, error.message)
+
+
+def _state_and_cause(error: WatcherError) -> tuple[str, str]:
+    if isinstance(error, CalendarGone):
+        return "gone", error.cause
+    if isinstance(error, Permanent):
+        return "failing", error.cause
+    side = error.side if isinstance(error, Transient) else "watcher"
+    return "retrying", f"{side}_unavailable"
+
+
+def retry_seconds(error: WatcherError, failures: int) -> float:
+    """Truncated exponential backoff with full jitter; the other side's wish is honoured."""
+    for kind, seconds in PERMANENT_RETRY.items():
+        if isinstance(error, kind):
+            return seconds
+    wait = _rng.uniform(0.5, 1.0) * min(RETRY_CAP_SECONDS, 2.0 * 2.0 ** min(failures, 10))
+    asked = error.retry_after if isinstance(error, Transient) else None
+    return wait if asked is None else max(asked, 0.5) + wait / 8
+
+
+def _ring_again(services: Services, calendar_id: int) -> None:
+    """A calendar that changes faster than it syncs goes to the end of the queue."""
+    with services.db.session() as session:
+        seq = calendars.get(session, calendar_id).dirty_seq
+        calendars.note_rung(session, calendar_id, services.clock())
+    lane: Lane = "live"
+    if not services.doorbell.ring(calendar_id, seq, lane, "again"):
+        with services.db.session() as session:
+            calendars.note_rung(session, calendar_id, None)
+
+
+def _log_run(outcome: RunOutcome) -> None:
+    log.info("synced", extra=outcome.as_log())

