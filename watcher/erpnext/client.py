@@ -8,7 +8,7 @@ nothing else of the bridge knows the package.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote
@@ -16,24 +16,45 @@ from urllib.parse import quote
 import requests
 from frappeclient import FrappeClient
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 
 from watcher import __version__
 from watcher.erpnext.errors import SIDE, RowGone, classify
-from watcher.errors import ErpAuthError, Transient
+from watcher.errors import ErpAuthError, Permanent, Transient, UserError
 
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
 PAGE = 500
 
 
-class _TimedAdapter(HTTPAdapter):
-    """A time-out for every request that names none."""
+class _TokenAuth(AuthBase):
+    """The token header. As ``auth`` and not as a session header, since requests would let an
+    entry in ``~/.netrc`` overwrite the latter."""
 
-    def __init__(self, timeout: tuple[float, float]) -> None:
+    def __init__(self, api_key: str, api_secret: str) -> None:
+        for name, value in (("KEY", api_key), ("SECRET", api_secret)):
+            if not (value.isascii() and value.isprintable()) or " " in value:
+                raise UserError(f"WATCHER_ERPNEXT_API_{name} has characters that no key has")
+        self._value = f"token {api_key}:{api_secret}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+    def __repr__(self) -> str:
+        return "<token>"
+
+
+class _TimedAdapter(HTTPAdapter):
+    """A time-out for every request that names none; each request is counted."""
+
+    def __init__(self, timeout: tuple[float, float], count: Callable[[], None]) -> None:
         super().__init__(pool_maxsize=4)
         self._timeout = timeout
+        self._count = count
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        self._count()
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._timeout
         return super().send(request, *args, **kwargs)
@@ -43,8 +64,8 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     """One ERPNext site as one API user.
 
     All methods raise ``ErpAuthError``, ``ErpSetupMissing``, ``ErpRefused`` (``DuplicateKey``,
-    ``RowGone``), ``ServerError`` or ``Transient``. ``calls`` counts HTTP requests. Time-outs are
-    in seconds, for connecting and for reading.
+    ``RowGone``), ``Transient`` (``ServerError``) or ``Permanent`` (no such site). ``calls``
+    counts HTTP requests. Time-outs are in seconds, for connecting and for reading.
     """
 
     def __init__(
@@ -54,36 +75,51 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         api_secret: str,
         *,
         timeout: tuple[float, float] = (5, 60),
+        user_agent: str = f"Watcher/{__version__}",
     ) -> None:
         super().__init__(url.rstrip("/"))
         self.calls = 0
+        self.session.auth = _TokenAuth(api_key, api_secret)
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, _TimedAdapter(timeout))
-        self.session.headers.update(
-            {
-                "Accept": "application/json",
-                "Authorization": f"token {api_key}:{api_secret}",
-                "User-Agent": f"Watcher/{__version__}",
-            }
-        )
+            self.session.mount(scheme, _TimedAdapter(timeout, self._count))
+        self.session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
 
     def __repr__(self) -> str:
         return f"ErpNextClient({self.url!r})"
 
+    def _count(self) -> None:
+        self.calls += 1
+
     # --- one request ------------------------------------------------------------------------
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        self.calls += 1
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, read: bool = False
+    ) -> Any:
+        """One request. ``read``: nothing is changed by it, so that a connection that broke (a
+        kept one that the server had just closed, mostly) is tried once more."""
         try:
-            response = self.session.request(
-                method, f"{self.url}{path}", json=body, allow_redirects=False
-            )
-        except requests.Timeout:
-            raise Transient("ERPNext did not answer in time", side=SIDE) from None
+            response = self._request(method, path, body)
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            if not read or isinstance(error, requests.Timeout):
+                raise _unreachable(error) from None
+            response = self._request_again(method, path, body)
         except requests.RequestException as error:
-            raise Transient(f"ERPNext cannot be reached: {_kind(error)}", side=SIDE) from None
+            raise _unreachable(error) from None
         return self.post_process(response)
+
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> requests.Response:
+        url = f"{self.url}{path}"
+        session: requests.Session = self.session
+        return session.request(method, url, json=body, allow_redirects=False)
+
+    def _request_again(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> requests.Response:
+        try:
+            return self._request(method, path, body)
+        except requests.RequestException as error:
+            raise _unreachable(error) from None
 
     def post_process(self, response: requests.Response) -> Any:
         """The answer's ``message`` or ``data``; every failure as a named error."""
@@ -95,109 +131,204 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             raise classify(response.status_code, body, response.headers)
         return body["message"] if "message" in body else body.get("data")
 
-    def method(self, name: str, /, **params: Any) -> Any:
+    def method(self, name: str, /, *, read: bool = False, params: Mapping[str, Any]) -> Any:
         """POST to a whitelisted method; containers go as JSON strings, which Frappe wants."""
         body = {
             key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
             for key, value in params.items()
         }
-        return self._send("POST", f"/api/method/{name}", body)
+        return self._send("POST", f"/api/method/{quote(name)}", body, read=read)
+
+    # The package's own ways to call, by which its other methods go (set_value, get_value ...).
+    # It puts arguments of a POST into the URL and changes the caller's dict.
+
+    def post_api(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        return self.method(method, params=params or {})
+
+    get_api = post_api
+
+    def post_request(self, data: Mapping[str, Any]) -> Any:
+        params = {key: value for key, value in data.items() if key != "cmd"}
+        return self.method(str(data["cmd"]), params=params)
+
+    get_request = post_request
+
+    def logout(self) -> None:
+        """There is no session on the server to end; the connections are closed."""
+        self.session.close()
 
     # --- who and where ----------------------------------------------------------------------
 
+    def ping(self) -> None:
+        """Raises when the site does not answer; needs no permission and no database."""
+        self.method("ping", read=True, params={})
+
     def whoami(self) -> str:
-        user = str(self.method("frappe.auth.get_logged_user"))
+        user = str(self.method("frappe.auth.get_logged_user", read=True, params={}))
         if user == "Guest":
             raise ErpAuthError("ERPNext does not know the API key", cause="auth", side=SIDE)
         return user
 
     def time_zone(self) -> str:
         """IANA name of the site's zone (``frappe.client.get_time_zone`` works for everyone)."""
-        answer = self.method("frappe.client.get_time_zone")
+        answer = self.method("frappe.client.get_time_zone", read=True, params={})
         zone = answer.get("time_zone") if isinstance(answer, dict) else answer
         return str(zone or "")
 
     def is_system_manager(self) -> bool:
         """System Settings are for System Managers alone."""
+        params = {"doctype": "System Settings", "field": "time_zone"}
         try:
-            self.method(
-                "frappe.client.get_single_value",
-                doctype="System Settings",
-                field="time_zone",
-            )
+            self.method("frappe.client.get_single_value", read=True, params=params)
         except ErpAuthError as error:
             if error.cause == "permission":
                 return False
             raise
         return True
 
+    def may(self, permission: str, doctype: str = "Event") -> bool:
+        """Whether the API user's roles allow ``read``, ``write``, ``create``, ``delete`` ..."""
+        params = {"doctype": doctype, "docname": None, "perm_type": permission}
+        answer = self.method("frappe.client.has_permission", read=True, params=params)
+        return bool(isinstance(answer, dict) and answer.get("has_permission"))
+
     def user_exists(self, email: str) -> bool:
-        rows = self.rows("User", [["name", "=", email], ["enabled", "=", 1]], ["name"])
-        return bool(list(rows))
+        """Whether ``email`` is an enabled User. False too where the API user may not see it."""
+        return bool(self.rows("User", [["name", "=", email], ["enabled", "=", 1]], ["name"]))
 
     # --- documents --------------------------------------------------------------------------
 
-    def rows(
-        self, doctype: str, filters: Sequence[Sequence[Any]], fields: Sequence[str]
-    ) -> Iterator[dict[str, Any]]:
-        """All rows by name, page after page. Always by POST: 200 keys do not fit in a URL.
+    def get_list(
+        self,
+        doctype: str,
+        fields: Sequence[str] = ("name",),
+        filters: Any = None,
+        *,
+        or_filters: Any = None,
+        order_by: str = "name asc",
+        limit_page_length: int = PAGE,
+    ) -> list[dict[str, Any]]:
+        """One page of rows. Always by POST (200 keys do not fit in a URL), always ordered.
 
         Raises ``ValueError`` for an empty ``in`` list, which Frappe takes for no filter at all.
         """
-        if any(len(f) == 3 and f[1] == "in" and not f[2] for f in filters):
-            raise ValueError("an empty 'in' list would select every row")
-        last: str | None = None
+        refuse_empty_in(filters)
+        refuse_empty_in(or_filters)
+        params: dict[str, Any] = {
+            "doctype": doctype, "fields": list(fields), "filters": filters or [],
+            "order_by": order_by, "limit_page_length": limit_page_length,
+        }  # fmt: skip
+        if or_filters:
+            params["or_filters"] = or_filters
+        page = self.method("frappe.client.get_list", read=True, params=params)
+        if not isinstance(page, list):
+            raise Transient("ERPNext's list is no list", side=SIDE)
+        return page
+
+    def rows(
+        self,
+        doctype: str,
+        filters: Sequence[Sequence[Any]],
+        fields: Sequence[str],
+        *,
+        or_filters: Sequence[Sequence[Any]] = (),
+        page: int = PAGE,
+    ) -> list[dict[str, Any]]:
+        """All rows in the order of their names, ``page`` of them a call.
+
+        Paged by the last name and not by an offset, so that rows which come or go meanwhile
+        shift nothing. Raises ``ValueError`` for an empty ``in`` list.
+        """
+        wanted = list(dict.fromkeys(["name", *fields]))
+        found: list[dict[str, Any]] = []
+        narrowed = [list(f) for f in filters]
         while True:
-            narrowed = [*filters, ["name", ">", last]] if last else list(filters)
-            page = self.method(
-                "frappe.client.get_list", doctype=doctype, filters=narrowed,
-                fields=list(dict.fromkeys(["name", *fields])), order_by="name asc",
-                limit_page_length=PAGE,
-            )  # fmt: skip
-            if not isinstance(page, list):
-                raise Transient("ERPNext's list is no list", side=SIDE)
-            yield from page
-            if len(page) < PAGE:
-                return
-            last = page[-1]["name"]
+            got = self.get_list(
+                doctype, wanted, narrowed, or_filters=list(or_filters), limit_page_length=page
+            )
+            found += got
+            if len(got) < page:
+                return found
+            narrowed = [*(list(f) for f in filters), ["name", ">", got[-1]["name"]]]
+
+    def get_doc(self, doctype: str, name: str) -> dict[str, Any]:
+        return _document(self._send("GET", _resource(doctype, name), read=True))
 
     def insert(self, doc: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self._send("POST", f"/api/resource/{quote(str(doc['doctype']))}", doc)
-        return dict(answer)
+        return _document(self._send("POST", _resource(str(doc["doctype"])), doc))
 
     def insert_many(self, docs: Sequence[Mapping[str, Any]]) -> list[str]:
         """At most 200; all or none. Returns the names in order."""
-        names = self.method("frappe.client.insert_many", docs=list(docs))
-        return [str(name) for name in names or []]
+        if len(docs) > BATCH:
+            raise ValueError(f"Frappe takes {BATCH} documents at once, not {len(docs)}")
+        if not docs:
+            return []
+        names = self.method("frappe.client.insert_many", params={"docs": list(docs)})
+        if not isinstance(names, list) or len(names) != len(docs):
+            raise Transient("ERPNext did not name every inserted document", side=SIDE)
+        return [str(name) for name in names]
 
     def update(self, doc: Mapping[str, Any]) -> dict[str, Any]:
         """PUT one document; ``doctype`` and ``name`` say which."""
-        path = f"/api/resource/{quote(str(doc['doctype']))}/{quote(str(doc['name']), safe='')}"
         fields = {k: v for k, v in doc.items() if k not in ("doctype", "name")}
-        return dict(self._send("PUT", path, fields))
+        path = _resource(str(doc["doctype"]), str(doc["name"]))
+        return _document(self._send("PUT", path, fields))
 
     def bulk_update(self, docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Documents with ``doctype`` and ``docname``; returns those that failed.
 
         Not to be trusted when any failed: after a deadlock, earlier ones are lost without a word.
         """
-        answer = self.method("frappe.client.bulk_update", docs=list(docs))
+        if not docs:
+            return []
+        answer = self.method("frappe.client.bulk_update", params={"docs": list(docs)})
         failed = answer.get("failed_docs") if isinstance(answer, dict) else None
-        return list(failed or [])
+        if not isinstance(failed, list):
+            raise Transient("ERPNext does not say which updates failed", side=SIDE)
+        return failed
 
     def delete(self, doctype: str, name: str) -> bool:
         """False when it was gone already. A 500 may come after the deletion: repeat it."""
         try:
-            self._send("DELETE", f"/api/resource/{quote(doctype)}/{quote(name, safe='')}")
+            self._send("DELETE", _resource(doctype, name))
         except RowGone:
             return False
         return True
 
     def share(self, name: str, user: str) -> None:
         """Let ``user`` read a Private Event; idempotent, sends no mail."""
-        self.method("frappe.share.add", doctype="Event", name=name, user=user, read=1, notify=0)
+        params = {"doctype": "Event", "name": name, "user": user, "read": 1, "notify": 0}
+        self.method("frappe.share.add", params=params)
 
 
-def _kind(error: requests.RequestException) -> str:
-    """The error's class only: its text holds the URL and more."""
-    return type(error).__name__
+def refuse_empty_in(filters: Any) -> None:
+    """Raises ``ValueError`` when a filter, in any of Frappe's three forms, is ``in`` nothing."""
+    if isinstance(filters, Mapping):
+        pairs = [v for v in filters.values() if isinstance(v, list | tuple) and len(v) == 2]
+    else:
+        pairs = [f[-2:] for f in filters or () if len(f) >= 3]
+    if any(str(word).strip().lower() == "in" and not value for word, value in pairs):
+        raise ValueError("an empty 'in' list would select every row")
+
+
+def _resource(doctype: str, name: str | None = None) -> str:
+    path = f"/api/resource/{quote(doctype, safe='')}"
+    return path if name is None else f"{path}/{quote(name, safe='')}"
+
+
+def _document(answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise Transient("ERPNext's document is no document", side=SIDE)
+    return answer
+
+
+def _unreachable(error: requests.RequestException) -> Transient | Permanent:
+    """Names the error's class only: its text holds the URL and more."""
+    if isinstance(error, requests.Timeout):
+        return Transient("ERPNext did not answer in time", side=SIDE)
+    if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema
+        return Permanent(
+            "WATCHER_ERPNEXT_URL is no address", cause="no_site", side=SIDE,
+            next_step="set it like https://erp.example.com",
+        )  # fmt: skip
+    return Transient(f"ERPNext cannot be reached ({type(error).__name__})", side=SIDE)

@@ -1,7 +1,19 @@
-"""ERPNext's answers as named errors: one pure table over status and ``exc_type``.
+"""ERPNext's answers as named errors: one pure table over status, ``exc_type`` and kind of body.
 
-``exception`` and ``exc`` may be absent (site setting ``allow_error_traceback``), so nothing is
-read from them. A 5xx says nothing about whether the write happened.
+``exception`` and ``exc`` may be absent (site setting ``allow_error_traceback``) and messages are
+translated, so neither decides anything; texts are only shown. A 5xx says nothing about whether
+the write happened.
+
+    429, RateLimitExceededError           Transient(retry_after)
+    503 SessionStopped, InReadOnlyMode    Transient "maintenance mode"
+    500 with any other exc_type           ServerError (a Transient that may be one bad value)
+    5xx, HTML, redirects that may pass    Transient
+    401, 403                              ErpAuthError cause auth / permission
+    409, UniqueValidationError            DuplicateKey
+    404 DoesNotExistError                 RowGone
+    404 without it                        Permanent: no such site or method
+    417 DataError                         ErpSetupMissing (a field that is not on the site)
+    400, 413, 414 as HTML; other 4xx      ErpRefused with ERPNext's own text
 """
 
 from __future__ import annotations
@@ -23,17 +35,33 @@ from watcher.errors import (
 )
 
 SIDE = "erpnext"
-MAX_MESSAGE = 500
-PASSING = frozenset(
-    {"QueryDeadlockError", "QueryTimeoutError", "SessionStopped", "InReadOnlyMode",
-     "TooManyRequestsError", "ConnectionError", "TimeoutError", "InterfaceError"}
-)  # fmt: skip
 SETUP = "watcher erpnext setup"
-_TAG = re.compile(r"<[^>]+>")
+MAX_MESSAGE = 500
+MAX_WAIT_SECONDS = 3600.0
+COLLISION = "collision"
+"""``cause`` of a refusal that another writer of the same document brought about."""
+
+_MAINTENANCE = frozenset({"SessionStopped", "InReadOnlyMode"})
+_LIMITED = frozenset({"TooManyRequestsError", "RateLimitExceededError"})
+_BAD_KEY = frozenset(
+    {"AuthenticationError", "InvalidAuthorizationHeader", "InvalidAuthorizationPrefix",
+     "InvalidAuthorizationToken", "SessionExpired"}
+)  # fmt: skip
+_DUPLICATE = frozenset({"UniqueValidationError", "DuplicateEntryError"})
+_COLLIDED = frozenset({"TimestampMismatchError", "DocumentLockedError"})
+_PASSING = frozenset(
+    {"QueryDeadlockError", "QueryTimeoutError", "ConnectionError", "TimeoutError",
+     "InterfaceError", "SessionBootFailed"}
+)  # fmt: skip
+"""500s that are the server's trouble whatever the document holds."""
+_REQUEST_TOO_LARGE = frozenset({400, 413, 414, 431})
+_TAG = re.compile(r"<[^>]*>")
+_MAX_RAW = 4_000
+"""Characters of a message that are looked at: the tag pattern is slow on endless ``<<<``."""
 
 
 class RowGone(ErpRefused):
-    """404: the document is not there (any more)."""
+    """404 DoesNotExistError: the document is not there (any more)."""
 
 
 class ServerError(Transient):
@@ -45,67 +73,122 @@ class ServerError(Transient):
 
 def classify(status: int, body: object, headers: Mapping[str, str]) -> WatcherError:
     """The error for an answer that is not a success. ``body`` is parsed JSON, or None (HTML)."""
-    answer = body if isinstance(body, dict) else {}
-    exc_type = str(answer.get("exc_type") or "")
-    text = message_of(answer)
-    if status == 429 or exc_type == "TooManyRequestsError":
-        return Transient(
-            "ERPNext asks for fewer requests (429)",
-            side=SIDE,
-            retry_after=_seconds(headers),
-        )
-    if status >= 500 or not isinstance(body, dict):
-        return _server(status, exc_type, isinstance(body, dict), headers)
-    if status in (401, 403):
-        return _auth(status, exc_type, text)
-    if exc_type in ("UniqueValidationError", "DuplicateEntryError"):
-        return DuplicateKey(text or "a row with this key is there already", cause="duplicate_key")
-    if status == 404:
-        return RowGone(text or "the document is not there", cause="not_found", side=SIDE)
-    if exc_type == "DataError" and "Field not permitted" in (text + str(answer.get("exception"))):
-        return ErpSetupMissing(
-            "the ERPNext site lacks Watcher's custom fields on Event", cause="missing_fields",
-            side=SIDE, next_step=SETUP,
-        )  # fmt: skip
-    return ErpRefused(text or exc_type or f"status {status}", cause="refused", side=SIDE)
-
-
-def _server(status: int, exc_type: str, is_json: bool, headers: Mapping[str, str]) -> WatcherError:
-    if exc_type in ("SessionStopped", "InReadOnlyMode"):
+    if not isinstance(body, dict):
+        return _page(status, headers)
+    exc_type = str(body.get("exc_type") or "")[:80]
+    text = message_of(body)
+    if status == 429 or exc_type in _LIMITED:
+        return _limited(headers)
+    if exc_type in _MAINTENANCE:
         return Transient("the ERPNext site is in maintenance mode", side=SIDE)
-    if status == 500 and is_json and exc_type and exc_type not in PASSING:
-        return ServerError(f"ERPNext failed with {exc_type}", side=SIDE)
+    if status >= 500:
+        return _server(status, exc_type, headers)
+    if status in (401, 403) or exc_type in _BAD_KEY:
+        return _auth(status, exc_type, text)
+    if status < 400:
+        return _elsewhere(status)
+    return _refused(status, exc_type, text)
+
+
+def _refused(status: int, exc_type: str, text: str) -> WatcherError:
+    if status == 409 or exc_type in _DUPLICATE:
+        return DuplicateKey(
+            text or "a row with this key is there already", cause="duplicate_key", side=SIDE
+        )
     if status == 404:
-        return Permanent(
-            "no ERPNext site answers under WATCHER_ERPNEXT_URL", cause="no_site", side=SIDE,
-            next_step="check the address: the site is chosen by its host name",
-        )  # fmt: skip
-    if status < 300:
+        if exc_type == "DoesNotExistError":
+            return RowGone(text or "the document is not there", cause="not_found", side=SIDE)
+        return _no_site()
+    if status == 417 and exc_type == "DataError":
+        return ErpSetupMissing(
+            "the ERPNext site lacks Watcher's custom fields on Event",
+            cause="missing_fields",
+            side=SIDE,
+            next_step=SETUP,
+        )
+    cause = COLLISION if exc_type in _COLLIDED else "refused"
+    return ErpRefused(text or exc_type or f"status {status}", cause=cause, side=SIDE)
+
+
+def _page(status: int, headers: Mapping[str, str]) -> WatcherError:
+    """An answer that is no JSON object: of the web server or of something in front of it."""
+    if status == 429:
+        return _limited(headers)
+    if status == 404:
+        return _no_site()
+    if status in _REQUEST_TOO_LARGE:
+        return ErpRefused(
+            f"the web server refused the request (status {status})", cause="too_large", side=SIDE
+        )
+    if status < 400:
+        return _elsewhere(status)
+    if status < 500:
         return Transient(
-            "ERPNext answered with a page instead of JSON", side=SIDE,
-            next_step="check WATCHER_ERPNEXT_URL",
-        )  # fmt: skip
+            f"something in front of ERPNext answered {status} with a page",
+            side=SIDE,
+            next_step="look at the proxy or firewall between Watcher and ERPNext",
+        )
+    return _server(status, "", headers)
+
+
+def _server(status: int, exc_type: str, headers: Mapping[str, str]) -> Transient:
+    if status == 500 and exc_type and exc_type not in _PASSING:
+        return ServerError(f"ERPNext failed with {exc_type}", side=SIDE)
+    what = f", {exc_type}" if exc_type else ""
     return Transient(
-        f"ERPNext is unavailable (status {status})",
+        f"ERPNext is unavailable (status {status}{what})",
         side=SIDE,
         retry_after=_seconds(headers),
     )
 
 
+def _elsewhere(status: int) -> WatcherError:
+    """2xx that is no JSON object, and redirects, which are never followed (they lose the body)."""
+    step = "check WATCHER_ERPNEXT_URL (https, the site's own host name)"
+    if status in (301, 308):
+        return Permanent(
+            "WATCHER_ERPNEXT_URL redirects for good", cause="redirected", side=SIDE, next_step=step
+        )
+    what = "a redirect" if status >= 300 else "a page instead of JSON"
+    return Transient(f"ERPNext answered with {what}", side=SIDE, next_step=step)
+
+
+def _no_site() -> Permanent:
+    return Permanent(
+        "no ERPNext site answers under WATCHER_ERPNEXT_URL",
+        cause="no_site",
+        side=SIDE,
+        next_step="check the address: the site is chosen by its host name",
+    )
+
+
+def _limited(headers: Mapping[str, str]) -> Transient:
+    return Transient(
+        "ERPNext asks for fewer requests (429)", side=SIDE, retry_after=_seconds(headers) or 5.0
+    )
+
+
 def _auth(status: int, exc_type: str, text: str) -> ErpAuthError:
-    if status == 401 or exc_type == "AuthenticationError":
+    if status == 401 or exc_type in _BAD_KEY:
         return ErpAuthError(
-            "ERPNext refused the API key", cause="auth", side=SIDE,
+            "ERPNext refused the API key",
+            cause="auth",
+            side=SIDE,
             next_step="check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
-        )  # fmt: skip
+        )
     return ErpAuthError(
         f"the ERPNext API user lacks a permission{': ' + text if text else ''}",
-        cause="permission", side=SIDE, next_step="give the API user the role System Manager",
-    )  # fmt: skip
+        cause="permission",
+        side=SIDE,
+        next_step="give the API user the role System Manager",
+    )
 
 
 def message_of(answer: Mapping[str, Any]) -> str:
-    """ERPNext's text for people: ``_server_messages`` is JSON in JSON, with HTML inside."""
+    """ERPNext's text for people: ``_server_messages`` is JSON in JSON, with HTML inside.
+
+    At most 500 characters, without markup; empty when there is none.
+    """
     try:
         parts = [json.loads(part) for part in json.loads(answer.get("_server_messages") or "[]")]
     except (TypeError, ValueError):
@@ -113,10 +196,12 @@ def message_of(answer: Mapping[str, Any]) -> str:
     texts = [str(p.get("message", "")) if isinstance(p, dict) else str(p) for p in parts]
     if not any(texts) and isinstance(answer.get("exception"), str):
         texts = [answer["exception"].rpartition("exceptions.")[2]]
-    plain = html.unescape(_TAG.sub(" ", "; ".join(t for t in texts if t)))
-    return " ".join(plain.split())[:MAX_MESSAGE]
+    raw = "; ".join(t for t in texts if t)[:_MAX_RAW]
+    return " ".join(html.unescape(_TAG.sub(" ", raw)).split())[:MAX_MESSAGE]
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    value = headers.get("Retry-After", "").strip()
+    if not (value.isascii() and value.isdigit()):
+        return None
+    return min(float(value), MAX_WAIT_SECONDS)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from watcher.errors import LeaseLost, NotFound
 from watcher.state.db import Database
 from watcher.state.leases import CalendarLease
-from watcher.state.models import Account, Calendar
+from watcher.state.models import Account, Calendar, Run
 
 RECONCILE_EVERY = timedelta(hours=24)
 RUNG_PATIENCE = timedelta(seconds=60)
@@ -119,21 +119,17 @@ def want_snapshot(
     return seq
 
 
-def begin(session: Session, lease: CalendarLease) -> Work:
-    """Read the debt and take the doorbell's slot free, in one transaction, before Google is read.
-
-    A notification that finds ``rung_at`` set is not written at all, because the job that will
-    clear it reads Google afterwards; one that comes later finds it clear and counts.
-    """
-    calendar = get(session, lease.calendar_id)
-    work = Work(
+def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
+    """The calendar's debt as it is now, as if a snapshot were owed if asked; changes nothing."""
+    calendar = get(session, calendar_id)
+    return Work(
         calendar_id=calendar.id,
         account_id=calendar.account_id,
         google_id=calendar.google_id,
         seq=calendar.dirty_seq,
         reason=calendar.dirty_reason or "asked",
         received_at=calendar.dirty_at,
-        snapshot=calendar.snapshot_seq > 0,
+        snapshot=snapshot or calendar.snapshot_seq > 0,
         force=calendar.force_sweep,
         sync_token=calendar.sync_token,
         query_fingerprint=calendar.query_fingerprint,
@@ -141,6 +137,16 @@ def begin(session: Session, lease: CalendarLease) -> Work:
         time_zone=calendar.time_zone,
         first=calendar.last_snapshot_at is None,
     )
+
+
+def begin(session: Session, lease: CalendarLease) -> Work:
+    """Read the debt and take the doorbell's slot free, in one transaction, before Google is read.
+
+    A notification that finds ``rung_at`` set is not written at all, because the job that will
+    clear it reads Google afterwards; one that comes later finds it clear and counts.
+    """
+    work = peek(session, lease.calendar_id)
+    calendar = get(session, lease.calendar_id)
     calendar.rung_at = None
     calendar.dirty_at = None
     return work
@@ -290,3 +296,18 @@ def due_for_reconcile(session: Session, now: datetime) -> Sequence[Calendar]:
         .where(and_(*_clean_and_active()), Calendar.next_reconcile_at <= now)  # type: ignore[arg-type]
         .order_by(Calendar.next_reconcile_at)
     ).all()
+
+
+def failed(session: Session) -> Sequence[Calendar]:
+    """Calendars of active accounts whose last try failed."""
+    return session.scalars(
+        select(Calendar)
+        .join(Account)
+        .where(Account.state == "active", Calendar.removed.is_(False), Calendar.failures > 0)
+    ).all()
+
+
+def last_run(session: Session, calendar_id: int) -> Run | None:
+    return session.scalars(
+        select(Run).where(Run.calendar_id == calendar_id).order_by(Run.id.desc()).limit(1)
+    ).first()

@@ -1,0 +1,229 @@
+"""``accounts``: add, invite, import, list, show, pause, resume, disconnect."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from watcher import accounts as verbs
+from watcher.cli.common import (
+    App,
+    emit,
+    json_option,
+    messages,
+    pass_app,
+    show_table,
+    worst,
+    yes_option,
+)
+from watcher.errors import UserError, WatcherError
+from watcher.state import accounts as ledger
+from watcher.state import calendars, overview
+from watcher.state.models import Account
+
+VIA = click.Choice(["oauth", "service-account"])
+USER = click.option("--erpnext-user", help="ERPNext user; by default the one of that address.")
+
+
+@click.group()
+def accounts() -> None:
+    """Employees' Google accounts."""
+
+
+@accounts.command("add")
+@click.argument("email")
+@USER
+@click.option("--via", type=VIA, default="oauth", show_default=True)
+@click.option("--calendar", "calendar_ids", multiple=True, help="Calendar id; repeatable.")
+@json_option
+@pass_app
+def add(
+    app: App, email: str, erpnext_user: str | None, via: str, calendar_ids: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Register an employee; by service account the mirror is live at once."""
+    if via == "oauth":
+        _invite(app, email, erpnext_user, as_json)
+        return
+    added = verbs.add_delegated(
+        app.services, app.connections, email, erpnext_user=erpnext_user, calendar_ids=calendar_ids
+    )
+    if as_json:
+        emit({"email": added.email, "erpnext_user": added.erpnext_user, "state": "active"})
+    else:
+        messages.print(f"{added.email} is connected, its first sync is queued")
+        if added.erpnext_user is None:
+            messages.print("  ERPNext has no user of that address: events carry no user")
+
+
+@accounts.command("invite")
+@click.argument("email")
+@USER
+@json_option
+@pass_app
+def invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> None:
+    """Print a connect link for an employee: valid for 7 days, once, for that address only."""
+    _invite(app, email, erpnext_user, as_json)
+
+
+def _invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> None:
+    link = verbs.invite(app.services, app.connections, email, erpnext_user=erpnext_user)
+    if as_json:
+        emit({"email": ledger.normal(email), "link": link, "valid_days": 7})
+    else:
+        click.echo(link)
+        messages.print(f"send this link to {ledger.normal(email)}; it works once, within 7 days")
+
+
+@accounts.command("import")
+@click.option("--via", type=VIA, default="service-account", show_default=True)
+@click.option("--from", "source", required=True, help="FILE.csv with columns email, erpnext_user.")
+@json_option
+@pass_app
+def import_(app: App, via: str, source: str, as_json: bool) -> int:
+    """Add or invite many at once; one bad line stops no other."""
+    results: list[dict[str, Any]] = []
+    codes = []
+    for email, user in _read_csv(source):
+        result, code = _import_one(app, via, email, user)
+        results.append(result)
+        codes.append(code)
+        if not as_json:
+            messages.print(f"{email}: {result.get('link') or result['outcome']}", markup=False)
+    if as_json:
+        emit(results)
+    return worst(codes)
+
+
+def _import_one(app: App, via: str, email: str, user: str | None) -> tuple[dict[str, Any], int]:
+    try:
+        if via == "oauth":
+            link = verbs.invite(app.services, app.connections, email, erpnext_user=user)
+            return {"email": email, "outcome": "invited", "link": link}, 0
+        verbs.add_delegated(app.services, app.connections, email, erpnext_user=user)
+    except WatcherError as error:
+        text = f"{error.message} ({error.next_step})" if error.next_step else error.message
+        return {"email": email, "outcome": text}, error.exit_code
+    return {"email": email, "outcome": "connected"}, 0
+
+
+def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
+    path = Path(source)
+    if not path.is_file():
+        raise UserError(f"{source} is not a file", next_step="--from FILE.csv")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except (UnicodeDecodeError, csv.Error):
+        raise UserError(f"{source} is not a CSV file in UTF-8") from None
+    if not rows or "email" not in rows[0]:
+        raise UserError(f"{source} has no column `email`", next_step="first line: email")
+    for row in rows:
+        if (row.get("email") or "").strip():
+            yield row["email"].strip(), (row.get("erpnext_user") or "").strip() or None
+
+
+@accounts.command("list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """All accounts with their state."""
+    with app.services.db.session() as session:
+        found = [_brief(account) for account in ledger.everyone(session)]
+    if as_json:
+        emit(found)
+        return
+    rows = [
+        (a["email"], a["state"], a["cause"], a["source"], a["erpnext_user"], a["since"])
+        for a in found
+    ]
+    show_table(
+        ("account", "state", "cause", "via", "ERPNext user", "since"), rows,
+        "no accounts yet: watcher accounts invite EMAIL",
+    )  # fmt: skip
+
+
+def _brief(account: Account) -> dict[str, Any]:
+    return {
+        "email": account.email,
+        "state": account.state,
+        "cause": account.cause,
+        "source": account.source,
+        "erpnext_user": account.erpnext_user,
+        "since": f"{account.since:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+@accounts.command("show")
+@click.argument("email")
+@json_option
+@pass_app
+def show(app: App, email: str, as_json: bool) -> None:
+    """One account with its calendars."""
+    services = app.services
+    now = services.clock()
+    with services.db.session() as session:
+        account = ledger.get(session, email)
+        epoch = services.db.now_epoch(session)
+        document = _brief(account) | {
+            "granted_scopes": json.loads(account.granted_scopes or "[]"),
+            "calendars": [
+                {
+                    "id": c.google_id,
+                    "state": overview.calendar_state(c, account, now, epoch),
+                    "message": c.message,
+                    "last_success": c.last_success_at and f"{c.last_success_at:%Y-%m-%dT%H:%M:%SZ}",
+                    "push": c.push_supported,
+                }
+                for c in calendars.of_account(session, account.id)
+            ],
+        }
+    if as_json:
+        emit(document)
+        return
+    for key, value in document.items():
+        if key != "calendars":
+            click.echo(f"{key:15} {value if value not in (None, '') else '-'}")
+    for calendar in document["calendars"]:
+        click.echo(f"calendar        {calendar['id']}  {calendar['state']} {calendar['message']}")
+
+
+@accounts.command("pause")
+@click.argument("email")
+@pass_app
+def pause(app: App, email: str) -> None:
+    """Stop working for an account; nothing is lost meanwhile."""
+    verbs.pause(app.services, email)
+    messages.print("paused; `watcher accounts resume` goes on")
+
+
+@accounts.command("resume")
+@click.argument("email")
+@pass_app
+def resume(app: App, email: str) -> None:
+    """Go on with a paused account, or with one whose grant has been mended."""
+    verbs.resume(app.services, app.connections, email)
+    messages.print("resumed; a full sync is queued")
+
+
+@accounts.command("disconnect")
+@click.argument("email")
+@click.option(
+    "--events", type=click.Choice(["keep", "cancel", "delete"]), default="keep", show_default=True,
+    help="What becomes of the mirrored events.",
+)  # fmt: skip
+@yes_option
+@pass_app
+def disconnect(app: App, email: str, events: str, yes: bool) -> None:
+    """Stop channels, revoke at Google, forget the credential; repeat it if it broke off."""
+    app.confirm(f"Disconnect {email} and {events} its mirrored events?", yes)
+    verbs.disconnect(
+        app.services, app.connections, email, events=events,
+        told=lambda step: messages.print(f"  {step} ..."),
+    )  # fmt: skip
+    messages.print(f"{email} is disconnected")

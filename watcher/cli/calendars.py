@@ -1,0 +1,80 @@
+"""``calendars``: list, add, remove."""
+
+from __future__ import annotations
+
+import click
+
+from watcher import accounts as verbs
+from watcher.channels.registry import stop_channel
+from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table
+from watcher.errors import NotFound, WatcherError
+from watcher.state import accounts as ledger
+from watcher.state import calendars as store
+from watcher.state import channels, overview
+
+
+@click.group()
+def calendars() -> None:
+    """Calendars that are mirrored: each employee's own, and secondary or outlet calendars."""
+
+
+@calendars.command("list")
+@click.argument("email", required=False)
+@json_option
+@pass_app
+def list_(app: App, email: str | None, as_json: bool) -> None:
+    """Calendars with their state and last success."""
+    services = app.services
+    now = services.clock()
+    rows = []
+    with services.db.session() as session:
+        epoch = services.db.now_epoch(session)
+        chosen = [ledger.get(session, email)] if email else ledger.everyone(session)
+        for account in chosen:
+            for c in store.of_account(session, account.id):
+                state = overview.calendar_state(c, account, now, epoch)
+                last = f"{c.last_success_at:%Y-%m-%dT%H:%M:%SZ}" if c.last_success_at else None
+                push = {True: "push", False: "poll only", None: "-"}[c.push_supported]
+                rows.append((account.email, c.google_id, state, push, last, c.message))
+    columns = ("account", "calendar", "state", "push", "last_success", "message")
+    if as_json:
+        emit([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table(columns, rows, "no calendars yet")
+
+
+@calendars.command("add")
+@click.argument("email")
+@click.argument("calendar_id")
+@pass_app
+def add(app: App, email: str, calendar_id: str) -> None:
+    """Mirror another calendar that the account can read."""
+    verbs.add_calendar(app.services, email, calendar_id)
+    messages.print("added; its first sync is queued")
+
+
+@calendars.command("remove")
+@click.argument("email")
+@click.argument("calendar_id")
+@pass_app
+def remove(app: App, email: str, calendar_id: str) -> None:
+    """Stop mirroring a calendar; its events stay in ERPNext."""
+    services = app.services
+    with services.db.session() as session:
+        account = ledger.get(session, email)
+        found = [c for c in store.of_account(session, account.id) if c.google_id == calendar_id]
+        if not found:
+            raise NotFound(
+                f"{account.email} has no calendar {calendar_id}",
+                next_step=f"watcher calendars list {account.email}",
+            )
+        found[0].removed = True
+        found[0].sync_token = None
+        open_ids = [c.id for c in channels.open_of_calendar(session, found[0].id)]
+    google = app.connections.google(account.id, account.email, "poll")
+    for channel_id in open_ids:
+        try:
+            stop_channel(services, google, channel_id)
+        except WatcherError as error:
+            messages.print(f"channel left to expire: {error.message}", markup=False)
+    messages.print("removed; its events stay in ERPNext")

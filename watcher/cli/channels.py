@@ -1,0 +1,108 @@
+"""``channels``: list, renew, stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from watcher.channels.registry import stop_all
+from watcher.channels.renewal import Renewed, renew_due
+from watcher.cli.common import (
+    App,
+    emit,
+    json_option,
+    life_bar,
+    messages,
+    pass_app,
+    select_accounts,
+    show_table,
+    yes_option,
+)
+from watcher.errors import ExitCode
+from watcher.state import accounts as ledger
+from watcher.state import channels as store
+from watcher.state.models import Account
+
+
+@click.group()
+def channels() -> None:
+    """Google's watch channels."""
+
+
+@channels.command("list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """Open channels, soonest expiry first, with what is left of their life."""
+    now = app.services.clock()
+    found: list[dict[str, Any]] = []
+    with app.services.db.session() as session:
+        for channel, calendar in store.everything(session):
+            account = session.get_one(Account, calendar.account_id)
+            left = life = None
+            if channel.expires_at and channel.opened_at:
+                life = (channel.expires_at - channel.opened_at).total_seconds()
+                left = max(0.0, (channel.expires_at - now).total_seconds())
+            found.append(
+                {
+                    "account": account.email, "calendar": calendar.google_id, "id": channel.id,
+                    "state": channel.state, "life_left": left and round(left / (life or 1), 3),
+                    "expires": channel.expires_at and f"{channel.expires_at:%Y-%m-%dT%H:%M:%SZ}",
+                    "renews": channel.renew_at and f"{channel.renew_at:%Y-%m-%dT%H:%M:%SZ}",
+                }
+            )  # fmt: skip
+    if as_json:
+        emit(found)
+        return
+    rows = [
+        (f["account"], f["calendar"], f["state"], life_bar(f["life_left"] or 0.0), f["expires"],
+         f["renews"])
+        for f in found
+    ]  # fmt: skip
+    show_table(
+        ("account", "calendar", "state", "life left", "expires", "renews"), rows, "no channels"
+    )
+
+
+@channels.command("renew")
+@click.argument("emails", nargs=-1)
+@click.option("--all", "everyone", is_flag=True, help="All accounts.")
+@click.option("--force", is_flag=True, help="Also those that are not due.")
+@json_option
+@pass_app
+def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_json: bool) -> int:
+    """Open missing channels and replace those that are due; reports each."""
+    chosen = select_accounts(app, emails, everyone or not emails, ("active",))
+
+    def report(result: Renewed) -> None:
+        if not as_json:
+            line = f"{result.account} {result.calendar}: {result.outcome} {result.message}"
+            messages.print(line.rstrip(), markup=False)
+
+    results = renew_due(
+        app.services, app.connections, force=force, account_ids=[a.id for a in chosen],
+        report=report,
+    )  # fmt: skip
+    if as_json:
+        emit([{"account": r.account, "calendar": r.calendar, "outcome": r.outcome,
+               "message": r.message} for r in results])  # fmt: skip
+    elif not results:
+        messages.print("nothing is due")
+    bad = sum(result.outcome in ("failed", "later") for result in results)
+    if not bad:
+        return ExitCode.OK
+    return ExitCode.PARTLY if bad < len(results) else ExitCode.UNAVAILABLE
+
+
+@channels.command("stop")
+@click.argument("email")
+@yes_option
+@pass_app
+def stop(app: App, email: str, yes: bool) -> None:
+    """Stop an account's channels at Google (cron opens new ones unless it is paused)."""
+    app.confirm(f"Stop all channels of {email}?", yes)
+    with app.services.db.session() as session:
+        account = ledger.get(session, email)
+    stopped = stop_all(app.services, app.connections, account)
+    messages.print(f"stopped {len(stopped)} channels")

@@ -1,0 +1,130 @@
+"""What every command shares: services made when first needed, output, errors, questions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from watcher.connections import Connections
+from watcher.errors import ExitCode, NotFound, UserError
+from watcher.services import Services, build
+from watcher.settings import Loaded, load
+from watcher.state import accounts
+from watcher.state.models import Account
+from watcher.telemetry import log as logs
+
+F = TypeVar("F", bound=Callable[..., Any])
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@dataclass(slots=True)
+class App:
+    """One invocation of the command line."""
+
+    no_input: bool = False
+    verbose: bool = False
+    _loaded: Loaded | None = field(default=None)
+    _services: Services | None = field(default=None)
+    _connections: Connections | None = field(default=None)
+
+    @property
+    def loaded(self) -> Loaded:
+        if self._loaded is None:
+            self._loaded = load()
+        return self._loaded
+
+    @property
+    def services(self) -> Services:
+        if self._services is None:
+            logs.configure(self.loaded.settings.log_format, level=20 if self.verbose else 40)
+            self._services = build(self.loaded.settings)
+        return self._services
+
+    @property
+    def connections(self) -> Connections:
+        if self._connections is None:
+            self._connections = Connections(self.services)
+        return self._connections
+
+    def confirm(self, question: str, yes: bool) -> None:
+        """Ask before destroying. Raises ``UserError`` where nobody can be asked."""
+        if yes:
+            return
+        if self.no_input or not sys.stdin.isatty():
+            raise UserError(f"{question} needs a yes", next_step="add --yes")
+        if not click.confirm(question, err=True):
+            raise click.Abort
+
+
+pass_app = click.make_pass_decorator(App, ensure=True)
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(
+        function
+    )
+
+
+def yes_option(function: F) -> F:
+    return click.option("--yes", is_flag=True, help="Do not ask.")(function)
+
+
+def emit(document: object) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """A table on a terminal or in a pipe; wide cells fold instead of being cut."""
+    if not rows:
+        messages.print(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
+def select_accounts(
+    app: App, emails: Sequence[str], everyone: bool, states: Sequence[str] = ()
+) -> list[Account]:
+    """The accounts a command is about. Raises ``UserError`` for none named, ``NotFound``."""
+    if not emails and not everyone:
+        raise UserError("name an e-mail address, or --all")
+    with app.services.db.session() as session:
+        chosen = (
+            list(accounts.everyone(session))
+            if everyone
+            else [accounts.get(session, email) for email in emails]
+        )
+    if states:
+        chosen = [account for account in chosen if account.state in states]
+        if not chosen and emails:
+            raise NotFound(f"none of these accounts is {' or '.join(states)}")
+    return chosen
+
+
+def life_bar(share: float, width: int = 10) -> str:
+    """What is left of something, as a bar; ``share`` from 0 to 1."""
+    full = round(max(0.0, min(1.0, share)) * width)
+    return "█" * full + "░" * (width - full)
+
+
+def worst(codes: Sequence[int]) -> int:
+    """0 when all went well, 3 when some did, the failure's own code when none did."""
+    failed = [code for code in codes if code != ExitCode.OK]
+    if not failed:
+        return ExitCode.OK
+    return failed[0] if len(failed) == len(codes) else ExitCode.PARTLY

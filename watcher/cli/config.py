@@ -1,0 +1,120 @@
+"""``init``, ``config`` and ``version``."""
+
+from __future__ import annotations
+
+import platform
+import secrets as random_secrets
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+
+from watcher import __version__
+from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table
+from watcher.errors import UserError
+from watcher.settings import SECRETS, Settings, env_name, fields, load, require
+
+HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
+NEEDED = ("public_url", "erpnext_url", "erpnext_api_key", "erpnext_api_secret")
+
+
+@click.command()
+@pass_app
+def init(_app: App) -> None:
+    """Write a commented .env and make a secret key; safe to repeat."""
+    folder = Path.cwd()
+    data_dir = Path(Settings().data_dir)
+    key_file = folder / data_dir / "secret.key"
+    _write_key(key_file)
+    path = folder / ".env"
+    if path.exists():
+        messages.print(f"{path} is there already and was left as it is")
+    else:
+        path.touch(mode=0o600)
+        path.write_text(_template(key_file))
+        messages.print(f"wrote {path}")
+    messages.print("next: fill it in, then `watcher config validate`, `watcher erpnext setup`")
+
+
+def _write_key(key_file: Path) -> None:
+    if key_file.exists():
+        messages.print(f"{key_file} is there already and was kept")
+        return
+    key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key_file.touch(mode=0o600)
+    key_file.write_text(random_secrets.token_urlsafe(48) + "\n")
+    messages.print(f"made {key_file}: keep a copy beside your backups")
+
+
+def _template(key_file: Path) -> str:
+    lines = [HEADER]
+    for name, info in fields().items():
+        lines.append(f"# {info.description}")
+        if name == "secret_keys":
+            lines.append(f"{env_name(name)}_FILE={key_file}\n")
+        elif name in NEEDED:
+            lines.append(f"{env_name(name)}=\n")
+        else:
+            lines.append(f"# {env_name(name)}={_plain(info.default)}\n")
+    return "\n".join(lines)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return ""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+@click.group()
+def config() -> None:
+    """Show or check the settings."""
+
+
+@config.command("show")
+@json_option
+@pass_app
+def show(app: App, as_json: bool) -> None:
+    """All settings, secrets masked, with where each came from."""
+    loaded = app.loaded
+    rows = [
+        (env_name(name), _masked(loaded.settings, name), loaded.sources[name]) for name in fields()
+    ]
+    if as_json:
+        emit({name: {"value": value, "source": source} for name, value, source in rows})
+        return
+    show_table(("setting", "value", "from"), rows, "no settings")
+
+
+def _masked(settings: Settings, name: str) -> str:
+    value = getattr(settings, name)
+    if name in SECRETS:
+        return "********" if value.get_secret_value() else ""
+    if name in ("database_url", "redis_url") and "@" in value:
+        scheme, _, rest = value.partition("://")
+        return f"{scheme}://********@{rest.rpartition('@')[2]}"
+    return _plain(value)
+
+
+@config.command("validate")
+@pass_app
+def validate(_app: App) -> None:
+    """Check all settings; every problem is named at once."""
+    settings = load().settings
+    require(settings, "secret_keys", *NEEDED, why="Watcher")
+    if not (settings.google_client_id or settings.google_service_account_file):
+        raise UserError(
+            "no way to Google is set",
+            next_step="set WATCHER_GOOGLE_CLIENT_ID and _SECRET, or "
+            "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE",
+        )
+    messages.print("the settings are complete")
+
+
+@click.command()
+@json_option
+def version(as_json: bool) -> None:
+    """Version of Watcher and Python."""
+    if as_json:
+        emit({"version": __version__, "python": platform.python_version()})
+    else:
+        click.echo(f"watcher {__version__} (Python {platform.python_version()})")

@@ -1,0 +1,204 @@
+"""``resync`` and ``verify``: the admin's fallback, and the proof that it was (not) needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from watcher.cli.common import (
+    App,
+    emit,
+    json_option,
+    messages,
+    pass_app,
+    select_accounts,
+    worst,
+)
+from watcher.errors import ExitCode, NotFound, Transient, WatcherError
+from watcher.jobs.run import make_sides
+from watcher.jobs.tasks import work_off
+from watcher.state import calendars
+from watcher.state.calendars import Work
+from watcher.sync import Sides, as_counts, compare, sync
+
+BUSY_PATIENCE_SECONDS = 180.0
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    calendar_id: int
+    email: str
+    google_id: str
+
+
+def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) -> list[Target]:
+    found = []
+    chosen = select_accounts(app, emails, everyone, ("active",))
+    with app.services.db.session() as session:
+        for account in chosen:
+            for c in calendars.of_account(session, account.id):
+                if only is None or c.google_id == only:
+                    found.append(Target(c.id, account.email, c.google_id))
+    if not found and (emails or only):
+        raise NotFound(
+            "no calendar fits", next_step="`watcher calendars list` shows those there are"
+        )
+    return found
+
+
+@click.command()
+@click.argument("emails", nargs=-1)
+@click.option("--all", "everyone", is_flag=True, help="All active accounts.")
+@click.option("--calendar", "only", help="Only this calendar id.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, write nothing.")
+@click.option("--force", is_flag=True, help="Confirm a mass cancellation that was held.")
+@json_option
+@pass_app
+def resync(
+    app: App, emails: tuple[str, ...], everyone: bool, only: str | None, dry_run: bool,
+    force: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """List the whole window anew, mark and sweep. What a broken-off run left is done by cron."""
+    targets = _targets(app, emails, everyone, only)
+    services = app.services
+    if not dry_run:
+        now = services.clock()
+        with services.db.session() as session:
+            for target in targets:
+                calendars.want_snapshot(session, target.calendar_id, "resync", now, force=force)
+    work = _dry_run if dry_run else _resync_one
+    results = _with_bar(app, targets, lambda target: work(app, target), as_json)
+    if as_json:
+        emit(results)
+    else:
+        for result in results:
+            messages.print(_line(result), markup=False)
+    return worst([int(result["code"]) for result in results])
+
+
+def _with_bar(
+    app: App, targets: Sequence[Target], work: Callable[[Target], dict[str, Any]], quiet: bool
+) -> list[dict[str, Any]]:
+    results = []
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=messages,
+        disable=quiet or not messages.is_terminal,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("calendars", total=len(targets))
+        for target in targets:
+            bar.update(task, description=target.email)
+            result: dict[str, Any] = {"account": target.email, "calendar": target.google_id}
+            try:
+                result |= work(target)
+            except WatcherError as error:
+                result |= {"outcome": error.message, "code": error.exit_code}
+            results.append(result)
+            bar.advance(task)
+    return results
+
+
+def _resync_one(app: App, target: Target) -> dict[str, Any]:
+    """Sync here and now; while a worker has the calendar, wait until the debt is paid."""
+    services = app.services
+    deadline = time.monotonic() + BUSY_PATIENCE_SECONDS
+    while True:
+        word = work_off(services, app.connections, target.calendar_id, "resync")
+        with services.db.session() as session:
+            calendar = calendars.get(session, target.calendar_id)
+            paid = calendar.snapshot_seq == 0
+        if word != "busy" and (paid or word == "failed"):
+            break
+        if paid:
+            break
+        if time.monotonic() > deadline:
+            raise Transient("a worker is still at this calendar; it goes on there", side="ledger")
+        time.sleep(0.5)
+    if calendar.state == "held":
+        return {"outcome": f"held: {calendar.message}", "code": ExitCode.UNHEALTHY}
+    if not paid:
+        return {"outcome": f"failed: {calendar.message}", "code": _failure_code(calendar.cause)}
+    with services.db.session() as session:
+        run = calendars.last_run(session, target.calendar_id)
+        counts = {
+            name: getattr(run, name, 0)
+            for name in ("created", "updated", "cancelled", "unchanged", "skipped", "refused")
+        }
+    return {"outcome": "done", "code": ExitCode.PARTLY if counts["refused"] else 0, **counts}
+
+
+def _failure_code(cause: str) -> int:
+    if cause in ("auth", "permission"):
+        return ExitCode.PERMISSION
+    return ExitCode.UNAVAILABLE if cause.endswith("_unavailable") else ExitCode.ERROR
+
+
+def _dry_run(app: App, target: Target) -> dict[str, Any]:
+    sides, work = _sides(app, target)
+    report, _ = sync(sides, work, hold=lambda: None, dry_run=True)
+    outcome = f"would be held: {report.vanished_held}" if report.vanished_held else "dry run"
+    return {"outcome": outcome, "code": 0, **as_counts(report), "refused": len(report.refused)}
+
+
+def _sides(app: App, target: Target) -> tuple[Sides, Work]:
+    with app.services.db.session() as session:
+        work = calendars.peek(session, target.calendar_id, snapshot=True)
+    return make_sides(app.services, app.connections, work, "backfill"), work
+
+
+def _line(result: dict[str, Any]) -> str:
+    hidden = {"account", "calendar", "outcome", "code"}
+    counts = ", ".join(f"{k} {v}" for k, v in result.items() if k not in hidden and v)
+    return f"{result['account']} {result['calendar']}: {result['outcome']} {counts}".rstrip()
+
+
+@click.command()
+@click.argument("emails", nargs=-1)
+@click.option("--all", "everyone", is_flag=True, help="All active accounts.")
+@json_option
+@pass_app
+def verify(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> int:
+    """Compare Google with ERPNext now; changes nothing. Exit 7 on a difference."""
+    targets = _targets(app, emails, everyone or not emails, None)
+    results = _with_bar(app, targets, lambda target: _verify_one(app, target), as_json)
+    if as_json:
+        emit(results)
+    else:
+        for result in results:
+            messages.print(_verdict(result), markup=False)
+    codes = [int(result["code"]) for result in results]
+    return ExitCode.UNHEALTHY if ExitCode.UNHEALTHY in codes else worst(codes)
+
+
+def _verify_one(app: App, target: Target) -> dict[str, Any]:
+    sides, _ = _sides(app, target)
+    found, mirrored = compare(sides)
+    result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
+    result |= {"code": ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
+    for name in ("missing", "extra", "different"):
+        rows = getattr(found, name)
+        result[name] = len(rows)
+        result[f"{name}_examples"] = [
+            {"event": event_id, "detail": detail} for _, event_id, detail in rows[:EXAMPLES]
+        ]
+    return result
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    who = f"{result['account']} {result['calendar']}"
+    if "events" not in result:
+        return f"{who}: {result['outcome']}"
+    if not result["code"]:
+        return f"{who}: equal, {result['events']} events"
+    lines = [
+        f"{who}: {result['missing']} missing, {result['extra']} extra, "
+        f"{result['different']} different of {result['events']} (mend: watcher resync)"
+    ]
+    for name in ("missing", "extra", "different"):
+        lines += [f"    {name}: {e['event']} ({e['detail']})" for e in result[f"{name}_examples"]]
+    return "\n".join(lines)

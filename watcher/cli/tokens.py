@@ -1,0 +1,70 @@
+"""``tokens``: list, renew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from watcher.cli.common import (
+    App,
+    emit,
+    json_option,
+    messages,
+    pass_app,
+    select_accounts,
+    show_table,
+    worst,
+)
+from watcher.jobs.schedule import refresh_one
+from watcher.state import accounts as ledger
+
+
+@click.group()
+def tokens() -> None:
+    """Google access tokens (the tokens themselves are never shown)."""
+
+
+@tokens.command("list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """Per account: when the access token ends."""
+    now = app.services.clock()
+    with app.services.db.session() as session:
+        found: list[dict[str, Any]] = [
+            {
+                "account": a.email, "state": a.state, "via": a.source,
+                "expires": a.access_expires_at and f"{a.access_expires_at:%Y-%m-%dT%H:%M:%SZ}",
+                "minutes_left": a.access_expires_at
+                and round((a.access_expires_at - now).total_seconds() / 60, 1),
+            }
+            for a in ledger.everyone(session)
+        ]  # fmt: skip
+    if as_json:
+        emit(found)
+        return
+    show_table(
+        ("account", "state", "via", "expires", "minutes left"),
+        [tuple(row.values()) for row in found],
+        "no accounts yet",
+    )
+
+
+@tokens.command("renew")
+@click.argument("emails", nargs=-1)
+@click.option("--all", "everyone", is_flag=True, help="All active accounts.")
+@json_option
+@pass_app
+def renew(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> int:
+    """Refresh access tokens now."""
+    results = []
+    for account in select_accounts(app, emails, everyone, ("active",)):
+        error = refresh_one(app.services, app.connections, account.id)
+        outcome = "renewed" if error is None else error.message
+        results.append((account.email, outcome, 0 if error is None else error.exit_code))
+        if not as_json:
+            messages.print(f"{account.email}: {outcome}", markup=False)
+    if as_json:
+        emit([{"account": email, "outcome": outcome} for email, outcome, _ in results])
+    return worst([code for _, _, code in results])

@@ -1,0 +1,79 @@
+"""The admin's page: one look tells whether all is well, and what to do where it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, session
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from watcher.handlers.context import services
+from watcher.handlers.health import lanes
+from watcher.handlers.oauth import ADMIN
+from watcher.state import channels, overview
+from watcher.state.models import Account, Calendar, Run
+
+bp = Blueprint("dashboard", __name__)
+
+RECENT = 25
+
+
+@bp.get("/")
+def home() -> ResponseReturnValue:
+    """For WATCHER_ADMIN_EMAILS; anyone else sees the way to sign in and nothing more."""
+    settings = services().settings
+    admin = session.get(ADMIN)
+    if admin not in settings.admin_emails:
+        return render_template("sign_in.html", configured=bool(settings.admin_emails))
+    app = services()
+    now = app.clock()
+    with app.db.session() as db:
+        status = overview.status(app.db, db, now, lanes(app))
+        calendars = _calendars()
+        recent = [
+            {"run": run, "email": email}
+            for run, email in db.execute(
+                select(Run, Account.email)
+                .join(Calendar, Run.calendar_id == Calendar.id)
+                .join(Account, Calendar.account_id == Account.id)
+                .order_by(Run.id.desc())
+                .limit(RECENT)
+            )
+        ]
+    return render_template(
+        "dashboard.html", status=status, calendars=calendars, recent=recent, admin=admin, now=now
+    )
+
+
+def _calendars() -> list[dict[str, Any]]:
+    app = services()
+    now = app.clock()
+    with app.db.session() as db:
+        epoch = app.db.now_epoch(db)
+        rows = db.execute(
+            select(Calendar, Account)
+            .join(Account)
+            .where(Calendar.removed.is_(False), Account.state != "disconnected")
+            .order_by(Account.email)
+        )
+        return [
+            {
+                "email": account.email,
+                "id": calendar.google_id,
+                "state": overview.calendar_state(calendar, account, now, epoch),
+                "message": calendar.message,
+                "last": calendar.last_success_at,
+                "push": calendar.push_supported,
+                "left": _life_left(channels.live(db, calendar.id, now), now),
+            }
+            for calendar, account in rows.all()
+        ]
+
+
+def _life_left(channel: Any, now: Any) -> int | None:
+    """Percent of the live channel's life that is left."""
+    if channel is None or channel.opened_at is None:
+        return None
+    life = (channel.expires_at - channel.opened_at).total_seconds()
+    return max(0, min(100, round(100 * (channel.expires_at - now).total_seconds() / max(life, 1))))

@@ -1,0 +1,247 @@
+"""The employee's way in: an invitation, Google's consent, and a page that says what comes next.
+
+https://developers.google.com/identity/protocols/oauth2/web-server. State and PKCE verifier are
+kept here, bound to the browser; the account is who the verified ID token says.
+"""
+
+from __future__ import annotations
+
+import logging
+from flask import Blueprint, redirect, render_template, request, session
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from watcher.connections import endpoints
+from watcher.errors import AppDead, Transient, WatcherError
+from watcher.google.consent import (
+    ConsentDenied,
+    ConsentFailed,
+    Identity,
+    TokenAnswer,
+    authorization_url,
+    callback_error,
+    code_challenge,
+    exchange,
+    missing_scopes,
+    verify_id_token,
+)
+from watcher.google.endpoints import OAUTH_SCOPES
+from watcher.handlers.context import browser, services
+from watcher.jobs.schedule import ring
+from watcher.state import accounts, connect
+from watcher.state.connect import Flow
+from watcher.state.models import Account
+
+log = logging.getLogger(__name__)
+bp = Blueprint("oauth", __name__)
+
+SIGN_IN_SCOPES = ("openid", "email")
+ADMIN = "admin"
+
+
+class Refusal(Exception):
+    """A page that says why not and what to do; ``retry`` is a link to begin again."""
+
+    def __init__(self, title: str, text: str, status: int = 400, retry: str = "") -> None:
+        super().__init__(title)
+        self.title, self.text, self.status, self.retry = title, text, status, retry
+
+
+@bp.errorhandler(Refusal)
+def refused(refusal: Refusal) -> ResponseReturnValue:
+    log.info("consent refused: %s", refusal.title)
+    page = render_template("message.html", title=refusal.title, text=refusal.text,
+                           retry=refusal.retry)  # fmt: skip
+    return page, refusal.status
+
+
+@bp.get("/connect/<token>")
+def invitation(token: str) -> ResponseReturnValue:
+    """What will be read and what becomes of it; the button leads to Google."""
+    email, _ = _open_invitation(token)
+    settings = services().settings
+    return render_template(
+        "connect.html", email=email, token=token, private=settings.private_events,
+        past=settings.window_past_days, future=settings.window_future_days,
+    )  # fmt: skip
+
+
+@bp.post("/connect/<token>")
+def start(token: str) -> ResponseReturnValue:
+    email, invitation_id = _open_invitation(token)
+    return redirect(_to_google("connect", OAUTH_SCOPES, email, invitation_id))
+
+
+def _open_invitation(token: str) -> tuple[str, str]:
+    named = connect.read_link(services().keyring, token)
+    if named is None:
+        raise Refusal("This link is not valid",
+                      "It is incomplete or was not made here. Ask your administrator for a new one.",
+                      404)  # fmt: skip
+    with services().db.session() as db:
+        found = connect.find_invitation(db, named[0])
+        if found is None or found[1].email != named[1]:
+            raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
+        invitation_row, account = found
+        if invitation_row.used_at is not None:
+            raise Refusal("This link has been used",
+                          f"{account.email} was connected with it. Nothing more is to be done; to "
+                          "connect anew, ask your administrator for a new link.", 410)  # fmt: skip
+        if invitation_row.expires_at <= services().clock():
+            raise Refusal("This link has expired",
+                          "Connect links work for 7 days, and a newer link ends the older ones. "
+                          "Ask your administrator for a new one.", 410)  # fmt: skip
+        return account.email, invitation_row.id
+
+
+def _to_google(
+    purpose: str, scopes: tuple[str, ...], email: str | None, invitation_id: str | None
+) -> str:
+    app = services()
+    with app.db.session() as db:
+        begun = connect.begin_flow(
+            db, app.keyring, purpose=purpose, browser=browser(), now=app.clock(),
+            invitation_id=invitation_id,
+        )  # fmt: skip
+    return authorization_url(
+        endpoints(app.settings), state=begun.state, code_challenge=code_challenge(begun.verifier),
+        redirect_uri=app.settings.callback_url, login_hint=email, scopes=scopes, nonce=begun.nonce,
+    )  # fmt: skip
+
+
+@bp.get("/sign-in")
+def sign_in() -> ResponseReturnValue:
+    """The admin's way to the dashboard."""
+    settings = services().settings
+    if not settings.admin_emails or not settings.google_client_id:
+        return redirect("/")
+    return redirect(_to_google("sign_in", SIGN_IN_SCOPES, None, None))
+
+
+@bp.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    session.pop(ADMIN, None)
+    return redirect("/")
+
+
+@bp.get("/oauth/google/callback")
+def callback() -> ResponseReturnValue:
+    """Google sends the browser back here, with a code or an error."""
+    app = services()
+    with app.db.session() as db:
+        flow = connect.take_flow(
+            db, app.keyring, state=request.args.get("state", ""), browser=browser(),
+            now=app.clock(),
+        )  # fmt: skip
+    if flow is None:
+        raise Refusal("This sign-in has lapsed",
+                      "It was begun in another browser, more than 15 minutes ago, or is done "
+                      "already. Open your connect link once more.")  # fmt: skip
+    answer, identity = _finish(flow)
+    if flow.purpose == "sign_in":
+        return _signed_in(identity)
+    return _connected(flow, answer, identity)
+
+
+def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
+    app = services()
+    again = _retry_link(flow)
+    try:
+        if "error" in request.args:
+            raise callback_error(request.args["error"])
+        google = endpoints(app.settings)
+        answer = exchange(
+            google, code=request.args.get("code", ""), code_verifier=flow.verifier,
+            redirect_uri=app.settings.callback_url,
+        )  # fmt: skip
+        identity = verify_id_token(
+            answer.id_token, google.client_id, google.certs_url, nonce=flow.nonce
+        )
+    except ConsentDenied as error:
+        raise Refusal("Nothing was connected", f"{error.message}. Nothing has been stored.", 200,
+                      again) from None  # fmt: skip
+    except (ConsentFailed, AppDead) as error:
+        raise Refusal("Google refused", f"{error.message}. {error.next_step}", 400,
+                      again) from None  # fmt: skip
+    except Transient as error:
+        raise Refusal("Google does not answer", f"{error.message}. Try again in a minute.", 503,
+                      again) from None  # fmt: skip
+    except WatcherError as error:
+        raise Refusal("That did not work", error.message, 400, again) from None
+    if not identity.email_verified:
+        raise Refusal("Your address is not verified",
+                      f"Google has not verified {identity.email}.", 403, again)  # fmt: skip
+    return answer, identity
+
+
+def _retry_link(flow: Flow) -> str:
+    if flow.purpose == "sign_in":
+        return "/sign-in"
+    app = services()
+    with app.db.session() as db:
+        found = connect.find_invitation(db, flow.invitation_id or "")
+    if found is None:
+        return ""
+    return connect.sign_link(app.keyring, app.settings, found[0].id, found[1].email)
+
+
+def _signed_in(identity: Identity) -> ResponseReturnValue:
+    if identity.email.lower() not in services().settings.admin_emails:
+        raise Refusal("No access",
+                      f"{identity.email} is not among WATCHER_ADMIN_EMAILS.", 403)  # fmt: skip
+    session[ADMIN] = identity.email.lower()
+    session.permanent = True
+    return redirect("/")
+
+
+def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseReturnValue:
+    app = services()
+    now = app.clock()
+    with app.db.session() as db:
+        found = connect.find_invitation(db, flow.invitation_id or "")
+        if found is None:
+            raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
+        account = found[1]
+        again = _retry_link(flow)
+        _check_identity(account, identity, again)
+        other = db.execute(
+            select(Account.email).where(
+                Account.google_sub == identity.sub, Account.id != account.id
+            )
+        ).scalar_one_or_none()
+        if other is not None:
+            raise Refusal("This Google account is connected already",
+                          f"It is connected as {other}.", 409)  # fmt: skip
+        if missing_scopes(answer.scopes):
+            raise Refusal("The calendar permission is missing",
+                          "On Google's page the box that lets Watcher see your events was not "
+                          "ticked. Nothing was stored. Try again and tick it.", 400, again)  # fmt: skip
+        if answer.refresh_token is None:
+            raise Refusal("Google gave no lasting permission",
+                          "Try again; if it happens once more, remove Watcher under "
+                          "myaccount.google.com/permissions first.", 400, again)  # fmt: skip
+        if not connect.use_invitation(db, found[0].id, now):
+            raise Refusal("This link has been used", "Nothing more is to be done.", 410)
+        rings = accounts.activate_oauth(
+            db, app.keyring, account_id=account.id, sub=identity.sub,
+            refresh_token=answer.refresh_token, access_token=answer.access_token,
+            expires_at=answer.expires_at, scopes=answer.scopes, now=now,
+        )  # fmt: skip
+    for calendar_id, seq in rings:
+        ring(app, calendar_id, seq, "backfill", "connect")
+    log.info("account connected", extra={"account": account.email})
+    return render_template("connected.html", email=account.email)
+
+
+def _check_identity(account: Account, identity: Identity, again: str) -> None:
+    """The invited address must be the one that consented. Its token is dropped otherwise; it is
+    not revoked, since that would end the person's other grants to this project."""
+    if identity.email.lower() != account.email:
+        raise Refusal("This is another Google account",
+                      f"You signed in as {identity.email}, but this link is for {account.email}. "
+                      "Nothing was stored. Choose the right account on Google's page.", 403,
+                      again)  # fmt: skip
+    if account.google_sub is not None and account.google_sub != identity.sub:
+        raise Refusal("This is another Google account",
+                      f"{account.email} was connected with a different Google account of that "
+                      "address. Ask your administrator to disconnect it first.", 403)  # fmt: skip
