@@ -9,9 +9,10 @@ from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import SETUP
-from watcher.errors import ErpAuthError, ErpSetupMissing
+from watcher.errors import ErpAuthError, ErpRefused, ErpSetupMissing, Transient
 
 SECTION = "custom_google_calendar_section"
+PERMISSIONS = ("create", "write", "delete", "share")
 _NAME = re.compile(r"custom_[a-z0-9_]{1,54}")
 
 
@@ -22,11 +23,11 @@ def _data(name: str, label: str, **extra: Any) -> dict[str, Any]:
 
 WANTED: tuple[dict[str, Any], ...] = (
     {"fieldname": SECTION, "label": "Google Calendar", "fieldtype": "Section Break",
-     "collapsible": 1},
+     "collapsible": 1, "read_only": 1, "no_copy": 1},
     _data("custom_google_sync_key", "Google Sync Key", unique=1),
     _data("custom_google_event_id", "Google Event ID"),
     _data("custom_google_recurring_event_id", "Google Recurring Event ID", search_index=1),
-    _data("custom_google_calendar_id", "Google Calendar ID"),
+    _data("custom_google_calendar_id", "Google Calendar ID", search_index=1),
     _data("custom_google_account", "Google Account", search_index=1),
     _data("custom_google_user", "Google Calendar of", fieldtype="Link", options="User"),
     _data("custom_synced_from", "Synced From"),
@@ -34,9 +35,26 @@ WANTED: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
+def wanted_fields() -> list[dict[str, Any]]:
+    """The Custom Field documents as they are sent, in order, each after the one before."""
+    docs: list[dict[str, Any]] = []
+    previous = "description"
+    for wanted in WANTED:
+        # A bad name can poison the site's cached meta: every Event insert fails from then on.
+        if not _NAME.fullmatch(wanted["fieldname"]):
+            raise ValueError(f"{wanted['fieldname']} is no safe field name")
+        docs.append({"doctype": "Custom Field", "dt": "Event", "insert_after": previous, **wanted})
+        previous = wanted["fieldname"]
+    return docs
+
+
 @dataclass(kw_only=True, slots=True)
 class SetupReport:
-    """Field names by what was found or done; ``wrong`` are (name, what is wrong)."""
+    """Field names by what was found or done; ``wrong`` are (name, what is wrong).
+
+    ``permissions`` says of ``create``, ``write``, ``delete`` and ``share`` on Event whether the
+    API user's roles allow it; ``time_zone`` is the site's, empty when it names none.
+    """
 
     user: str
     present: list[str] = field(default_factory=list)
@@ -44,23 +62,44 @@ class SetupReport:
     created: list[str] = field(default_factory=list)
     wrong: list[tuple[str, str]] = field(default_factory=list)
     system_manager: bool = True
+    permissions: dict[str, bool] = field(default_factory=dict)
+    time_zone: str = ""
 
     @property
     def complete(self) -> bool:
-        return self.system_manager and not self.wrong and set(self.missing) <= set(self.created)
+        """Everything is there, and the API user may do what the bridge does."""
+        return (
+            not self.wrong
+            and set(self.missing) <= set(self.created)
+            and all(self.permissions.values())
+        )
 
 
 def check(client: ErpNextClient) -> SetupReport:
     """Compare the site with what is wanted; changes nothing."""
-    report = SetupReport(user=client.whoami(), system_manager=client.is_system_manager())
-    there = {
-        row["fieldname"]: row
-        for row in client.rows(
-            "Custom Field",
-            [["dt", "=", "Event"], ["fieldname", "like", "custom_%"]],
-            ["fieldname", "fieldtype", "unique"],
-        )
-    }
+    report = SetupReport(
+        user=client.whoami(),
+        system_manager=client.is_system_manager(),
+        permissions={word: client.may(word) for word in PERMISSIONS},
+        time_zone=client.time_zone(),
+    )
+    if report.system_manager:
+        _compare(report, _definitions(client))
+    else:
+        _probe(report, client)
+    return report
+
+
+def _definitions(client: ErpNextClient) -> dict[str, dict[str, Any]]:
+    rows = client.rows(
+        "Custom Field",
+        [["dt", "=", "Event"], ["fieldname", "like", "custom_%"]],
+        ["fieldname", "fieldtype", "unique", "options"],
+    )
+    return {row["fieldname"]: row for row in rows}
+
+
+def _compare(report: SetupReport, there: dict[str, dict[str, Any]]) -> None:
     for wanted in WANTED:
         name = wanted["fieldname"]
         found = there.get(name)
@@ -70,9 +109,24 @@ def check(client: ErpNextClient) -> SetupReport:
         report.present.append(name)
         if found["fieldtype"] != wanted["fieldtype"]:
             report.wrong.append((name, f"is {found['fieldtype']}, not {wanted['fieldtype']}"))
+        elif "options" in wanted and found.get("options") != wanted["options"]:
+            report.wrong.append((name, f"links to {found.get('options')}"))
         if wanted.get("unique") and not found.get("unique"):
             report.wrong.append((name, "is not unique"))
-    return report
+
+
+def _probe(report: SetupReport, client: ErpNextClient) -> None:
+    """Only a System Manager may read Custom Fields; others can see whether Event has them."""
+    for wanted in WANTED:
+        name = wanted["fieldname"]
+        if wanted["fieldtype"] == "Section Break":
+            continue  # holds no value, so that it cannot be asked for, nor missed
+        try:
+            client.get_list("Event", ["name", name], limit_page_length=1)
+        except ErpSetupMissing:
+            report.missing.append(name)
+        else:
+            report.present.append(name)
 
 
 def install(client: ErpNextClient, *, dry_run: bool = False) -> SetupReport:
@@ -87,23 +141,20 @@ def install(client: ErpNextClient, *, dry_run: bool = False) -> SetupReport:
         )
     if dry_run:
         return report
-    previous = "description"
-    for wanted in WANTED:
-        name = wanted["fieldname"]
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name} is no safe field name")
-        if name in report.missing:
-            client.insert(
-                {
-                    "doctype": "Custom Field",
-                    "dt": "Event",
-                    "insert_after": previous,
-                    **wanted,
-                }
-            )
-            report.created.append(name)
-        previous = name
+    for doc in wanted_fields():
+        if doc["fieldname"] in report.missing:
+            _create(client, doc)
+            report.created.append(doc["fieldname"])
     return report
+
+
+def _create(client: ErpNextClient, doc: dict[str, Any]) -> None:
+    try:
+        client.insert(doc)
+    except (ErpRefused, Transient):
+        # Another setup may have been first, or only the answer was lost.
+        if doc["fieldname"] not in _definitions(client):
+            raise
 
 
 def require_fields(client: ErpNextClient) -> None:
