@@ -1,0 +1,143 @@
+"""The document types that the stand-in knows: their fields, and what roles may do with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STANDARD = ("name", "owner", "creation", "modified", "modified_by", "docstatus", "idx")
+"""Columns of every document; none of them is for clients to write."""
+NO_COLUMN = frozenset({"Section Break", "Column Break", "Tab Break", "HTML", "Heading", "Button"})
+DATA_LENGTH = 140
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """One column. ``options``: choices of a Select, the document type of a Link."""
+
+    name: str
+    type: str = "Data"
+    label: str = ""
+    options: tuple[str, ...] = ()
+    default: object = None
+    required: bool = False
+    unique: bool = False
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name.replace("_", " ").title()
+
+
+def _select(name: str, *options: str, required: bool = False) -> Field:
+    """Frappe fills a missing Select with its first choice."""
+    default = options[0]
+    return Field(name=name, type="Select", options=options, default=default, required=required)
+
+
+def _check(name: str, default: int = 0) -> Field:
+    return Field(name=name, type="Check", default=default)
+
+
+def _user(name: str) -> Field:
+    return Field(name=name, type="Link", options=("User",))
+
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+EVENT = (
+    Field(name="subject", type="Small Text", required=True),
+    _select("event_category", "Event", "Meeting", "Call", "Sent/Received Email", "Other"),
+    _select("event_type", "Private", "Public", required=True),
+    Field(name="color"),
+    _check("send_reminder", 1),
+    _check("repeat_this_event"),
+    Field(name="starts_on", type="Datetime", required=True),
+    Field(name="ends_on", type="Datetime"),
+    _select("status", "Open", "Completed", "Closed", "Cancelled"),
+    Field(name="sender"),
+    _check("all_day"),
+    _check("sync_with_google_calendar"),
+    _check("add_video_conferencing"),
+    Field(name="google_calendar"),
+    Field(name="google_calendar_id"),
+    Field(name="google_calendar_event_id"),
+    Field(name="google_meet_link", type="Small Text"),
+    _check("pulled_from_google_calendar"),
+    _select("repeat_on", "", "Daily", "Weekly", "Monthly", "Quarterly", "Half Yearly", "Yearly"),
+    Field(name="repeat_till", type="Date"),
+    *(_check(day) for day in _DAYS),
+    Field(name="description", type="Text Editor"),
+)
+
+_CUSTOM_CHECKS = (
+    "is_system_generated hide_seconds hide_days sort_options fetch_if_empty collapsible "
+    "non_negative reqd unique is_virtual read_only ignore_user_permissions hidden print_hide "
+    "print_hide_if_no_value no_copy allow_on_submit in_list_view in_standard_filter "
+    "in_global_search in_preview bold report_hide search_index allow_in_quick_entry "
+    "ignore_xss_filter translatable hide_border show_dashboard"
+).split()
+
+FIELDS: dict[str, tuple[Field, ...]] = {
+    "Event": EVENT,
+    "Custom Field": (
+        Field(name="dt", required=True),
+        Field(name="label"),
+        Field(name="fieldname"),
+        Field(name="insert_after"),
+        Field(name="fieldtype", required=True, default="Data"),
+        Field(name="precision", default=""),
+        Field(name="options", type="Small Text"),
+        Field(name="default", type="Text"),
+        Field(name="description", type="Text"),
+        *(Field(name=name, type="Int", default=0) for name in ("length", "permlevel", "columns")),
+        *(_check(name) for name in _CUSTOM_CHECKS),
+    ),
+    "User": (
+        _check("enabled", 1),
+        Field(name="email", required=True),
+        Field(name="first_name"),
+        Field(name="full_name"),
+        Field(name="time_zone"),
+        _select("user_type", "System User", "Website User"),
+    ),
+    "ToDo": (
+        _select("status", "Open", "Closed", "Cancelled"),
+        _select("priority", "Medium", "High", "Low"),
+        Field(name="color"),
+        Field(name="date", type="Date"),
+        _user("allocated_to"),
+        Field(name="description", type="Text Editor", required=True),
+        Field(name="reference_type"),
+        Field(name="reference_name"),
+    ),
+    "DocShare": (
+        _user("user"),
+        Field(name="share_doctype", required=True),
+        Field(name="share_name", required=True),
+        *(_check(name) for name in ("read", "write", "share", "submit", "everyone")),
+        _check("notify_by_email", 1),
+    ),
+    "Error Log": (
+        _check("seen"),
+        Field(name="reference_doctype"),
+        Field(name="reference_name"),
+        Field(name="method"),
+        Field(name="error", type="Text"),
+    ),
+    "Notification Log": (Field(name="subject", type="Text"), _user("for_user")),
+    "System Settings": (Field(name="time_zone"),),
+}
+
+_ALL = frozenset({"read", "write", "create", "delete", "share"})
+_NONE: frozenset[str] = frozenset()
+
+ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "Event": (_ALL - {"delete"}, _ALL),
+    "Custom Field": (_NONE, _ALL),
+    "User": (frozenset({"read"}), _ALL),
+    "ToDo": (_ALL, _ALL),
+    "DocShare": (_NONE, _ALL),
+    "Error Log": (_NONE, _ALL),
+    "Notification Log": (frozenset({"read"}), frozenset({"read"})),
+    "System Settings": (_NONE, frozenset({"read", "write"})),
+}
+"""By document type: what a plain desk user may, and what a System Manager may."""
