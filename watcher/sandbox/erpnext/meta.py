@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 STANDARD = ("name", "owner", "creation", "modified", "modified_by", "docstatus", "idx")
@@ -68,13 +69,14 @@ EVENT = (
     Field(name="description", type="Text Editor"),
 )
 
-_CUSTOM_CHECKS = (
+_CUSTOM_CHECKS = re.findall(
+    r"\w+",
     "is_system_generated hide_seconds hide_days sort_options fetch_if_empty collapsible "
     "non_negative reqd unique is_virtual read_only ignore_user_permissions hidden print_hide "
     "print_hide_if_no_value no_copy allow_on_submit in_list_view in_standard_filter "
     "in_global_search in_preview bold report_hide search_index allow_in_quick_entry "
-    "ignore_xss_filter translatable hide_border show_dashboard"
-).split()
+    "ignore_xss_filter translatable hide_border show_dashboard",
+)
 
 FIELDS: dict[str, tuple[Field, ...]] = {
     "Event": EVENT,

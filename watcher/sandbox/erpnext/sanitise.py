@@ -7,15 +7,20 @@ import re
 from html import escape
 from html.parser import HTMLParser
 
-_TAGS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TAGS = _words(
     "a abbr acronym address article aside b big blockquote br caption center cite code col "
     "colgroup dd del dfn div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i "
     "img ins kbd label li main mark nav ol p pre q s samp section small span strike strong sub "
-    "sup table tbody td tfoot th thead time tr tt u ul var video".split()
+    "sup table tbody td tfoot th thead time tr tt u ul var video"
 )
-_ATTRIBUTES = frozenset(
+_ATTRIBUTES = _words(
     "align alt class colspan dir height href id lang rel rowspan src style target title width "
-    "data-list".split()
+    "data-list"
 )
 _LINKS = frozenset({"href", "src"})
 _SAFE_LINK = re.compile(r"\s*(https?:|mailto:|cid:|data:image/|[/#?]|[^:]*$)", re.IGNORECASE)
