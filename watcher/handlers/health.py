@@ -104,7 +104,9 @@ class LedgerCollector(Collector):
             queue.add_metric([lane], status["queue"][lane])
         yield queue
         fresh = GaugeMetricFamily(
-            "watcher_freshness_seconds", "Google's change to ERPNext, last 24 h", labels=["quantile"]
+            "watcher_freshness_seconds",
+            "Google's change to ERPNext, last 24 h",
+            labels=["quantile"],
         )
         for quantile in ("p50", "p95", "p99"):
             if status["freshness_seconds"][quantile] is not None:

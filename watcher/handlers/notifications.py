@@ -22,9 +22,7 @@ bp = Blueprint("notifications", __name__)
 MAX_BODY = 65_536
 MAX_HEADER = 2_048
 RETRY_AFTER_SECONDS = "5"
-OUTCOMES = Counter(
-    "watcher_notifications", "Notifications by what became of them", ["outcome"]
-)
+OUTCOMES = Counter("watcher_notifications", "Notifications by what became of them", ["outcome"])
 
 
 @bp.post("/webhooks/google")
@@ -62,9 +60,7 @@ def _check_shape() -> Response | None:
     if any(len(v) > MAX_HEADER for k, v in headers if k.lower().startswith("x-goog-")):
         return Response("header too large\n", status=431, mimetype="text/plain")
     if not headers.get("X-Goog-Channel-ID") or not headers.get("X-Goog-Resource-State"):
-        return Response(
-            "not a Google Calendar notification\n", status=400, mimetype="text/plain"
-        )
+        return Response("not a Google Calendar notification\n", status=400, mimetype="text/plain")
     return None
 
 

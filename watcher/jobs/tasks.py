@@ -231,4 +231,4 @@ def _ring_again(services: Services, calendar_id: int) -> None:
 
 
 def _log_run(outcome: RunOutcome) -> None:
-    log.info("synced", extra=outcome.as_log())
+    log.info("synced", extra={"run": outcome.as_log()})

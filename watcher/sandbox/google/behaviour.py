@@ -1,0 +1,64 @@
+"""Where Google's behaviour is unpublished or observed both ways: one switch each.
+
+Whatever talks to the sandbox must work with every value of every switch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(slots=True)
+class Behaviour:
+    """All times in seconds. Numbers in brackets are those of the facts sheet."""
+
+    token_keeps_bounds: bool = False
+    """Does a sync token keep timeMin/timeMax of its first request? (59, 60). If so, what left the
+    window comes as a bare cancelled id."""
+    full_tombstones: bool = False
+    """Cancelled events with all their fields, instead of the guaranteed ones alone (54)."""
+    reset_exceptions_reported: bool = True
+    """Exceptions that a change of the series sweeps away come as cancelled in the delta."""
+    bad_token_status: int = 400
+    """400 or 410 for a malformed or mismatched sync token (41, open question 6)."""
+    sync_token_ttl: float | None = None
+    """Sync tokens older than this answer 410 (50)."""
+    page_limit: int | None = None
+    """Give fewer items than asked for (63)."""
+    empty_first_page: bool = False
+    """Begin paged answers with an empty page (44)."""
+    horizon_days: int = 14 * 365
+    """How far ahead unlimited series are expanded (60, 61)."""
+    updated_min_days: float = 28.0
+    """Older updatedMin answers 410 updatedMinTooLongAgo (51)."""
+    quota_per_user_minute: int | None = None
+    """Requests a minute and user before 403 userRateLimitExceeded (87); Google's is 600."""
+
+    default_channel_ttl: float = 604_800.0
+    max_channel_ttl: float = 604_800.0
+    """What a channel lives when nothing is asked, and at most (11, 12)."""
+    sync_before_answer: bool = False
+    """Deliver the `sync` notice before events.watch answers (16)."""
+    late_notices: int = 0
+    """How many notices a stopped channel still sends (28)."""
+    stops_before_404: int = 1
+    """How many stops of one channel succeed before 404 (28)."""
+
+    access_token_ttl: int = 3599
+    refresh_token_ttl: float | None = None
+    """Life of refresh tokens; 604800 imitates an app in "Testing" (96)."""
+    invalid_grant_description: str = "Token has been expired or revoked."
+    """The text varies (99)."""
+    consent_error: str | None = None
+    """admin_policy_enforced, org_internal, disallowed_useragent, ...: the consent page refuses
+    (100)."""
+
+    def update(self, changes: dict[str, Any]) -> None:
+        """Set several switches; ValueError names the unknown ones."""
+        known = {field.name for field in fields(self)}
+        unknown = sorted(set(changes) - known)
+        if unknown:
+            raise ValueError(f"unknown switches: {', '.join(unknown)}")
+        for name, value in changes.items():
+            setattr(self, name, value)

@@ -1,0 +1,101 @@
+"""What is kept of calendars and events. Plain values; ``store`` changes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+Json = dict[str, Any]
+
+READERS = frozenset({"owner", "writer", "reader", "writerWithoutPrivateAccess", "freeBusyReader"})
+FULL_DETAIL = frozenset({"owner", "writer"})
+
+
+@dataclass(slots=True)
+class User:
+    """One Google account. ``sub`` is the OIDC subject."""
+
+    email: str
+    name: str
+    sub: str
+    time_zone: str
+
+
+@dataclass(slots=True)
+class Item:
+    """One event resource: a single event, a series, or an exception of a series.
+
+    ``data`` holds Google's fields; of an exception (``master`` is set) only those that differ.
+    A ``raw`` item is passed on as it is, however broken.
+    """
+
+    id: str
+    data: Json
+    seq: int
+    created: datetime
+    updated: datetime
+    sequence: int = 0
+    master: str | None = None
+    suffix: str = ""
+    original: Json | None = None
+    raw: bool = False
+
+    @property
+    def cancelled(self) -> bool:
+        return self.data.get("status") == "cancelled"
+
+    @property
+    def is_series(self) -> bool:
+        return bool(self.data.get("recurrence")) and self.master is None
+
+    @property
+    def etag(self) -> str:
+        return f'"{int(self.updated.timestamp() * 1000)}{self.seq:06d}"'
+
+
+@dataclass(slots=True)
+class Vanished:
+    """An instance that is no longer: what a delta of expanded events has to report."""
+
+    id: str
+    master: str
+    original: Json | None
+    seq: int
+
+
+@dataclass(slots=True)
+class Calendar:
+    """``items`` are in the order of their last change, so a delta is its tail."""
+
+    id: str
+    summary: str
+    time_zone: str
+    owner: str
+    roles: dict[str, str] = field(default_factory=dict)
+    primary: bool = False
+    watchable: bool = True
+    items: dict[str, Item] = field(default_factory=dict)
+    exceptions: dict[str, dict[str, str]] = field(default_factory=dict)
+    vanished: dict[str, Vanished] = field(default_factory=dict)
+    seq: int = 0
+    updated: datetime | None = None
+
+    def exceptions_of(self, master_id: str) -> dict[str, Item]:
+        """Exceptions of one series by the suffix of their original start."""
+        known = self.exceptions.get(master_id, {})
+        return {suffix: self.items[item_id] for suffix, item_id in known.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One occurrence as Google would show it; ``item`` is its exception, if it is one."""
+
+    id: str
+    master: Item
+    item: Item | None
+    data: Json
+
+    @property
+    def cancelled(self) -> bool:
+        return self.data.get("status") == "cancelled"
