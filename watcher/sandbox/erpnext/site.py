@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -85,7 +85,7 @@ class Site:
         self._series = 0
         self._undo: list[Callable[[], object]] | None = None
         self._unique: dict[tuple[str, str], dict[str, str]] = {}
-        self._last = datetime.min
+        self._last = datetime.fromtimestamp(0, UTC)
         self.api_key, self.api_secret = self.add_user(INTEGRATION, system_manager=True)
 
     # --- users and time ---------------------------------------------------------------------
@@ -121,9 +121,9 @@ class Site:
 
     def now(self) -> str:
         """The site's wall clock, as Frappe writes it; never the same twice."""
-        moment = datetime.fromtimestamp(self.clock(), ZoneInfo(self.zone)).replace(tzinfo=None)
+        moment = datetime.fromtimestamp(self.clock(), UTC)
         self._last = max(moment, self._last + timedelta(microseconds=1))
-        return f"{self._last:%Y-%m-%d %H:%M:%S.%f}"
+        return f"{self._last.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M:%S.%f}"
 
     # --- fields -----------------------------------------------------------------------------
 

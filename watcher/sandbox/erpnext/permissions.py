@@ -1,0 +1,66 @@
+"""Who may do what: roles by document type, and the Private Events of others."""
+
+from __future__ import annotations
+
+from watcher.sandbox.erpnext.errors import denied, insufficient, no_role, not_theirs, refusal
+from watcher.sandbox.erpnext.meta import ROLES
+from watcher.sandbox.erpnext.site import GUEST, Row, Site
+
+
+def known(doctype: str) -> None:
+    """Raises 404 for a document type that the site does not have."""
+    if doctype not in ROLES:
+        raise refusal(f"DocType {doctype} not found", "DoesNotExistError", status=404)
+
+
+def allowed(site: Site, user: str, doctype: str, permission: str) -> bool:
+    """Whether the user's roles allow it on some document."""
+    if user == GUEST or doctype not in ROLES:
+        return False
+    return permission in ROLES[doctype][site.is_system_manager(user)]
+
+
+def require(site: Site, user: str, doctype: str, permission: str) -> None:
+    """Raises 403 when the user's roles do not allow it on any document."""
+    known(doctype)
+    if allowed(site, user, doctype, permission):
+        return
+    if doctype == "Notification Log":
+        raise denied(
+            f"User <strong>{user}</strong> does not have access to this document: {doctype} - None",
+            error_message=insufficient(doctype, permission),
+        )
+    raise no_role(user, doctype, permission)
+
+
+def visible(user: str, doctype: str, row: Row) -> bool:
+    """Whether a list shows the row. Lists do not know of shares, nor of System Managers."""
+    return doctype != "Event" or row["event_type"] == "Public" or row["owner"] == user
+
+
+def require_row(site: Site, user: str, doctype: str, row: Row, permission: str) -> None:
+    """Raises 403 when the user may not do this with this document."""
+    require(site, user, doctype, permission)
+    if visible(user, doctype, row) or _shared(site, user, doctype, row["name"], permission):
+        return
+    raise not_theirs(user, doctype, row["name"], permission)
+
+
+def require_delete(site: Site, user: str, doctype: str, row: Row) -> None:
+    known(doctype)
+    name = row["name"]
+    if not allowed(site, user, doctype, "delete"):
+        text = f"User not allowed to delete {doctype}: {name}"
+        line = f"User <strong>{user}</strong> does not have access to this document: {doctype} - {name}"
+        raise denied(line, text, text=text)
+    require_row(site, user, doctype, row, "delete")
+
+
+def _shared(site: Site, user: str, doctype: str, name: str, permission: str) -> bool:
+    return permission in ("read", "write", "share") and any(
+        share["share_doctype"] == doctype
+        and share["share_name"] == name
+        and (share["user"] == user or share["everyone"])
+        and share[permission]
+        for share in site.tables["DocShare"].values()
+    )
