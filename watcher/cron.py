@@ -33,7 +33,7 @@ def run_one(services: Services, connections: Connections, work: Periodic) -> Non
     except WatcherError as failure:
         error = failure.message
         log.warning("%s failed: %s", work.name, failure.message)
-    except Exception as failure:  # noqa: BLE001 - the ticker must go on; see the log
+    except Exception as failure:
         error = type(failure).__name__
         log.exception("%s failed unexpectedly", work.name)
     with services.db.session() as session:

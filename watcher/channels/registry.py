@@ -13,10 +13,10 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+from watcher.channels.due import backoff_seconds, renewal_point
 from watcher.connections import Connections
 from watcher.errors import Permanent, PushNotSupported, Transient, WatcherError
 from watcher.google.client import CalendarClient, WatchAnswer, calendar_id_of
-from watcher.channels.due import backoff_seconds, renewal_point
 from watcher.services import Services
 from watcher.settings import require
 from watcher.state import calendars, channels
@@ -51,10 +51,12 @@ def open_channel(services: Services, connections: Connections, calendar_id: int)
         calendar = calendars.get(session, calendar_id)
         account = session.get_one(Account, calendar.account_id)
         google_id, email, account_id = calendar.google_id, account.email, account.id
-        channels.add_requesting(
+        row = channels.add_requesting(
             session, channel_id=channel_id, calendar_id=calendar_id, token_hash=digest(token),
             now=services.clock(),
         )  # fmt: skip
+    if row is None:
+        raise Transient("another process is opening this channel", side="ledger")
     google = connections.google(account_id, email, "poll")
     try:
         answer = google.watch(

@@ -17,7 +17,7 @@ class GoogleEndpoints:
 
     api_url: str = "https://www.googleapis.com"
     auth_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
-    token_url: str = "https://oauth2.googleapis.com/token"
+    token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
     revoke_url: str = "https://oauth2.googleapis.com/revoke"
     certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
     client_id: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, render_template, session
@@ -12,7 +13,7 @@ from watcher.handlers.context import services
 from watcher.handlers.health import lanes
 from watcher.handlers.oauth import ADMIN
 from watcher.state import channels, overview
-from watcher.state.models import Account, Calendar, Run
+from watcher.state.models import Account, Calendar, Channel, Run
 
 bp = Blueprint("dashboard", __name__)
 
@@ -28,9 +29,9 @@ def home() -> ResponseReturnValue:
         return render_template("sign_in.html", configured=bool(settings.admin_emails))
     app = services()
     now = app.clock()
+    calendars = _calendars()
     with app.db.session() as db:
         status = overview.status(app.db, db, now, lanes(app))
-        calendars = _calendars()
         recent = [
             {"run": run, "email": email}
             for run, email in db.execute(
@@ -71,9 +72,9 @@ def _calendars() -> list[dict[str, Any]]:
         ]
 
 
-def _life_left(channel: Any, now: Any) -> int | None:
+def _life_left(channel: Channel | None, now: datetime) -> int | None:
     """Percent of the live channel's life that is left."""
-    if channel is None or channel.opened_at is None:
+    if channel is None or channel.opened_at is None or channel.expires_at is None:
         return None
     life = (channel.expires_at - channel.opened_at).total_seconds()
     return max(0, min(100, round(100 * (channel.expires_at - now).total_seconds() / max(life, 1))))

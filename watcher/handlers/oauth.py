@@ -7,6 +7,7 @@ kept here, bound to the browser; the account is who the verified ID token says.
 from __future__ import annotations
 
 import logging
+
 from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -76,7 +77,8 @@ def _open_invitation(token: str) -> tuple[str, str]:
     named = connect.read_link(services().keyring, token)
     if named is None:
         raise Refusal("This link is not valid",
-                      "It is incomplete or was not made here. Ask your administrator for a new one.",
+                      "It is incomplete or was not made here. Ask your administrator for a new "
+                      "one.",
                       404)  # fmt: skip
     with services().db.session() as db:
         found = connect.find_invitation(db, named[0])
@@ -197,12 +199,12 @@ def _signed_in(identity: Identity) -> ResponseReturnValue:
 def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseReturnValue:
     app = services()
     now = app.clock()
+    again = _retry_link(flow)
     with app.db.session() as db:
         found = connect.find_invitation(db, flow.invitation_id or "")
         if found is None:
             raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
         account = found[1]
-        again = _retry_link(flow)
         _check_identity(account, identity, again)
         other = db.execute(
             select(Account.email).where(
@@ -215,7 +217,8 @@ def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseR
         if missing_scopes(answer.scopes):
             raise Refusal("The calendar permission is missing",
                           "On Google's page the box that lets Watcher see your events was not "
-                          "ticked. Nothing was stored. Try again and tick it.", 400, again)  # fmt: skip
+                          "ticked. Nothing was stored. Try again and tick it.", 400,
+                          again)  # fmt: skip
         if answer.refresh_token is None:
             raise Refusal("Google gave no lasting permission",
                           "Try again; if it happens once more, remove Watcher under "

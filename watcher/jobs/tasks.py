@@ -133,7 +133,7 @@ def _one_pass(
     except WatcherError as error:
         _record_failure(services, lease, work, error, started, time.monotonic() - clock)
         return "failed"
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         # A defect of ours must not kill the worker or hide: it is logged with its traceback
         # and shown on the calendar like any other failure.
         log.exception("sync failed unexpectedly")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Literal, cast
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.errors import NotFound, UserError
 from watcher.google.credentials import Grant
-from typing import cast, Literal
 from watcher.state import calendars
 from watcher.state.db import Database
 from watcher.state.models import Account

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from watcher.state.models import Account, Calendar, Channel
 
 LIVE = ("live",)
+OPENING_PATIENCE = timedelta(minutes=2)
 ACCEPTED = ("requesting", "live", "retiring")
 
 
@@ -22,7 +23,19 @@ def add_requesting(
     calendar_id: int,
     token_hash: str,
     now: datetime,
-) -> Channel:
+) -> Channel | None:
+    """Write the row of a channel that is about to be asked for; None while another process is
+    opening one for the same calendar."""
+    session.execute(select(Calendar.id).where(Calendar.id == calendar_id).with_for_update())
+    under_way = session.scalars(
+        select(Channel.id).where(
+            Channel.calendar_id == calendar_id,
+            Channel.state == "requesting",
+            Channel.requested_at > now - OPENING_PATIENCE,
+        )
+    ).first()
+    if under_way is not None:
+        return None
     channel = Channel(
         id=channel_id, calendar_id=calendar_id, token_hash=token_hash, state="requesting",
         requested_at=now, error="",

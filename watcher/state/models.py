@@ -41,7 +41,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        assert isinstance(value, datetime)  # noqa: S101 (narrowing for the type checker)
+        assert isinstance(value, datetime)
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -91,8 +91,8 @@ class Calendar(Base):
     """One calendar of one account: how far the mirror is, and who works on it.
 
     ``dirty_seq`` counts known changes, ``synced_seq`` those applied; the calendar owes work while
-    they differ. ``snapshot_seq`` is the ``dirty_seq`` at which a snapshot was last asked for, 0 when
-    none is owed. ``rung_at`` is set while a queued job that has not begun to read will serve it.
+    they differ. ``snapshot_seq`` is the ``dirty_seq`` at which a snapshot was last asked for, 0
+    when none is owed. ``rung_at`` is set while a queued job that has not begun to read will serve it.
     Lease times are epoch seconds of the database's clock.
     """
 
