@@ -108,11 +108,13 @@ class EventMirror:
                     cancels.append(action)
                 case Keep(reason=reason):
                     writer.applied.kept[reason] += 1
-        self._carry_out_cancels(writer, cancels)
         for updated in batches(updates, changes, self._batch):
             writer.update(updated)
         for created in batches(creates, new_doc, self._batch):
             writer.create(created)
+        # Deletions come last: Frappe gives a deleted row's name to the next one, while a
+        # background job may still be removing what hung on the old row.
+        self._carry_out_cancels(writer, cancels)
         return writer.applied
 
     def _carry_out_cancels(self, writer: Writer, cancels: list[Cancel]) -> None:

@@ -69,8 +69,8 @@ def bulk_doc(name: str, fields: Mapping[str, object]) -> Doc:
 
 def _fields(event: ErpEvent) -> Doc:
     fields = event.fields()
-    if event.share_with is not None:
-        fields[HASH] = ""  # complete only once shared, see writing.Writer.share
+    if event.event_type == "Private":
+        fields[HASH] = ""  # complete only once its readers are seen to: writing.Writer._share
     return fields
 
 

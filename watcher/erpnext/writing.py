@@ -25,6 +25,7 @@ from watcher.erpnext.rows import (
     is_complete,
     new_doc,
 )
+from watcher.erpnext.sharing import stale_shares
 from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
 from watcher.events.model import Cancel, ErpEvent, Held, Update
 
@@ -231,25 +232,32 @@ class Writer:
     # --- sharing ----------------------------------------------------------------------------
 
     def _share(self, rows: Sequence[tuple[str, ErpEvent]]) -> None:
-        """Let the employee read a Private row, then mark the row complete by its hash.
+        """See to who may read Private rows, then mark them complete by their hash.
 
-        The hash comes second, so that a crash in between leaves a row that is done again. A row
+        The hash comes last, so that a crash in between leaves rows that are done again. A row
         whose user ERPNext does not know stays, unmarked and reported as refused: it is tried
         again with its next change and with each snapshot.
         """
-        shared: dict[str, ErpEvent] = {}
-        for name, event in rows:
-            if event.share_with is None:
-                continue
-            self._hold()
+        private = [(name, event) for name, event in rows if event.event_type == "Private"]
+        stale = stale_shares(self._client, [name for name, _ in private])
+        seen_to: dict[str, ErpEvent] = {}
+        for name, event in private:
             try:
-                self._client.share(name, event.share_with)
+                self._share_one(name, event, stale.get(name, []))
             except ErpRefused as error:
                 self._refuse(event, error)
                 continue
-            shared[name] = event
-        if shared and self._bulk({name: {HASH: e.content_hash} for name, e in shared.items()}):
-            self._mark_one_by_one(list(shared.values()))
+            seen_to[name] = event
+        if seen_to and self._bulk({name: {HASH: e.content_hash} for name, e in seen_to.items()}):
+            self._mark_one_by_one(list(seen_to.values()))
+
+    def _share_one(self, name: str, event: ErpEvent, stale: Sequence[str]) -> None:
+        for share in stale:
+            self._hold()
+            self._client.delete("DocShare", share)
+        if event.share_with is not None:
+            self._hold()
+            self._client.share(name, event.share_with)
 
     def _mark_one_by_one(self, events: Sequence[ErpEvent]) -> None:
         held = self._find(event.key for event in events)
