@@ -48,7 +48,7 @@ def insert(site: Site, user: str, doctype: str, body: Mapping[str, Any]) -> Row:
         row = site.blank(doctype, site.next_name(doctype), user)
         row |= {name: validation.cast(f, body[name]) for name, f in fields.items() if name in body}
         for name, each in fields.items():
-            if body.get(name) is None and (each.default is not None or row[name] is None):
+            if body.get(name) is None:
                 row[name] = each.default
         if doctype == "Event":
             row["event_participants"] = list(body.get("event_participants") or [])

@@ -51,7 +51,8 @@ def require_delete(site: Site, user: str, doctype: str, row: Row) -> None:
     name = row["name"]
     if not allowed(site, user, doctype, "delete"):
         text = f"User not allowed to delete {doctype}: {name}"
-        line = f"User <strong>{user}</strong> does not have access to this document: {doctype} - {name}"
+        whom = f"User <strong>{user}</strong>"
+        line = f"{whom} does not have access to this document: {doctype} - {name}"
         raise denied(line, text, text=text)
     require_row(site, user, doctype, row, "delete")
 

@@ -230,6 +230,12 @@ class Site:
                 outer += self._undo
             self._undo = outer
 
+    def rollback(self) -> None:
+        """Undo what the running transaction did so far, as a deadlock does."""
+        undo, self._undo = self._undo or [], []
+        for step in reversed(undo):
+            step()
+
     def events(self) -> list[Row]:
         """Copies of all Event rows, in the order of their names."""
         with self.lock:
@@ -279,5 +285,5 @@ def _custom(row: Row) -> Field:
     options = (str(row["options"]),) if row.get("options") else ()
     return Field(
         name=row["fieldname"], type=row["fieldtype"], label=row.get("label") or "",
-        options=options, unique=bool(row.get("unique")), required=bool(row.get("reqd")),
+        default=0 if row["fieldtype"] in ("Check", "Int") else None, options=options, unique=bool(row.get("unique")), required=bool(row.get("reqd")),
     )  # fmt: skip

@@ -1,0 +1,254 @@
+"""The whitelisted methods under ``/api/method/``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from watcher.sandbox.erpnext import documents, permissions, queries
+from watcher.sandbox.erpnext.errors import (
+    FrappeError,
+    Message,
+    database,
+    denied,
+    missing,
+    refusal,
+    thrown,
+)
+from watcher.sandbox.erpnext.meta import STANDARD
+from watcher.sandbox.erpnext.site import GUEST, Row, Site
+
+INSERT_LIMIT = 200
+VERSIONS = {
+    "frappe": {
+        "title": "Frappe Framework",
+        "description": "Full stack web framework with Python, Javascript, MariaDB, Redis, Node",
+        "branch": "version-15",
+        "version": "15.43.0",
+    }
+}
+
+
+@dataclass(kw_only=True, slots=True)
+class Call:
+    """One call of a method: who calls, with what; ``messages`` go into ``_server_messages``."""
+
+    site: Site
+    user: str
+    params: Mapping[str, Any]
+    messages: list[Message] = field(default_factory=list)
+
+    def text(self, name: str) -> str:
+        """A parameter that must be there. Raises 500 as Python does for a missing argument."""
+        value = self.params.get(name)
+        if value in (None, ""):
+            raise FrappeError(
+                500, "TypeError", f"missing 1 required positional argument: '{name}'", module=""
+            )
+        return str(value)
+
+    def value(self, name: str) -> Any:
+        """A parameter that may be a JSON string."""
+        return decoded(self.params.get(name))
+
+
+Method = Callable[[Call], Any]
+
+
+def decoded(value: Any) -> Any:
+    """Containers come as JSON strings mostly; anything else is left as it is."""
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def without_nulls(row: Row) -> Row:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def list_rows(call: Call, doctype: str) -> list[Row]:
+    """get_list's parameters, for the method and for GET /api/resource/Doctype alike."""
+    page = call.params.get("limit_page_length", call.params.get("limit"))
+    return queries.rows(
+        call.site,
+        call.user,
+        doctype,
+        fields=call.value("fields"),
+        filters=call.value("filters"),
+        or_filters=call.value("or_filters"),
+        order_by=call.params.get("order_by"),
+        start=int(call.params.get("limit_start") or 0),
+        page=None if page in (None, "") else int(page),
+    )
+
+
+def _get_list(call: Call) -> list[Row]:
+    return list_rows(call, call.text("doctype"))
+
+
+def _get_count(call: Call) -> int:
+    found = queries.rows(
+        call.site, call.user, call.text("doctype"), filters=call.value("filters"), page=0
+    )
+    return len(found)
+
+
+def _get(call: Call) -> Row:
+    return documents.get(call.site, call.user, call.text("doctype"), call.text("name"))
+
+
+def _get_single_value(call: Call) -> Any:
+    doctype = call.text("doctype")
+    if not permissions.allowed(call.site, call.user, doctype, "read"):
+        text = f"No permission for {doctype}"
+        raise refusal(text, "PermissionError", status=403)
+    return {"time_zone": call.site.zone}.get(call.text("field"))
+
+
+def _get_password(call: Call) -> None:
+    """No Token Cache here, so there is nothing to decrypt."""
+    if not call.site.is_system_manager(call.user):
+        raise denied("Insufficient Permission")
+    raise missing(call.text("doctype"), call.text("name"))
+
+
+def _has_permission(call: Call) -> dict[str, bool]:
+    site, user, doctype = call.site, call.user, call.text("doctype")
+    permission = str(call.params.get("perm_type") or "read").lower()
+    if not call.params.get("docname"):
+        return {"has_permission": permissions.allowed(site, user, doctype, permission)}
+    row = documents.find(site, doctype, call.text("docname"))
+    try:
+        permissions.require_row(site, user, doctype, row, permission)
+    except FrappeError:
+        return {"has_permission": False}
+    return {"has_permission": True}
+
+
+def _insert(call: Call) -> Row:
+    doc = call.value("doc")
+    return documents.insert(call.site, call.user, str(doc["doctype"]), doc)
+
+
+def _insert_many(call: Call) -> list[str]:
+    """All or nothing; the error does not say which document it was."""
+    docs = call.value("docs") or []
+    if len(docs) > INSERT_LIMIT:
+        raise refusal(f"Only {INSERT_LIMIT} inserts allowed in one request")
+    with call.site.transaction():
+        return [
+            str(documents.insert(call.site, call.user, doc["doctype"], doc)["name"]) for doc in docs
+        ]
+
+
+def _bulk_update(call: Call) -> dict[str, list[Row]]:
+    """Keeps what is good and lists what is not; after a deadlock earlier ones are lost too."""
+    docs = call.params.get("docs")
+    if not isinstance(docs, str):
+        text = "the JSON object must be str, bytes or bytearray, not list"
+        raise FrappeError(500, "TypeError", text, module="")
+    failed: list[Row] = []
+    deadlock_at, call.site.deadlock_at = call.site.deadlock_at, None
+    with call.site.transaction():
+        for number, doc in enumerate(json.loads(docs), 1):
+            try:
+                if number == deadlock_at:
+                    call.site.rollback()
+                    raise database("QueryDeadlockError", 1213, "Deadlock found when trying to get")
+                _update_one(call, doc)
+            except FrappeError as error:
+                call.messages += error.messages
+                failed.append({"doc": doc, "exc": error.traceback()})
+    return {"failed_docs": failed}
+
+
+def _update_one(call: Call, doc: Row) -> None:
+    documents.update(call.site, call.user, doc["doctype"], doc["docname"], doc)
+
+
+def _set_value(call: Call) -> Row:
+    fieldname = call.value("fieldname")
+    values = fieldname if isinstance(fieldname, dict) else {fieldname: call.params.get("value")}
+    if any(name in STANDARD for name in values):
+        raise refusal("Cannot edit standard fields")
+    return documents.update(call.site, call.user, call.text("doctype"), call.text("name"), values)
+
+
+def _delete(call: Call) -> None:
+    documents.delete(call.site, call.user, call.text("doctype"), call.text("name"))
+
+
+def _share(call: Call) -> Row:
+    """Idempotent: one DocShare for each document and user."""
+    site, user = call.site, call.user
+    doctype, name, whom = call.text("doctype"), call.text("name"), call.text("user")
+    with site.transaction():
+        row = documents.find(site, doctype, name)
+        permissions.require_row(site, user, doctype, row, "share")
+        if whom not in site.tables["User"]:
+            raise refusal(f"Could not find User: {whom}", "LinkValidationError")
+        share = _share_of(site, doctype, name, whom)
+        if share is None:
+            share = site.blank("DocShare", site.next_name("DocShare"), user)
+            share |= {"share_doctype": doctype, "share_name": name, "user": whom}
+            share |= {"submit": 0, "everyone": 0, "notify_by_email": 1}
+        flags = {each: int(call.params.get(each) or 0) for each in ("write", "share")}
+        share = {**share, "read": int(call.params.get("read") or 1), **flags}
+        site.put("DocShare", share)
+        return without_nulls(documents.shown(site, "DocShare", share))
+
+
+def _share_of(site: Site, doctype: str, name: str, user: str) -> Row | None:
+    for share in site.tables["DocShare"].values():
+        if (share["share_doctype"], share["share_name"], share["user"]) == (doctype, name, user):
+            return share
+    return None
+
+
+_METHODS: dict[str, Method] = {
+    "ping": lambda call: "pong",
+    "frappe.auth.get_logged_user": lambda call: call.user,
+    "frappe.client.bulk_update": _bulk_update,
+    "frappe.client.delete": _delete,
+    "frappe.client.get": _get,
+    "frappe.client.get_count": _get_count,
+    "frappe.client.get_list": _get_list,
+    "frappe.client.get_password": _get_password,
+    "frappe.client.get_single_value": _get_single_value,
+    "frappe.client.get_time_zone": lambda call: {"time_zone": call.site.zone},
+    "frappe.client.has_permission": _has_permission,
+    "frappe.client.insert": _insert,
+    "frappe.client.insert_many": _insert_many,
+    "frappe.client.set_value": _set_value,
+    "frappe.share.add": _share,
+    "frappe.utils.change_log.get_versions": lambda call: VERSIONS,
+}
+_FOR_GUESTS = frozenset({"ping", "frappe.client.get_time_zone"})
+
+
+def run(name: str, call: Call) -> Any:
+    """The method's answer. Raises 417 for one that there is not, 403 for a guest."""
+    method = _METHODS.get(name)
+    if method is None:
+        app = name.partition(".")[0]
+        why = (
+            f"module 'frappe' has no attribute '{name.rpartition('.')[2]}'"
+            if app == "frappe"
+            else f"App {app} is not installed"
+        )
+        error = refusal(f"Failed to get method for command {name} with {why}")
+        error.messages.insert(0, thrown(why))
+        raise error
+    if call.user == GUEST and name not in _FOR_GUESTS:
+        text = (
+            "<details><summary>You are not permitted to access this resource.</summary>Function "
+            f"<strong>{name}</strong> is not whitelisted.</details>"
+        )
+        raise refusal(text, "PermissionError", title="Method Not Allowed", status=403)
+    with call.site.lock:
+        return method(call)
