@@ -12,7 +12,6 @@ from watcher.sandbox.erpnext.errors import (
     FrappeError,
     Message,
     database,
-    denied,
     missing,
     refusal,
     thrown,
@@ -113,7 +112,7 @@ def _get_single_value(call: Call) -> Any:
 def _get_password(call: Call) -> None:
     """No Token Cache here, so there is nothing to decrypt."""
     if not call.site.is_system_manager(call.user):
-        raise denied("Insufficient Permission")
+        raise FrappeError(403, "PermissionError")
     raise missing(call.text("doctype"), call.text("name"))
 
 

@@ -282,8 +282,13 @@ class Site:
 
 
 def _custom(row: Row) -> Field:
-    options = (str(row["options"]),) if row.get("options") else ()
+    number = row["fieldtype"] in ("Check", "Int")
     return Field(
-        name=row["fieldname"], type=row["fieldtype"], label=row.get("label") or "",
-        default=0 if row["fieldtype"] in ("Check", "Int") else None, options=options, unique=bool(row.get("unique")), required=bool(row.get("reqd")),
-    )  # fmt: skip
+        name=row["fieldname"],
+        type=row["fieldtype"],
+        label=row.get("label") or "",
+        options=tuple(str(row.get("options") or "").split("\n")),
+        default=0 if number else None,
+        unique=bool(row.get("unique")),
+        required=bool(row.get("reqd")),
+    )
