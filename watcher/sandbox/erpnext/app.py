@@ -45,6 +45,7 @@ _DEFAULT_EXC = {
 def create_app(site: Site) -> Flask:
     """The site as a WSGI application."""
     app = Flask(__name__, static_folder=None)
+    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
     app.register_blueprint(views.create(site))
 
     @app.route("/", methods=["GET", "POST"])
@@ -118,7 +119,9 @@ def _frappe(site: Site) -> Response:
     try:
         if site.maintenance == "full":
             raise FrappeError(503, "SessionStopped", "Session Stopped")
-        user = signin.user_of(site, request.headers, request.cookies)
+        user = signin.user_of(
+            site, request.headers.get("Authorization", ""), request.cookies.get("sid", "")
+        )
         response = _dispatch(Call(site=site, user=user, params=_params()))
         if user == GUEST:
             response.set_cookie("sid", GUEST, httponly=True)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 
 from watcher.sandbox.erpnext.errors import FrappeError
 from watcher.sandbox.erpnext.site import GUEST, Site
 
 
-def user_of(site: Site, headers: Mapping[str, str], cookies: Mapping[str, str]) -> str:
+def user_of(site: Site, authorization: str, sid: str) -> str:
     """The user's e-mail address, or ``Guest``. Raises 401 for a wrong key or secret.
 
     A ``sid`` cookie beats the header; nobody signs in with a password here, so that it can only
     be a guest's, or one that ended.
     """
-    if cookies.get("sid"):
+    if sid or not authorization:
         return GUEST
-    header = headers.get("Authorization", "")
-    if not header:
-        return GUEST
-    user = site.user_of(*_pair(header))
+    user = site.user_of(*_pair(authorization))
     if user is None:
         raise FrappeError(401, "AuthenticationError")
     return user

@@ -62,13 +62,17 @@ class Fault:
 class Site:
     """A site. Everything that reads or changes it holds ``lock``.
 
-    ``clock`` gives seconds since 1970. ``maintenance`` is "", "full" or "read-only".
+    ``clock`` gives seconds since 1970; ``first_number`` is that of the first Event's name. ``maintenance`` is "", "full" or "read-only".
     ``tracebacks`` is the setting ``allow_error_traceback``. ``requests`` counts by
     "METHOD /api/method/x" and "METHOD /api/resource/Doctype".
     """
 
     def __init__(
-        self, zone: str = "Asia/Kolkata", *, clock: Callable[[], float] = time.time
+        self,
+        zone: str = "Asia/Kolkata",
+        *,
+        clock: Callable[[], float] = time.time,
+        first_number: int = 1,
     ) -> None:
         self.zone = zone
         self.clock = clock
@@ -82,7 +86,7 @@ class Site:
         """The next bulk_update meets a deadlock on its document of this number, from 1 on."""
         self._users: dict[str, User] = {}
         self._faults: list[Fault] = []
-        self._series = 0
+        self._series = first_number - 1
         self._undo: list[Callable[[], object]] | None = None
         self._unique: dict[tuple[str, str], dict[str, str]] = {}
         self._last = datetime.fromtimestamp(0, UTC)
