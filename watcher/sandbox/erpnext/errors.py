@@ -85,11 +85,9 @@ def database(exc_type: str, code: int, text: str) -> FrappeError:
     return FrappeError(500, exc_type, f'({code}, "{text}")', module=DATABASE)
 
 
-def denied(*lines: str, error_message: str = "", text: str = "") -> FrappeError:
+def denied(*lines: str, error_message: str = "") -> FrappeError:
     message = shown("<br>".join(lines))
-    return FrappeError(
-        403, "PermissionError", text, messages=[message], error_message=error_message
-    )
+    return FrappeError(403, "PermissionError", messages=[message], error_message=error_message)
 
 
 def no_role(user: str, doctype: str, permission: str) -> FrappeError:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from watcher.sandbox.erpnext.errors import denied, insufficient, no_role, not_theirs, refusal
+from watcher.sandbox.erpnext.errors import (
+    FrappeError,
+    denied,
+    insufficient,
+    no_role,
+    not_theirs,
+    refusal,
+    shown,
+    thrown,
+)
 from watcher.sandbox.erpnext.meta import ROLES
 from watcher.sandbox.erpnext.site import GUEST, Row, Site
 
@@ -53,7 +62,7 @@ def require_delete(site: Site, user: str, doctype: str, row: Row) -> None:
         text = f"User not allowed to delete {doctype}: {name}"
         whom = f"User <strong>{user}</strong>"
         line = f"{whom} does not have access to this document: {doctype} - {name}"
-        raise denied(line, text, text=text)
+        raise FrappeError(403, "PermissionError", text, messages=[shown(line), thrown(text)])
     require_row(site, user, doctype, row, "delete")
 
 

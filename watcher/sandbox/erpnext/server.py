@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.datastructures import Headers
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.test import run_wsgi_app
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -41,9 +44,29 @@ class _Handler(WSGIRequestHandler):
     def _drop(self) -> None:
         _cut(self.connection)
 
-    def send_header(self, keyword: str, value: str) -> None:
-        if keyword.lower() != "connection":
-            super().send_header(keyword, value)
+    def run_wsgi(self) -> None:
+        """Reads the whole request and writes the whole answer. Werkzeug's own always closes,
+        and would swallow the next request of a kept connection as a rest of this one."""
+        if self.headers.get("Expect", "").strip().lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        environ = self.make_environ()
+        if environ.pop("HTTP_TRANSFER_ENCODING", ""):
+            body = environ["wsgi.input"].read()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        parts, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
+        self._write(status, headers, b"".join(parts))
+
+    def _write(self, status: str, headers: Headers, body: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        headers["Content-Length"] = str(len(body))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log(self, type: str, message: str, *args: Any) -> None:
         """Quiet: whoever wants to know reads ``Site.requests``."""

@@ -62,9 +62,10 @@ class Fault:
 class Site:
     """A site. Everything that reads or changes it holds ``lock``.
 
-    ``clock`` gives seconds since 1970; ``first_number`` is that of the first Event's name. ``maintenance`` is "", "full" or "read-only".
-    ``tracebacks`` is the setting ``allow_error_traceback``. ``requests`` counts by
-    "METHOD /api/method/x" and "METHOD /api/resource/Doctype".
+    ``clock`` gives seconds since 1970; ``first_number`` is that of the first Event's name.
+    ``maintenance`` is "", "full" or "read-only". ``tracebacks`` is the setting
+    ``allow_error_traceback``. ``requests`` counts by "METHOD /api/method/x" and
+    "METHOD /api/resource/Doctype".
     """
 
     def __init__(
