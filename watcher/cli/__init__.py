@@ -14,6 +14,7 @@ from watcher.cli import (
     config,
     erpnext,
     processes,
+    sandbox,
     status,
     sync,
     tokens,
@@ -35,7 +36,7 @@ def cli(ctx: click.Context, no_input: bool, verbose: bool) -> None:
 for command in (
     config.init, config.config, config.version, processes.up, processes.web, processes.worker,
     processes.cron, erpnext.erpnext, accounts.accounts, calendars.calendars, channels.channels,
-    tokens.tokens, sync.resync, sync.verify, status.status, status.queue,
+    tokens.tokens, sync.resync, sync.verify, status.status, status.queue, sandbox.sandbox, sandbox.demo,
 
 ):  # fmt: skip
     cli.add_command(command)

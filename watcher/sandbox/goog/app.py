@@ -89,7 +89,7 @@ def _calendar_routes(app: Flask, state: GoogleState) -> None:
 
     @app.get(f"{root}/calendars/<path:calendar>/events")
     def events(calendar: str) -> ResponseReturnValue:
-        return mask(state.listing.list(user(), calendar, args()), request.args.get("fields"))
+        return mask(state.listing.list_events(user(), calendar, args()), request.args.get("fields"))
 
     @app.get(f"{root}/calendars/<path:calendar>/events/<event>")
     def event(calendar: str, event: str) -> ResponseReturnValue:

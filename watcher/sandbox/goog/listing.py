@@ -28,7 +28,7 @@ class Listing:
         self.keep_bounds = False
         self.page_cap = 2500
 
-    def list(self, user: str, calendar_id: str, args: dict[str, str]) -> dict[str, Any]:
+    def list_events(self, user: str, calendar_id: str, args: dict[str, str]) -> dict[str, Any]:
         with self.store.lock:
             calendar = self.store.calendar(user, calendar_id)
             query = {k: v for k, v in args.items() if k not in UNBOUND}
