@@ -378,6 +378,19 @@ def test_an_owner_is_constant_and_a_private_event_its_own(client: Client, site: 
     ann.session.close()
 
 
+def test_shares_of_a_deleted_event_stay_until_a_worker_comes(client: Client, site: Site) -> None:
+    ann = Client(client.url, site.add_user("ann@scoopjoy.test"))
+    name = client.event(event_type="Private").json()["data"]["name"]
+    share = {"doctype": "Event", "name": name, "user": "ann@scoopjoy.test", "read": 1}
+    assert client.method("frappe.share.add", **share).ok
+    assert client.call("DELETE", f"/api/resource/Event/{name}").status_code == 202
+    assert client.event(event_type="Private").json()["data"]["name"] == name
+    assert ann.call("GET", f"/api/resource/Event/{name}").ok
+    site.run_background_jobs()
+    refused(ann.call("GET", f"/api/resource/Event/{name}"), 403, "PermissionError")
+    ann.session.close()
+
+
 def test_a_sid_cookie_beats_the_token(client: Client) -> None:
     with requests.Session() as session:
         assert session.post(f"{client.url}/api/method/ping", timeout=5).json() == {

@@ -129,7 +129,11 @@ def delete(site: Site, user: str, doctype: str, name: str) -> None:
             raise FrappeError(404, "DoesNotExistError")
         permissions.require_delete(site, user, doctype, row)
         site.remove(doctype, name)
-        if doctype == "Event":  # Frappe does this in a background job
-            for share in list(site.tables["DocShare"].values()):
-                if (share["share_doctype"], share["share_name"]) == (doctype, name):
-                    site.remove("DocShare", share["name"])
+        site.background.append(lambda: _delete_shares(site, doctype, name))
+
+
+def _delete_shares(site: Site, doctype: str, name: str) -> None:
+    """By name alone: a new row that got the name meanwhile loses its shares too."""
+    for share in list(site.tables["DocShare"].values()):
+        if (share["share_doctype"], share["share_name"]) == (doctype, name):
+            site.remove("DocShare", share["name"])

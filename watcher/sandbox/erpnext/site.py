@@ -85,6 +85,8 @@ class Site:
         self.poisoned = False
         self.deadlock_at: int | None = None
         """The next bulk_update meets a deadlock on its document of this number, from 1 on."""
+        self.background: list[Callable[[], None]] = []
+        """Jobs that a deletion left for a worker, see ``run_background_jobs``."""
         self._users: dict[str, User] = {}
         self._faults: list[Fault] = []
         self._series = first_number - 1
@@ -240,6 +242,14 @@ class Site:
         undo, self._undo = self._undo or [], []
         for step in reversed(undo):
             step()
+
+    def run_background_jobs(self) -> None:
+        """What a worker would do at some time. Until then the shares of a deleted row stay, and
+        a row that gets its name inherits its readers."""
+        with self.transaction():
+            jobs, self.background = self.background, []
+            for job in jobs:
+                job()
 
     def events(self) -> list[Row]:
         """Copies of all Event rows, in the order of their names."""
