@@ -190,9 +190,8 @@ class Store:
         self._put(calendar, item)
         if old != {k: item.data.get(k) for k in old}:
             self._reconcile_instances(calendar, item, before)
-        elif item.is_series:
-            for exception in calendar.exceptions_of(item.id).values():
-                self._put(calendar, exception)  # what it does not override has changed
+        for exception in calendar.exceptions_of(item.id).values():
+            self._put(calendar, exception)  # what it does not override has changed
 
     def _reconcile_instances(
         self, calendar: Calendar, item: Item, before: dict[str, Json | None]

@@ -1,0 +1,47 @@
+"""Scopes: which calls each one allows, and how consent names them (10, 103, 106)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+ROOT = "https://www.googleapis.com/auth/"
+SIGN_IN = {"openid", "email", "profile", f"{ROOT}userinfo.email", f"{ROOT}userinfo.profile"}
+_LONG = {"email": f"{ROOT}userinfo.email", "profile": f"{ROOT}userinfo.profile"}
+
+
+def _calendar(*names: str) -> frozenset[str]:
+    return frozenset(f"{ROOT}{name}" for name in names)
+
+
+EVENTS = _calendar(
+    "calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly",
+    "calendar.events.owned", "calendar.events.owned.readonly",
+    "calendar.events.public.readonly", "calendar.events.freebusy", "calendar.app.created",
+)  # fmt: skip
+CALENDAR_LIST = _calendar(
+    "calendar", "calendar.readonly", "calendar.calendarlist", "calendar.calendarlist.readonly"
+)
+CALENDARS = _calendar(
+    "calendar", "calendar.readonly", "calendar.calendars", "calendar.calendars.readonly",
+    "calendar.app.created",
+)  # fmt: skip
+STOP = (
+    EVENTS
+    | CALENDAR_LIST
+    | _calendar("calendar.acls", "calendar.acls.readonly", "calendar.settings.readonly")
+)
+OWNED_ONLY = _calendar("calendar.events.owned", "calendar.events.owned.readonly")
+
+
+def long_form(scopes: Iterable[str]) -> tuple[str, ...]:
+    """As Google answers: ``email`` comes back as .../userinfo.email; sorted, each once."""
+    return tuple(sorted({_LONG.get(scope, scope) for scope in scopes}))
+
+
+def is_sign_in(scope: str) -> bool:
+    """Who one is, not what one allows: no tick box for these."""
+    return scope in SIGN_IN
+
+
+def is_known(scope: str) -> bool:
+    return scope in SIGN_IN or scope.startswith(ROOT)
