@@ -15,6 +15,7 @@ from watcher.errors import WatcherError
 from watcher.events.model import EventTime, GoogleEvent
 
 FIRST_YEAR, LAST_YEAR = 1000, 9998
+VISIBILITIES = frozenset({"default", "public", "private", "confidential"})
 
 
 class Unmappable(WatcherError):
@@ -39,7 +40,7 @@ def parse_event(item: Mapping[str, Any]) -> GoogleEvent:
         description=_text(item, "description"),
         location=_text(item, "location"),
         hangout_link=_text(item, "hangoutLink"),
-        visibility=_text(item, "visibility") or "default",
+        visibility=_visibility(item.get("visibility")),
         event_type=_text(item, "eventType") or "default",
         start=_time(item.get("start"), "start") if live else None,
         end=_time(item.get("end"), "end") if live else None,
@@ -55,13 +56,23 @@ def _text(item: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _visibility(value: object) -> str:
+    """One of Google's four words. A word that we do not know is taken for ``private``."""
+    if value is None or value == "":
+        return "default"
+    return value if isinstance(value, str) and value in VISIBILITIES else "private"
+
+
 def _time(value: object, name: str) -> EventTime | None:
     if not isinstance(value, Mapping):
         return None
     day, moment = value.get("date"), value.get("dateTime")
-    if isinstance(moment, str) and moment:
+    for part in (day, moment):
+        if part is not None and not isinstance(part, str):
+            raise Unmappable(f"its {name} is not a text: {str(part)[:40]!r}")
+    if moment:
         return EventTime(instant=_instant(moment, value.get("timeZone"), name))
-    if isinstance(day, str) and day:
+    if day:
         return EventTime(day=_day(day, name))
     return None
 
@@ -89,7 +100,7 @@ def _instant(text: str, zone_name: object, name: str) -> datetime:
 def _zone(name: object, field: str) -> ZoneInfo:
     try:
         return ZoneInfo(name if isinstance(name, str) and name else "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: "Europe" is a directory
         raise Unmappable(f"its {field} is in an unknown time zone: {str(name)[:60]!r}") from None
 
 
@@ -103,9 +114,9 @@ def _stamp(value: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _own_response(attendees: object) -> str | None:

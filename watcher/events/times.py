@@ -13,6 +13,8 @@ from watcher.events.model import EventTime
 
 FORMAT = "%Y-%m-%d %H:%M:%S"
 ONE_DAY = timedelta(days=1)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 def site_string(instant: datetime, zone: ZoneInfo) -> str:
@@ -26,7 +28,12 @@ def day_string(day: date) -> str:
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The instant at which ``day`` begins in ``zone`` (UTC)."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
+    return _utc(datetime.combine(day, time(), zone))
+
+
+def day_after(day: date) -> date:
+    """The next day; the last day of the calendar has none and stays."""
+    return day if day == date.max else day + ONE_DAY
 
 
 def bounds(start: EventTime, end: EventTime, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -44,11 +51,19 @@ def _at(moment: EventTime, zone: ZoneInfo) -> datetime:
 
 def from_site(text: str, zone: ZoneInfo) -> datetime:
     """The instant of a naive string of the site (the first one where the clock repeats)."""
-    return naive(text).replace(tzinfo=zone).astimezone(UTC)
+    return _utc(naive(text).replace(tzinfo=zone))
 
 
 def naive(text: str) -> datetime:
     return datetime.strptime(text[:19], FORMAT)  # noqa: DTZ007 - naive on purpose, see above
+
+
+def _utc(moment: datetime) -> datetime:
+    """In UTC; a person may have dated a row 9999-12-31, which has no UTC in every zone."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return LATEST if moment.year > 1 else EARLIEST
 
 
 def _format(moment: datetime) -> str:

@@ -11,16 +11,23 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from watcher.events.model import EventTime, Held, Window
-from watcher.events.times import ONE_DAY, bounds, from_site, midnight, naive
+from watcher.events.times import bounds, day_after, from_site, midnight, naive
 
 
 def make_window(now: datetime, past_days: int, future_days: int) -> Window:
-    return Window(start=now - timedelta(days=past_days), end=now + timedelta(days=future_days))
+    """The window around ``now`` (aware), in whole seconds: Google ignores fractions of timeMin and
+    timeMax, and both sides must agree."""
+    whole = now.replace(microsecond=0)
+    return Window(start=whole - timedelta(days=past_days), end=whole + timedelta(days=future_days))
 
 
 def in_window(start: EventTime, end: EventTime, window: Window, calendar_zone: ZoneInfo) -> bool:
+    """Google's rule: the end after the window's start, the start before its end. An end that does
+    not come after its start is read as the mapping writes it."""
+    if start.day is not None and end.day is not None:
+        end = EventTime(day=max(end.day, day_after(start.day)))
     begins, ends = bounds(start, end, calendar_zone)
-    return ends > window.start and begins < window.end
+    return max(begins, ends) > window.start and begins < window.end
 
 
 def held_bounds(
@@ -30,8 +37,10 @@ def held_bounds(
     last = held.ends_on or held.starts_on
     if held.all_day:
         first_day, last_day = naive(held.starts_on).date(), naive(last).date()
-        return midnight(first_day, calendar_zone), midnight(last_day + ONE_DAY, calendar_zone)
-    return from_site(held.starts_on, site_zone), from_site(last, site_zone)
+        last_day = max(first_day, last_day)
+        return midnight(first_day, calendar_zone), midnight(day_after(last_day), calendar_zone)
+    begins = from_site(held.starts_on, site_zone)
+    return begins, max(begins, from_site(last, site_zone))
 
 
 def held_in_window(
