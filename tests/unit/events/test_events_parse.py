@@ -1,0 +1,149 @@
+"""Google's JSON as it really comes: fields missing, of odd types, odd dates (google-facts C, D)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.events.model import GoogleEvent
+from watcher.events.parse import Unmappable, parse_event
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+times = st.fixed_dictionaries(
+    {}, optional={"date": json_values, "dateTime": json_values, "timeZone": json_values}
+)
+NAMES = (
+    "status summary description location hangoutLink visibility eventType recurringEventId "
+    "recurrence attendees updated"
+).split()
+
+
+def start_of(start: Any) -> GoogleEvent:
+    return parse_event({"id": "x", "start": start})
+
+
+def test_of_an_id_alone_an_event_is_made() -> None:
+    assert parse_event({"id": "x"}) == GoogleEvent(id="x")
+
+
+@pytest.mark.parametrize("item", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": ["x"]}])
+def test_without_an_id_it_is_set_aside(item: dict[str, Any]) -> None:
+    with pytest.raises(Unmappable, match="without an id"):
+        parse_event(item)
+
+
+def test_all_fields() -> None:
+    parsed = parse_event(
+        {
+            "id": "x_20261123T080000Z",
+            "status": "tentative",
+            "summary": "Roster",
+            "description": "<b>bring</b> scoops",
+            "location": "Outlet 3",
+            "hangoutLink": "https://meet.google.com/abc",
+            "visibility": "confidential",
+            "eventType": "focusTime",
+            "start": {"dateTime": "2026-11-23T13:30:00+05:30", "timeZone": "Asia/Kolkata"},
+            "end": {"dateTime": "2026-11-23T08:30:00.250Z"},
+            "recurringEventId": "x",
+            "attendees": [
+                {"email": "other@example.com", "responseStatus": "accepted"},
+                {"email": "me@example.com", "self": True, "responseStatus": "declined"},
+            ],
+            "updated": "2026-11-20T00:00:00.123Z",
+        }
+    )
+    assert parsed.start is not None
+    assert parsed.end is not None
+    assert parsed.start.instant == datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+    assert parsed.end.instant == datetime(2026, 11, 23, 8, 30, 0, 250_000, tzinfo=UTC)
+    assert (parsed.own_response, parsed.visibility) == ("declined", "confidential")
+    assert (parsed.recurring_event_id, parsed.is_master) == ("x", False)
+    assert parsed.updated == datetime(2026, 11, 20, 0, 0, 0, 123_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("recurrence", "is_master"), [(["RRULE:FREQ=DAILY"], True), ([], False), (None, False)]
+)
+def test_only_a_recurrence_makes_a_master(recurrence: Any, is_master: bool) -> None:
+    assert parse_event({"id": "x", "recurrence": recurrence}).is_master is is_master
+
+
+@pytest.mark.parametrize(
+    ("given_value", "seen"),
+    [(None, "default"), ("", "default"), ("public", "public"), ("confidential", "confidential"),
+     ("Private", "private"), ("secret", "private"), (7, "private"), ([], "private")],
+)  # fmt: skip
+def test_a_visibility_we_do_not_know_is_private(given_value: Any, seen: str) -> None:
+    assert parse_event({"id": "x", "visibility": given_value}).visibility == seen
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "utc"),
+    [
+        ("2026-07-01T10:00:00", "Europe/Berlin", "2026-07-01T08:00:00+00:00"),
+        ("2026-12-01T10:00:00", "Europe/Berlin", "2026-12-01T09:00:00+00:00"),
+        ("2026-12-01T10:00:00", None, "2026-12-01T10:00:00+00:00"),
+        ("2026-12-01T10:00:00-03:00", "Europe/Berlin", "2026-12-01T13:00:00+00:00"),
+    ],
+)
+def test_a_time_without_offset_is_in_its_zone(text: str, zone: str | None, utc: str) -> None:
+    start = start_of({"dateTime": text, "timeZone": zone}).start
+    assert start is not None
+    assert start.instant == datetime.fromisoformat(utc)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "Europe", "../etc/passwd", "a" * 400, "\ud800", "."])
+def test_an_unknown_zone_sets_one_event_aside(zone: str) -> None:
+    with pytest.raises(Unmappable, match="unknown time zone"):
+        start_of({"dateTime": "2026-12-01T10:00:00", "timeZone": zone})
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        {"date": "0000-01-01"}, {"date": "0999-12-31"}, {"date": "9999-12-31"},
+        {"date": "2026-02-30"}, {"date": "soon"}, {"date": 20260101},
+        {"dateTime": "0000-00-00T00:00:00Z"}, {"dateTime": "0001-01-01T00:00:00Z"},
+        {"dateTime": "9999-12-31T23:59:59Z"}, {"dateTime": "2026-01-01T25:00:00Z"},
+        {"dateTime": 5}, {"dateTime": ["2026-01-01T00:00:00Z"]},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["start", "end"])
+def test_a_malformed_time_says_which(start: dict[str, Any], name: str) -> None:
+    with pytest.raises(Unmappable, match=f"its {name} is"):
+        parse_event({"id": "x", name: start})
+
+
+def test_a_broken_time_does_not_keep_a_cancelled_event_alive() -> None:
+    parsed = parse_event({"id": "x", "status": "cancelled", "start": {"date": "0000-01-01"}})
+    assert parsed.is_cancelled
+
+
+def test_a_day_is_a_day() -> None:
+    start = start_of({"date": "2026-11-23"}).start
+    assert start is not None
+    assert (start.day, start.instant) == (date(2026, 11, 23), None)
+
+
+@given(
+    item=st.fixed_dictionaries({"id": json_values}, optional=dict.fromkeys(NAMES, json_values)),
+    start=times | json_values,
+    end=times | json_values,
+)
+def test_anything_is_an_event_or_set_aside(item: dict[str, Any], start: Any, end: Any) -> None:
+    try:
+        parsed = parse_event({**item, "start": start, "end": end})
+    except Unmappable as error:
+        assert error.message
+    else:
+        assert parsed.id == item["id"]
+        assert parsed.visibility in {"default", "public", "private", "confidential"}
