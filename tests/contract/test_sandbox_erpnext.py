@@ -368,7 +368,7 @@ def test_an_owner_is_constant_and_a_private_event_its_own(client: Client, site: 
     for _ in range(2):
         share = {"doctype": "Event", "name": secret, "user": "ann@scoopjoy.test", "read": 1}
         assert client.method("frappe.share.add", **share).ok
-    assert len(site.tables["DocShare"]) == 1
+    assert len(site.rows("DocShare")) == 1
     assert ann.call("GET", f"/api/resource/Event/{secret}").ok
     refused(ann.call("PUT", f"/api/resource/Event/{secret}", {}), 403, "PermissionError")
     refused(

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from watcher.sandbox.erpnext import documents, permissions, queries
+from watcher.sandbox.erpnext import desk, documents, permissions, queries
+from watcher.sandbox.erpnext.db import Row
+from watcher.sandbox.erpnext.doctypes import STANDARD
 from watcher.sandbox.erpnext.errors import (
     FrappeError,
     Message,
@@ -16,8 +18,7 @@ from watcher.sandbox.erpnext.errors import (
     refusal,
     thrown,
 )
-from watcher.sandbox.erpnext.meta import STANDARD
-from watcher.sandbox.erpnext.site import GUEST, Row, Site
+from watcher.sandbox.erpnext.site import GUEST, Site
 
 INSERT_LIMIT = 200
 VERSIONS = {
@@ -37,6 +38,7 @@ class Call:
     site: Site
     user: str
     params: Mapping[str, Any]
+    verb: str = "POST"
     messages: list[Message] = field(default_factory=list)
 
     def text(self, name: str) -> str:
@@ -91,14 +93,35 @@ def _get_list(call: Call) -> list[Row]:
 
 
 def _get_count(call: Call) -> int:
-    found = queries.rows(
-        call.site, call.user, call.text("doctype"), filters=call.value("filters"), page=0
-    )
-    return len(found)
+    return queries.count(call.site, call.user, call.text("doctype"), call.value("filters"))
 
 
 def _get(call: Call) -> Row:
-    return documents.get(call.site, call.user, call.text("doctype"), call.text("name"))
+    """By name, or the first that ``filters`` find; DocType Event too."""
+    doctype, name = call.text("doctype"), call.params.get("name")
+    if doctype == "DocType":
+        permissions.require(call.site, call.user, doctype, "read", str(name))
+        if name != "Event":
+            raise missing(doctype, str(name))
+        return desk.event_type()
+    if not name:
+        found = queries.rows(call.site, call.user, doctype, filters=call.value("filters"), page=1)
+        if not found:
+            raise missing(doctype, "")
+        name = found[0]["name"]
+    return documents.get(call.site, call.user, doctype, str(name))
+
+
+def _get_value(call: Call) -> Any:
+    """{field: value} of the first row that is found, {} for none."""
+    filters = call.value("filters")
+    if isinstance(filters, str):
+        filters = {"name": filters}
+    fields = call.value("fieldname") or "name"
+    found = queries.rows(
+        call.site, call.user, call.text("doctype"), fields=fields, filters=filters, page=1
+    )
+    return found[0] if found else {}
 
 
 def _get_single_value(call: Call) -> Any:
@@ -109,11 +132,36 @@ def _get_single_value(call: Call) -> Any:
     return {"time_zone": call.site.zone}.get(call.text("field"))
 
 
-def _get_password(call: Call) -> None:
-    """No Token Cache here, so there is nothing to decrypt."""
+def _get_password(call: Call) -> str:
+    """Decrypted. A row without a stored password: 401, which looks like a bad key and is not."""
     if not call.site.is_system_manager(call.user):
         raise FrappeError(403, "PermissionError")
-    raise missing(call.text("doctype"), call.text("name"))
+    doctype, name, fieldname = (call.text(each) for each in ("doctype", "name", "fieldname"))
+    value = documents.find(call.site, doctype, name).get(fieldname)
+    if not value:
+        text = f"Password not found for {doctype} {name} {fieldname}"
+        raise refusal(text, "AuthenticationError", status=401)
+    return str(value)
+
+
+def _run_doc_method(call: Call) -> None:
+    """No method of a document is reachable here, as none is on a Connected App."""
+    module = call.text("dt").lower().replace(" ", "_")
+    path = f"frappe.integrations.doctype.{module}.{module}.{call.text('method')}"
+    raise _not_whitelisted(path)
+
+
+def _get_events(call: Call) -> list[Row]:
+    return desk.calendar_view(
+        call.site, call.user, call.text("start"), call.text("end"), call.value("filters")
+    )
+
+
+def _delete_items(call: Call) -> None:
+    items = call.value("items")
+    if not isinstance(items, list):
+        raise FrappeError(500, "TypeError", "the JSON object must be str", module="")
+    desk.delete_items(call.site, call.user, call.text("doctype"), items)
 
 
 def _has_permission(call: Call) -> dict[str, bool]:
@@ -189,7 +237,7 @@ def _share(call: Call) -> Row:
     with site.transaction():
         row = documents.find(site, doctype, name)
         permissions.require_row(site, user, doctype, row, "share")
-        if whom not in site.tables["User"]:
+        if site.row("User", whom) is None:
             raise refusal(f"Could not find User: {whom}", "LinkValidationError")
         share = _share_of(site, doctype, name, whom)
         if share is None:
@@ -197,16 +245,15 @@ def _share(call: Call) -> Row:
             share |= {"share_doctype": doctype, "share_name": name, "user": whom}
             share |= {"submit": 0, "everyone": 0, "notify_by_email": 1}
         flags = {each: int(call.params.get(each) or 0) for each in ("write", "share")}
-        share = {**share, "read": int(call.params.get("read") or 1), **flags}
+        share = {**share, "read": 1, **flags}
         site.put("DocShare", share)
         return without_nulls(documents.shown(site, "DocShare", share))
 
 
 def _share_of(site: Site, doctype: str, name: str, user: str) -> Row | None:
-    for share in site.tables["DocShare"].values():
-        if (share["share_doctype"], share["share_name"], share["user"]) == (doctype, name, user):
-            return share
-    return None
+    where = "share_doctype = ? AND share_name = ? AND user = ?"
+    found = site.db.select("DocShare", ["name"], where, (doctype, name, user), "name", 1)
+    return site.row("DocShare", found[0]["name"]) if found else None
 
 
 _METHODS: dict[str, Method] = {
@@ -219,15 +266,23 @@ _METHODS: dict[str, Method] = {
     "frappe.client.get_list": _get_list,
     "frappe.client.get_password": _get_password,
     "frappe.client.get_single_value": _get_single_value,
+    "frappe.client.get_value": _get_value,
     "frappe.client.get_time_zone": lambda call: {"time_zone": call.site.zone},
     "frappe.client.has_permission": _has_permission,
     "frappe.client.insert": _insert,
     "frappe.client.insert_many": _insert_many,
     "frappe.client.set_value": _set_value,
+    "frappe.desk.doctype.event.event.get_events": _get_events,
+    "frappe.desk.reportview.delete_items": _delete_items,
     "frappe.share.add": _share,
     "frappe.utils.change_log.get_versions": lambda call: VERSIONS,
+    "run_doc_method": _run_doc_method,
 }
 _FOR_GUESTS = frozenset({"ping", "frappe.client.get_time_zone"})
+_WRITES = frozenset(
+    f"frappe.client.{each}"
+    for each in ("bulk_update", "delete", "insert", "insert_many", "set_value")
+)
 
 
 def run(name: str, call: Call) -> Any:
@@ -244,10 +299,16 @@ def run(name: str, call: Call) -> Any:
         error.messages.insert(0, thrown(why))
         raise error
     if call.user == GUEST and name not in _FOR_GUESTS:
-        text = (
-            "<details><summary>You are not permitted to access this resource.</summary>Function "
-            f"<strong>{name}</strong> is not whitelisted.</details>"
-        )
-        raise refusal(text, "PermissionError", title="Method Not Allowed", status=403)
+        raise _not_whitelisted(name)
+    if call.verb == "GET" and name in _WRITES:
+        raise refusal("Not permitted", "PermissionError", status=403)
     with call.site.lock:
         return method(call)
+
+
+def _not_whitelisted(name: str) -> FrappeError:
+    text = (
+        "<details><summary>You are not permitted to access this resource.</summary>Function "
+        f"<strong>{name}</strong> is not whitelisted.</details>"
+    )
+    return refusal(text, "PermissionError", title="Method Not Allowed", status=403)

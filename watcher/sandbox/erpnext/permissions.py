@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from watcher.sandbox.erpnext.db import Row
+from watcher.sandbox.erpnext.doctypes import ROLES
 from watcher.sandbox.erpnext.errors import (
     FrappeError,
     denied,
@@ -12,8 +14,7 @@ from watcher.sandbox.erpnext.errors import (
     shown,
     thrown,
 )
-from watcher.sandbox.erpnext.meta import ROLES
-from watcher.sandbox.erpnext.site import GUEST, Row, Site
+from watcher.sandbox.erpnext.site import GUEST, Site
 
 
 def known(doctype: str) -> None:
@@ -29,28 +30,26 @@ def allowed(site: Site, user: str, doctype: str, permission: str) -> bool:
     return permission in ROLES[doctype][site.is_system_manager(user)]
 
 
-def require(site: Site, user: str, doctype: str, permission: str) -> None:
+def require(site: Site, user: str, doctype: str, permission: str, name: str | None = None) -> None:
     """Raises 403 when the user's roles do not allow it on any document."""
     known(doctype)
     if allowed(site, user, doctype, permission):
         return
-    if doctype == "Notification Log":
-        raise denied(
-            f"User <strong>{user}</strong> does not have access to this document: {doctype} - None",
-            error_message=insufficient(doctype, permission),
-        )
+    if allowed(site, user, doctype, "read"):  # something, only not this
+        text = f"User <strong>{user}</strong> does not have access to this document"
+        raise denied(f"{text}: {doctype} - {name}", error_message=insufficient(doctype, permission))
     raise no_role(user, doctype, permission)
 
 
 def visible(user: str, doctype: str, row: Row) -> bool:
-    """Whether a list shows the row. Lists do not know of shares, nor of System Managers."""
+    """Whether the user may see it without a share. System Managers may no more than others."""
     return doctype != "Event" or row["event_type"] == "Public" or row["owner"] == user
 
 
 def require_row(site: Site, user: str, doctype: str, row: Row, permission: str) -> None:
     """Raises 403 when the user may not do this with this document."""
-    require(site, user, doctype, permission)
-    if visible(user, doctype, row) or _shared(site, user, doctype, row["name"], permission):
+    require(site, user, doctype, permission, row["name"])
+    if visible(user, doctype, row) or shared(site, user, doctype, row["name"], permission):
         return
     raise not_theirs(user, doctype, row["name"], permission)
 
@@ -66,11 +65,9 @@ def require_delete(site: Site, user: str, doctype: str, row: Row) -> None:
     require_row(site, user, doctype, row, "delete")
 
 
-def _shared(site: Site, user: str, doctype: str, name: str, permission: str) -> bool:
-    return permission in ("read", "write", "share") and any(
-        share["share_doctype"] == doctype
-        and share["share_name"] == name
-        and (share["user"] == user or share["everyone"])
-        and share[permission]
-        for share in site.tables["DocShare"].values()
-    )
+def shared(site: Site, user: str, doctype: str, name: str, permission: str = "read") -> bool:
+    """Whether a DocShare allows the user this with this one document."""
+    if permission not in ("read", "write", "share"):
+        return False
+    where = f'share_doctype = ? AND share_name = ? AND (user = ? OR everyone) AND "{permission}"'
+    return site.db.count("DocShare", where, (doctype, name, user)) > 0

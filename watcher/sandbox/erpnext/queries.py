@@ -1,25 +1,31 @@
-"""``get_list``: filters, order, pages, as Frappe makes SQL of them and MariaDB compares."""
+"""``get_list``: filters, order and pages become SQL, with NULLs as Frappe treats them."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from dateutil import parser
+
 from watcher.sandbox.erpnext import permissions
-from watcher.sandbox.erpnext.errors import refusal
-from watcher.sandbox.erpnext.meta import Field
-from watcher.sandbox.erpnext.site import Row, Site, folded
+from watcher.sandbox.erpnext.db import Row
+from watcher.sandbox.erpnext.doctypes import STANDARD, Field
+from watcher.sandbox.erpnext.errors import FrappeError, database, missing, refusal
+from watcher.sandbox.erpnext.site import Site
 
 DEFAULT_PAGE = 20
+OPERATORS = ("=", "!=", ">", "<", ">=", "<=", "like", "not like", "in", "not in", "is", "between")
 _NO_MOMENT = "0001-01-01 00:00:00"
 _NUMBERS = frozenset({"Check", "Int"})
 _INTEGERS = frozenset({"docstatus", "idx"})
+_MOMENTS = frozenset({"creation", "modified"})
 _ORDER = re.compile(r"(?:`tab[^`]+`\.)?`?(\w+)`?(?:\s+(asc|desc))?", re.IGNORECASE)
 
 Filter = tuple[str, str, Any]
-Test = Callable[[Row], bool]
-Key = str | float
+Condition = tuple[str, list[object]]
 
 
 def rows(
@@ -40,55 +46,81 @@ def rows(
     """
     with site.lock:
         permissions.require(site, user, doctype, "read")
-        query = _Query(site, doctype)
-        asked = list(_triples(filters))
-        every = [query.test(each) for each in asked]
-        either = [query.test(each) for each in _triples(or_filters)]
+        query = Query(site, doctype)
         wanted = query.wanted(fields)
-        found = [
-            row
-            for row in site.tables[doctype].values()
-            if all(test(row) for test in every)
-            and (not either or any(test(row) for test in either))
-            and permissions.visible(user, doctype, row)
-        ]
-        query.sort(found, order_by or query.index(asked))
-        size = DEFAULT_PAGE if page is None else page or len(found)
-        return [{name: row.get(name) for name in wanted} for row in found[start : start + size]]
+        asked = list(triples(filters))
+        where, values = query.where(asked, list(triples(or_filters)), user)
+        order = query.order(order_by or query.index(asked))
+        size = DEFAULT_PAGE if page is None else page or -1
+        found = site.db.select(doctype, wanted, where, values, order, size, start)
+        return [query.masked(row) for row in found]
 
 
-def _triples(filters: Any) -> Iterable[Filter]:
-    """Frappe's three forms: {field: value or [op, value]}, [field, op, value], [doctype, ...]."""
+def count(site: Site, user: str, doctype: str, filters: Any) -> int:
+    """Counts what the user's lists would not even show, as Frappe's own ``get_count`` does."""
+    with site.lock:
+        permissions.known(doctype)
+        where, values = Query(site, doctype, unknown_is_sql=True).where(list(triples(filters)), [])
+        return site.db.count(doctype, where, values)
+
+
+def triples(filters: Any) -> Iterable[Filter]:
+    """Frappe's forms: {field: value or [op, value]}, [field, op, value], [doctype, ...]."""
+    if isinstance(filters, str) and filters:
+        filters = _parsed(filters)
     if isinstance(filters, Mapping):
         filters = [
             [name, *value] if isinstance(value, list) and len(value) == 2 else [name, "=", value]
             for name, value in filters.items()
         ]
     for each in filters or []:
-        if not isinstance(each, list) or len(each) not in (2, 3, 4):
-            raise refusal("Filter must have 4 values (doctype, fieldname, operator, value)")
-        if len(each) == 2:
-            yield str(each[0]), "=", each[1]
-        else:
-            name, operator, value = each[-3:]
-            yield str(name), str(operator).strip().lower(), value
+        if isinstance(each, list) and len(each) == 2:
+            raise missing("DocType", str(each[0]))
+        if not isinstance(each, list) or len(each) < 3:
+            text = f"Filter must have 4 values (doctype, fieldname, operator, value): {each}"
+            raise refusal(text)
+        name, operator, value = each[:3] if len(each) == 3 else each[1:4]
+        yield str(name), str(operator or "=").strip().lower(), value
 
 
-class _Query:
-    def __init__(self, site: Site, doctype: str) -> None:
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        module = "json.decoder."
+        raise FrappeError(500, "JSONDecodeError", str(error), module=module) from None
+
+
+class Query:
+    """Builds one statement. ``unknown_is_sql``: an unknown column gets as far as the database."""
+
+    def __init__(self, site: Site, doctype: str, *, unknown_is_sql: bool = False) -> None:
+        self._doctype = doctype
         self._columns = site.columns(doctype)
         self._fields: dict[str, Field] = site.fields(doctype)
+        self._unknown_is_sql = unknown_is_sql
 
     def wanted(self, fields: Sequence[str] | str | None) -> list[str]:
-        names = [fields] if isinstance(fields, str) else list(fields or ["name"])
+        if isinstance(fields, str):
+            fields = [fields.strip('"')]  # FrappeClient's default is a JSON string
+        names = list(fields or ["name"])
         if names == ["*"]:
-            return sorted(self._columns)
+            return self._columns
         return [self._known(str(name).strip("`")) for name in names]
 
-    def _known(self, name: str) -> str:
-        if name not in self._columns:
-            raise refusal(f"Field not permitted in query: {name}", "DataError")
-        return name
+    def _known(self, name: str, clause: str = "WHERE") -> str:
+        if name in self._columns:
+            return name
+        if self._unknown_is_sql or clause == "ORDER BY":
+            raise database("OperationalError", 1054, f"Unknown column '{name}' in '{clause}'")
+        raise refusal(f"Field not permitted in query: {name}", "DataError")
+
+    def masked(self, row: Row) -> Row:
+        """Passwords as asterisks, one for each character."""
+        for name in row:
+            if name in self._fields and self._fields[name].type == "Password" and row[name]:
+                row[name] = "*" * len(row[name])
+        return row
 
     def index(self, asked: Iterable[Filter]) -> str:
         """The order nobody asked for: that of whichever index the database happens to use."""
@@ -97,68 +129,104 @@ class _Query:
                 return name
         return "name"
 
-    def sort(self, found: list[Row], order_by: str) -> None:
-        for part in reversed(order_by.split(",")):
+    def order(self, order_by: str) -> str:
+        parts = []
+        for part in order_by.split(","):
             match = _ORDER.fullmatch(part.strip())
             if match is None:
-                raise refusal(f"Illegal SQL Query in order by: {part}", "DataError")
-            key = self._key(self._known(match[1]))
-            found.sort(key=key, reverse=(match[2] or "").lower() == "desc")
+                raise refusal("Illegal SQL Query")
+            parts.append(f'"{self._known(match[1], "ORDER BY")}" {match[2] or "asc"}')
+        return ", ".join([*parts, "name"])
 
-    def _key(self, name: str) -> Callable[[Row], Any]:
-        return lambda row: self._comparable(name, row.get(name))
+    def where(
+        self, every: Sequence[Filter], either: Sequence[Filter], user: str | None = None
+    ) -> Condition:
+        """``user``: whose lists; None sees all."""
+        conditions = [self._condition(*each) for each in every]
+        if either:
+            any_of = [self._condition(*each) for each in either]
+            text = " OR ".join(each for each, _ in any_of)
+            conditions.append((f"({text})", [v for _, values in any_of for v in values]))
+        if user is not None and self._doctype == "Event":
+            conditions.append(("(event_type = 'Public' OR owner = ?)", [user]))
+        text = " AND ".join(each for each, _ in conditions)
+        return text, [value for _, values in conditions for value in values]
 
-    def _comparable(self, name: str, value: Any) -> Key:
-        """What MariaDB compares; NULL counts as nothing, as Frappe's ``ifnull`` has it."""
-        kind = self._fields[name].type if name in self._fields else ""
-        if kind in _NUMBERS or name in _INTEGERS:
-            try:
-                return float(value or 0)
-            except (TypeError, ValueError):
-                return 0.0
-        if kind == "Datetime":
-            text = str(value or _NO_MOMENT).replace("T", " ")
-            return text if len(text) > 10 else f"{text} 00:00:00"
-        return folded("" if value is None else value)
-
-    def test(self, triple: Filter) -> Test:
-        name, operator, value = triple
-        self._known(name)
+    def _condition(self, name: str, operator: str, value: Any) -> Condition:
+        column = f'"{self._known(name)}"'
+        if operator not in OPERATORS:
+            raise refusal(f"Operator must be one of {', '.join(OPERATORS)}")
         if operator in ("in", "not in"):
-            return self._among(name, value, operator == "in")
-        if operator in ("like", "not like"):
-            return _like(name, str(value), operator == "like")
+            return self._among(name, column, operator, value)
         if operator == "is":
             wants = str(value).strip().lower() == "set"
-            return lambda row: (row.get(name) not in (None, "")) == wants
+            return f"IFNULL({column}, '') {'!=' if wants else '='} ''", []
         if operator == "between":
-            low, high = (self._comparable(name, each) for each in value)
-            return lambda row: low <= self._comparable(name, row.get(name)) <= high  # type: ignore[operator]
-        return self._compared(name, operator, value)
+            low, high = self._bounds(name, value)
+            return f"{column} BETWEEN ? AND ?", [low, high]
+        right = self._value(name, value)
+        if operator in ("like", "not like"):
+            left = column if operator == "like" and value else f"IFNULL({column}, '')"
+            return f"{left} {operator} ? ESCAPE '\\'", [str(right)]
+        if self._never_null(name, operator) or (operator == "=" and value):
+            return f"{column} {operator} ?", [right]
+        return f"IFNULL({column}, ?) {operator} ?", [self._nothing(name), right]
 
-    def _among(self, name: str, value: Any, wanted: bool) -> Test:
+    def _among(self, name: str, column: str, operator: str, value: Any) -> Condition:
         given = value.split(",") if isinstance(value, str) else list(value or [])
         if not given:
-            return lambda row: True  # Frappe's trap: no restriction at all
-        among = {self._comparable(name, each) for each in given}
-        return lambda row: (self._comparable(name, row.get(name)) in among) == wanted
+            return "1", []  # Frappe's trap: no restriction at all
+        nulls = operator == "not in" or any(each in (None, "") for each in given)
+        left = f"IFNULL({column}, ?)" if nulls else column
+        marks = ", ".join("?" * len(given))
+        nothing = [self._nothing(name)] if nulls else []
+        among = [self._value(name, each) for each in given]
+        return f"{left} {operator} ({marks})", [*nothing, *among]
 
-    def _compared(self, name: str, operator: str, value: Any) -> Test:
-        if operator not in ("=", "!=", "<>", "<", ">", "<=", ">="):
-            raise refusal(f"Operator must be one of =, !=, >, <, >=, <=, in, like: {operator}")
-        right: Any = self._comparable(name, value)
+    def _bounds(self, name: str, value: Any) -> tuple[object, object]:
+        """A date without a time is the whole day when the field is a Datetime."""
+        if not isinstance(value, list) or len(value) != 2:
+            raise refusal("between takes two values")
+        low, high = (self._value(name, each) for each in value)
+        if self._is_moment(name) and len(str(value[1]).strip()) == 10:
+            high = f"{str(high)[:10]} 23:59:59.999999"
+        return low, high
 
-        def test(row: Row) -> bool:
-            left: Any = self._comparable(name, row.get(name))
-            if operator in ("=", "!=", "<>"):
-                return bool((left == right) == (operator == "="))
-            more = left > right if ">" in operator else left < right
-            return bool(more or (left == right and "=" in operator))
+    def _is_moment(self, name: str) -> bool:
+        return name in _MOMENTS or self._kind(name) == "Datetime"
 
-        return test
+    def _kind(self, name: str) -> str:
+        return self._fields[name].type if name in self._fields else ""
+
+    def _is_number(self, name: str) -> bool:
+        return name in _INTEGERS or self._kind(name) in _NUMBERS
+
+    def _never_null(self, name: str, operator: str) -> bool:
+        """Where Frappe leaves the column alone, so that NULL matches nothing."""
+        later = operator in (">", ">=") and (self._is_moment(name) or self._kind(name) == "Date")
+        return name in STANDARD or self._is_number(name) or later
+
+    def _nothing(self, name: str) -> object:
+        if self._is_moment(name):
+            return _NO_MOMENT
+        return 0 if self._is_number(name) else ""
+
+    def _value(self, name: str, value: Any) -> object:
+        if self._is_number(name):
+            try:
+                return float(value or 0)
+            except (TypeError, ValueError, OverflowError):
+                return 0.0
+        if self._is_moment(name) and value:
+            return _moment(str(value))
+        return "" if value is None else str(value)
 
 
-def _like(name: str, pattern: str, wanted: bool) -> Test:
-    regex = re.escape(folded(pattern)).replace("%", ".*").replace("_", ".")
-    compiled = re.compile(regex, re.DOTALL)
-    return lambda row: bool(compiled.fullmatch(folded(row.get(name) or ""))) == wanted
+def _moment(text: str) -> str:
+    """As it is stored; Frappe reads it before it asks. Raises 417."""
+    try:
+        found: datetime = parser.parse(text, ignoretz=True)
+    except (ValueError, OverflowError):
+        bad = f"<strong>{text}</strong> is not a valid date string."
+        raise refusal(bad, title="Invalid Date") from None
+    return str(found)

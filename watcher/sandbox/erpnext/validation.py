@@ -9,12 +9,14 @@ from typing import Any
 
 from dateutil import parser
 
+from watcher.sandbox.erpnext.db import Row
+from watcher.sandbox.erpnext.doctypes import DATA_LENGTH, FIELDS, Field
 from watcher.sandbox.erpnext.errors import FrappeError, database, refusal, shown
-from watcher.sandbox.erpnext.meta import DATA_LENGTH, Field
 from watcher.sandbox.erpnext.sanitise import sanitise, without_tags
-from watcher.sandbox.erpnext.site import Row, Site
+from watcher.sandbox.erpnext.site import Site
 
 TEXT_BYTES = 65_535
+LARGEST = 2**31 - 1
 _NUMBERS = frozenset({"Check", "Int"})
 _VARCHAR = frozenset({"Data", "Link", "Select"})
 _TEXTS = frozenset({"Small Text", "Text"})
@@ -60,6 +62,8 @@ def stored(doctype: str, row: Row, fields: Mapping[str, Field]) -> Row:
     kept = dict(row)
     for name, field in fields.items():
         value = kept.get(name)
+        if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+            raise database("DataError", 1264, f"Out of range value for column '{name}' at row 1")
         if not isinstance(value, str):
             continue
         _encodes(value)
@@ -74,19 +78,16 @@ def stored(doctype: str, row: Row, fields: Mapping[str, Field]) -> Row:
     return kept
 
 
-def unique(site: Site, doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
-    """Raises 417 UniqueValidationError when another row has the same value."""
-    for name, field in fields.items():
-        value = row.get(name)
-        if not (field.unique and value) or site.holder(doctype, name, value) in (None, row["name"]):
-            continue
-        error = f"IntegrityError(1062, \"Duplicate entry '{value}' for key '{name}'\")"
-        raise FrappeError(
-            417,
-            "UniqueValidationError",
-            f"('{doctype}', '{row['name']}', {error})",
-            messages=[shown(f"{field.title} must be unique")],
-        )
+def duplicate(doctype: str, row: Row, fields: Mapping[str, Field], column: str) -> FrappeError:
+    """What a second row with the same value of a unique column is answered."""
+    error = f"IntegrityError(1062, \"Duplicate entry '{row[column]}' for key '{column}'\")"
+    field = fields.get(column)
+    return FrappeError(
+        417,
+        "UniqueValidationError",
+        f"('{doctype}', '{row['name']}', {error})",
+        messages=[shown(f"{field.title if field else column} must be unique")],
+    )
 
 
 def _encodes(value: str) -> None:
@@ -107,8 +108,8 @@ def _links(site: Site, row: Row, fields: Mapping[str, Field]) -> None:
 
 
 def _exists(site: Site, field: Field, name: str) -> bool:
-    table = site.tables.get(field.options[0] if field.options else "", {})
-    return name in table
+    target = field.options[0] if field.options else ""
+    return target in FIELDS and site.row(target, name) is not None
 
 
 def _event(row: Row, now: str) -> None:
@@ -151,7 +152,10 @@ def _moment(doctype: str, name: str, value: str) -> str:
         text = f"Incorrect datetime value: '{value}' for column `_site`.`tab{doctype}`.`{name}`"
         raise database("OperationalError", 1292, f"{text} at row 1")
     day, minutes, seconds, fraction = found.groups()
-    return f"{day} {minutes or '00:00'}:{seconds or '00'}{(fraction or '').rstrip('0').rstrip('.')}"
+    digits = (fraction or ".")[1:].ljust(6, "0")
+    return (
+        f"{day} {minutes or '00:00'}:{seconds or '00'}{'' if digits == '000000' else '.' + digits}"
+    )
 
 
 def _mandatory(doctype: str, row: Row, fields: Mapping[str, Field]) -> None:

@@ -1,14 +1,13 @@
-"""A page to look at, and the switches for tests. None of it is Frappe's."""
+"""A page for people: the list of Events, plain and escaped."""
 
 from __future__ import annotations
 
-import json
 from html import escape
-from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint
 
-from watcher.sandbox.erpnext.site import Row, Site
+from watcher.sandbox.erpnext.db import Row
+from watcher.sandbox.erpnext.site import Site
 
 _COLUMNS = ("name", "subject", "starts_on", "ends_on", "status", "event_type", "custom_google_user")
 _STYLE = (
@@ -18,41 +17,14 @@ _STYLE = (
 
 
 def create(site: Site) -> Blueprint:
-    """The addresses that belong to the stand-in itself; no key is asked for."""
-    views = Blueprint("sandbox", __name__)
+    """No key is asked for."""
+    views = Blueprint("views", __name__)
 
     @views.get("/app/event")
     def event_list() -> str:
         return _page(site.events())
 
-    @views.get("/_sandbox/events")
-    def events() -> Response:
-        return _json(site.events())
-
-    @views.route("/_sandbox/faults", methods=["POST", "DELETE"])
-    def faults() -> Response:
-        if request.method == "DELETE":
-            site.clear_faults()
-        else:
-            try:
-                site.add_fault(**request.get_json(force=True))
-            except (TypeError, ValueError) as error:
-                return _json({"error": str(error)}, 400)
-        return _json({})
-
-    @views.post("/_sandbox/maintenance")
-    def maintenance() -> Response:
-        mode = (request.get_json(force=True, silent=True) or {}).get("mode", "full")
-        if mode not in ("", "full", "read-only"):
-            return _json({"error": "mode is '', 'full' or 'read-only'"}, 400)
-        site.maintenance = mode
-        return _json({"mode": mode})
-
     return views
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(json.dumps(body), status, mimetype="application/json")
 
 
 def _page(events: list[Row]) -> str:

@@ -63,7 +63,7 @@ EVENT = (
     Field(name="google_calendar_event_id"),
     Field(name="google_meet_link", type="Small Text"),
     _check("pulled_from_google_calendar"),
-    _select("repeat_on", "", "Daily", "Weekly", "Monthly", "Quarterly", "Half Yearly", "Yearly"),
+    _select("repeat_on", "", "Daily", "Weekly", "Monthly", "Yearly"),
     Field(name="repeat_till", type="Date"),
     *(_check(day) for day in _DAYS),
     Field(name="description", type="Text Editor"),
@@ -126,8 +126,43 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(name="error", type="Text"),
     ),
     "Notification Log": (Field(name="subject", type="Text"), _user("for_user")),
+    "Connected App": (
+        Field(name="provider_name", required=True),
+        Field(name="openid_configuration"),
+        Field(name="client_id"),
+        Field(name="redirect_uri"),
+        Field(name="client_secret", type="Password"),
+        Field(name="authorization_uri", type="Small Text"),
+        *(Field(name=f"{each}_uri") for each in ("token", "revocation", "userinfo")),
+        Field(name="introspection_uri"),
+    ),
+    "Token Cache": (
+        _user("user"),
+        Field(name="connected_app", type="Link", options=("Connected App",)),
+        Field(name="provider_name"),
+        Field(name="access_token", type="Password"),
+        Field(name="refresh_token", type="Password"),
+        Field(name="expires_in", type="Int", default=0),
+        Field(name="state"),
+        Field(name="success_uri"),
+        Field(name="token_type"),
+    ),
     "System Settings": (Field(name="time_zone"),),
 }
+
+CHILD_TABLES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "Event": {
+        "event_participants": (
+            "Event Participants", ("reference_doctype", "reference_docname", "email"),
+        ),
+    },
+    "Connected App": {
+        "scopes": ("OAuth Scope", ("scope",)),
+        "query_parameters": ("Query Parameters", ("key", "value")),
+    },
+    "Token Cache": {"scopes": ("OAuth Scope", ("scope",))},
+}  # fmt: skip
+"""By document type: the fields that are tables, their document type and its fields."""
 
 _ALL = frozenset({"read", "write", "create", "delete", "share"})
 _NONE: frozenset[str] = frozenset()
@@ -141,5 +176,8 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Error Log": (_NONE, _ALL),
     "Notification Log": (frozenset({"read"}), frozenset({"read"})),
     "System Settings": (_NONE, frozenset({"read", "write"})),
+    "Connected App": (frozenset({"read"}), _ALL),
+    "Token Cache": (_NONE, frozenset({"read", "delete"})),
+    "DocType": (_NONE, frozenset({"read"})),
 }
 """By document type: what a plain desk user may, and what a System Manager may."""

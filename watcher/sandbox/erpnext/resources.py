@@ -1,0 +1,87 @@
+"""Frappe's REST addresses: which method or document a request is for, and its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Request, Response
+
+from watcher.sandbox.erpnext import documents, methods
+from watcher.sandbox.erpnext.errors import FrappeError, refusal, server_messages
+from watcher.sandbox.erpnext.methods import Call
+from watcher.sandbox.erpnext.permissions import known
+
+METHOD = "/api/method"
+RESOURCE = "/api/resource/"
+
+
+def parameters(request: Request) -> dict[str, Any]:
+    """Query, form and JSON body together. Raises nothing for a body that is not JSON."""
+    body = request.get_json(force=True, silent=True) if request.get_data() else None
+    given = {**request.args.to_dict(), **request.form.to_dict()}
+    return {**given, **body} if isinstance(body, dict) else given
+
+
+def command(request: Request) -> str:
+    """The method that a request calls, by its address or by ``cmd``; empty for a document."""
+    if request.path.startswith(METHOD) and (name := request.path[len(METHOD) :].strip("/")):
+        return name
+    if request.path.startswith(RESOURCE):
+        return ""
+    return str(parameters(request).get("cmd", ""))
+
+
+def dispatch(request: Request, call: Call) -> Response:
+    """Raises FrappeError."""
+    name = command(request)
+    if name:
+        return _method(call, name)
+    if request.path.startswith(RESOURCE):
+        doctype, _, document = request.path.removeprefix(RESOURCE).partition("/")
+        known(doctype)
+        return _document(call, doctype, document) if document else _collection(call, doctype)
+    raise FrappeError(404, "DoesNotExistError")
+
+
+def answer(body: Mapping[str, Any] | list[Any], status: int = 200) -> Response:
+    return Response(json.dumps(body), status, mimetype="application/json")
+
+
+def _method(call: Call, name: str) -> Response:
+    message = methods.run(name, call)
+    body: dict[str, Any] = {} if message is None else {"message": message}
+    if call.messages:
+        body["_server_messages"] = server_messages(call.messages)
+    return answer(body, 202 if name == "frappe.client.delete" and call.verb == "DELETE" else 200)
+
+
+def _collection(call: Call, doctype: str) -> Response:
+    if call.verb == "GET":
+        return answer({"data": methods.list_rows(call, doctype)})
+    if call.verb == "POST":
+        return _shown(documents.insert(call.site, call.user, doctype, _body(call)))
+    raise FrappeError(404, "DoesNotExistError")
+
+
+def _document(call: Call, doctype: str, name: str) -> Response:
+    site, user = call.site, call.user
+    if call.verb == "GET":
+        return _shown(documents.get(site, user, doctype, name))
+    if call.verb == "PUT":
+        return _shown(documents.update(site, user, doctype, name, _body(call)))
+    if call.verb == "DELETE":
+        documents.delete(site, user, doctype, name)
+        return answer({"data": "ok"}, 202)
+    raise refusal("Not permitted", "PermissionError", status=403)
+
+
+def _shown(row: Mapping[str, Any]) -> Response:
+    return answer({"data": methods.without_nulls(dict(row))})
+
+
+def _body(call: Call) -> Mapping[str, Any]:
+    """A document: the JSON body, or a form whose ``data`` is JSON, as FrappeClient sends it."""
+    data = call.value("data")
+    return data if isinstance(data, dict) else call.params
