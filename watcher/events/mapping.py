@@ -30,6 +30,7 @@ MAX_DATA = 140
 
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _TAG = re.compile(r"<[^>]*>?")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 
 def sync_key(account: str, calendar_id: str, event_id: str) -> str:
@@ -43,7 +44,8 @@ def data_id(value: str) -> str:
     """An id as a Data field takes it (140 characters); longer ones keep their head and a hash."""
     if len(value) <= MAX_DATA:
         return value
-    return f"{value[:100]}~{hashlib.sha256(value.encode()).hexdigest()[:32]}"
+    digest = hashlib.sha256(value.encode(errors="backslashreplace")).hexdigest()
+    return f"{value[:100]}~{digest[:32]}"
 
 
 def to_erpnext(event: GoogleEvent, rules: MappingRules) -> ErpEvent | Skipped:
@@ -129,9 +131,17 @@ def _subject(summary: str | None) -> str:
     text = _clean(summary or "").encode()[:MAX_SUBJECT].decode(errors="ignore")
     if not text.strip():
         return UNTITLED
-    if not _TAG.sub("", text).strip():
-        return html.escape(text, quote=False)
+    if _looks_empty(text):
+        # Cut before escaping, so that no entity is cut; the longest, &amp;, has five bytes.
+        return html.escape(text[: MAX_SUBJECT // 5], quote=False)
     return text
+
+
+def _looks_empty(text: str) -> bool:
+    """Nothing stays of it when at least as much is taken away as by Frappe's ``strip_html``."""
+    # Beyond the last "-->" no comment ends; looking for one from every "<!--" is quadratic.
+    last = text.rfind("-->") + 3 if "-->" in text else 0
+    return not _TAG.sub("", _COMMENT.sub("", text[:last]) + text[last:]).strip()
 
 
 def _description(event: GoogleEvent) -> str:

@@ -31,7 +31,7 @@ from watcher.events.window import held_in_window, held_is_past
 BRAKE_ABOVE = 20
 """A sweep may always cancel in a calendar with this many mirrored events or fewer."""
 
-_MARKUP = re.compile(r"<[^>]*>|\s+")
+_MARKUP = re.compile(r"<[^<>]*>|\s+")  # no "<" inside: linear, however many a person typed
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 Mapped = ErpEvent | Skipped
@@ -123,7 +123,7 @@ def plan_snapshot(
     for event in outside:
         actions[event.key] = _outside(event, rows.get(event.key), place)
     swept: list[Action] = []
-    current = 0
+    current = vanished = 0
     for row in held:
         inside = not row.is_cancelled and place.holds(row)
         current += inside
@@ -133,10 +133,12 @@ def plan_snapshot(
             reason = "already_cancelled" if row.is_cancelled else "aged_out"
             actions[row.key] = Keep(key=row.key, event_id=row.event_id, reason=reason)
         else:
+            # Rows beyond the window's end go as well, but a window made shorter is no alarm.
+            vanished += inside
             swept.append(_cancel(row, "vanished"))
-    if len(swept) * 2 > current and current > BRAKE_ABOVE and not force:
+    if vanished * 2 > current and current > BRAKE_ABOVE and not force:
         raise SweepHeld(
-            f"the listing lacks {len(swept)} of {current} mirrored events",
+            f"the listing lacks {vanished} of {current} mirrored events",
             cause="sweep_held",
             side="google",
             next_step="look at Google's calendar, then `watcher resync EMAIL --force`",
@@ -159,6 +161,9 @@ def _event(event: Mapped, row: Held | None, api_user: str | None = None) -> Acti
 def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
     """An event beyond the window: cancelled when it was moved there, kept when it aged there."""
     if row is not None and not row.is_cancelled and _same_times(event, row) and place.is_past(row):
+        if row.content_hash != event.content_hash:
+            # Kept with what Google says now: it may just have been made private.
+            return Update(name=row.name, event=event)
         return Keep(key=event.key, event_id=event.event_id, reason="aged_out")
     return _gone(event.key, row, "outside_window", event.event_id)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.events.build import calm
 from watcher.events.model import GoogleEvent
 from watcher.events.parse import Unmappable, parse_event
 
@@ -20,10 +21,19 @@ json_values = st.recursive(
 times = st.fixed_dictionaries(
     {}, optional={"date": json_values, "dateTime": json_values, "timeZone": json_values}
 )
-NAMES = (
-    "status summary description location hangoutLink visibility eventType recurringEventId "
-    "recurrence attendees updated"
-).split()
+NAMES = [
+    "status",
+    "summary",
+    "description",
+    "location",
+    "hangoutLink",
+    "visibility",
+    "eventType",
+    "recurringEventId",
+    "recurrence",
+    "attendees",
+    "updated",
+]
 
 
 def start_of(start: Any) -> GoogleEvent:
@@ -134,6 +144,7 @@ def test_a_day_is_a_day() -> None:
     assert (start.day, start.instant) == (date(2026, 11, 23), None)
 
 
+@calm
 @given(
     item=st.fixed_dictionaries({"id": json_values}, optional=dict.fromkeys(NAMES, json_values)),
     start=times | json_values,
@@ -142,8 +153,7 @@ def test_a_day_is_a_day() -> None:
 def test_anything_is_an_event_or_set_aside(item: dict[str, Any], start: Any, end: Any) -> None:
     try:
         parsed = parse_event({**item, "start": start, "end": end})
-    except Unmappable as error:
-        assert error.message
-    else:
-        assert parsed.id == item["id"]
-        assert parsed.visibility in {"default", "public", "private", "confidential"}
+    except Unmappable:
+        return  # any other error would stop a whole page
+    assert parsed.id == item["id"]
+    assert parsed.visibility in {"default", "public", "private", "confidential"}
