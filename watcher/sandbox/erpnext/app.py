@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from watcher.sandbox.erpnext import control, resources, signin, views
-from watcher.sandbox.erpnext.errors import FrappeError, page, shown
+from watcher.sandbox.erpnext.errors import FrappeError, gunicorn_page, page, shown
 from watcher.sandbox.erpnext.faults import Fault
 from watcher.sandbox.erpnext.methods import Call
 from watcher.sandbox.erpnext.server import DROP, Server
@@ -127,7 +127,8 @@ def _too_large(size: int) -> Response | None:
     """What gunicorn and werkzeug refuse before Frappe sees it."""
     line = len(f"{request.method} {request.environ.get('REQUEST_URI', '')} HTTP/1.1")
     if line > MAX_REQUEST_LINE:
-        return _page(400, "Bad Request", f"Request Line is too large ({line} > {MAX_REQUEST_LINE})")
+        text = gunicorn_page(f"Request Line is too large ({min(line, 8192)} > {MAX_REQUEST_LINE})")
+        return Response(text, 400, mimetype="text/html")
     if size > MAX_BODY:
         text = "The data value transmitted exceeds the capacity limit."
         return _page(413, "Request Entity Too Large", text)

@@ -101,6 +101,23 @@ _TEXTS = re.findall(
     "read_only_depends_on depends_on width print_width default description precision max_height "
     "link_filters fetch_from documentation_url placeholder label",
 )
+_OLD = {"details": (None, "Section Break"), "event_type": ("event_type", "Select")}
+_TYPE_NUMBERS = re.findall(
+    r"\w+",
+    "editable_grid in_create allow_copy hide_toolbar max_attachments show_name_in_global_search "
+    "beta has_web_view allow_guest_to_view show_title_field_in_link translated_doctype "
+    "is_calendar_and_gantt quick_entry queue_in_background allow_events_in_timeline "
+    "allow_auto_repeat make_attachments_public force_re_route_to_default_view "
+    "show_preview_popup index_web_pages_for_search",
+)
+_TYPE_TEXTS = re.findall(
+    r"\w+",
+    "search_fields restrict_to_domain app image_field timeline_field description colour "
+    "menu_index parent_node smallicon print_outline color tag_fields subject _last_update "
+    "default_print_format _user_tags route is_published_field website_search_field "
+    "documentation nsm_parent_field default_view default_email_template sender_name_field "
+    "_comments _assign _liked_by",
+)
 _MADE = "2013-06-10 13:17:47.000000"
 
 
@@ -110,6 +127,8 @@ def event_type() -> Row:
     by_name = {field.name: field for field in EVENT}
     fields = [_docfield(n, word, by_name) for n, word in enumerate(_FORM.split(), 1)]
     return {
+        **dict.fromkeys(_TYPE_NUMBERS, 0), **dict.fromkeys(_TYPE_TEXTS),
+        "icon": "fa fa-calendar", "migration_hash": "92406e62b0db4f54523d52ab11223ff8",
         **_own("Event"), "modified": "2023-06-23 10:33:15.685368", "idx": 1, "module": "Desk",
         "issingle": 0, "istable": 0, "is_tree": 0, "is_virtual": 0, "is_submittable": 0,
         "custom": 0, "autoname": "EV.#####", "naming_rule": "Expression (old style)",
@@ -144,6 +163,7 @@ def _docfield(number: int, word: str, by_name: dict[str, Field]) -> Row:
         "options": "Event Participants" if name == "event_participants" else options,
         "reqd": int(field.required), "doctype": "DocField",
     }  # fmt: skip
+    row["oldfieldname"], row["oldfieldtype"] = _OLD.get(name, (None, None))
     if field.type == "Check":
         row["default"] = str(field.default)
     row["search_index"] = row["in_standard_filter"] = int(name == "event_type")

@@ -121,3 +121,11 @@ def page(status: int, title: str, text: str) -> str:
         f"<!doctype html>\n<html lang=en>\n<title>{status} {escape(title)}</title>\n"
         f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n"
     )
+
+
+def gunicorn_page(text: str) -> str:
+    """What the server in front of Frappe says to a request that it can't read."""
+    return (
+        "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n  <body>\n"
+        f"    <h1><p>Bad Request</p></h1>\n    {escape(text)}\n  </body>\n</html>\n"
+    )
