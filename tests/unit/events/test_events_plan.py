@@ -235,6 +235,7 @@ def test_a_cancelled_series_cancels_all_its_instances() -> None:
 def test_what_was_set_aside_is_not_cancelled_for_that() -> None:
     row = held(instance(1, 1))
     assert series(rows=[row], became="expanded", spare={row.key}) == {}
+    assert series(rows=[held(sent("m"))], became="expanded", spare={sent("m").key}) == {}
     assert snapshot(rows=(row,), spare={row.key}) == []
 
 
@@ -314,7 +315,7 @@ def test_more_than_half_of_more_than_twenty_is_held(live: int, listed: int, stop
             snapshot(*found, rows=rows)
         assert f"{live - listed} of {live}" in caught.value.message
         assert "--force" in caught.value.next_step
-    actions = snapshot(*found, rows=rows, force=True)
+    actions = snapshot(*found, rows=rows, force=stopped)
     assert sum(isinstance(action, Cancel) for action in actions) == live - listed
 
 
