@@ -23,6 +23,8 @@ _NUMBERS = frozenset({"Check", "Int"})
 _INTEGERS = frozenset({"docstatus", "idx"})
 _MOMENTS = frozenset({"creation", "modified"})
 _ORDER = re.compile(r"(?:`tab[^`]+`\.)?`?(\w+)`?(?:\s+(asc|desc))?", re.IGNORECASE)
+_FILLED = "IFNULL({}, ?) COLLATE mariadb"
+"""A column with something for NULL; an expression has no collation unless it is said."""
 
 Filter = tuple[str, str, Any]
 Condition = tuple[str, list[object]]
@@ -170,14 +172,14 @@ class Query:
             return f"{left} {operator} ? ESCAPE '\\'", [str(right)]
         if self._never_null(name, operator) or (operator == "=" and value):
             return f"{column} {operator} ?", [right]
-        return f"IFNULL({column}, ?) {operator} ?", [self._nothing(name), right]
+        return f"{_FILLED.format(column)} {operator} ?", [self._nothing(name), right]
 
     def _among(self, name: str, column: str, operator: str, value: Any) -> Condition:
         given = value.split(",") if isinstance(value, str) else list(value or [])
         if not given:
             return "1", []  # Frappe's trap: no restriction at all
         nulls = operator == "not in" or any(each in (None, "") for each in given)
-        left = f"IFNULL({column}, ?)" if nulls else column
+        left = _FILLED.format(column) if nulls else column
         marks = ", ".join("?" * len(given))
         nothing = [self._nothing(name)] if nulls else []
         among = [self._value(name, each) for each in given]
