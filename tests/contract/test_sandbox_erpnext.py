@@ -140,6 +140,9 @@ def test_an_empty_in_restricts_nothing_and_a_page_has_20_rows(client: Client) ->
         ({"subject": "\ud800"}, 500, "UnicodeEncodeError"),
         ({"event_type": ""}, 417, "MandatoryError"),
         ({"ends_on": "someday"}, 417, "ValidationError"),
+        ({"starts_on": "someday"}, 500, "OperationalError"),
+        ({"starts_on": "2026-02-31 10:00:00"}, 500, "OperationalError"),
+        ({"google_meet_link": "x" * 141}, 417, "CharacterLengthExceededError"),
     ],
 )
 def test_bad_values_are_refused(
@@ -160,6 +163,23 @@ def test_what_is_stored_differs_from_what_was_sent(client: Client, site: Site) -
     assert first["description"] == "<b>x</b>&lt;script&gt;"
     assert second["starts_on"][:10] == second["creation"][:10]
     assert client.event(subject="x" * 65_000).status_code == 200
+
+
+def test_updates_that_are_refused_or_mended(client: Client, site: Site) -> None:
+    name = client.event(all_day=7, description="<b>x<br><i>y</b>").json()["data"]["name"]
+    assert site.events()[0]["all_day"] == 1
+    assert site.events()[0]["description"] == "<b>x<br><i>y</i></b>"
+    path = f"/api/resource/Event/{name}"
+    refused(client.call("PUT", path, {"name": "EV09999"}), 404, "DoesNotExistError")
+    values = {"doctype": "Event", "name": name}
+    owner = client.method("frappe.client.set_value", fieldname={"owner": "x@y.test"}, **values)
+    refused(owner, 417, "CannotChangeConstantError")
+    before = site.events()[0]["modified"]
+    assert client.call("PUT", path, {"name": name, "doctype": "Event"}).ok
+    assert site.events()[0]["modified"] > before  # also when nothing changes
+    text = json.dumps({"status": "Closed", "all_day": 0})
+    assert client.method("frappe.client.set_value", fieldname=text, **values).ok
+    assert (site.events()[0]["status"], site.events()[0]["all_day"]) == ("Closed", 0)
 
 
 def test_a_batch_is_kept_whole_or_not_at_all(client: Client, site: Site) -> None:

@@ -61,7 +61,7 @@ EVENT = (
     Field(name="google_calendar"),
     Field(name="google_calendar_id"),
     Field(name="google_calendar_event_id"),
-    Field(name="google_meet_link", type="Small Text"),
+    Field(name="google_meet_link"),
     _check("pulled_from_google_calendar"),
     _select("repeat_on", "", "Daily", "Weekly", "Monthly", "Yearly"),
     Field(name="repeat_till", type="Date"),

@@ -14,7 +14,7 @@ from watcher.sandbox.erpnext.errors import FrappeError, missing, refusal
 from watcher.sandbox.erpnext.site import Site
 
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
-_CONSTANT = ("owner", "creation")
+_CONSTANT = {"owner": "Created By", "creation": "Created On"}
 _CALLBACK = "/api/method/frappe.integrations.doctype.connected_app.connected_app.callback/"
 
 
@@ -115,6 +115,8 @@ def update(site: Site, user: str, doctype: str, name: str, body: Mapping[str, An
     """Changes what ``body`` names. Raises 417 for a stale ``modified`` or a changed owner."""
     with site.transaction():
         before = find(site, doctype, name)
+        if "name" in body and site.row(doctype, str(body["name"])) != before:
+            raise FrappeError(404, "DoesNotExistError")
         fields = site.fields(doctype)
         row = {**dict.fromkeys(fields), **before}
         row |= {k: validation.cast(f, body[k]) for k, f in fields.items() if k in body}
@@ -130,9 +132,9 @@ def update(site: Site, user: str, doctype: str, name: str, body: Mapping[str, An
                 f"({before['modified']}, {now}). Please refresh to get the latest document.",
                 "TimestampMismatchError",
             )
-        for constant in _CONSTANT:
+        for constant, label in _CONSTANT.items():
             if row[constant] != before[constant]:
-                text = f"Value cannot be changed for {constant}"
+                text = f"Value cannot be changed for <strong>{label}</strong>"
                 raise refusal(text, "CannotChangeConstantError")
         row |= {"modified": now, "modified_by": user}
         return _save(site, doctype, row)

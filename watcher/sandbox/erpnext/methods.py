@@ -219,10 +219,12 @@ def _update_one(call: Call, doc: Row) -> None:
 
 
 def _set_value(call: Call) -> Row:
-    fieldname = call.value("fieldname")
-    values = fieldname if isinstance(fieldname, dict) else {fieldname: call.params.get("value")}
-    if any(name in STANDARD for name in values):
+    """One field, or several as a dict (or its JSON). The check for standard fields sees only a
+    single name: an owner in a dict is refused later and otherwise."""
+    given = call.value("fieldname")
+    if isinstance(given, str) and given in STANDARD:
         raise refusal("Cannot edit standard fields")
+    values = given if isinstance(given, dict) else {given: call.params.get("value") or ""}
     return documents.update(call.site, call.user, call.text("doctype"), call.text("name"), values)
 
 

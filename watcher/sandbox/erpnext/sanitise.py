@@ -22,6 +22,7 @@ _ATTRIBUTES = _words(
     "align alt class colspan dir height href id lang rel rowspan src style target title width "
     "data-list"
 )
+_VOID = frozenset({"br", "hr", "img", "col"})
 _LINKS = frozenset({"href", "src"})
 _SAFE_LINK = re.compile(r"\s*(https?:|mailto:|cid:|data:image/|[/#?]|[^:]*$)", re.IGNORECASE)
 _ANY_TAG = re.compile(r"<.*?>")
@@ -34,6 +35,7 @@ class _Cleaner(HTMLParser):
         super().__init__(convert_charrefs=False)
         self.out: list[str] = []
         self.tags = 0
+        self._open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags += 1
@@ -42,9 +44,27 @@ class _Cleaner(HTMLParser):
             return
         kept = "".join(f' {k}="{escape(v or "")}"' for k, v in attrs if _harmless(k, v or ""))
         self.out.append(f"<{tag}{kept}>")
+        if tag not in _VOID:
+            self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        self.out.append(f"</{tag}>" if tag in _TAGS else f"&lt;/{tag}&gt;")
+        if tag not in _TAGS:
+            self.out.append(f"&lt;/{tag}&gt;")
+        elif tag in self._open:
+            self._close_until(tag)
+
+    def _close_until(self, tag: str | None) -> None:
+        """What was left open inside is closed as well; None: everything."""
+        while self._open:
+            last = self._open.pop()
+            self.out.append(f"</{last}>")
+            if last == tag:
+                return
+
+    def text(self) -> str:
+        self.close()
+        self._close_until(None)
+        return "".join(self.out)
 
     def handle_data(self, data: str) -> None:
         self.out.append(escape(data, quote=False))
@@ -66,8 +86,8 @@ def sanitise(text: str) -> str:
         return text
     cleaner = _Cleaner()
     cleaner.feed(text)
-    cleaner.close()
-    return "".join(cleaner.out) if cleaner.tags else text
+    cleaned = cleaner.text()
+    return cleaned if cleaner.tags else text
 
 
 def without_tags(text: str) -> str:

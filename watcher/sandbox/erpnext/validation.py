@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from dateutil import parser
@@ -17,8 +17,7 @@ from watcher.sandbox.erpnext.site import Site
 
 TEXT_BYTES = 65_535
 LARGEST = 2**31 - 1
-_NUMBERS = frozenset({"Check", "Int"})
-_VARCHAR = frozenset({"Data", "Link", "Select"})
+_VARCHAR = frozenset({"Data", "Link", "Select", "Color"})
 _TEXTS = frozenset({"Small Text", "Text"})
 _STORED_MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?::(\d\d))?(\.\d{1,6})?)?", re.ASCII
@@ -27,12 +26,14 @@ _STORED_MOMENT = re.compile(
 
 def cast(field: Field, value: Any) -> Any:
     """A value as Frappe takes it from a body. Raises 417 for what no such field holds."""
-    if field.type in _NUMBERS:
+    if field.type == "Check":
+        return int(_whole(value) != 0)
+    if field.type == "Int":
         return _whole(value)
     if value is None or (value == "" and field.type in ("Datetime", "Date")):
         return None
     if isinstance(value, list | dict):
-        raise refusal(f"Value for <strong>{field.title}</strong> cannot be a list")
+        raise refusal(f"Value for {field.title} cannot be a list")
     return str(value)
 
 
@@ -113,20 +114,20 @@ def _exists(site: Site, field: Field, name: str) -> bool:
 
 
 def _event(row: Row, now: str) -> None:
+    """Moments are looked at only when there are two; else it is the database that may refuse."""
     row["starts_on"] = row.get("starts_on") or now
-    start, end = _read(row["starts_on"]), _read(row.get("ends_on"))
-    if start is not None and start == end:
-        row["ends_on"] = None
-        return
     if not row.get("ends_on"):
         return
+    start, end = _read(row["starts_on"]), _read(row["ends_on"])
     if start is None or end is None:
         raise FrappeError(
             500, "TypeError", "unsupported operand type(s) for -: 'datetime.date' and 'NoneType'",
             module="",
         )  # fmt: skip
-    if _day(end) < _day(start):
-        text = "<strong>Ends on</strong> must be on or after <strong>Starts on</strong>"
+    if start == end:
+        row["ends_on"] = None
+    elif end.date() < start.date():
+        text = "<strong>Ends on</strong> must be after <strong>Starts on</strong>"
         raise refusal(text, "InvalidDates", title="Invalid Dates")
 
 
@@ -141,14 +142,10 @@ def _read(value: str | None) -> datetime | None:
         raise refusal(text, title="Invalid Date") from None
 
 
-def _day(moment: datetime) -> date:
-    return moment.date()
-
-
 def _moment(doctype: str, name: str, value: str) -> str:
     """As MariaDB stores it; an offset or ``Z`` it refuses."""
     found = _STORED_MOMENT.fullmatch(value)
-    if found is None:
+    if found is None or not _in_calendar(value):
         text = f"Incorrect datetime value: '{value}' for column `_site`.`tab{doctype}`.`{name}`"
         raise database("OperationalError", 1292, f"{text} at row 1")
     day, minutes, seconds, fraction = found.groups()
@@ -156,6 +153,14 @@ def _moment(doctype: str, name: str, value: str) -> str:
     return (
         f"{day} {minutes or '00:00'}:{seconds or '00'}{'' if digits == '000000' else '.' + digits}"
     )
+
+
+def _in_calendar(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _mandatory(doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
