@@ -173,7 +173,8 @@ class TestWatch:
         ],
     )
     def test_refusals(self, ann: Watcher, change: dict[str, Any], expected: str) -> None:
-        assert reason(ann.watch(**{"channel": "c-1", **_renamed(change)})) == (400, expected)  # [19]
+        answer = ann.watch(**{"channel": "c-1", **_renamed(change)})
+        assert reason(answer) == (400, expected)  # [19]
 
     def test_unverified_host(self, google: Server, ann: Watcher) -> None:
         google.state.channels.unauthorized_hosts.add("127.0.0.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import logging
@@ -36,7 +37,6 @@ _CONTROL = "/_sandbox"
 def create_app(state: GoogleState) -> Flask:
     """The WSGI app of one sandbox Google."""
     app = Flask("watcher.sandbox.google")
-    app.config["MAX_CONTENT_LENGTH"] = 5 * 1024 * 1024
     app.register_blueprint(api.blueprint(state))
     app.register_blueprint(oauth_routes.blueprint(state))
     app.register_blueprint(control.blueprint(state))
@@ -65,6 +65,7 @@ def _around(app: Flask, state: GoogleState) -> None:
     @app.before_request
     def begin() -> Response | None:
         g.began, g.user, g.fault = time.monotonic(), None, None
+        request.get_data(cache=True)  # an unread body would be taken for the next request
         if request.path.startswith(_CONTROL):
             return None
         query = request.query_string.decode("utf-8", "replace")
@@ -154,6 +155,45 @@ class _Quiet(WSGIRequestHandler):
     timeout = 120  # an idle connection is closed after so many seconds
     disable_nagle_algorithm = True  # else small answers wait 40 ms for the client's ACK
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)  # type: ignore[attr-defined]
+
+    def finish(self) -> None:
+        self.server.connections.discard(self.connection)  # type: ignore[attr-defined]
+        super().finish()
+
+    def run_wsgi(self) -> None:
+        """One request. werkzeug's own way closes each connection, and would swallow the next
+        request if it did not; Google keeps connections open."""
+        if self.headers.get("Expect", "").strip().lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.environ = self.make_environ()
+        head: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
+            head.append((status, headers))
+            return parts.append
+
+        parts: list[bytes] = []
+        answer: Any = self.server.app(self.environ, start_response)
+        with contextlib.closing(answer):  # werkzeug's iterators all have a close()
+            parts.extend(answer)
+        self._send(*head[-1], b"".join(parts))
+
+    def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        code, _, phrase = status.partition(" ")
+        self.send_response(int(code), phrase)
+        for name, value in headers:
+            if name.lower() != "content-length":
+                self.send_header(name, value)
+        if int(code) not in (204, 304):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
     def log(self, type: str, message: str, *args: Any) -> None:
         log.debug(message, *args)
 
@@ -169,6 +209,8 @@ class Server:
         self._wsgi: BaseWSGIServer = make_server(
             host, port, create_app(state), threaded=True, request_handler=_Quiet
         )
+        self._connections: set[socket.socket] = set()
+        self._wsgi.connections = self._connections  # type: ignore[attr-defined]
         self._wsgi.daemon_threads = True  # type: ignore[attr-defined]
         self._wsgi.block_on_close = False  # type: ignore[attr-defined]
         self.url = f"http://{host}:{self._wsgi.server_port}"
@@ -181,9 +223,13 @@ class Server:
         return self
 
     def close(self) -> None:
+        """End the server and its open connections, then the delivery threads."""
         self._wsgi.shutdown()
         self._thread.join(timeout=5)
         self._wsgi.server_close()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):  # the other side was quicker
+                connection.shutdown(socket.SHUT_RDWR)
         self.state.close()
 
     def join(self) -> None:
