@@ -1,0 +1,214 @@
+"""The bridge's own Google room against the sandbox Google, over real HTTP.
+
+What the sandbox itself answers is tested in the ``test_sandbox_google_*`` files beside this one;
+here both sides meet. Numbers in brackets are those of google-facts.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+import requests
+
+from watcher.errors import (
+    AccessLost,
+    AccountDead,
+    CalendarGone,
+    Permanent,
+    PushNotSupported,
+    SyncTokenExpired,
+    Transient,
+    WatcherError,
+)
+from watcher.events.model import Window
+from watcher.google import consent
+from watcher.google.client import CalendarClient, calendar_id_of
+from watcher.google.credentials import AccessTokens, Grant
+from watcher.google.delegation import DelegationAllow, load_service_account
+from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
+from watcher.google.errors import ChannelIdTaken, ConsentDenied, ConsentFailed
+from watcher.google.identity import BadIdToken, verify_id_token
+from watcher.sandbox.google import GoogleState, Server, serve
+
+ANN, BOB = "ann@icecream.example", "bob@icecream.example"
+REDIRECT = "http://127.0.0.1:5000/oauth/google/callback"
+ADDRESS = "http://127.0.0.1:9/webhooks/google"  # nobody listens: notices are not the subject here
+DAY = timedelta(days=1)
+
+
+def timed(day: datetime, hour: int = 9, zone: str = "Europe/Berlin", **more: Any) -> dict[str, Any]:
+    start = f"{day:%Y-%m-%d}T{hour:02}:00:00"
+    end = f"{day:%Y-%m-%d}T{hour + 1:02}:00:00"
+    return {
+        "start": {"dateTime": start, "timeZone": zone},
+        "end": {"dateTime": end, "timeZone": zone},
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def google(running: Server) -> GoogleState:
+    running.state.reset()
+    running.state.add_user(ANN, "Ann Gelato")
+    running.state.add_user(BOB, "Bob Sorbet", "Asia/Kolkata")
+    running.state.add_client("client-1", "s3cret", [REDIRECT])
+    return running.state
+
+
+@pytest.fixture
+def endpoints(running: Server) -> GoogleEndpoints:
+    url = running.url
+    return GoogleEndpoints(
+        api_url=url, auth_url=f"{url}/o/oauth2/v2/auth", token_url=f"{url}/token",
+        revoke_url=f"{url}/revoke", certs_url=f"{url}/oauth2/v1/certs",
+        client_id="client-1", client_secret="s3cret",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def today(google: GoogleState) -> datetime:
+    return google.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture
+def window(today: datetime) -> Window:
+    return Window(start=today - 7 * DAY, end=today + 30 * DAY)
+
+
+Make = Callable[..., CalendarClient]
+
+
+@pytest.fixture
+def make(running: Server, google: GoogleState) -> Make:
+    def client(email: str = ANN, retries: int = 0) -> CalendarClient:
+        return CalendarClient(
+            running.url,
+            lambda _: google.mint_access_token(email),
+            quota_user=email,
+            retries=retries,
+            sleep=lambda _: None,
+        )
+
+    return client
+
+
+def delta(client: CalendarClient, token: str) -> tuple[dict[str, dict[str, Any]], str]:
+    """(items by id, the next token)."""
+    pages = list(client.changes("primary", token))
+    assert [p.next_sync_token is not None for p in pages] == [False] * (len(pages) - 1) + [True]
+    return {i["id"]: i for p in pages for i in p.items}, str(pages[-1].next_sync_token)
+
+
+def listed(client: CalendarClient, window: Window) -> dict[str, dict[str, Any]]:
+    return {item["id"]: item for page in client.snapshot(ANN, window) for item in page.items}
+
+
+class TestReads:
+    def test_mint_then_delta(self, google: GoogleState, make: Make, today: datetime) -> None:
+        single = google.insert_event(ANN, timed(today + DAY, summary="Tasting"))
+        gone = google.insert_event(ANN, timed(today + 2 * DAY))
+        client = make()
+        token = client.mint_sync_token("primary")
+        assert delta(client, token)[0] == {}
+        google.patch_event(ANN, single, {"summary": "Tasting, moved"})
+        google.delete_event(ANN, gone)
+        items, newer = delta(client, token)
+        assert items[single]["summary"] == "Tasting, moved"
+        assert items[gone] == {"id": gone, "status": "cancelled"}  # [54]
+        assert delta(client, newer)[0] == {}
+        assert delta(client, token)[0] == items  # replaying a token is safe [45]
+
+    def test_mint_asks_without_bounds_or_order(
+        self, google: GoogleState, make: Make, today: datetime
+    ) -> None:
+        for n in range(3):
+            google.insert_event(ANN, timed(today + n * DAY))
+        google.behaviour.page_limit = 1
+        google.log.clear()
+        assert make().mint_sync_token(ANN)  # only the last of three pages has it [44]
+        asked = google.log.entries()
+        assert [each.status for each in asked] == [200, 200, 200]
+        assert not {"timeMin", "timeMax", "orderBy", "q"} & set(asked[0].query)  # [41, 47]
+
+    def test_snapshot_is_the_truth(
+        self, google: GoogleState, make: Make, today: datetime, window: Window
+    ) -> None:
+        rule = ["RRULE:FREQ=DAILY;COUNT=20"]
+        series = google.insert_event(ANN, timed(today, summary="Shift", recurrence=rule))
+        swapped, dropped = (f"{series}_{_stamp(today + n * DAY)}" for n in (3, 4))
+        google.patch_event(ANN, swapped, {"summary": "Shift (swapped)"})
+        google.delete_event(ANN, dropped)
+        google.insert_event(ANN, timed(today + 60 * DAY, summary="far"))
+        found = listed(make(), window)
+        truth = {e["id"]: e for e in google.truth(ANN, window.start - DAY, window.end + DAY)}
+        assert found.keys() == truth.keys()
+        assert found[swapped]["summary"] == "Shift (swapped)"
+        assert found[swapped]["recurringEventId"] == series
+        assert dropped not in found
+        assert all(found[i]["start"] == truth[i]["start"] for i in found)
+
+    def test_changed_series_comes_as_master_and_is_expanded_by_instances(
+        self, google: GoogleState, make: Make, today: datetime, window: Window
+    ) -> None:
+        rule = ["RRULE:FREQ=WEEKLY"]
+        client = make()
+        token = client.mint_sync_token("primary")
+        series = google.insert_event(ANN, timed(today + DAY, recurrence=rule))
+        second = f"{series}_{_stamp(today + 8 * DAY)}"
+        google.delete_event(ANN, second)
+        items, token = delta(client, token)
+        assert items.keys() == {series, second}  # few items, however long the series [60, 62]
+        assert items[second]["status"] == "cancelled"
+        assert items[second]["recurringEventId"] == series  # [54]
+        assert "originalStartTime" in items[second]
+        found = client.instances(ANN, series, window)
+        assert len(found) == 4
+        assert second not in {each["id"] for each in found}
+        google.delete_event(ANN, series)
+        assert delta(client, token)[0][series]["status"] == "cancelled"
+        assert client.instances(ANN, series, window) == []
+
+    @pytest.mark.parametrize("keeps", [False, True])
+    def test_bounds_do_not_matter(
+        self, google: GoogleState, make: Make, today: datetime, keeps: bool
+    ) -> None:
+        """Delta tokens are minted without bounds, so both readings of 59 and 60 agree."""
+        google.behaviour.token_keeps_bounds = keeps
+        client = make()
+        token = client.mint_sync_token("primary")
+        far = google.insert_event(ANN, timed(today + 400 * DAY))
+        assert delta(client, token)[0].keys() == {far}
+
+    def test_masked_answers_keep_the_own_response(
+        self, google: GoogleState, make: Make, today: datetime, window: Window
+    ) -> None:
+        guests = [
+            {"email": ANN, "self": True, "responseStatus": "declined"},
+            {"email": BOB, "responseStatus": "accepted"},
+        ]
+        event = google.insert_event(ANN, timed(today, attendees=guests))
+        found = listed(make(), window)[event]
+        assert found["status"] == "confirmed"  # a declined event stays confirmed [75]
+        assert found["attendees"] == [
+            {"self": True, "responseStatus": "declined"}, {"responseStatus": "accepted"},
+        ]  # fmt: skip
+        assert not {"etag", "iCalUID", "creator"} & set(found)  # [67]
+
+
+def _stamp(day: datetime) -> str:
+    """The original start, 09:00 in Berlin, as an instance's id has it."""
+    nine = day.replace(hour=9, tzinfo=ZoneInfo("Europe/Berlin"))
+    return f"{nine.astimezone(UTC):%Y%m%dT%H%M%SZ}"
