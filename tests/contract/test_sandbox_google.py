@@ -212,3 +212,96 @@ def _stamp(day: datetime) -> str:
     """The original start, 09:00 in Berlin, as an instance's id has it."""
     nine = day.replace(hour=9, tzinfo=ZoneInfo("Europe/Berlin"))
     return f"{nine.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+class TestTrouble:
+    def test_expired_sync_token(self, google: GoogleState, make: Make) -> None:
+        client = make()
+        token = client.mint_sync_token("primary")
+        google.expire_sync_tokens()
+        with pytest.raises(SyncTokenExpired):  # [52]
+            delta(client, token)
+        assert delta(client, client.mint_sync_token("primary"))[0] == {}
+
+    @pytest.mark.parametrize("status", [400, 410])
+    def test_anothers_token(self, google: GoogleState, make: Make, status: int) -> None:
+        google.behaviour.bad_token_status = status
+        token = make(BOB).mint_sync_token("primary")
+        with pytest.raises(SyncTokenExpired):  # [49]
+            delta(make(ANN), token)
+        with pytest.raises((SyncTokenExpired, Permanent)):  # 400 or 410: open question 6
+            delta(make(ANN), "CPDAlvWDx70CEPDAlvWDx70CGAU=")
+
+    def test_refused_access_token_is_replaced_once(
+        self, running: Server, google: GoogleState
+    ) -> None:
+        forced: list[bool] = []
+
+        def tokens(force: bool) -> str:
+            forced.append(force)
+            return google.mint_access_token(ANN) if force else "ya29.expired"
+
+        assert CalendarClient(running.url, tokens).mint_sync_token("primary")
+        assert forced == [False, True]
+        assert google.log.statuses() == {"events.list 401": 1, "events.list 200": 1}
+
+    def test_other_peoples_calendars_are_not_there(self, make: Make, window: Window) -> None:
+        with pytest.raises(CalendarGone):  # [21]
+            list(make(BOB).snapshot(ANN, window))
+
+    @pytest.mark.parametrize(
+        ("status", "reason", "kind"),
+        [
+            (403, "rateLimitExceeded", Transient), (403, "userRateLimitExceeded", Transient),
+            (403, "quotaExceeded", Transient), (429, "rateLimitExceeded", Transient),
+            (403, "insufficientPermissions", AccessLost), (500, "backendError", Transient),
+            (503, "backendError", Transient), (404, "notFound", CalendarGone),
+            (410, "fullSyncRequired", SyncTokenExpired),
+        ],
+    )  # fmt: skip
+    def test_faults_are_googles_errors(
+        self, google: GoogleState, make: Make, status: int, reason: str, kind: type[WatcherError]
+    ) -> None:
+        client = make()
+        token = client.mint_sync_token("primary")
+        google.add_fault(match="GET .*/events", status=status, reason=reason)
+        with pytest.raises(kind):
+            delta(client, token)
+
+    def test_a_passing_fault_passes(self, google: GoogleState, make: Make) -> None:
+        google.add_fault(match="GET .*/events", status=503, count=2)
+        assert make(retries=3).mint_sync_token("primary")
+        assert google.log.statuses() == {"events.list 503": 2, "events.list 200": 1}
+
+
+class TestChannels:
+    def test_opened_and_stopped(self, google: GoogleState, make: Make) -> None:
+        client = make()
+        answer = _watch(client, "c-1")
+        left = (answer.expiration - datetime.now(UTC)).total_seconds()
+        assert 3500 < left <= 3601  # as asked, milliseconds since the epoch [12, 15]
+        assert calendar_id_of(answer.resource_uri) == ANN  # `primary` is resolved [85]
+        assert _watch(client, "c-2").resource_id == answer.resource_id  # [17]
+        assert client.stop("c-1", answer.resource_id) is True
+        assert client.stop("c-1", answer.resource_id) is False  # 404 is done [27]
+        assert [channel.id for channel in google.live_channels(ANN)] == ["c-2"]
+
+    def test_refusals(self, google: GoogleState, make: Make) -> None:
+        client = make()
+        opened = _watch(client, "c-1")
+        with pytest.raises(ChannelIdTaken):  # [18]
+            _watch(client, "c-1")
+        client.stop("c-1", opened.resource_id)
+        with pytest.raises(ChannelIdTaken):  # a stopped id is spent, too [18]
+            _watch(client, "c-1")
+        with pytest.raises(Permanent):  # [19]
+            _watch(client, "c-2", address="http://bridge.example/webhooks/google")
+        google.set_watchable(ANN, False)
+        with pytest.raises(PushNotSupported):  # [20]
+            _watch(client, "c-3")
+
+
+def _watch(client: CalendarClient, channel: str, address: str = ADDRESS) -> Any:
+    return client.watch(
+        "primary", channel_id=channel, token="t" * 43, address=address, ttl_seconds=3600
+    )

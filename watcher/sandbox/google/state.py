@@ -245,7 +245,7 @@ class GoogleState:
     def expire_sync_tokens(self, user: str | None = None, calendar_id: str | None = None) -> None:
         """All tokens given out so far answer 410 fullSyncRequired."""
         with self.lock:
-            self.listing.sync_tokens.expire(self.store.seq, user, calendar_id)
+            self.listing.sync_tokens.expire(user, calendar_id)
 
     def authorize(self, token: str) -> AccessToken | None:
         with self.lock:

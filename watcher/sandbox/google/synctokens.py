@@ -27,6 +27,8 @@ class SyncPoint:
     seq: int
     query: dict[str, Any]
     issued_ms: int
+    serial: int = 0
+    """How many tokens there were when this one was made."""
 
 
 class SyncTokens:
@@ -34,11 +36,13 @@ class SyncTokens:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
+        self._made = 0
         self._expired: list[tuple[str | None, str | None, int]] = []
 
     def make(self, point: SyncPoint) -> str:
+        self._made += 1
         packed = json.dumps(
-            [point.user, point.calendar, point.seq, point.query, point.issued_ms]
+            [point.user, point.calendar, point.seq, point.query, point.issued_ms, self._made]
         ).encode()
         return base64.urlsafe_b64encode(self._sign(packed) + packed).decode().rstrip("=") + "="
 
@@ -52,14 +56,16 @@ class SyncTokens:
             raise bad_token(bad_status)
         return SyncPoint(*json.loads(raw[12:]))
 
-    def expire(self, seq: int, user: str | None = None, calendar: str | None = None) -> None:
-        """All tokens up to the log's place ``seq`` end; None: of all users, of all calendars."""
-        self._expired.append((user, calendar, seq))
+    def expire(self, user: str | None = None, calendar: str | None = None) -> None:
+        """All tokens made so far end; None: of all users, of all calendars."""
+        self._expired.append((user, calendar, self._made))
 
     def is_expired(self, point: SyncPoint) -> bool:
         return any(
-            point.seq <= seq and user in (None, point.user) and calendar in (None, point.calendar)
-            for user, calendar, seq in self._expired
+            point.serial <= made
+            and user in (None, point.user)
+            and calendar in (None, point.calendar)
+            for user, calendar, made in self._expired
         )
 
     def _sign(self, packed: bytes) -> bytes:
