@@ -305,3 +305,104 @@ def _watch(client: CalendarClient, channel: str, address: str = ADDRESS) -> Any:
     return client.watch(
         "primary", channel_id=channel, token="t" * 43, address=address, ttl_seconds=3600
     )
+
+
+class TestConsent:
+    def test_from_the_link_to_the_identity(
+        self, google: GoogleState, endpoints: GoogleEndpoints
+    ) -> None:
+        answer = _consent(endpoints)
+        assert answer.refresh_token  # access_type=offline and prompt=consent [93]
+        assert not consent.missing_scopes(answer.scopes)
+        who = verify_id_token(answer.id_token, "client-1", endpoints.certs_url, nonce="n-1")
+        assert (who.email, who.email_verified) == (ANN, True)
+        assert who.sub == google.users[ANN].sub  # [105]
+        client = CalendarClient(endpoints.api_url, lambda _: answer.access_token)
+        assert client.mint_sync_token("primary")
+
+    def test_refused_identities(self, google: GoogleState, endpoints: GoogleEndpoints) -> None:
+        token = _consent(endpoints).id_token
+        head, claims, signature = token.split(".")
+        for bad, audience, nonce in (
+            (token, "client-2", "n-1"),
+            (token, "client-1", "n-2"),
+            (f"{head}.{claims}.{signature[::-1]}", "client-1", "n-1"),
+        ):
+            with pytest.raises(BadIdToken):
+                verify_id_token(bad, audience, endpoints.certs_url, nonce=nonce)
+
+    @pytest.mark.usefixtures("google")
+    def test_denied(self, endpoints: GoogleEndpoints) -> None:
+        back = _decide(endpoints, "v" * 50, decision="deny")
+        assert (back["error"], back["state"]) == ("access_denied", "st-1")
+        assert isinstance(consent.callback_error(back["error"]), ConsentDenied)  # [100]
+
+    @pytest.mark.usefixtures("google")
+    def test_unticked_calendar(self, endpoints: GoogleEndpoints) -> None:
+        answer = _consent(endpoints, tick=False)
+        assert consent.missing_scopes(answer.scopes) == {CALENDAR_SCOPE}  # [103]
+        client = CalendarClient(endpoints.api_url, lambda _: answer.access_token)
+        with pytest.raises(AccessLost):
+            client.mint_sync_token("primary")
+
+    @pytest.mark.usefixtures("google")
+    @pytest.mark.parametrize(
+        "change", [{"code_verifier": "w" * 50}, {"redirect_uri": f"{REDIRECT}/"}, {"code": "4/0"}]
+    )
+    def test_exchange_refused(self, endpoints: GoogleEndpoints, change: dict[str, str]) -> None:
+        verifier = consent.new_code_verifier()
+        sent = {"code_verifier": verifier, "redirect_uri": REDIRECT}
+        sent = {"code": _decide(endpoints, verifier)["code"], **sent, **change}
+        with pytest.raises(WatcherError) as caught:  # [104]
+            consent.exchange(endpoints, **sent)
+        assert not isinstance(caught.value, Transient)
+
+    @pytest.mark.usefixtures("google")
+    def test_a_code_is_good_once(self, endpoints: GoogleEndpoints) -> None:
+        verifier = consent.new_code_verifier()
+        code = _decide(endpoints, verifier)["code"]
+        sent = {"code": code, "code_verifier": verifier, "redirect_uri": REDIRECT}
+        consent.exchange(endpoints, **sent)
+        with pytest.raises(ConsentFailed):
+            consent.exchange(endpoints, **sent)
+
+    @pytest.mark.usefixtures("google")
+    def test_revoked_once(self, endpoints: GoogleEndpoints) -> None:
+        answer = _consent(endpoints)
+        assert answer.refresh_token is not None
+        assert consent.revoke(answer.refresh_token, endpoints.revoke_url) is True
+        assert consent.revoke(answer.refresh_token, endpoints.revoke_url) is False  # [101]
+
+
+def _decide(
+    endpoints: GoogleEndpoints, verifier: str, decision: str = "allow", tick: bool = True
+) -> dict[str, str]:
+    """What an employee's browser does: open the page, send the form, be led back."""
+    url = consent.authorization_url(
+        endpoints,
+        state="st-1",
+        code_challenge=consent.code_challenge(verifier),
+        redirect_uri=REDIRECT,
+        login_hint=ANN,
+        scopes=OAUTH_SCOPES,
+        nonce="n-1",
+    )
+    with requests.Session() as browser:
+        page = browser.get(url, timeout=10).text
+        form: dict[str, Any] = dict(
+            re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page)
+        )
+        form["account"] = re.findall(r'name="account" value="([^"]*)" checked', page)[0]
+        form["decision"] = decision
+        form["grant"] = re.findall(r'name="grant" value="([^"]*)" checked', page) if tick else []
+        answer = browser.post(url, data=form, allow_redirects=False, timeout=10)
+    found = parse_qs(urlsplit(answer.headers["Location"]).query)
+    return {name: values[0] for name, values in found.items()}
+
+
+def _consent(endpoints: GoogleEndpoints, tick: bool = True) -> consent.TokenAnswer:
+    verifier = consent.new_code_verifier()
+    code = _decide(endpoints, verifier, tick=tick)["code"]
+    return consent.exchange(
+        endpoints, code=code, code_verifier=verifier, redirect_uri=REDIRECT
+    )

@@ -166,11 +166,11 @@ class TestConsent:
             return exchange(google, session, browser.decide(**changes)["code"]).json()
 
         assert "refresh_token" not in answer(access_type="online")
-        google.state.revoke_grants(ANN)
+        google.state.revoke_user(ANN)
         assert "refresh_token" in answer()
         assert "refresh_token" not in answer()  # [93]
         assert "refresh_token" in answer(prompt="consent")
-        google.state.revoke_grants(ANN)
+        google.state.revoke_user(ANN)
         assert "refresh_token" in answer()
 
 
@@ -256,7 +256,7 @@ class TestRefresh:
 
     def test_revoked_by_the_user(self, google: Server, transport: Any) -> None:
         credentials = self.credentials(google)
-        google.state.revoke_grants(ANN)
+        google.state.revoke_user(ANN)
         with pytest.raises(RefreshError, match="Token has been expired or revoked"):
             credentials.refresh(transport)  # [99]
 

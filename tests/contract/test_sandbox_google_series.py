@@ -223,7 +223,9 @@ class TestSeriesChanges:
         late = f"{master}_20261117T080000Z"
         state.patch_event(ANN, late, {"summary": "Odd one"})
         token = api.token()
-        new = state.split_series(ANN, f"{master}_20261103T080000Z", {"summary": "New roster"})
+        new = state.split_series(
+            ANN, master, "2026-11-03T09:00:00+01:00", {"summary": "New roster"}
+        )
         changed = by_id(api.delta(token))
         assert set(changed) == {master, new, late}  # [62]
         assert "UNTIL=20261103T075959Z" in changed[master]["recurrence"][0]

@@ -1,13 +1,24 @@
 """A stand-in for Google Calendar, its OAuth and its push, over real HTTP.
 
-    server = serve(port=0)              # threads of this process; server.url, server.state
-    server.state.add_user("ann@example.com")
+    state = GoogleState()
+    state.add_user("ann@example.com")
+    server = serve(state)          # threads of this process; server.url, server.close()
 
 It shares no code with the bridge, refuses what Google refuses, and goes wrong on order.
 """
 
 from watcher.sandbox.google.app import Server, create_app, run, serve
 from watcher.sandbox.google.behaviour import Behaviour
-from watcher.sandbox.google.state import GoogleState, write_key_file
+from watcher.sandbox.google.shortcuts import instance_id, write_key_file
+from watcher.sandbox.google.state import GoogleState
 
-__all__ = ["Behaviour", "GoogleState", "Server", "create_app", "run", "serve", "write_key_file"]
+__all__ = [
+    "Behaviour",
+    "GoogleState",
+    "Server",
+    "create_app",
+    "instance_id",
+    "run",
+    "serve",
+    "write_key_file",
+]

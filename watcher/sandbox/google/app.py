@@ -213,7 +213,7 @@ class Server:
         self._wsgi.connections = self._connections  # type: ignore[attr-defined]
         self._wsgi.daemon_threads = True  # type: ignore[attr-defined]
         self._wsgi.block_on_close = False  # type: ignore[attr-defined]
-        self.url = f"http://{host}:{self._wsgi.server_port}"
+        self.url = state.url = f"http://{host}:{self._wsgi.server_port}"
         self._thread = threading.Thread(
             target=self._wsgi.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -243,14 +243,14 @@ class Server:
         self.close()
 
 
-def serve(host: str = "127.0.0.1", port: int = 0, state: GoogleState | None = None) -> Server:
+def serve(state: GoogleState | None = None, host: str = "127.0.0.1", port: int = 0) -> Server:
     """Start a server in threads of this process; port 0 takes a free one."""
     return Server(state or GoogleState(), host, port).start()
 
 
 def run(port: int, host: str = "127.0.0.1", state: GoogleState | None = None) -> None:
     """Serve until interrupted. Prints one line, ``{"url": ...}``, when it is ready."""
-    with serve(host, port, state) as server:
+    with serve(state, host, port) as server:
         sys.stdout.write(json.dumps({"url": server.url}) + "\n")
         sys.stdout.flush()
         try:

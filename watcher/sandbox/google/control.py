@@ -105,7 +105,18 @@ def _events(routes: Blueprint, state: GoogleState) -> None:
 
     @routes.post(f"{at}/<event_id>/split")
     def split(calendar_id: str, event_id: str) -> Response:
-        return _json({"id": state.split_series(calendar_id, event_id, _body())})
+        at = request.args.get("at")
+        return _json({"id": state.split_series(calendar_id, event_id, at, _body())})
+
+    @routes.patch(f"{at}/<event_id>/instances/<original_start>")
+    def patch_instance(calendar_id: str, event_id: str, original_start: str) -> Response:
+        made = state.patch_instance(calendar_id, event_id, original_start, _body())
+        return _json({"id": made})
+
+    @routes.delete(f"{at}/<event_id>/instances/<original_start>")
+    def cancel_instance(calendar_id: str, event_id: str, original_start: str) -> Response:
+        state.cancel_instance(calendar_id, event_id, original_start)
+        return _json({})
 
     @routes.post(f"{at}/<event_id>/move")
     def move(calendar_id: str, event_id: str) -> Response:
@@ -143,6 +154,11 @@ def _credentials(routes: Blueprint, state: GoogleState) -> None:
         state.set_delegated(email, _body()["delegated"])
         return _json({})
 
+    @routes.put("/delegated-to")
+    def delegate_to() -> Response:
+        state.delegated_to = _body()["who"]
+        return _json({})
+
     @routes.post("/tokens/mint")
     def mint() -> Response:
         body = _body()
@@ -155,7 +171,7 @@ def _credentials(routes: Blueprint, state: GoogleState) -> None:
 
     @routes.post("/tokens/revoke")
     def revoke() -> Response:
-        state.revoke_grants(_body()["email"])
+        state.revoke_user(_body()["email"])
         return _json({})
 
     @routes.post("/sync-tokens/expire")

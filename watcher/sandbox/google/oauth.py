@@ -98,6 +98,7 @@ class OAuth:
         self._find_user = find_user
         self.clients: dict[str, Client] = {}
         self.service_accounts: dict[str, ServiceAccount] = {}
+        self.delegated_to: frozenset[str] | None = None
         self.codes: dict[str, Code] = {}
         self.refresh_tokens: dict[str, RefreshToken] = {}
         self.access_tokens: dict[str, AccessToken] = {}
@@ -238,7 +239,7 @@ class OAuth:
         return answer
 
     def _delegate(self, account: ServiceAccount, subject: str, asked: tuple[str, ...]) -> str:
-        if not set(asked) <= account.delegated:
+        if not set(asked) <= account.delegated or not self._may_stand_in_for(subject.lower()):
             raise OAuthError(
                 "unauthorized_client",
                 "Client is unauthorized to retrieve access tokens using this method, or client "
@@ -248,6 +249,11 @@ class OAuth:
         if user is None:
             raise OAuthError("invalid_grant", "Invalid email or User ID")
         return user.email
+
+    def _may_stand_in_for(self, email: str) -> bool:
+        """Delegation covers the admin's own domains; another's mailbox is refused."""
+        allowed = self.delegated_to
+        return allowed is None or bool(allowed & {email, f"@{email.partition('@')[2]}"})
 
     def _access(
         self, client: str, email: str, granted: Iterable[str], refresh: str | None,

@@ -52,7 +52,7 @@ class Pusher:
     def __init__(self, threads: int = 8) -> None:
         self.faults = PushFaults()
         self.timeout = 10.0
-        self.retry_first, self.retry_factor, self.max_attempts = 1.0, 2.0, 8
+        self.retry_first, self.retry_factor, self.max_attempts = 0.25, 2.0, 6
         self.verify: bool | str = True
         self.counts: Counter[str] = Counter()
         self._threads = threads

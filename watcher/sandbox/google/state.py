@@ -7,12 +7,10 @@ Google's own JSON (``{"dateTime": ..., "timeZone": ...}`` or ``{"date": ...}``).
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -28,12 +26,13 @@ from watcher.sandbox.google.model import READERS, Json, User
 from watcher.sandbox.google.oauth import AccessToken, Client, OAuth, ServiceAccount
 from watcher.sandbox.google.push import Pusher, PushFaults
 from watcher.sandbox.google.query import Args
+from watcher.sandbox.google.shortcuts import Shortcuts, Start, instance_id
 from watcher.sandbox.google.store import Store
 
 CALENDAR_LIST = "calendarList"
 
 
-class GoogleState:
+class GoogleState(Shortcuts):
     """One sandbox Google: users, calendars, tokens, channels, faults."""
 
     def __init__(self) -> None:
@@ -43,6 +42,7 @@ class GoogleState:
         self.faults = Faults()
         self.log = RequestLog()
         self.pusher = Pusher()
+        self.url = ""
         self._begin()
 
     def _begin(self) -> None:
@@ -149,17 +149,23 @@ class GoogleState:
         with self.lock:
             self.store.delete(calendar_id, event_id)
 
-    def cancel_instance(self, calendar_id: str, instance_id: str) -> None:
-        self.delete_event(calendar_id, instance_id)
+    def cancel_instance(
+        self, calendar_id: str, event_id: str, original_start: Start | None = None
+    ) -> None:
+        """By the instance's own id, or by the series' id and the original start."""
+        self.delete_event(calendar_id, _instance(event_id, original_start))
 
     def move_instance(self, calendar_id: str, instance_id: str, start: Json, end: Json) -> str:
         """Another time for one instance; its id and original start stay."""
         return self.patch_event(calendar_id, instance_id, {"start": start, "end": end})
 
-    def split_series(self, calendar_id: str, instance_id: str, changes: Json | None = None) -> str:
-        """Change "this and following"; returns the id of the new series."""
+    def split_series(
+        self, calendar_id: str, event_id: str, at: Start | None = None, changes: Json | None = None
+    ) -> str:
+        """Change "this and following"; returns the id of the new series. ``event_id`` is that of
+        the instance, or that of the series with the instance's original start in ``at``."""
         with self.lock:
-            return self.store.split(calendar_id, instance_id, changes or {})
+            return self.store.split(calendar_id, _instance(event_id, at), changes or {})
 
     def move_event(self, source: str, event_id: str, target: str) -> str:
         """To another calendar: a bare stub here, the same id there (56)."""
@@ -236,11 +242,6 @@ class GoogleState:
     def expire_access_tokens(self, email: str | None = None) -> int:
         with self.lock:
             return self.oauth.expire_access(email)
-
-    def revoke_grants(self, email: str) -> None:
-        """The user removes the app's access: refresh answers invalid_grant."""
-        with self.lock:
-            self.oauth.revoke_user(email)
 
     def expire_sync_tokens(self, user: str | None = None, calendar_id: str | None = None) -> None:
         """All tokens given out so far answer 410 fullSyncRequired."""
@@ -365,8 +366,5 @@ def _switches(behaviour: Behaviour) -> dict[str, Any]:
     return {name: getattr(behaviour, name) for name in behaviour.__slots__}
 
 
-def write_key_file(info: Json, path: Path) -> Path:
-    """The service account's key as a file that only its owner can read."""
-    path.touch(mode=0o600, exist_ok=True)
-    path.write_text(json.dumps(info, indent=2))
-    return path
+def _instance(event_id: str, original_start: Start | None) -> str:
+    return event_id if original_start is None else instance_id(event_id, original_start)
