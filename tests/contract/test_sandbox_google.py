@@ -403,6 +403,122 @@ def _decide(
 def _consent(endpoints: GoogleEndpoints, tick: bool = True) -> consent.TokenAnswer:
     verifier = consent.new_code_verifier()
     code = _decide(endpoints, verifier, tick=tick)["code"]
-    return consent.exchange(
-        endpoints, code=code, code_verifier=verifier, redirect_uri=REDIRECT
-    )
+    return consent.exchange(endpoints, code=code, code_verifier=verifier, redirect_uri=REDIRECT)
+
+
+class Shelf:
+    """A token store of one account in memory."""
+
+    def __init__(self, grant: Grant) -> None:
+        self.kept = grant
+
+    def grant(self, account_id: int) -> Grant:
+        return self.kept
+
+    def save_access_token(
+        self,
+        account_id: int,
+        *,
+        access_token: str,
+        expires_at: datetime,
+        refresh_token: str | None = None,
+    ) -> None:
+        self.kept = Grant(
+            source=self.kept.source, email=self.kept.email, access_token=access_token,
+            expires_at=expires_at, refresh_token=refresh_token or self.kept.refresh_token,
+        )  # fmt: skip
+
+    def claim_refresh(self, account_id: int, seconds: float) -> bool:
+        return True
+
+    def release_refresh(self, account_id: int) -> None:
+        return
+
+
+class TestTokens:
+    @pytest.fixture
+    def consented(self, google: GoogleState, endpoints: GoogleEndpoints) -> AccessTokens:
+        given = _consent(endpoints).refresh_token
+        return AccessTokens(Shelf(Grant(source="oauth", email=ANN, refresh_token=given)), endpoints)
+
+    def test_refreshed_when_google_refuses(
+        self, google: GoogleState, endpoints: GoogleEndpoints, consented: AccessTokens
+    ) -> None:
+        client = CalendarClient(endpoints.api_url, consented.for_account(1))
+        assert client.mint_sync_token("primary")
+        assert google.expire_access_tokens(ANN) == 2  # the one of the consent, too
+        google.log.clear()
+        assert client.mint_sync_token("primary")
+        assert google.log.statuses() == {
+            "events.list 401": 1, "token 200": 1, "events.list 200": 1,
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("life", [20, 3600])
+    def test_life_is_what_the_sandbox_says(
+        self, google: GoogleState, consented: AccessTokens, life: int
+    ) -> None:
+        google.access_token_life = life
+        left = (consented.renew(1) - datetime.now(UTC)).total_seconds()
+        assert life - 5 < left <= life
+
+    def test_revoked(self, google: GoogleState, consented: AccessTokens) -> None:
+        consented.renew(1)
+        google.revoke_user(ANN)
+        with pytest.raises(AccountDead) as caught:  # [99]
+            consented.renew(1)
+        assert caught.value.cause == "invalid_grant"
+
+    def test_trouble_passes(self, google: GoogleState, consented: AccessTokens) -> None:
+        google.add_fault(match="POST /token", status=502, body="<html>", count=1)
+        with pytest.raises(Transient):  # google-auth does not try again after a 502 [123]
+            consented.renew(1)
+        assert consented.renew(1) > datetime.now(UTC)
+
+
+class TestDelegation:
+    @pytest.fixture
+    def act_for(
+        self, google: GoogleState, endpoints: GoogleEndpoints, tmp_path: Path
+    ) -> Callable[[str], AccessTokens]:
+        account = load_service_account(google.make_service_account(tmp_path / "key.json"))
+        allow = DelegationAllow.parse(["@icecream.example"])
+
+        def tokens(email: str) -> AccessTokens:
+            shelf = Shelf(Grant(source="service-account", email=email))
+            return AccessTokens(shelf, endpoints, account, allow)
+
+        return tokens
+
+    def test_acts_as_the_employee(
+        self, endpoints: GoogleEndpoints, act_for: Callable[[str], AccessTokens]
+    ) -> None:
+        for email in (ANN, BOB):
+            client = CalendarClient(endpoints.api_url, act_for(email).for_account(1))
+            assert calendar_id_of(_watch(client, f"c-{email[:3]}").resource_uri) == email
+
+    @pytest.mark.parametrize(
+        ("allowed", "good"),
+        [(None, True), ({"@icecream.example"}, True), ({ANN}, True), ({BOB}, False)],
+    )  # fmt: skip
+    def test_only_for_the_delegated(
+        self, google: GoogleState, act_for: Callable[[str], AccessTokens],
+        allowed: set[str] | None, good: bool,
+    ) -> None:  # fmt: skip
+        google.delegated_to = None if allowed is None else frozenset(allowed)
+        if good:
+            act_for(ANN).renew(1)
+            return
+        with pytest.raises(AccountDead) as caught:  # [109]
+            act_for(ANN).renew(1)
+        assert caught.value.cause == "unauthorized_client"
+
+    def test_scope_not_granted_and_no_such_mailbox(
+        self, google: GoogleState, act_for: Callable[[str], AccessTokens]
+    ) -> None:
+        with pytest.raises(AccountDead) as caught:
+            act_for("carl@icecream.example").renew(1)
+        assert caught.value.cause == "invalid_grant"
+        google.set_delegated(next(iter(google.oauth.service_accounts)), [])
+        with pytest.raises(AccountDead) as caught:
+            act_for(ANN).renew(1)
+        assert caught.value.cause == "unauthorized_client"

@@ -372,13 +372,11 @@ def _check_assertion(
     account: ServiceAccount, header: Json, claims: Json, assertion: str, audience: str
 ) -> None:
     """Signature, audience and times; the times by the real clock, since the client has no other."""
-    public = account.public_keys.get(str(header.get("kid")))
-    try:
-        if public is None:
-            raise keys.BadToken("key")
-        keys.verify(assertion, public)
-    except keys.BadToken:
-        raise OAuthError("invalid_grant", "Invalid JWT Signature.") from None
+    kid = header.get("kid")
+    # Key files of the old kind (P12) have no key id: then each of the account's keys may fit.
+    tried = [public for name, public in account.public_keys.items() if kid in (None, name)]
+    if not any(keys.fits(assertion, public) for public in tried):
+        raise OAuthError("invalid_grant", "Invalid JWT Signature.")
     if claims.get("aud") not in (audience, "https://oauth2.googleapis.com/token"):
         raise OAuthError("invalid_grant", "Invalid JWT: Failed audience check.")
     now = datetime.now(UTC).timestamp()
