@@ -39,9 +39,7 @@ class Control:
         return answer.json()
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
-        return self.session.request(
-            method, self.url + path, json=body, headers=headers, timeout=10
-        )
+        return self.session.request(method, self.url + path, json=body, headers=headers, timeout=10)
 
     def list(self) -> requests.Response:
         token = self("POST", "/tokens/mint", {"email": ANN})["access_token"]

@@ -144,12 +144,23 @@ class TestWatch:
         assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", ends)
         assert parsedate_to_datetime(ends).timestamp() == int(answer["expiration"]) // 1000
 
-    def test_sync_message_may_come_first(
-        self, google: Server, ann: Watcher, hook: Receiver
-    ) -> None:
-        google.state.behaviour.sync_before_answer = True
+    def test_sync_message_comes_first(self, ann: Watcher, hook: Receiver) -> None:
         assert ann.watch().status_code == 200
         assert hook.numbers("c-1") == [1]  # [16] already there
+
+    def test_sync_message_may_come_later(
+        self, google: Server, ann: Watcher, hook: Receiver
+    ) -> None:
+        google.state.behaviour.sync_before_answer = False
+        google.state.set_push_faults(delay=0.1)
+        assert ann.watch().status_code == 200
+        assert hook.got == []
+        hook.wait(lambda: hook.numbers("c-1") == [1])
+
+    def test_sync_message_is_retried(self, ann: Watcher, hook: Receiver) -> None:
+        hook.answers = [503]
+        assert ann.watch().status_code == 200
+        hook.wait(lambda: hook.numbers("c-1") == [1, 1])  # [35]
 
     def test_used_id(self, ann: Watcher) -> None:
         first = ann.opened()

@@ -127,9 +127,7 @@ class TestExpansion:
             (["RDATE;TZID=America/New_York:20261029T060000"], ["20", "29"]),
         ],
     )  # fmt: skip
-    def test_rules(
-        self, state: GoogleState, api: Api, lines: list[str], days: list[str]
-    ) -> None:
+    def test_rules(self, state: GoogleState, api: Api, lines: list[str], days: list[str]) -> None:
         found = api.instances(state.insert_event(ANN, weekly(recurrence=lines)))
         assert [item["id"].rpartition("_")[2][6:8] for item in found] == days
 

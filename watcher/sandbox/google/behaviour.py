@@ -38,8 +38,8 @@ class Behaviour:
     default_channel_ttl: float = 604_800.0
     max_channel_ttl: float = 604_800.0
     """What a channel lives when nothing is asked, and at most (11, 12)."""
-    sync_before_answer: bool = False
-    """Deliver the `sync` notice before events.watch answers (16)."""
+    sync_before_answer: bool = True
+    """Deliver the `sync` notice before events.watch answers (16); if not, soon after it."""
     late_notices: int = 0
     """How many notices a stopped channel still sends (28)."""
     stops_before_404: int = 1

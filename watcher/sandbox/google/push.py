@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 RETRIED = frozenset({500, 502, 503, 504})
 SUCCESS = frozenset({102, 200, 201, 202, 204})
+MOST_WAIT = 2.0
+"""Seconds that events.watch waits for the receiver of its `sync` message."""
 USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
 
 
@@ -84,9 +86,10 @@ class Pusher:
                                   headers))  # fmt: skip
 
     def deliver_now(self, channel: str, address: str, headers: Mapping[str, str]) -> None:
-        """Send at once from this thread, without faults or retries."""
-        self.counts["sent"] += 1
-        self._attempt(Notice(0.0, 0, channel, address, headers, attempt=self.max_attempts))
+        """Send at once from this thread, without faults; what is retried follows later."""
+        self._count("sent")
+        notice = Notice(0.0, next(self._order), channel, address, headers)
+        self._attempt(notice, min(self.timeout, MOST_WAIT))
 
     def wait_idle(self, timeout: float = 10.0) -> bool:
         """Wait until nothing is queued or under way; False when that took too long."""
@@ -140,13 +143,13 @@ class Pusher:
                 self._busy -= 1
                 self._changed.notify_all()
 
-    def _attempt(self, notice: Notice) -> None:
+    def _attempt(self, notice: Notice, timeout: float | None = None) -> None:
         """One POST. Again, later, on 500, 502, 503 and 504 only (35)."""
         try:
             answer = self._session().post(
                 notice.address,
                 headers=dict(notice.headers),
-                timeout=self.timeout,
+                timeout=timeout or self.timeout,
                 allow_redirects=False,
                 verify=self.verify,
             )
