@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -35,12 +35,13 @@ from watcher.google.delegation import DelegationAllow, load_service_account
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
 from watcher.google.errors import ChannelIdTaken, ConsentDenied, ConsentFailed
 from watcher.google.identity import BadIdToken, verify_id_token
-from watcher.sandbox.google import GoogleState, Server, serve
+from watcher.sandbox.google import GoogleState, Server, instance_id, serve
 
 ANN, BOB = "ann@icecream.example", "bob@icecream.example"
 REDIRECT = "http://127.0.0.1:5000/oauth/google/callback"
 ADDRESS = "http://127.0.0.1:9/webhooks/google"  # nobody listens: notices are not the subject here
 DAY = timedelta(days=1)
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def timed(day: datetime, hour: int = 9, zone: str = "Europe/Berlin", **more: Any) -> dict[str, Any]:
@@ -210,7 +211,7 @@ class TestReads:
 
 def _stamp(day: datetime) -> str:
     """The original start, 09:00 in Berlin, as an instance's id has it."""
-    nine = day.replace(hour=9, tzinfo=ZoneInfo("Europe/Berlin"))
+    nine = day.replace(hour=9, tzinfo=BERLIN)
     return f"{nine.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
@@ -522,3 +523,60 @@ class TestDelegation:
         with pytest.raises(AccountDead) as caught:
             act_for(ANN).renew(1)
         assert caught.value.cause == "unauthorized_client"
+
+
+class TestControl:
+    """What the control API adds to the calls that ``test_sandbox_google_control`` makes."""
+
+    @pytest.fixture
+    def call(self, running: Server, google: GoogleState) -> Iterator[Callable[..., Any]]:
+        with requests.Session() as session:
+
+            def send(method: str, path: str, body: Any = None) -> Any:
+                url = f"{running.url}/_sandbox{path}"
+                answer = session.request(method, url, json=body, timeout=10)
+                assert answer.status_code == 200, answer.text
+                return answer.json()
+
+            yield send
+
+    def test_instances_by_their_original_start(
+        self, google: GoogleState, call: Callable[..., Any], today: datetime
+    ) -> None:
+        rule = ["RRULE:FREQ=DAILY;COUNT=6"]
+        series = google.insert_event(ANN, timed(today + DAY, summary="Shift", recurrence=rule))
+        at = [(today + n * DAY).replace(hour=9, tzinfo=BERLIN).isoformat() for n in range(1, 7)]
+        path = f"/calendars/{ANN}/events/{series}"
+        quoted = [quote(each) for each in at]
+        assert call("PATCH", f"{path}/instances/{quoted[0]}", {"summary": "First"})["id"] == (
+            instance_id(series, at[0])
+        )
+        call("DELETE", f"{path}/instances/{quoted[1]}")
+        new = call("POST", f"{path}/split?at={quoted[3]}", {"summary": "Late shift"})["id"]
+        found = google.truth(ANN, today, today + 10 * DAY)
+        assert [each["summary"] for each in found if each["recurringEventId"] == series] == [
+            "First", "Shift",
+        ]  # fmt: skip
+        assert [each["recurringEventId"] for each in found].count(new) == 3
+
+    def test_delegation(self, google: GoogleState, call: Callable[..., Any]) -> None:
+        call("PUT", "/delegated-to", {"who": ["@IceCream.example"]})
+        assert google.delegated_to == {"@icecream.example"}
+        call("PUT", "/delegated-to", {"who": None})
+        assert google.delegated_to is None
+
+    def test_fault_with_a_json_body(
+        self, google: GoogleState, call: Callable[..., Any], make: Make
+    ) -> None:
+        rule = {"match": "GET .*/events", "status": 200, "body": {"kind": "x"}, "count": 2}
+        call("POST", "/faults", rule)
+        with pytest.raises(Transient):
+            make().mint_sync_token("primary")
+
+    @pytest.mark.parametrize("start", ["2026-12-24", date(2026, 12, 24), {"date": "2026-12-24"}])
+    def test_id_of_a_whole_day(self, start: Any) -> None:
+        assert instance_id("abc", start) == "abc_20261224"
+
+    def test_id_needs_an_offset(self) -> None:
+        with pytest.raises(ValueError, match="offset"):
+            instance_id("abc", "2026-12-24T09:00:00")

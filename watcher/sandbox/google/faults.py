@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import threading
@@ -16,17 +17,17 @@ class Fault:
     """One rule. ``match`` is searched in "METHOD /path" and in "METHOD /path?query".
 
     ``status`` 0 leaves the answer alone (a mere ``delay``, in seconds). ``body`` is sent as it
-    is, otherwise Google's error JSON with ``reason`` and ``message``. ``drop`` closes the
-    connection without an answer. ``after`` lets the request do its work first. ``count`` is how
-    often it strikes (None: always), ``probability`` how likely each time, ``skip`` how many
-    matching requests pass before.
+    is (as JSON unless it is text), otherwise Google's error JSON with ``reason`` and
+    ``message``. ``drop`` closes the connection without an answer. ``after`` lets the request do
+    its work first. ``count`` is how often it strikes (None: always), ``probability`` how likely
+    each time, ``skip`` how many matching requests pass before.
     """
 
     match: str
     status: int = 0
     reason: str = ""
     message: str = ""
-    body: str | None = None
+    body: Any = None
     content_type: str = "application/json; charset=UTF-8"
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
@@ -38,6 +39,8 @@ class Fault:
     struck: int = 0
 
     def __post_init__(self) -> None:
+        if self.body is not None and not isinstance(self.body, str):
+            self.body = json.dumps(self.body)
         try:
             re.compile(self.match)
         except re.error as error:
