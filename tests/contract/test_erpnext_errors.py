@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,3 +119,46 @@ def test_odd_messages_do_no_harm(raw: Any) -> None:
 
 def test_message_of_endless_brackets_is_quick() -> None:
     message_of(said("ValidationError", "<" * 2_000_000))
+
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+FAMILY = {
+    "AuthenticationError": ErpAuthError,
+    "PermissionError": ErpAuthError,
+    "UniqueValidationError": DuplicateKey,
+    "DoesNotExistError": RowGone,
+    "DataError": ErpSetupMissing,
+    "SessionStopped": Transient,
+    "InReadOnlyMode": Transient,
+    "TooManyRequestsError": Transient,
+}
+
+
+def recorded() -> list[Any]:
+    found = []
+    for path in sorted(RECORDINGS.glob("*.json")):
+        for exchange in json.loads(path.read_text())["exchanges"]:
+            if exchange["response"]["status"] >= 300:
+                title = f"{path.stem}: {exchange['title']}"
+                found.append(pytest.param(exchange["response"], id=title))
+    return found
+
+
+@pytest.mark.parametrize("answer", recorded())
+def test_recorded_refusals(answer: dict[str, Any]) -> None:
+    """Each recorded refusal gets its kind, the same without what ``allow_error_traceback`` adds."""
+    body = answer["body"] if isinstance(answer["body"], dict) else None
+    error = classify(answer["status"], body, answer["headers"])
+    if body is None:
+        assert type(error) is ErpRefused
+        return
+    wanted = ServerError if answer["status"] == 500 else FAMILY.get(body["exc_type"], ErpRefused)
+    assert type(error) is wanted
+    bare = {k: v for k, v in body.items() if k not in ("exc", "exception")}
+    assert type(classify(answer["status"], bare, answer["headers"])) is wanted
+    assert "<" not in error.message
+    assert "Traceback" not in error.message
+
+
+def test_there_are_recordings() -> None:
+    assert len(recorded()) > 25

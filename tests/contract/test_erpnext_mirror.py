@@ -1,6 +1,6 @@
 """Mirrored rows on a site that fails in every measured way.
 
-Each test runs against the stand-in, and against a real Frappe too where
+Each test runs against the stand-in, the sandbox, and a real Frappe too where
 WATCHER_TEST_ERPNEXT_URL, _KEY and _SECRET name one (rows under an account of their own, deleted
 afterwards). The faults come from a proxy before the site.
 """
@@ -11,8 +11,9 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from test_erpnext_sites import KEY, PEER, SECRET, Answer, Call, FaultProxy, StandIn, serve
@@ -23,9 +24,11 @@ from watcher.erpnext.events import EventMirror
 from watcher.erpnext.writing import OUTAGE_AFTER
 from watcher.errors import ErpAuthError, ErpSetupMissing, Transient
 from watcher.events.model import Action, Cancel, Create, ErpEvent, Held, Keep, Update
+from watcher.sandbox.erpnext.app import serve as serve_sandbox
+from watcher.sandbox.erpnext.site import Site as SandboxSite
 
 REAL = [os.environ.get(f"WATCHER_TEST_ERPNEXT_{name}", "") for name in ("URL", "KEY", "SECRET")]
-SITES = ["stand-in", *(["real"] if all(REAL) else [])]
+SITES = ["stand-in", "sandbox", *(["real"] if all(REAL) else [])]
 
 Forward = Callable[[Call], Answer]
 
@@ -108,11 +111,25 @@ class Site:
             client.logout()
 
 
+@contextmanager
+def origin_of(kind: str) -> Iterator[list[str]]:
+    """Address, key and secret of a site."""
+    if kind == "real":
+        yield REAL
+    elif kind == "sandbox":
+        site = SandboxSite()
+        site.add_user(PEER)
+        server = serve_sandbox(site)
+        yield [server.url, site.api_key, site.api_secret]
+        server.close()
+    else:
+        with serve(StandIn().handle) as url:
+            yield [url, KEY, SECRET]
+
+
 @pytest.fixture(params=SITES)
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    stand_in = StandIn()
-    with serve(stand_in.handle) as stand_in_url:
-        origin, key, secret = REAL if request.param == "real" else (stand_in_url, KEY, SECRET)
+    with origin_of(request.param) as (origin, key, secret):
         proxy = FaultProxy(origin)
         with serve(proxy.handle) as url:
             site = Site(proxy, url, key, secret, origin)
@@ -121,6 +138,18 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
             site.close()
         proxy.close()
     assert proxy.unused == [], "a fault met no request"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[tuple[SandboxSite, ErpNextClient]]:
+    """The sandbox without a proxy, for the faults of its own."""
+    site = SandboxSite()
+    server = serve_sandbox(site)
+    client = ErpNextClient(server.url, site.api_key, site.api_secret)
+    fields.install(client)
+    yield site, client
+    client.logout()
+    server.close()
 
 
 def renamed(pair: tuple[ErpEvent, Held], subject: str, site: Site) -> Update:
@@ -585,3 +614,46 @@ def test_user_unknown_to_the_site(site: Site) -> None:
     held = site.by_id()
     assert (held["event1"].content_hash, shares(site, held["event1"].name)) == ("", [])
     assert held["event2"].content_hash == events[1].content_hash
+
+
+# --- the sandbox's own troubles -----------------------------------------------------------------
+
+
+def bare_events(count: int) -> list[ErpEvent]:
+    shape = {"recurring_event_id": None, "calendar_id": "c", "account": "a@watcher.test",
+             "erpnext_user": None, "starts_on": "2026-11-23 10:00:00",
+             "ends_on": "2026-11-23 11:00:00", "all_day": False, "event_type": "Public",
+             "description": ""}  # fmt: skip
+    return [
+        ErpEvent(key=f"{n:064x}", event_id=f"e{n}", subject=f"S{n}", content_hash=f"{n:x}", **shape)
+        for n in range(count)
+    ]
+
+
+def test_deadlock_of_the_sandbox(sandbox: tuple[SandboxSite, ErpNextClient]) -> None:
+    site, client = sandbox
+    mirror = EventMirror(client)
+    events = bare_events(6)
+    mirror.apply([Create(event=e) for e in events])
+    held = mirror.held_by_keys(e.key for e in events)
+    moved = [replace(e, subject="Moved", content_hash="m" + e.content_hash) for e in events]
+    site.deadlock_at = 4
+    applied = mirror.apply([Update(name=held[e.key].name, event=e) for e in moved])
+    assert (applied.updated, applied.refused) == (6, [])
+    rows_now = mirror.held_of_calendar("a@watcher.test", "c")
+    assert {row.subject for row in rows_now} == {"Moved"}
+
+
+@pytest.mark.parametrize("mode", ["full", "read-only"])
+def test_maintenance_of_the_sandbox(
+    sandbox: tuple[SandboxSite, ErpNextClient], mode: Literal["full", "read-only"]
+) -> None:
+    site, client = sandbox
+    mirror = EventMirror(client)
+    actions = [Create(event=e) for e in bare_events(3)]
+    site.maintenance = mode
+    with pytest.raises(Transient, match="maintenance"):
+        mirror.apply(actions)
+    site.maintenance = ""
+    assert mirror.held_of_calendar("a@watcher.test", "c") == []
+    assert mirror.apply(actions).created == 3
