@@ -50,7 +50,7 @@ def url(proxy: FaultProxy) -> Iterator[str]:
 
 @pytest.fixture
 def client(url: str) -> Iterator[ErpNextClient]:
-    client = ErpNextClient(url, KEY, SECRET)
+    client = ErpNextClient(url, KEY, SECRET, timeout=(2, 15))
     yield client
     client.logout()
 

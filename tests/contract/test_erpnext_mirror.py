@@ -30,6 +30,9 @@ from watcher.sandbox.erpnext.site import Site as SandboxSite
 REAL = [os.environ.get(f"WATCHER_TEST_ERPNEXT_{name}", "") for name in ("URL", "KEY", "SECRET")]
 SITES = ["stand-in", "sandbox", *(["real"] if all(REAL) else [])]
 
+SOON = (2.0, 15.0)
+"""Seconds: a site that does not answer fails a test and does not stop the suite."""
+
 Forward = Callable[[Call], Answer]
 
 
@@ -46,8 +49,8 @@ class Site:
 
     def __init__(self, proxy: FaultProxy, url: str, key: str, secret: str, origin: str) -> None:
         self.proxy = proxy
-        self.client = ErpNextClient(url, key, secret)
-        self.direct = ErpNextClient(origin, key, secret)
+        self.client = ErpNextClient(url, key, secret, timeout=SOON)
+        self.direct = ErpNextClient(origin, key, secret, timeout=SOON)
         self.mirror = EventMirror(self.client)
         self.account = f"{uuid.uuid4().hex[:12]}@watcher.test"
         self.foreign: list[str] = []
@@ -145,7 +148,7 @@ def sandbox() -> Iterator[tuple[SandboxSite, ErpNextClient]]:
     """The sandbox without a proxy, for the faults of its own."""
     site = SandboxSite()
     server = serve_sandbox(site)
-    client = ErpNextClient(server.url, site.api_key, site.api_secret)
+    client = ErpNextClient(server.url, site.api_key, site.api_secret, timeout=SOON)
     fields.install(client)
     yield site, client
     client.logout()
@@ -639,6 +642,7 @@ def test_deadlock_of_the_sandbox(sandbox: tuple[SandboxSite, ErpNextClient]) -> 
     moved = [replace(e, subject="Moved", content_hash="m" + e.content_hash) for e in events]
     site.deadlock_at = 4
     applied = mirror.apply([Update(name=held[e.key].name, event=e) for e in moved])
+    assert site.deadlock_at is None, "it was met"
     assert (applied.updated, applied.refused) == (6, [])
     rows_now = mirror.held_of_calendar("a@watcher.test", "c")
     assert {row.subject for row in rows_now} == {"Moved"}
@@ -657,3 +661,28 @@ def test_maintenance_of_the_sandbox(
     site.maintenance = ""
     assert mirror.held_of_calendar("a@watcher.test", "c") == []
     assert mirror.apply(actions).created == 3
+
+
+def test_database_and_limits_of_the_sandbox(sandbox: tuple[SandboxSite, ErpNextClient]) -> None:
+    site, client = sandbox
+    mirror = EventMirror(client)
+    actions = [Create(event=e) for e in bare_events(3)]
+    for trouble in ({"database_down": True}, {"html": True}, {"rate_limit": 30}):
+        site.set_troubles(trouble)
+        with pytest.raises(Transient) as caught:
+            mirror.apply(actions)
+        assert (caught.value.retry_after is not None) == ("rate_limit" in trouble)
+        site.clear_troubles()
+    assert mirror.held_of_calendar("a@watcher.test", "c") == []
+
+
+def test_queue_of_the_sandbox_is_down(sandbox: tuple[SandboxSite, ErpNextClient]) -> None:
+    """Each deletion is committed and then answered with 500."""
+    site, client = sandbox
+    mirror = EventMirror(client, delete_cancelled=True)
+    mirror.apply([Create(event=e) for e in bare_events(3)])
+    rows_now = mirror.held_of_calendar("a@watcher.test", "c")
+    site.queue_down = True
+    applied = mirror.apply([cancel(row) for row in rows_now])
+    assert (applied.deleted, applied.refused) == (3, [])
+    assert mirror.held_of_calendar("a@watcher.test", "c") == []
