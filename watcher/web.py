@@ -13,7 +13,8 @@ from gunicorn.app.base import BaseApplication
 
 from watcher.errors import Transient
 from watcher.handlers import dashboard, health, notifications, oauth
-from watcher.handlers.context import EXTENSION
+from watcher.handlers.context import EXTENSION, TALLY
+from watcher.handlers.tally import Tally
 from watcher.services import Services, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
@@ -29,6 +30,7 @@ def create_app(services: Services) -> Flask:
     """The whole HTTP side, on the given services."""
     app = Flask("watcher.handlers")
     app.extensions[EXTENSION] = services
+    app.extensions[TALLY] = Tally(services)
     keys = [key.hex() for key in services.keyring.signing_keys("cookie")]
     app.config.update(
         SECRET_KEY=keys[-1],

@@ -16,7 +16,6 @@ from typing import Literal
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import COLLISION, SIDE, RowGone, ServerError
 from watcher.erpnext.rows import (
-    CANCELLED,
     HASH,
     batches,
     bulk_doc,
@@ -271,8 +270,7 @@ class Writer:
     # --- rows that go -----------------------------------------------------------------------
 
     def cancel(self, cancels: Sequence[Cancel]) -> None:
-        status = {"status": CANCELLED}
-        if not self._bulk({cancel.name: status for cancel in cancels}):
+        if not self._bulk({cancel.name: cancel.fields() for cancel in cancels}):
             self.applied.cancelled += len(cancels)
             return
         held = self._find(cancel.key for cancel in cancels)
@@ -280,7 +278,8 @@ class Writer:
             row = held.get(cancel.key)
             put: Put = "gone"
             if row is not None:
-                put = "done" if row.is_cancelled else self._put(row.name, status, cancel)
+                done = row.is_cancelled and not cancel.mask
+                put = "done" if done else self._put(row.name, cancel.fields(), cancel)
             if put == "done":
                 self.applied.cancelled += 1
             elif put == "gone":

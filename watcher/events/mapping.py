@@ -12,7 +12,7 @@ import json
 import re
 from datetime import timedelta
 
-from watcher.events.model import ErpEvent, EventTime, GoogleEvent, MappingRules, Skipped
+from watcher.events.model import BUSY, ErpEvent, EventTime, GoogleEvent, MappingRules, Skipped
 from watcher.events.parse import FIRST_YEAR, LAST_YEAR, Unmappable
 from watcher.events.times import ONE_DAY, day_string, site_string
 
@@ -20,7 +20,6 @@ MAPPING_VERSION = 1
 """Part of every content hash: a new version rewrites all rows with the next snapshot."""
 
 UNTITLED = "(No title)"
-BUSY = "Busy"
 PRIVATE = frozenset({"private", "confidential"})
 SKIPPED_TYPES = frozenset({"workingLocation", "birthday"})
 MAX_SUBJECT = 60_000
@@ -51,11 +50,11 @@ def data_id(value: str) -> str:
 def to_erpnext(event: GoogleEvent, rules: MappingRules) -> ErpEvent | Skipped:
     """Map one live event. Raises ``Unmappable`` when it has no usable start."""
     key = sync_key(rules.account, rules.calendar_id, event.id)
+    is_private = event.visibility in PRIVATE
     reason = _skip_reason(event, rules)
     if reason:
-        return Skipped(key=key, event_id=event.id, reason=reason)
+        return Skipped(key=key, event_id=event.id, reason=reason, private=is_private)
     starts_on, ends_on, all_day = _times(event, rules)
-    is_private = event.visibility in PRIVATE
     masked = is_private and rules.private_events == "busy"
     event_type = "Private" if is_private and not masked else rules.default_event_type
     fields: dict[str, object] = {

@@ -12,6 +12,9 @@ from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+BUSY = "Busy"
+"""The subject of what is masked."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventTime:
@@ -147,11 +150,13 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """An event that is not ours to carry, and why (``declined``, ``outside_window`` ...)."""
+    """An event that is not ours to carry, and why (``declined``, ``event_type`` ...). ``private``:
+    nothing readable of it may stay in ERPNext either."""
 
     key: str
     event_id: str
     reason: str
+    private: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,12 +175,21 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cancel:
-    """Cancel (or delete, by setting) row ``name``; ``reason`` is for the run's report."""
+    """Cancel (or delete, by setting) row ``name``; ``reason`` is for the run's report. ``mask``:
+    the event has become private, so its title and text go as well."""
 
     name: str
     key: str
     event_id: str
     reason: str
+    mask: bool = False
+
+    def fields(self) -> dict[str, object]:
+        """The fields of Frappe's Event document that a cancellation writes."""
+        fields: dict[str, object] = {"status": "Cancelled"}
+        if self.mask:
+            fields |= {"subject": BUSY, "description": "", "custom_google_hash": ""}
+        return fields
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

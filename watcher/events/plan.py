@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from watcher.errors import SweepHeld
 from watcher.events.model import (
+    BUSY,
     Action,
     Cancel,
     Create,
@@ -148,7 +149,7 @@ def plan_snapshot(
 
 def _event(event: Mapped, row: Held | None, api_user: str | None = None) -> Action:
     if isinstance(event, Skipped):
-        return _gone(event.key, row, event.reason, event.event_id)
+        return _gone(event.key, row, event.reason, event.event_id, mask=event.private)
     if row is None:
         return Create(event=event)
     if row.is_cancelled:
@@ -165,19 +166,22 @@ def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
             # Kept with what Google says now: it may just have been made private.
             return Update(name=row.name, event=event)
         return Keep(key=event.key, event_id=event.event_id, reason="aged_out")
-    return _gone(event.key, row, "outside_window", event.event_id)
+    return _gone(event.key, row, "outside_window", event.event_id, mask=event.subject == BUSY)
 
 
-def _gone(key: str, row: Held | None, reason: str, event_id: str = "") -> Action:
+def _gone(
+    key: str, row: Held | None, reason: str, event_id: str = "", *, mask: bool = False
+) -> Action:
     if row is None:
         return Keep(key=key, event_id=event_id, reason=reason)
-    if row.is_cancelled:
+    readable = mask and (row.subject != BUSY or bool(row.description))
+    if row.is_cancelled and not readable:
         return Keep(key=key, event_id=row.event_id, reason="already_cancelled")
-    return _cancel(row, reason)
+    return _cancel(row, reason, mask)
 
 
-def _cancel(row: Held, reason: str) -> Cancel:
-    return Cancel(name=row.name, key=row.key, event_id=row.event_id, reason=reason)
+def _cancel(row: Held, reason: str, mask: bool = False) -> Cancel:
+    return Cancel(name=row.name, key=row.key, event_id=row.event_id, reason=reason, mask=mask)
 
 
 def _series_row(row: Held, became: str | None, place: Place) -> Action:

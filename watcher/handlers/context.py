@@ -1,4 +1,4 @@
-"""What a request finds in its app: the services, and the browser's own cookie."""
+"""What a request finds in its app: the services, the tally, and the browser's own cookie."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import cast
 
 from flask import current_app, session
 
+from watcher.handlers.tally import Tally
 from watcher.services import Services
 
 EXTENSION = "watcher"
+TALLY = "watcher.tally"
 _BROWSER = "browser"
 
 
 def services() -> Services:
     return cast(Services, current_app.extensions[EXTENSION])
+
+
+def tally() -> Tally:
+    return cast(Tally, current_app.extensions[TALLY])
 
 
 def browser() -> str:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import func, select
 
 from watcher.errors import Transient
-from watcher.handlers.context import services
+from watcher.handlers.context import services, tally
 from watcher.services import Services
 from watcher.state import overview, runs
 from watcher.state.models import Counter, Run
@@ -51,6 +51,7 @@ def _queue_word() -> str:
 @bp.get("/metrics")
 def metrics() -> Response:
     """Prometheus: gauges from the ledger as it is now, and this process's counters."""
+    tally().flush()
     registry = CollectorRegistry()
     registry.register(LedgerCollector(services()))
     text = generate_latest(REGISTRY) + generate_latest(registry)

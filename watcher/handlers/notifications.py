@@ -12,8 +12,8 @@ from flask import Blueprint, Response, request
 from prometheus_client import Counter
 
 from watcher.errors import Transient
-from watcher.handlers.context import services
-from watcher.state import calendars, inbox, runs
+from watcher.handlers.context import services, tally
+from watcher.state import calendars, inbox
 from watcher.state.inbox import Verdict
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ MAX_BODY = 65_536
 MAX_HEADER = 2_048
 RETRY_AFTER_SECONDS = "5"
 OUTCOMES = Counter("watcher_notifications", "Notifications by what became of them", ["outcome"])
+_TALLIED = frozenset({"unknown", "retired"})
 
 
 @bp.post("/webhooks/google")
@@ -44,46 +45,61 @@ def receive() -> Response:
         log.error("notification not recorded: %s", error.message)
         return Response(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})
     OUTCOMES.labels(verdict.word).inc()
+    if verdict.word in _TALLIED:
+        tally().add(f"notifications_{verdict.word}")
     if verdict.word == "unknown":
-        return Response("unknown channel\n", status=404, mimetype="text/plain")
+        return _plain("unknown channel", 404)
     if verdict.word == "recorded":
         _ring(verdict)
     return Response(status=204)
 
 
 def _check_shape() -> Response | None:
+    """What is wrong with the request as such, before the ledger is asked."""
     headers = request.headers
-    if (request.content_length or 0) > MAX_BODY or "chunked" in headers.get(
-        "Transfer-Encoding", ""
-    ):
-        return Response("too large\n", status=413, mimetype="text/plain")
+    if _body_too_large():
+        return _plain("too large", 413)
     if any(len(v) > MAX_HEADER for k, v in headers if k.lower().startswith("x-goog-")):
-        return Response("header too large\n", status=431, mimetype="text/plain")
+        return _plain("header too large", 431)
     if not headers.get("X-Goog-Channel-ID") or not headers.get("X-Goog-Resource-State"):
-        return Response("not a Google Calendar notification\n", status=400, mimetype="text/plain")
+        return _plain("not a Google Calendar notification", 400)
     return None
 
 
+def _body_too_large() -> bool:
+    """Google sends none, so it is not looked at. Only a chunked one has to be read to know its
+    size: a proxy may have made an empty body into one, which is no reason to lose the message."""
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        return len(request.environ["wsgi.input"].read(MAX_BODY + 1)) > MAX_BODY
+    return (request.content_length or 0) > MAX_BODY
+
+
+def _plain(text: str, status: int) -> Response:
+    return Response(f"{text}\n", status=status, mimetype="text/plain")
+
+
 def _record() -> Verdict:
-    number = request.headers.get("X-Goog-Message-Number", "")
-    now = services().clock()
+    headers = request.headers
+    number = headers.get("X-Goog-Message-Number", "")
     with services().db.session() as session:
-        verdict = inbox.record(
+        return inbox.record(
             session,
-            channel_id=request.headers["X-Goog-Channel-ID"][:64],
-            token=request.headers.get("X-Goog-Channel-Token", ""),
-            resource_id=request.headers.get("X-Goog-Resource-ID", ""),
+            channel_id=headers["X-Goog-Channel-ID"],
+            token=headers.get("X-Goog-Channel-Token", ""),
+            resource_id=headers.get("X-Goog-Resource-ID", ""),
             message_number=int(number) if number.isdecimal() and len(number) < 18 else None,
-            now=now,
+            now=services().clock(),
         )
-        if verdict.word in ("unknown", "retired"):
-            runs.count(services().db, session, f"notifications_{verdict.word}")
-    return verdict
 
 
 def _ring(verdict: Verdict) -> None:
+    """Wake a worker. A ring that fails is taken back in the ledger, so that the next notification
+    rings again; the sweep does so in any case."""
     if services().doorbell.ring(verdict.calendar_id, verdict.seq, "live", "push"):
         return
     OUTCOMES.labels("not_rung").inc()
-    with services().db.session() as session:
-        calendars.note_rung(session, verdict.calendar_id, None)
+    try:
+        with services().db.session() as session:
+            calendars.note_rung(session, verdict.calendar_id, None)
+    except Transient as error:
+        log.warning("a failed ring stays noted for a minute: %s", error.message)

@@ -289,7 +289,9 @@ def _verdict(company: Company) -> int:
     done = sorted(company.latencies)
     if done:
         middle, worst = done[len(done) // 2], done[-1]
-        console.print(f"\n{len(done)} changes arrived; median {middle:.2f} s, slowest {worst:.2f} s")
+        console.print(
+            f"\n{len(done)} changes arrived; median {middle:.2f} s, slowest {worst:.2f} s"
+        )
     verify = company.watcher("verify", "--all")
     equal = verify.returncode == 0
     console.print("verify: Google and ERPNext are equal" if equal else verify.stderr, markup=False)

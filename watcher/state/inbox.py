@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import case, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.state.calendars import RUNG_PATIENCE
 from watcher.state.channels import ACCEPTED
-from watcher.state.models import Account, Calendar, Channel
+from watcher.state.models import Account, Calendar, Channel, UtcDateTime
 from watcher.state.secrets import digest, same
 
 _NOBODY = digest("nobody")
+_LONGEST_LIFE = timedelta(days=31)
 Word = Literal["recorded", "coalesced", "parked", "retired", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a notification. ``recorded``: ring for ``calendar_id`` now."""
+    """What became of a notification.
+
+    ``recorded``: the debt is written, ring for ``calendar_id`` now. ``coalesced``: a job that has
+    not begun to read will serve it. ``parked``: written, but the account is paused or broken, so
+    nobody is woken. ``retired``: a channel of ours that is closed. ``unknown``: not ours, a wrong
+    token, or another resource; the caller must not tell these apart.
+    """
 
     word: Word
     calendar_id: int = 0
@@ -41,22 +48,54 @@ def record(
     While ``rung_at`` is set, a job waits that has not begun to read Google: it clears
     ``rung_at`` in one transaction before it reads, so the change told of here is read by it and
     nothing needs to be written. Once it has been cleared the next notification counts and rings.
+    A row in state ``requesting`` has no resource id yet: the ``sync`` message can overtake the
+    answer of events.watch. Message numbers are kept, never decided by (they have gaps).
     """
     channel = session.get(Channel, channel_id)
     genuine = same(channel.token_hash if channel else _NOBODY, digest(token))
     if channel is None or not genuine or channel.resource_id not in (None, resource_id):
         return Verdict("unknown")
+    active = _is_active(session, channel.calendar_id)
     if channel.state not in ACCEPTED:
+        _stop_once(channel, resource_id, active, now)
         return Verdict("retired", channel.calendar_id)
-    active = session.execute(
+    seq = _make_dirty(session, channel.calendar_id, active, now)
+    if seq is None:
+        return Verdict("coalesced", channel.calendar_id)
+    channel.last_message_at, channel.last_message_number = now, message_number
+    return Verdict("recorded" if active else "parked", channel.calendar_id, seq)
+
+
+def _is_active(session: Session, calendar_id: int) -> bool:
+    state = session.execute(
         select(Account.state)
         .join(Calendar, Calendar.account_id == Account.id)
-        .where(Calendar.id == channel.calendar_id, Calendar.removed.is_(False))
+        .where(Calendar.id == calendar_id, Calendar.removed.is_(False))
     ).scalar_one_or_none()
-    seq = session.execute(
+    return state == "active"
+
+
+def _stop_once(channel: Channel, resource_id: str, active: bool, now: datetime) -> None:
+    """Have a channel stopped whose opening we took for failed: events.watch timed out, but Google
+    had made it. Its resource id, needed to stop it, is learnt from the message.
+
+    All other closed channels have been stopped already; Google's late notices of those are let
+    pass (google-facts 28). Since the resource id is set from then on, this happens once.
+    """
+    if channel.resource_id is not None or not resource_id or not active:
+        return
+    channel.resource_id = resource_id[:255]
+    channel.state, channel.retired_at, channel.closed_at = "retiring", now, None
+    channel.expires_at = now + _LONGEST_LIFE  # unknown; only so that the row ends some day
+
+
+def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime) -> int | None:
+    """One conditional UPDATE: the new ``dirty_seq``, None while a waiting job will read anyway."""
+    moment = literal(now, UtcDateTime())
+    return session.execute(
         update(Calendar)
         .where(
-            Calendar.id == channel.calendar_id,
+            Calendar.id == calendar_id,
             or_(
                 Calendar.rung_at.is_(None),
                 Calendar.rung_at < now - RUNG_PATIENCE,
@@ -66,16 +105,12 @@ def record(
         )
         .values(
             dirty_at=case(
-                (Calendar.dirty_seq <= Calendar.synced_seq, now),
-                else_=case((Calendar.dirty_at.is_(None), now), else_=Calendar.dirty_at),
+                (Calendar.dirty_seq <= Calendar.synced_seq, moment),
+                else_=func.coalesce(Calendar.dirty_at, moment),
             ),
             dirty_seq=Calendar.dirty_seq + 1,
             dirty_reason="push",
-            rung_at=now if active == "active" else None,
+            rung_at=now if active else None,
         )
         .returning(Calendar.dirty_seq)
     ).scalar_one_or_none()
-    if seq is None:
-        return Verdict("coalesced", channel.calendar_id)
-    channel.last_message_at, channel.last_message_number = now, message_number
-    return Verdict("recorded" if active == "active" else "parked", channel.calendar_id, seq)

@@ -92,7 +92,8 @@ class Calendar(Base):
 
     ``dirty_seq`` counts known changes, ``synced_seq`` those applied; the calendar owes work while
     they differ. ``snapshot_seq`` is the ``dirty_seq`` at which a snapshot was last asked for, 0
-    when none is owed. ``rung_at`` is set while a queued job that has not begun to read will serve it.
+    when none is owed. ``rung_at`` is set while a queued job that has not begun to read will
+    serve it.
     Lease times are epoch seconds of the database's clock.
     """
 

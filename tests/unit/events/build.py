@@ -118,7 +118,7 @@ class Rows:
         before = self.by_key[action.key]
         masked = (
             {"subject": "Busy", "description": "", "content_hash": ""}
-            if getattr(action, "mask", False)
+            if action.mask
             else {}
         )
         self.by_key[action.key] = replace(before, status="Cancelled", **masked)  # type: ignore[arg-type]

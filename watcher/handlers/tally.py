@@ -1,0 +1,53 @@
+"""Counts of what strangers do, kept in this process and put into the ledger now and then.
+
+A forged notification must cost a counter and no more: one write to the disk for each would let
+anybody who can send requests queue up at the ledger before Google's own notifications.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+
+from watcher.errors import Transient
+from watcher.services import Services
+from watcher.state import runs
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 10.0
+
+
+class Tally:
+    """Counters by name. Thread-safe; a killed process loses ``FLUSH_SECONDS`` of counts at most."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._flushed = time.monotonic()
+
+    def add(self, name: str) -> None:
+        with self._lock:
+            self._counts[name] += 1
+            due = time.monotonic() - self._flushed >= FLUSH_SECONDS
+        if due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has come together; it is kept for the next time when the ledger is away."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+            self._flushed = time.monotonic()
+        if not counts:
+            return
+        try:
+            with self._services.db.session() as session:
+                for name, by in sorted(counts.items()):
+                    runs.count(self._services.db, session, name, by)
+        except Transient as error:
+            with self._lock:
+                self._counts.update(counts)
+            log.warning("counts not written yet: %s", error.message)
