@@ -17,14 +17,14 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from watcher.erpnext.events import Applied, EventMirror
 from watcher.errors import SweepHeld, SyncTokenExpired
-from watcher.events.mapping import MAPPING_VERSION, data_id, sync_key, to_erpnext
+from watcher.events.mapping import MAPPING_VERSION, PRIVATE, data_id, sync_key, to_erpnext
 from watcher.events.model import (
     Action,
     Cancel,
@@ -55,6 +55,9 @@ log = logging.getLogger(__name__)
 EXPAND_ONE_BY_ONE = 8
 """Up to this many changed series are expanded by a call each; more by one listing of the window,
 so that a bulk edit of hundreds of series stays within Google's quota."""
+
+CLOCK_TOLERANCE = timedelta(hours=1)
+"""Clocks of several machines differ a little; a shorter window is another policy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,11 +123,16 @@ def sync(
         return _snapshot(sides, work, hold, dry_run, progress, fresh_token=True)
 
 
-def compare(sides: Sides) -> tuple[Difference, int]:
+def compare(sides: Sides, covered_to: datetime | None = None) -> tuple[Difference, int]:
     """What ERPNext holds against what Google holds in the window, now; writes nothing.
 
-    Returns the difference and how many of Google's events are mirrored.
+    ``covered_to`` is how far the last snapshot reached: what has come into the window's far end
+    since then is brought by the next one. Returns the difference and how many of Google's events
+    are mirrored.
     """
+    if covered_to is not None:
+        end = min(sides.window.end, covered_to)
+        sides = replace(sides, window=replace(sides.window, end=end))
     items: list[dict[str, Any]] = []
     zone_name = ""
     for page in sides.google.snapshot(sides.rules.calendar_id, sides.window):
@@ -135,7 +143,8 @@ def compare(sides: Sides) -> tuple[Difference, int]:
     held = sides.mirror.held_of_calendar(
         data_id(sides.rules.account), data_id(sides.rules.calendar_id)
     )
-    found = difference(mapped.live, held, _place(sides, zone))
+    spare = frozenset(refusal.key for refusal in mapped.refused)
+    found = difference(mapped.live, held, _place(sides, zone), spare=spare)
     return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
 
 
@@ -230,7 +239,6 @@ def _brake(
     report: Report,
 ) -> list[Action]:
     """The plan; where the sweep is held back, everything else goes on without it."""
-
     place = _place(sides, zone)
 
     def plan(force: bool) -> list[Action]:
@@ -245,11 +253,26 @@ def _brake(
         )
 
     try:
+        _check_clock(sides, work)
         return plan(work.force)
     except SweepHeld as brake:
         report.vanished_held = brake.message
         log.warning("sweep held: %s", brake.message, extra={"calendar": work.calendar_id})
         return [a for a in plan(True) if not (isinstance(a, Cancel) and a.reason == "vanished")]
+
+
+def _check_clock(sides: Sides, work: Work) -> None:
+    """A clock set back would make the window end before what is mirrored, and sweep that away."""
+    if work.window_end is None or work.force or work.policy_fingerprint != sides.policy:
+        return
+    behind = work.window_end - sides.window.end
+    if behind > CLOCK_TOLERANCE:
+        raise SweepHeld(
+            f"this machine's clock is {behind} behind that of the last full sync",
+            cause="sweep_held",
+            side="watcher",
+            next_step="correct the clock, then `watcher resync EMAIL`",
+        )
 
 
 def _delta(
@@ -297,7 +320,15 @@ def _apply_delta(
     events = newest_by_id(parsed)
     roots = [e for e in events if e.recurring_event_id is None]
     masters = {e.id for e in roots if e.is_master and not e.is_cancelled}
+    private = {e.id for e in roots if e.visibility in PRIVATE}
+    series = sides.mirror.held_by_series(
+        data_id(rules.account),
+        data_id(rules.calendar_id),
+        [data_id(e.id) for e in roots],
+    )
+    hold()
     expansion = _expand(sides, masters, hold)
+    expansion += _history(sides, masters & private, series, zone, hold)
     report.items += len(expansion)
     expanded, more_refused = _parse(expansion, rules)
     # What the expansion says of a changed series is newer than the exceptions in the delta.
@@ -308,12 +339,6 @@ def _apply_delta(
     keys = _keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])
     held = sides.mirror.held_by_keys(keys)
     hold()
-    series = sides.mirror.held_by_series(
-        data_id(rules.account),
-        data_id(rules.calendar_id),
-        [data_id(e.id) for e in roots],
-    )
-    hold()
     actions = plan_delta(
         mapped.live,
         outside=mapped.outside,
@@ -321,6 +346,7 @@ def _apply_delta(
         held=held,
         series_held=series,
         series=_series_plan(rules, roots, masters),
+        private_series=frozenset(data_id(master) for master in private),
         place=_place(sides, zone),
         spare=frozenset(refusal.key for refusal in mapped.refused),
     )
@@ -349,6 +375,27 @@ def _expand(sides: Sides, masters: set[str], hold: Callable[[], None]) -> list[d
     for page in sides.google.snapshot(calendar_id, sides.window):
         found += [item for item in page.items if item.get("recurringEventId") in masters]
         hold()
+    return found
+
+
+def _history(
+    sides: Sides,
+    private: set[str],
+    rows: Iterable[Held],
+    zone: ZoneInfo,
+    hold: Callable[[], None],
+) -> list[dict[str, Any]]:
+    """What has aged out of the window of series that are private: their rows stay, so they have
+    to be written anew without what was readable."""
+    place = _place(sides, zone)
+    found: list[dict[str, Any]] = []
+    past = [row for row in rows if not row.is_cancelled and place.is_past(row)]
+    for master in sorted(private):
+        begins = [place.starts(r) for r in past if r.recurring_event_id == data_id(master)]
+        if begins:
+            window = Window(start=min(begins), end=sides.window.start)
+            found += sides.google.instances(sides.rules.calendar_id, master, window)
+            hold()
     return found
 
 

@@ -36,8 +36,8 @@ def cli(ctx: click.Context, no_input: bool, verbose: bool) -> None:
 for command in (
     config.init, config.config, config.version, processes.up, processes.web, processes.worker,
     processes.cron, erpnext.erpnext, accounts.accounts, calendars.calendars, channels.channels,
-    tokens.tokens, sync.resync, sync.verify, status.status, status.queue, sandbox.sandbox, sandbox.demo,
-
+    tokens.tokens, sync.resync, sync.verify, status.status, status.queue, sandbox.sandbox,
+    sandbox.demo,
 ):  # fmt: skip
     cli.add_command(command)
 

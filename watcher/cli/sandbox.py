@@ -6,7 +6,7 @@ import click
 
 from watcher.sandbox import demo as story
 from watcher.sandbox.erpnext.app import run as run_erpnext
-from watcher.sandbox.goog.app import run as run_google
+from watcher.sandbox.google import run as run_google
 
 PORT = click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any free port.")
 

@@ -27,7 +27,7 @@ from watcher.events.model import (
     Update,
     Window,
 )
-from watcher.events.window import held_in_window, held_is_past
+from watcher.events.window import held_bounds, held_in_window, held_is_past
 
 BRAKE_ABOVE = 20
 """A sweep may always cancel in a calendar with this many mirrored events or fewer."""
@@ -59,6 +59,9 @@ class Place:
     def holds(self, row: Held) -> bool:
         return held_in_window(row, self.window, self.site_zone, self.calendar_zone)
 
+    def starts(self, row: Held) -> datetime:
+        return held_bounds(row, self.site_zone, self.calendar_zone)[0]
+
     def is_past(self, row: Held) -> bool:
         return held_is_past(row, self.window, self.site_zone, self.calendar_zone)
 
@@ -71,6 +74,7 @@ def plan_delta(
     held: Mapping[str, Held],
     series_held: Iterable[Held] = (),
     series: Mapping[str, str] | None = None,
+    private_series: Collection[str] = frozenset(),
     place: Place,
     spare: Collection[str] = frozenset(),
 ) -> list[Action]:
@@ -80,7 +84,7 @@ def plan_delta(
     ``held`` the rows by key, ``series_held`` the rows whose series changed. ``series`` maps the
     recurring id as ERPNext holds it to what became of the series: ``expanded`` (its instances in
     the window are all in ``mapped`` or ``outside``), ``single`` (a series no more) or
-    ``cancelled``. Rows whose key is in ``spare`` (set aside this time) are left alone.
+    ``cancelled``; of those in ``private_series`` nothing readable stays. Rows whose key is in ``spare`` (set aside this time) are left alone.
     """
     actions: dict[str, Action] = {}
     for event in mapped:
@@ -93,7 +97,10 @@ def plan_delta(
     for row in series_held:
         if row.key in actions or row.key in spare:
             continue
-        actions[row.key] = _series_row(row, (series or {}).get(row.recurring_event_id or ""), place)
+        root = row.recurring_event_id or ""
+        actions[row.key] = _series_row(
+            row, (series or {}).get(root), place, mask=root in private_series
+        )
     for key, row in held.items():
         # The row of the id itself, when a single event has become a series.
         became = (series or {}).get(row.event_id)
@@ -166,7 +173,9 @@ def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
             # Kept with what Google says now: it may just have been made private.
             return Update(name=row.name, event=event)
         return Keep(key=event.key, event_id=event.event_id, reason="aged_out")
-    return _gone(event.key, row, "outside_window", event.event_id, mask=event.subject == BUSY)
+    tightened = row is not None and (event.event_type, row.event_type) == ("Private", "Public")
+    mask = tightened or event.subject == BUSY
+    return _gone(event.key, row, "outside_window", event.event_id, mask=mask)
 
 
 def _gone(
@@ -184,11 +193,11 @@ def _cancel(row: Held, reason: str, mask: bool = False) -> Cancel:
     return Cancel(name=row.name, key=row.key, event_id=row.event_id, reason=reason, mask=mask)
 
 
-def _series_row(row: Held, became: str | None, place: Place) -> Action:
+def _series_row(row: Held, became: str | None, place: Place, *, mask: bool) -> Action:
     """A row of a changed series that the series' expansion does not contain."""
     if became == "expanded" and not row.is_cancelled and place.is_past(row):
         return Keep(key=row.key, event_id=row.event_id, reason="aged_out")
-    return _gone(row.key, row, f"series_{became or 'changed'}")
+    return _gone(row.key, row, f"series_{became or 'changed'}", mask=mask)
 
 
 def _same_times(event: ErpEvent, row: Held) -> bool:
@@ -230,10 +239,17 @@ class Difference:
         return len(self.missing) + len(self.extra) + len(self.different)
 
 
-def difference(mapped: Iterable[Mapped], held: Sequence[Held], place: Place) -> Difference:
-    """Compare the window of Google with the live rows of ERPNext; changes nothing."""
+def difference(
+    mapped: Iterable[Mapped],
+    held: Sequence[Held],
+    place: Place,
+    *,
+    spare: Collection[str] = frozenset(),
+) -> Difference:
+    """Compare the window of Google with the live rows of ERPNext; changes nothing. Rows whose key
+    is in ``spare`` (what Google says of them cannot be mapped) are left out."""
     found = Difference()
-    rows = {row.key: row for row in held if not row.is_cancelled}
+    rows = {row.key: row for row in held if not row.is_cancelled and row.key not in spare}
     for event in mapped:
         row = rows.pop(event.key, None)
         if isinstance(event, Skipped):

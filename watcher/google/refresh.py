@@ -94,16 +94,18 @@ def refresh_delegated(
 ) -> Fresh:
     """A token to act as ``email``. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
     pem = key.info["private_key"]
-    base = _delegate(key.client_email, pem, endpoints.token_url)
+    key_id = str(key.info.get("private_key_id", ""))
+    base = _delegate(key.client_email, pem, key_id, endpoints.token_url)
     return _refresh(base.with_subject(email), email, "service-account", None, timeout)
 
 
 @lru_cache(maxsize=4)
-def _delegate(client_email: str, private_key: str, token_url: str) -> Any:
+def _delegate(client_email: str, private_key: str, key_id: str, token_url: str) -> Any:
     """Kept, since parsing the key costs more than all else that a refresh does locally."""
     info = {
         "client_email": client_email,
         "private_key": private_key,
+        "private_key_id": key_id or None,
         "token_uri": token_url,
     }
     return _DelegatedCredentials.from_service_account_info(info, scopes=[CALENDAR_SCOPE])

@@ -28,14 +28,15 @@ from rich.console import Console
 from watcher.sandbox import ics as export
 from watcher.sandbox.erpnext.app import serve as serve_erpnext
 from watcher.sandbox.erpnext.site import Site
-from watcher.sandbox.goog.app import GoogleState
-from watcher.sandbox.goog.app import serve as serve_google
+from watcher.sandbox.google import GoogleState
+from watcher.sandbox.google import serve as serve_google
 from watcher.sandbox.people import DOMAIN, PEOPLE, days, fill, timed
 
 ARRIVAL_SECONDS = 20.0
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
 YOU = f"you@{DOMAIN}"
+CLIENT_ID, CLIENT_SECRET = "demo.apps.googleusercontent.com", "demo-client-secret"
 
 console = Console(highlight=False)
 
@@ -81,7 +82,7 @@ def run(*, seconds: float | None, ics: str | None, port: int) -> int:
                 up.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 up.kill()
-            company.google.push.close()
+            company.google.close()
             log.close()
 
 
@@ -89,9 +90,10 @@ def _stage(folder: Path, port: int) -> Company:
     google, site = GoogleState(), Site("Asia/Kolkata")
     google_url = serve_google(google).url
     erpnext_url = serve_erpnext(site).url
-    fill(google.store)
-    key_file = folder / "service-account.json"
-    google.oauth.make_service_account(key_file, f"{google_url}/token")
+    fill(google)
+    key_file = google.make_service_account(folder / "service-account.json")
+    google.delegated_to = [f"@{DOMAIN}"]
+    google.add_client(CLIENT_ID, CLIENT_SECRET, [f"http://127.0.0.1:{port}/oauth/google/callback"])
     for person in PEOPLE:
         site.add_user(person.email)
     environ = {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")} | {
@@ -99,8 +101,8 @@ def _stage(folder: Path, port: int) -> Company:
         "WATCHER_SECRET_KEYS": secrets.token_urlsafe(32),
         "WATCHER_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "WATCHER_ADMIN_EMAILS": PEOPLE[4].email,
-        "WATCHER_GOOGLE_CLIENT_ID": google.oauth.client_id,
-        "WATCHER_GOOGLE_CLIENT_SECRET": google.oauth.client_secret,
+        "WATCHER_GOOGLE_CLIENT_ID": CLIENT_ID,
+        "WATCHER_GOOGLE_CLIENT_SECRET": CLIENT_SECRET,
         "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE": str(key_file),
         "WATCHER_DELEGATION_ALLOW": f"@{DOMAIN}",
         "WATCHER_GOOGLE_API_URL": google_url,
@@ -149,8 +151,8 @@ def _connect(
 ) -> bool:
     emails = [person.email for person in PEOPLE]
     if ics is not None:
-        company.google.store.add_user(YOU, "You", "UTC")
-        loaded, left_out = export.load(company.google.store, YOU, Path(ics))
+        company.google.add_user(YOU, "You", "UTC")
+        loaded, left_out = export.load(company.google, YOU, Path(ics))
         console.print(f"  {ics}: {loaded} events loaded, {left_out} left out")
         company.site.add_user(YOU)
         emails.append(YOU)
@@ -207,7 +209,8 @@ def _scene(company: Company, who: str, what: str, change: Change, seen: Seen) ->
 
 def _scenes(company: Company) -> list[tuple[str, str, Change, Seen]]:
     """What happens, over and over, each with fresh events."""
-    store = company.google.store
+    google = company.google
+    now = google.clock.now
     asha, bela, carlos, dana, emil = PEOPLE
     last: dict[str, str] = {}
 
@@ -217,52 +220,48 @@ def _scenes(company: Company) -> list[tuple[str, str, Change, Seen]]:
     def add(person: Any, title: str, **extra: Any) -> Change:
         def change() -> str:
             subject = f"{title} {secrets.token_hex(2)}"
-            body = timed(person.zone, 1, 12, 1, store.now(), summary=subject, **extra)
-            last[person.email] = store.insert(person.email, body)["id"]
+            body = timed(person.zone, 1, 12, 1, now(), summary=subject, **extra)
+            last[person.email] = google.insert_event(person.email, body)
             return subject
 
         return change
 
     def shift_back() -> str:
         hour = 5 + secrets.randbelow(60 * 12) / 60
-        body = timed(asha.zone, 2, hour, 3, store.now())
-        store.patch(asha.email, last[asha.email], {"start": body["start"], "end": body["end"]})
+        body = timed(asha.zone, 2, hour, 3, now())
+        google.patch_event(asha.email, last[asha.email], body)
         when = datetime.fromisoformat(body["start"]["dateTime"])
         return f"{when:%Y-%m-%d %H:%M:%S}"
 
     def delete() -> str:
-        event = store.calendars[asha.email].events[last[asha.email]]
-        store.delete(asha.email, last[asha.email])
+        event = google.get_event(asha.email, last[asha.email])
+        google.delete_event(asha.email, last[asha.email])
         return str(event["summary"])
 
     def private() -> str:
         before = sum(r["subject"] == "Busy" for r in company.rows(dana.email))
-        body = timed(dana.zone, 1, 9, 1, store.now(), summary="Job interview",
+        body = timed(dana.zone, 1, 9, 1, now(), summary="Job interview",
                      visibility="private", description="secret")  # fmt: skip
-        store.insert(dana.email, body)
+        google.insert_event(dana.email, body)
         return str(before + 1)
 
     def leave() -> str:
         subject = f"Leave {secrets.token_hex(2)}"
-        store.insert(bela.email, days(bela.zone, 6, 3, store.now(), summary=subject))
+        google.insert_event(bela.email, days(bela.zone, 6, 3, now(), summary=subject))
         return subject
 
     def roster() -> str:
         subject = f"Late roster {secrets.token_hex(2)}"
-        body = timed(carlos.zone, 1, 16, 6, store.now(), summary=subject,
+        body = timed(carlos.zone, 1, 16, 6, now(), summary=subject,
                      recurrence=["RRULE:FREQ=DAILY;COUNT=5"])  # fmt: skip
-        last[carlos.email] = store.insert(carlos.email, body)["id"]
+        last[carlos.email] = google.insert_event(carlos.email, body)
         return subject
 
     def drop_one() -> str:
-        calendar = store.calendars[carlos.email]
-        series = [
-            e
-            for e in store.expanded(calendar, store.now() + timedelta(days=30))
-            if e.get("recurringEventId") == last[carlos.email]
-        ]
-        store.delete(carlos.email, series[2]["id"])
-        return str(series[2]["summary"])
+        roster = last[carlos.email]
+        shifts = google.instance_ids(carlos.email, roster, now(), now() + timedelta(days=30))
+        google.delete_event(carlos.email, shifts[2])
+        return str(google.get_event(carlos.email, roster)["summary"])
 
     def count(email: str, subject: str) -> int:
         rows = company.rows(email)

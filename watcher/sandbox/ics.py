@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import icalendar
 
-from watcher.sandbox.goog.recurrence import start_of
-from watcher.sandbox.goog.store import Store
+from watcher.sandbox.google import GoogleState, instance_id
+from watcher.sandbox.google.errors import GoogleError
 
 
-def load(store: Store, calendar_id: str, path: Path) -> tuple[int, int]:
+def load(google: GoogleState, calendar_id: str, path: Path) -> tuple[int, int]:
     """Insert the file's events; returns (loaded, left out). VTIMEZONEs that are no IANA zone are
     taken by their offsets. Raises ``ValueError`` when the file is no iCalendar."""
     source = icalendar.Calendar.from_ical(path.read_bytes())
@@ -22,16 +22,25 @@ def load(store: Store, calendar_id: str, path: Path) -> tuple[int, int]:
     plain = [e for e in events if "RECURRENCE-ID" not in e]
     moved = [e for e in events if "RECURRENCE-ID" in e]
     ids: dict[str, str] = {}
-    left_out = 0
+    loaded = 0
     for event in plain:
         body = _body(event)
-        if body is None:
-            left_out += 1
-            continue
-        ids[str(event.get("UID", ""))] = store.insert(calendar_id, body)["id"]
+        made = body and _insert(google, calendar_id, body)
+        if made:
+            ids[str(event.get("UID", ""))] = made
+            loaded += 1
     for event in moved:
-        left_out += not _exception(store, calendar_id, ids.get(str(event.get("UID", ""))), event)
-    return len(events) - left_out, left_out
+        series = ids.get(str(event.get("UID", "")))
+        loaded += series is not None and _exception(google, calendar_id, series, event)
+    return loaded, len(events) - loaded
+
+
+def _insert(google: GoogleState, calendar_id: str, body: dict[str, Any]) -> str | None:
+    """None for what Google refuses, such as an end before its start."""
+    try:
+        return google.insert_event(calendar_id, body)
+    except GoogleError:
+        return None
 
 
 def _body(event: Any) -> dict[str, Any] | None:
@@ -95,22 +104,19 @@ def _recurrence(event: Any) -> Iterator[str]:
                 yield f"{field}:{','.join(texts)}"
 
 
-def _exception(store: Store, calendar_id: str, master: str | None, event: Any) -> bool:
+def _exception(google: GoogleState, calendar_id: str, series: str, event: Any) -> bool:
+    """Change or cancel the instance that RECURRENCE-ID names; False when there is none."""
     original = getattr(event.get("RECURRENCE-ID"), "dt", None)
-    if master is None or original is None:
+    if original is None:
         return False
-    calendar = store.calendars[calendar_id]
-    wanted = start_of(_time(original, _zone_name(original)), calendar.tz)
-    horizon = wanted + timedelta(days=2)
-    for item in store.expanded(calendar, horizon):
-        if item.get("recurringEventId") != master:
-            continue
-        if start_of(item["originalStartTime"], calendar.tz) == wanted:
-            if str(event.get("STATUS", "")).upper() == "CANCELLED":
-                store.delete(calendar_id, item["id"])
-            else:
-                body = _body(event) or {}
-                body.pop("recurrence", None)
-                store.patch(calendar_id, item["id"], body)
-            return True
-    return False
+    instance = instance_id(series, _time(original, _zone_name(original)))
+    try:
+        if str(event.get("STATUS", "")).upper() == "CANCELLED":
+            google.delete_event(calendar_id, instance)
+        else:
+            body = _body(event) or {}
+            body.pop("recurrence", None)
+            google.patch_event(calendar_id, instance, body)
+    except GoogleError:
+        return False
+    return True

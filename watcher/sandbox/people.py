@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from watcher.sandbox.goog.store import Store
+from watcher.sandbox.google import GoogleState
 
 DOMAIN = "scoopjoy.example"
 
@@ -47,47 +47,38 @@ def days(zone: str, day: int, length: int, now: datetime, **extra: Any) -> Any:
     return {"start": {"date": first.isoformat()}, "end": {"date": last.isoformat()}, **extra}
 
 
-def fill(store: Store) -> None:
+def fill(google: GoogleState) -> None:
     """Shifts, outlet events, a roster with exceptions, private appointments, leave."""
-    now = store.now()
+    now = google.clock.now()
     for number, person in enumerate(PEOPLE):
-        store.add_user(person.email, person.name, person.zone)
-        roster = store.insert(
-            person.email,
-            timed(person.zone, -6, 8 + number, 8, now, summary="Shift",
-                  location=person.name.partition(", ")[2],
-                  recurrence=["RRULE:FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR"]),
+        google.add_user(person.email, person.name, person.zone)
+        roster = timed(
+            person.zone, -6, 8 + number, 8, now, summary="Shift",
+            location=person.name.partition(", ")[2],
+            recurrence=["RRULE:FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR"],
         )  # fmt: skip
-        _exceptions(store, person, roster["id"])
-        store.insert(
-            person.email,
-            timed(person.zone, 2 + number, 18, 1, now, summary="Dentist", visibility="private",
-                  description="Dr. Frost, root canal"),
+        _exceptions(google, person, google.insert_event(person.email, roster), now)
+        dentist = timed(
+            person.zone, 2 + number, 18, 1, now, summary="Dentist", visibility="private",
+            description="Dr. Frost, root canal",
         )  # fmt: skip
-        store.insert(
-            person.email, days(person.zone, 10 + number, 2, now, summary="Annual leave",
-                               eventType="default")
+        leave = days(person.zone, 10 + number, 2, now, summary="Annual leave")
+        supplier = timed(
+            person.zone, 3, 15, 1.5, now, summary="Supplier meeting: vanilla & cones",
+            hangoutLink="https://meet.google.com/ice-cream-now",
         )  # fmt: skip
-        store.insert(
-            person.email,
-            timed(person.zone, 3, 15, 1.5, now, summary="Supplier meeting: vanilla & cones",
-                  hangoutLink="https://meet.google.com/ice-cream-now"),
-        )  # fmt: skip
+        for body in (dentist, leave, supplier):
+            google.insert_event(person.email, body)
     host = PEOPLE[4]
-    store.insert(
-        host.email,
-        timed(host.zone, 5, 11, 6, now, summary="Outlet opening: Koregaon Park",
-              description="<p>Bring <b>1,200</b> cones.</p>"),
+    opening = timed(
+        host.zone, 5, 11, 6, now, summary="Outlet opening: Koregaon Park",
+        description="<p>Bring <b>1,200</b> cones.</p>",
     )  # fmt: skip
+    google.insert_event(host.email, opening)
 
 
-def _exceptions(store: Store, person: Person, roster: str) -> None:
+def _exceptions(google: GoogleState, person: Person, roster: str, now: datetime) -> None:
     """One shift of the roster is swapped, one is dropped."""
-    calendar = store.calendars[person.email]
-    ahead = [
-        e
-        for e in store.expanded(calendar, store.now() + timedelta(days=14))
-        if e.get("recurringEventId") == roster
-    ]
-    store.patch(person.email, ahead[-1]["id"], {"summary": "Shift (swapped)"})
-    store.delete(person.email, ahead[-2]["id"])
+    ahead = google.instance_ids(person.email, roster, now, now + timedelta(days=14))
+    google.patch_event(person.email, ahead[-1], {"summary": "Shift (swapped)"})
+    google.delete_event(person.email, ahead[-2])

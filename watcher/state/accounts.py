@@ -155,8 +155,11 @@ class LedgerTokens:
         self._keyring = keyring
 
     def grant(self, account_id: int) -> Grant:
+        """Raises ``NotFound`` when the account has gone."""
         with self._db.session() as session:
-            account = session.get_one(Account, account_id)
+            account = session.get(Account, account_id)
+            if account is None:
+                raise NotFound(f"there is no account with number {account_id}")
             return Grant(
                 source=cast("Literal['oauth', 'service-account']", account.source),
                 email=account.email,

@@ -21,7 +21,8 @@ RUNG_PATIENCE = timedelta(seconds=60)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
-    """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle."""
+    """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle,
+    ``window_end`` how far the last snapshot reached."""
 
     calendar_id: int
     account_id: int
@@ -35,6 +36,7 @@ class Work:
     query_fingerprint: str
     policy_fingerprint: str
     time_zone: str
+    window_end: datetime | None
     first: bool
 
 
@@ -135,6 +137,7 @@ def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
         query_fingerprint=calendar.query_fingerprint,
         policy_fingerprint=calendar.policy_fingerprint,
         time_zone=calendar.time_zone,
+        window_end=calendar.window_end,
         first=calendar.last_snapshot_at is None,
     )
 
@@ -179,11 +182,11 @@ def settle(
     }
     if done.snapshot:
         values |= {
-            "window_start": done.window_start,
-            "window_end": done.window_end,
             "last_snapshot_at": now,
             "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
         }
+        if not held:  # what was held back is still to be judged by the old window
+            values |= {"window_start": done.window_start, "window_end": done.window_end}
     calendar = get(session, lease.calendar_id)
     if done.snapshot and calendar.snapshot_seq <= work.seq:
         values |= {"snapshot_seq": 0, "force_sweep": False}

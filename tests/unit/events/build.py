@@ -116,11 +116,7 @@ class Rows:
 
     def _cancel(self, action: Cancel) -> None:
         before = self.by_key[action.key]
-        masked = (
-            {"subject": "Busy", "description": "", "content_hash": ""}
-            if action.mask
-            else {}
-        )
+        masked = {"subject": "Busy", "description": "", "content_hash": ""} if action.mask else {}
         self.by_key[action.key] = replace(before, status="Cancelled", **masked)  # type: ignore[arg-type]
 
     def live(self) -> dict[str, Held]:

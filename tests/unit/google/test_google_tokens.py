@@ -6,7 +6,6 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,7 +54,7 @@ def private_key() -> str:
 
 
 @pytest.fixture
-def key_file(tmp_path: Path, private_key: str) -> Iterator[Path]:
+def key_file(tmp_path: Path, private_key: str) -> Path:
     path = tmp_path / "key.json"
     document = {
         "type": "service_account",
@@ -66,7 +65,7 @@ def key_file(tmp_path: Path, private_key: str) -> Iterator[Path]:
     }
     path.write_text(json.dumps(document))
     path.chmod(0o600)
-    yield path
+    return path
 
 
 def endpoints(google: Scripted) -> GoogleEndpoints:

@@ -1,1 +1,0 @@
-"""A Google to develop against: Calendar API v3, push channels and OAuth over real HTTP."""
