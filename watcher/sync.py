@@ -12,19 +12,17 @@ The token moves last. A crash anywhere before repeats work and loses nothing.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from watcher.erpnext.events import Applied, EventMirror
 from watcher.errors import SweepHeld, SyncTokenExpired
-from watcher.events.mapping import MAPPING_VERSION, PRIVATE, data_id, sync_key, to_erpnext
+from watcher.events.mapping import PRIVATE, data_id
 from watcher.events.model import (
     Action,
     Cancel,
@@ -32,10 +30,8 @@ from watcher.events.model import (
     GoogleEvent,
     Held,
     MappingRules,
-    Skipped,
     Window,
 )
-from watcher.events.parse import Unmappable, parse_event
 from watcher.events.plan import (
     Difference,
     Place,
@@ -44,9 +40,8 @@ from watcher.events.plan import (
     plan_delta,
     plan_snapshot,
 )
-from watcher.events.window import in_window, make_window
 from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
-from watcher.settings import Settings
+from watcher.intake import Mapped, map_events, map_items, parse_items, sync_keys, zone_or_utc
 from watcher.state.calendars import Settled, Work
 from watcher.state.runs import Refusal
 
@@ -90,16 +85,6 @@ class Report:
     oldest_change: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mapped:
-    """Google's items in ERPNext's form, split by what is to be done with them."""
-
-    live: list[ErpEvent | Skipped]
-    outside: list[ErpEvent]
-    gone: list[str]
-    refused: list[Refusal]
-
-
 def sync(
     sides: Sides,
     work: Work,
@@ -138,44 +123,14 @@ def compare(sides: Sides, covered_to: datetime | None = None) -> tuple[Differenc
     for page in sides.google.snapshot(sides.rules.calendar_id, sides.window):
         items += page.items
         zone_name = page.time_zone or zone_name
-    zone = _zone(zone_name)
-    mapped = _map(items, sides.rules, sides.window, zone)
+    zone = zone_or_utc(zone_name)
+    mapped = map_items(items, sides.rules, sides.window, zone)
     held = sides.mirror.held_of_calendar(
         data_id(sides.rules.account), data_id(sides.rules.calendar_id)
     )
     spare = frozenset(refusal.key for refusal in mapped.refused)
     found = difference(mapped.live, held, _place(sides, zone), spare=spare)
     return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
-
-
-def make_rules(
-    settings: Settings, *, account: str, calendar_id: str, erpnext_user: str | None,
-    event_type: str | None, zone: ZoneInfo,
-) -> MappingRules:  # fmt: skip
-    chosen = event_type or settings.default_event_type
-    return MappingRules(
-        account=account,
-        calendar_id=calendar_id,
-        erpnext_user=erpnext_user,
-        site_zone=zone,
-        default_event_type="Private" if chosen == "Private" else "Public",
-        private_events=settings.private_events,
-        declined_events=settings.declined_events,
-    )
-
-
-def window_of(settings: Settings, now: datetime) -> Window:
-    return make_window(now, settings.window_past_days, settings.window_future_days)
-
-
-def policy_fingerprint(settings: Settings, rules: MappingRules) -> str:
-    """Changes when any setting that shapes the mirror does; a change owes a snapshot."""
-    shape = [
-        MAPPING_VERSION, str(rules.site_zone), rules.erpnext_user, rules.default_event_type,
-        rules.private_events, rules.declined_events, settings.cancelled_events,
-        settings.window_past_days, settings.window_future_days, settings.erpnext_url,
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(shape).encode()).hexdigest()
 
 
 def _token_is_good(sides: Sides, work: Work) -> bool:
@@ -213,8 +168,8 @@ def _snapshot(
         zone_name = page.time_zone or zone_name
         progress("read", len(items))
     report.items = len(items)
-    zone = _zone(zone_name)
-    mapped = _map(items, rules, sides.window, zone)
+    zone = zone_or_utc(zone_name)
+    mapped = map_items(items, rules, sides.window, zone)
     held = sides.mirror.held_of_calendar(data_id(rules.account), data_id(rules.calendar_id))
     hold()
     actions = _brake(sides, work, mapped, held, zone, report)
@@ -296,7 +251,7 @@ def _delta(
         raise AssertionError("the client lets no delta end without a token")
     report.items = len(items)
     if items:
-        zone = _zone(zone_name)
+        zone = zone_or_utc(zone_name)
         _apply_delta(sides, report, items, zone, hold, dry_run, progress)
     return report, Settled(
         sync_token=next_token,
@@ -316,7 +271,7 @@ def _apply_delta(
     progress: Callable[[str, int], None],
 ) -> None:
     rules = sides.rules
-    parsed, refused = _parse(items, rules)
+    parsed, refused = parse_items(items, rules)
     events = newest_by_id(parsed)
     roots = [e for e in events if e.recurring_event_id is None]
     masters = {e.id for e in roots if e.is_master and not e.is_cancelled}
@@ -330,19 +285,19 @@ def _apply_delta(
     expansion = _expand(sides, masters, hold)
     expansion += _history(sides, masters & private, series, zone, hold)
     report.items += len(expansion)
-    expanded, more_refused = _parse(expansion, rules)
+    expanded, more_refused = parse_items(expansion, rules)
     # What the expansion says of a changed series is newer than the exceptions in the delta.
     direct = [e for e in events if e.id not in masters and e.recurring_event_id not in masters]
-    mapped = _map_parsed([*direct, *newest_by_id(expanded)], rules, sides.window, zone)
+    mapped = map_events([*direct, *newest_by_id(expanded)], rules, sides.window, zone)
     mapped.refused.extend([*refused, *more_refused])
     _note_ages(report, events)
-    keys = _keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])
+    keys = sync_keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])
     held = sides.mirror.held_by_keys(keys)
     hold()
     actions = plan_delta(
         mapped.live,
         outside=mapped.outside,
-        gone=_keys(rules, mapped.gone),
+        gone=sync_keys(rules, mapped.gone),
         held=held,
         series_held=series,
         series=_series_plan(rules, roots, masters),
@@ -399,72 +354,8 @@ def _history(
     return found
 
 
-def _parse(
-    items: Iterable[dict[str, Any]], rules: MappingRules
-) -> tuple[list[GoogleEvent], list[Refusal]]:
-    events, refused = [], []
-    for item in items:
-        try:
-            events.append(parse_event(item))
-        except Unmappable as error:
-            refused.append(_refusal(rules, str(item.get("id", "")), error))
-    return events, refused
-
-
-def _refusal(rules: MappingRules, event_id: str, error: Unmappable) -> Refusal:
-    return Refusal(
-        key=sync_key(rules.account, rules.calendar_id, event_id),
-        event_id=event_id,
-        message=error.message,
-    )
-
-
-def _map(
-    items: Iterable[dict[str, Any]], rules: MappingRules, window: Window, zone: ZoneInfo
-) -> Mapped:
-    events, refused = _parse(items, rules)
-    mapped = _map_parsed(newest_by_id(events), rules, window, zone)
-    mapped.refused.extend(refused)
-    return mapped
-
-
-def _map_parsed(
-    events: Iterable[GoogleEvent], rules: MappingRules, window: Window, zone: ZoneInfo
-) -> Mapped:
-    mapped = Mapped(live=[], outside=[], gone=[], refused=[])
-    for event in events:
-        if event.is_cancelled:
-            mapped.gone.append(event.id)
-            continue
-        try:
-            result = to_erpnext(event, rules)
-        except Unmappable as error:
-            mapped.refused.append(_refusal(rules, event.id, error))
-            continue
-        if isinstance(result, Skipped) or _inside(event, window, zone):
-            mapped.live.append(result)
-        else:
-            mapped.outside.append(result)
-    return mapped
-
-
-def _inside(event: GoogleEvent, window: Window, zone: ZoneInfo) -> bool:
-    if event.start is None:
-        return True
-    return in_window(event.start, event.end or event.start, window, zone)
-
-
-def _keys(rules: MappingRules, event_ids: Iterable[str]) -> list[str]:
-    unique = dict.fromkeys(event_ids)
-    return [sync_key(rules.account, rules.calendar_id, event_id) for event_id in unique]
-
-
 def _place(sides: Sides, zone: ZoneInfo) -> Place:
     return Place(window=sides.window, site_zone=sides.rules.site_zone, calendar_zone=zone)
-
-
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name) if name in available_timezones() else ZoneInfo("UTC")
 
 
 def _note_ages(report: Report, events: Iterable[GoogleEvent]) -> None:
@@ -504,8 +395,3 @@ def _carry_out(
 
 def _action_keys(actions: Iterable[Action]) -> list[str]:
     return [getattr(a, "key", None) or a.event.key for a in actions]  # type: ignore[union-attr]
-
-
-def as_counts(report: Report) -> Mapping[str, int]:
-    """Planned writes by kind, for a dry run."""
-    return Counter(type(action).__name__.lower() for action in report.planned)

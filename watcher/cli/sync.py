@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from watcher.jobs.run import make_sides
 from watcher.jobs.tasks import work_off
 from watcher.state import calendars
 from watcher.state.calendars import Work
-from watcher.sync import Sides, as_counts, compare, sync
+from watcher.sync import Sides, compare, sync
 
 BUSY_PATIENCE_SECONDS = 180.0
 EXAMPLES = 5
@@ -141,8 +142,9 @@ def _failure_code(cause: str) -> int:
 def _dry_run(app: App, target: Target) -> dict[str, Any]:
     sides, work = _sides(app, target)
     report, _ = sync(sides, work, hold=lambda: None, dry_run=True)
+    planned = Counter(type(action).__name__.lower() for action in report.planned)
     outcome = f"would be held: {report.vanished_held}" if report.vanished_held else "dry run"
-    return {"outcome": outcome, "code": 0, **as_counts(report), "refused": len(report.refused)}
+    return {"outcome": outcome, "code": 0, **planned, "refused": len(report.refused)}
 
 
 def _sides(app: App, target: Target) -> tuple[Sides, Work]:

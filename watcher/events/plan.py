@@ -84,7 +84,8 @@ def plan_delta(
     ``held`` the rows by key, ``series_held`` the rows whose series changed. ``series`` maps the
     recurring id as ERPNext holds it to what became of the series: ``expanded`` (its instances in
     the window are all in ``mapped`` or ``outside``), ``single`` (a series no more) or
-    ``cancelled``; of those in ``private_series`` nothing readable stays. Rows whose key is in ``spare`` (set aside this time) are left alone.
+    ``cancelled``; of those in ``private_series`` nothing readable stays. Rows whose key is in
+    ``spare`` (set aside this time) are left alone.
     """
     actions: dict[str, Action] = {}
     for event in mapped:

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 
 from watcher.connections import Connections
 from watcher.erpnext.events import Applied
+from watcher.policy import make_rules, policy_fingerprint, window_of
 from watcher.services import Services
 from watcher.state import budget, calendars, leases, runs
 from watcher.state.budget import Purpose
 from watcher.state.calendars import Settled, Work
 from watcher.state.leases import CalendarLease
 from watcher.state.models import Account, Run, Usage
-from watcher.sync import Report, Sides, make_rules, policy_fingerprint, sync, window_of
+from watcher.sync import Report, Sides, sync
 
 Progress = Callable[[str, int], None]
 MAX_LAG = timedelta(days=1)

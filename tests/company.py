@@ -1,0 +1,228 @@
+"""A small company for tests: sandbox Google, sandbox ERPNext, and a Watcher between them.
+
+``company.sync(...)`` works in this process what a worker would; ``company.watcher(...)`` and
+``company.start(...)`` run the real program with the same settings.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import requests
+
+from watcher.accounts import Added, add_delegated
+from watcher.connections import Connections
+from watcher.jobs.tasks import work_off
+from watcher.sandbox.erpnext.site import Site
+from watcher.sandbox.google import GoogleState
+from watcher.services import Services, build
+from watcher.settings import Settings, load
+from watcher.state import accounts, calendars
+from watcher.state.models import Calendar
+
+DOMAIN = "scoopjoy.test"
+ANN, BOB, ADMIN = f"ann@{DOMAIN}", f"bob@{DOMAIN}", f"admin@{DOMAIN}"
+CLIENT_ID, CLIENT_SECRET = "tests.apps.googleusercontent.com", "client-secret-of-the-tests"
+SITE_ZONE = ZoneInfo("Asia/Kolkata")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Company:
+    """Everything a test needs of both sides; the settings are real environment variables."""
+
+    def __init__(
+        self, *, google: GoogleState, site: Site, folder: Path, google_url: str,
+        erpnext_url: str, queue_url: str, database_url: str,
+    ) -> None:  # fmt: skip
+        self.google, self.site, self.folder = google, site, folder
+        self.port = free_port()
+        self.public_url = f"http://127.0.0.1:{self.port}"
+        self.key = secrets.token_urlsafe(32)
+        self.processes: list[subprocess.Popen[bytes]] = []
+        for email in (ANN, BOB, ADMIN):
+            google.add_user(email, time_zone="Asia/Kolkata")
+            site.add_user(email)
+        key_file = google.make_service_account(folder / "service-account.json")
+        google.delegated_to = [f"@{DOMAIN}"]
+        google.add_client(CLIENT_ID, CLIENT_SECRET, [f"{self.public_url}/oauth/google/callback"])
+        self.environ = {
+            "WATCHER_DATA_DIR": str(folder / "data"),
+            "WATCHER_DATABASE_URL": database_url,
+            "WATCHER_REDIS_URL": queue_url,
+            "WATCHER_SECRET_KEYS": self.key,
+            "WATCHER_PUBLIC_URL": self.public_url,
+            "WATCHER_ADMIN_EMAILS": ADMIN,
+            "WATCHER_GOOGLE_CLIENT_ID": CLIENT_ID,
+            "WATCHER_GOOGLE_CLIENT_SECRET": CLIENT_SECRET,
+            "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE": str(key_file),
+            "WATCHER_DELEGATION_ALLOW": f"@{DOMAIN}",
+            "WATCHER_GOOGLE_API_URL": google_url,
+            "WATCHER_GOOGLE_AUTH_URL": f"{google_url}/o/oauth2/v2/auth",
+            "WATCHER_GOOGLE_TOKEN_URL": f"{google_url}/token",
+            "WATCHER_GOOGLE_REVOKE_URL": f"{google_url}/revoke",
+            "WATCHER_GOOGLE_CERTS_URL": f"{google_url}/oauth2/v1/certs",
+            "WATCHER_ERPNEXT_URL": erpnext_url,
+            "WATCHER_ERPNEXT_API_KEY": site.api_key,
+            "WATCHER_ERPNEXT_API_SECRET": site.api_secret,
+            "WATCHER_LOG_FORMAT": "json",
+        }
+
+    # --- in this process ------------------------------------------------------------------
+
+    def set(self, name: str, value: str) -> None:
+        """Change a setting, before anything was built."""
+        self.environ[f"WATCHER_{name.upper()}"] = value
+
+    @property
+    def settings(self) -> Settings:
+        return load(self.environ, self.folder).settings
+
+    @cached_property
+    def services(self) -> Services:
+        return build(self.settings)
+
+    @cached_property
+    def connections(self) -> Connections:
+        return Connections(self.services)
+
+    def rebuild(self) -> None:
+        """As after a restart with other settings."""
+        self.services.db.dispose()
+        del self.services, self.connections
+
+    def setup_erpnext(self) -> None:
+        """The custom fields, as ``watcher erpnext setup`` makes them."""
+        done = self.watcher("erpnext", "setup")
+        assert done.returncode == 0, done.stderr
+
+    def add(self, email: str = ANN) -> Added:
+        """Register a mailbox by delegation."""
+        return add_delegated(self.services, self.connections, email)
+
+    def sync(self, email: str = ANN, *, snapshot: bool = False, force: bool = False) -> str:
+        """What a worker does for the account's first calendar when it is rung."""
+        with self.services.db.session() as session:
+            calendar = calendars.of_account(session, accounts.get(session, email).id)[0]
+            if snapshot or force:
+                now = self.services.clock()
+                calendars.want_snapshot(session, calendar.id, "asked", now, force=force)
+            number = calendar.id
+        return work_off(self.services, self.connections, number, "test")
+
+    def calendar(self, email: str = ANN) -> Calendar:
+        """The ledger's row of the account's first calendar."""
+        with self.services.db.session() as session:
+            return calendars.of_account(session, accounts.get(session, email).id)[0]
+
+    # --- Google and ERPNext ---------------------------------------------------------------
+
+    def timed(self, hours: float = 24, length: float = 1, **extra: Any) -> dict[str, Any]:
+        """A body: ``hours`` from now, ``length`` hours long."""
+        begins = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
+        ends = begins + timedelta(hours=length)
+        return {
+            "summary": "Shift",
+            "start": {"dateTime": begins.isoformat(), "timeZone": "Asia/Kolkata"},
+            "end": {"dateTime": ends.isoformat(), "timeZone": "Asia/Kolkata"},
+            **extra,
+        }
+
+    def rows(self, email: str = ANN, *, live: bool = True) -> list[dict[str, Any]]:
+        """ERPNext's Events of an account, by start; ``live``: those not cancelled."""
+        found = [e for e in self.site.events() if e.get("custom_google_account") == email]
+        wanted = [e for e in found if not live or e["status"] != "Cancelled"]
+        return sorted(wanted, key=lambda e: (e["starts_on"], e["subject"]))
+
+    def subjects(self, email: str = ANN) -> list[str]:
+        return [row["subject"] for row in self.rows(email)]
+
+    def expected(self, email: str = ANN) -> dict[str, tuple[str, str, str | None]]:
+        """Event id -> (subject, starts_on, ends_on) as ERPNext must hold it, by the facts alone:
+        none of the bridge's own code decides here."""
+        now = datetime.now(UTC)
+        window = (now - timedelta(days=7), now + timedelta(days=30))
+        return dict(filter(None, (_as_row(item) for item in self.google.truth(email, *window))))
+
+    def mirrored(self, email: str = ANN) -> dict[str, tuple[str, str, str | None]]:
+        """What ERPNext holds, in the form of ``expected``."""
+        return {
+            row["custom_google_event_id"]: (row["subject"], row["starts_on"], row["ends_on"])
+            for row in self.rows(email)
+        }
+
+    # --- as a program ---------------------------------------------------------------------
+
+    @property
+    def process_environ(self) -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")} | self.environ
+
+    def watcher(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "watcher", *words], env=self.process_environ, text=True,
+            capture_output=True, check=False, timeout=timeout, cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def start(self, *words: str, log: str = "watcher.log") -> subprocess.Popen[bytes]:
+        """Start a long-running command; its messages go to ``folder/log``."""
+        with (self.folder / log).open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "watcher", *words], env=self.process_environ,
+                stdout=out, stderr=out, cwd=self.folder, start_new_session=True,
+            )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def web_is_up(self) -> bool:
+        try:
+            return requests.get(f"{self.public_url}/healthz", timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if "services" in self.__dict__:
+            self.services.doorbell.client.close()
+            self.services.db.dispose()
+
+
+def _as_row(item: dict[str, Any]) -> tuple[str, tuple[str, str, str | None]] | None:
+    mine = [a for a in item.get("attendees", []) if a.get("self")]
+    if mine and mine[0].get("responseStatus") == "declined":
+        return None
+    if item.get("eventType") in ("workingLocation", "birthday"):
+        return None
+    private = item.get("visibility") in ("private", "confidential")
+    subject = "Busy" if private else item.get("summary") or "(No title)"
+    start, end = item["start"], item["end"]
+    if "date" in start:
+        last = date.fromisoformat(end["date"]) - timedelta(days=1)
+        return item["id"], (subject, f"{start['date']} 00:00:00", f"{last} 00:00:00")
+    begins, ends = (_on_site(each["dateTime"]) for each in (start, end))
+    return item["id"], (subject, begins, ends if ends != begins else None)
+
+
+def _on_site(text: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(SITE_ZONE):%Y-%m-%d %H:%M:%S}"

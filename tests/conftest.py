@@ -1,0 +1,123 @@
+"""Fixtures shared by all tests: a scrubbed environment, ledgers, a queue, both sandbox servers.
+
+Real parts only: SQLite and PostgreSQL, a Valkey process, HTTP servers on their own ports.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import sqlalchemy
+
+from tests.company import Company
+from tests.waiting import wait_for
+from watcher.sandbox.erpnext.app import serve as serve_erpnext
+from watcher.sandbox.erpnext.site import Site
+from watcher.sandbox.google import GoogleState
+from watcher.sandbox.google import serve as serve_google
+from watcher.state.db import Database
+from watcher.up import valkey_binary
+
+POSTGRES = os.environ.get("WATCHER_TEST_POSTGRES_URL", "")
+REQUIRE_ALL = os.environ.get("WATCHER_REQUIRE_ALL", "")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the person who runs the tests gets in, and no proxy between our servers."""
+    for name in list(os.environ):
+        if name.startswith("WATCHER_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """With WATCHER_REQUIRE_ALL a test that cannot run here is a failure, not a skip."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped: {report.longrepr}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty ledger on each of the two databases."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+        return
+    if not POSTGRES:
+        pytest.skip("WATCHER_TEST_POSTGRES_URL names no PostgreSQL server")
+    admin = sqlalchemy.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    name = f"watcher_{uuid.uuid4().hex[:12]}"
+    with admin.connect() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+    yield sqlalchemy.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(sqlalchemy.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """A migrated ledger."""
+    ledger = Database(database_url)
+    ledger.migrate()
+    yield ledger
+    ledger.dispose()
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[str]:
+    """A Valkey process of this session, as a redis URL."""
+    with tempfile.TemporaryDirectory(prefix="watcher-valkey-") as folder:
+        socket = Path(folder) / "valkey.sock"
+        server = subprocess.Popen(
+            [valkey_binary(), "--port", "0", "--unixsocket", socket, "--dir", folder,
+             "--save", "", "--appendonly", "no"],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        url = f"unix://{socket}"
+
+        def answers() -> bool:
+            with redis.Redis.from_url(url) as client:
+                try:
+                    return bool(client.ping())
+                except redis.RedisError:
+                    return False
+
+        wait_for(answers, what="Valkey")
+        yield url
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture
+def queue_url(valkey_server: str) -> str:
+    """The session's Valkey, emptied."""
+    with redis.Redis.from_url(valkey_server) as client:
+        client.flushall()
+    return valkey_server
+
+
+@pytest.fixture
+def company(tmp_path: Path, queue_url: str, database_url: str) -> Iterator[Company]:
+    """Both outside systems and the settings of a Watcher between them, on both databases."""
+    google, site = GoogleState(), Site("Asia/Kolkata")
+    google_server, erpnext_server = serve_google(google), serve_erpnext(site)
+    made = Company(
+        google=google, site=site, folder=tmp_path, google_url=google_server.url,
+        erpnext_url=erpnext_server.url, queue_url=queue_url, database_url=database_url,
+    )  # fmt: skip
+    yield made
+    made.close()
+    google_server.close()
+    erpnext_server.close()
+    site.close()

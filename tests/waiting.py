@@ -1,0 +1,20 @@
+"""Waiting for a condition with a deadline: no test sleeps for luck."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], *, what: str, seconds: float = 30.0) -> T:
+    """The condition's first true value. Raises ``AssertionError`` at the deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {seconds:g} s")

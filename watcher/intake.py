@@ -1,0 +1,89 @@
+"""Google's items as the plan takes them: parsed, mapped, and split by what is to be done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from watcher.events.mapping import sync_key, to_erpnext
+from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Skipped, Window
+from watcher.events.parse import Unmappable, parse_event
+from watcher.events.plan import newest_by_id
+from watcher.events.window import in_window
+from watcher.state.runs import Refusal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapped:
+    """Google's items in ERPNext's form, split by what is to be done with them."""
+
+    live: list[ErpEvent | Skipped]
+    outside: list[ErpEvent]
+    gone: list[str]
+    refused: list[Refusal]
+
+
+def parse_items(
+    items: Iterable[dict[str, Any]], rules: MappingRules
+) -> tuple[list[GoogleEvent], list[Refusal]]:
+    events, refused = [], []
+    for item in items:
+        try:
+            events.append(parse_event(item))
+        except Unmappable as error:
+            refused.append(_refusal(rules, str(item.get("id", "")), error))
+    return events, refused
+
+
+def _refusal(rules: MappingRules, event_id: str, error: Unmappable) -> Refusal:
+    return Refusal(
+        key=sync_key(rules.account, rules.calendar_id, event_id),
+        event_id=event_id,
+        message=error.message,
+    )
+
+
+def map_items(
+    items: Iterable[dict[str, Any]], rules: MappingRules, window: Window, zone: ZoneInfo
+) -> Mapped:
+    events, refused = parse_items(items, rules)
+    mapped = map_events(newest_by_id(events), rules, window, zone)
+    mapped.refused.extend(refused)
+    return mapped
+
+
+def map_events(
+    events: Iterable[GoogleEvent], rules: MappingRules, window: Window, zone: ZoneInfo
+) -> Mapped:
+    mapped = Mapped(live=[], outside=[], gone=[], refused=[])
+    for event in events:
+        if event.is_cancelled:
+            mapped.gone.append(event.id)
+            continue
+        try:
+            result = to_erpnext(event, rules)
+        except Unmappable as error:
+            mapped.refused.append(_refusal(rules, event.id, error))
+            continue
+        if isinstance(result, Skipped) or _inside(event, window, zone):
+            mapped.live.append(result)
+        else:
+            mapped.outside.append(result)
+    return mapped
+
+
+def _inside(event: GoogleEvent, window: Window, zone: ZoneInfo) -> bool:
+    if event.start is None:
+        return True
+    return in_window(event.start, event.end or event.start, window, zone)
+
+
+def sync_keys(rules: MappingRules, event_ids: Iterable[str]) -> list[str]:
+    unique = dict.fromkeys(event_ids)
+    return [sync_key(rules.account, rules.calendar_id, event_id) for event_id in unique]
+
+
+def zone_or_utc(name: str) -> ZoneInfo:
+    return ZoneInfo(name) if name in available_timezones() else ZoneInfo("UTC")

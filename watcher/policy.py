@@ -1,0 +1,43 @@
+"""From settings to the rules and the window of one calendar."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from watcher.events.mapping import MAPPING_VERSION
+from watcher.events.model import MappingRules, Window
+from watcher.events.window import make_window
+from watcher.settings import Settings
+
+
+def make_rules(
+    settings: Settings, *, account: str, calendar_id: str, erpnext_user: str | None,
+    event_type: str | None, zone: ZoneInfo,
+) -> MappingRules:  # fmt: skip
+    chosen = event_type or settings.default_event_type
+    return MappingRules(
+        account=account,
+        calendar_id=calendar_id,
+        erpnext_user=erpnext_user,
+        site_zone=zone,
+        default_event_type="Private" if chosen == "Private" else "Public",
+        private_events=settings.private_events,
+        declined_events=settings.declined_events,
+    )
+
+
+def window_of(settings: Settings, now: datetime) -> Window:
+    return make_window(now, settings.window_past_days, settings.window_future_days)
+
+
+def policy_fingerprint(settings: Settings, rules: MappingRules) -> str:
+    """Changes when any setting that shapes the mirror does; a change owes a snapshot."""
+    shape = [
+        MAPPING_VERSION, str(rules.site_zone), rules.erpnext_user, rules.default_event_type,
+        rules.private_events, rules.declined_events, settings.cancelled_events,
+        settings.window_past_days, settings.window_future_days, settings.erpnext_url,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(shape).encode()).hexdigest()
