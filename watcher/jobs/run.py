@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy.orm import Session
+
 from watcher.connections import Connections
 from watcher.erpnext.events import Applied
 from watcher.policy import make_rules, policy_fingerprint, window_of
 from watcher.services import Services
-from watcher.state import budget, calendars, leases, runs
+from watcher.state import budget, calendars, channels, leases, runs
 from watcher.state.budget import Purpose
 from watcher.state.calendars import Settled, Work
 from watcher.state.leases import CalendarLease
 from watcher.state.models import Account, Run, Usage
 from watcher.sync import Report, Sides, sync
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int], None]
 MAX_LAG = timedelta(days=1)
@@ -124,11 +129,21 @@ def _commit(
         runs.quarantine(session, work.calendar_id, report.refused, now)
         runs.release(session, work.calendar_id, report.settled_keys)
         runs.add(session, run)
+        if work.reason == "poll" and report.newest_change is not None:
+            _doubt_channel(session, work.calendar_id, report.newest_change, now)
         calendars.settle(
             session, lease, work, settled, now,
             timedelta(minutes=minutes * random.uniform(0.8, 1.2)),
             held=report.vanished_held,
         )  # fmt: skip
+
+
+def _doubt_channel(session: Session, calendar_id: int, change: datetime, now: datetime) -> None:
+    if channels.replace_if_deaf(session, calendar_id, change, now):
+        log.warning(
+            "a poll found what no notification told of: the channel is replaced",
+            extra={"calendar": calendar_id},
+        )
 
 
 def _diary(work: Work, report: Report, started: datetime, now: datetime, seconds: float) -> Run:

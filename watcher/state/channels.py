@@ -96,6 +96,20 @@ def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
     ).first()
 
 
+def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: datetime) -> bool:
+    """A poll has brought ``change``, of which the live channel never told: Google may have
+    dropped it without a word. It is made due for renewal; True when it was.
+
+    A channel that has not even delivered its ``sync`` message is left: a new one would fare no
+    better, since it is our address that cannot be reached.
+    """
+    channel = live(session, calendar_id, now)
+    if channel is None or channel.last_message_at is None or channel.last_message_at >= change:
+        return False
+    channel.renew_at = now
+    return True
+
+
 def open_of_calendar(session: Session, calendar_id: int) -> Sequence[Channel]:
     """Channels that Google may still deliver to."""
     return session.scalars(
