@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from watcher.channels.registry import stop_all
 from watcher.connections import Connections, service_account
+from watcher.erpnext import connected_app
 from watcher.erpnext.events import EventMirror
 from watcher.errors import AccountDead, ExitCode, Permanent, UserError, WatcherError
 from watcher.events.mapping import data_id
 from watcher.events.model import Action, Cancel
 from watcher.google.consent import revoke
 from watcher.google.delegation import DelegationAllow
-from watcher.jobs.schedule import ring
+from watcher.jobs.reconnect import revive
+from watcher.jobs.ringing import ring
 from watcher.services import Services
 from watcher.settings import require
 from watcher.state import accounts, calendars, connect
@@ -69,23 +72,65 @@ def add_delegated(
             next_step=f"add {address} or @{address.rpartition('@')[2]} to WATCHER_DELEGATION_ALLOW",
         )
     user = choose_user(connections, address, erpnext_user)
+    return _prove_and_start(services, connections, address, "service-account", user, calendar_ids)
+
+
+def add_from_desk(
+    services: Services,
+    connections: Connections,
+    email: str,
+    *,
+    erpnext_user: str | None = None,
+    calendar_ids: tuple[str, ...] = (),
+) -> Added:
+    """Register an employee who has authorised the Connected App in ERPNext; live at once.
+
+    Without a good authorisation the account is registered as *Needs reconnect* and goes live by
+    itself when there is one. Raises ``AccountDead`` then, with the Desk link, and ``UserError``.
+    """
+    address = accounts.normal(email)
+    require(services.settings, "google_client_id", "google_client_secret", why="--via erpnext")
+    connections.desk_app()
+    user = choose_user(connections, address, erpnext_user)
+    if user is None:
+        raise UserError(
+            f"ERPNext has no enabled user {address}",
+            next_step="name the one who authorised: --erpnext-user USER",
+        )
+    return _prove_and_start(services, connections, address, "erpnext", user, calendar_ids)
+
+
+def _prove_and_start(
+    services: Services, connections: Connections, address: str, source: str,
+    user: str | None, calendar_ids: tuple[str, ...],
+) -> Added:  # fmt: skip
     now = services.clock()
     with services.db.session() as session:
         known = accounts.find(session, address)
-        state = known.state if known else "paused"
         account = accounts.add(
-            session, email=address, source="service-account", state=state, now=now,
-            erpnext_user=user,
+            session, email=address, source=source, state=known.state if known else "paused",
+            now=now, erpnext_user=user,
         )  # fmt: skip
         account_id = account.id
-    connections.tokens.renew(account_id)
-    with services.db.session() as session:
-        account = session.get_one(Account, account_id)
         for google_id in calendar_ids or (address,):
             calendars.add(session, account_id, google_id, now)
-        rings = accounts.activate(session, account, now)
-    ring_all(services, rings)
-    return Added(address, user, len(rings))
+    revive(services, connections, account_id)
+    return Added(address, user, len(calendar_ids) or 1)
+
+
+def company_users(services: Services, connections: Connections) -> list[str]:
+    """Enabled system users of ERPNext whose address the service account may act for."""
+    allow = DelegationAllow.parse(services.settings.delegation_allow)
+    filters: list[list[Any]] = [["enabled", "=", 1], ["user_type", "=", "System User"]]
+    found = connections.erpnext.rows("User", filters, ["email"])
+    emails = {str(row.get("email") or row["name"]).strip().lower() for row in found}
+    return sorted(email for email in emails if "@" in email and allow.allows(email))
+
+
+def desk_users(connections: Connections) -> list[str]:
+    """Everyone with a Token Cache row for our Connected App."""
+    rows = connected_app.authorised(connections.erpnext, connections.desk_app())
+    return sorted({row.user for row in rows})
 
 
 def invite(
@@ -156,16 +201,7 @@ def resume(services: Services, connections: Connections, email: str) -> None:
                 next_step=f"watcher accounts invite {account.email}",
             )
         account_id = account.id
-    try:
-        connections.tokens.renew(account_id)
-    except AccountDead as error:
-        with services.db.session() as session:
-            accounts.needs_reconnect(session, account_id, error.cause, services.clock())
-        raise
-    with services.db.session() as session:
-        account = session.get_one(Account, account_id)
-        rings = accounts.activate(session, account, services.clock())
-    ring_all(services, rings)
+    revive(services, connections, account_id)
 
 
 def disconnect(

@@ -10,11 +10,12 @@ import time
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, available_timezones
 
+from watcher.erpnext import connected_app
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.errors import UserError
 from watcher.google.client import CalendarClient
-from watcher.google.credentials import AccessTokens
+from watcher.google.credentials import AccessTokens, Grant
 from watcher.google.delegation import (
     DelegationAllow,
     ServiceAccount,
@@ -81,6 +82,7 @@ class Connections:
         self._tokens: AccessTokens | None = None
         self._erpnext: ErpNextClient | None = None
         self._site: tuple[float, Site] | None = None
+        self._desk_app = ""
 
     @property
     def tokens(self) -> AccessTokens:
@@ -92,6 +94,7 @@ class Connections:
                     endpoints(settings),
                     service_account(settings),
                     DelegationAllow.parse(settings.delegation_allow),
+                    desk_tokens=self.desk_token if settings.erpnext_url else None,
                     clock=services.clock,
                 )
             return self._tokens
@@ -112,6 +115,20 @@ class Connections:
             if self._erpnext is None:
                 self._erpnext = erpnext_client(self._services.settings)
             return self._erpnext
+
+    def desk_app(self) -> str:
+        """The name of the Connected App of our Google client in ERPNext. Raises ``WatcherError``
+        that says how to make it."""
+        with self._lock:
+            if not self._desk_app:
+                client_id = self._services.settings.google_client_id
+                self._desk_app = connected_app.require_app(self.erpnext, client_id)
+            return self._desk_app
+
+    def desk_token(self, grant: Grant) -> str:
+        """The refresh token that Frappe keeps for an employee. Raises ``AccountDead``."""
+        user = grant.erpnext_user or grant.email
+        return connected_app.refresh_token(self.erpnext, self.desk_app(), user)
 
     def mirror(self) -> EventMirror:
         return EventMirror(

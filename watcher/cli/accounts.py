@@ -26,7 +26,7 @@ from watcher.state import accounts as ledger
 from watcher.state import calendars, overview
 from watcher.state.models import Account
 
-VIA = click.Choice(["oauth", "service-account"])
+VIA = click.Choice(["oauth", "service-account", "erpnext"])
 USER = click.option("--erpnext-user", help="ERPNext user; by default the one of that address.")
 
 
@@ -46,11 +46,12 @@ def add(
     app: App, email: str, erpnext_user: str | None, via: str, calendar_ids: tuple[str, ...],
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Register an employee; by service account the mirror is live at once."""
+    """Register an employee; by service account or ERPNext the mirror is live at once."""
     if via == "oauth":
         _invite(app, email, erpnext_user, as_json)
         return
-    added = verbs.add_delegated(
+    add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
+    added = add(
         app.services, app.connections, email, erpnext_user=erpnext_user, calendar_ids=calendar_ids
     )
     if as_json:
@@ -82,14 +83,21 @@ def _invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> No
 
 @accounts.command("import")
 @click.option("--via", type=VIA, default="service-account", show_default=True)
-@click.option("--from", "source", required=True, help="FILE.csv with columns email, erpnext_user.")
+@click.option(
+    "--from", "source",
+    help="FILE.csv with columns email, erpnext_user; or `erpnext` for its enabled users.",
+)  # fmt: skip
 @json_option
 @pass_app
-def import_(app: App, via: str, source: str, as_json: bool) -> int:
-    """Add or invite many at once; one bad line stops no other."""
+def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
+    """Add or invite many at once; one bad line stops no other.
+
+    With `--via erpnext` everyone who authorised the Connected App in ERPNext, unless a file says
+    otherwise.
+    """
     results: list[dict[str, Any]] = []
     codes = []
-    for email, user in _read_csv(source):
+    for email, user in _people(app, via, source):
         result, code = _import_one(app, via, email, user)
         results.append(result)
         codes.append(code)
@@ -105,11 +113,23 @@ def _import_one(app: App, via: str, email: str, user: str | None) -> tuple[dict[
         if via == "oauth":
             link = verbs.invite(app.services, app.connections, email, erpnext_user=user)
             return {"email": email, "outcome": "invited", "link": link}, 0
-        verbs.add_delegated(app.services, app.connections, email, erpnext_user=user)
+        add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
+        add(app.services, app.connections, email, erpnext_user=user)
     except WatcherError as error:
         text = f"{error.message} ({error.next_step})" if error.next_step else error.message
         return {"email": email, "outcome": text}, error.exit_code
     return {"email": email, "outcome": "connected"}, 0
+
+
+def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str | None]]:
+    if source is None and via != "erpnext":
+        raise UserError("nobody to import", next_step="--from FILE.csv or --from erpnext")
+    if source is None:
+        yield from ((user, user) for user in verbs.desk_users(app.connections))
+    elif source == "erpnext":
+        yield from ((user, user) for user in verbs.company_users(app.services, app.connections))
+    else:
+        yield from _read_csv(source)
 
 
 def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:

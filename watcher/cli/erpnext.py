@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from watcher.cli.common import App, emit, json_option, messages, pass_app
-from watcher.connections import erpnext_client
+from watcher.connections import endpoints, erpnext_client
+from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.connected_app import AppReport, install_app
 from watcher.erpnext.fields import install
 from watcher.errors import ExitCode
+from watcher.google.endpoints import OAUTH_SCOPES
+from watcher.settings import Settings, require
 
 
 @click.group()
@@ -16,17 +22,21 @@ def erpnext() -> None:
 
 
 @erpnext.command("setup")
+@click.option("--connected-app", is_flag=True, help="Also make Frappe's Connected App for Google.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
 @json_option
 @pass_app
-def setup(app: App, dry_run: bool, as_json: bool) -> int:
+def setup(app: App, connected_app: bool, dry_run: bool, as_json: bool) -> int:
     """Create the custom fields on Event and check the API user's permissions; repeatable."""
-    report = install(erpnext_client(app.loaded.settings), dry_run=dry_run)
+    client = erpnext_client(app.loaded.settings)
+    report = install(client, dry_run=dry_run)
+    desk = _connected_app(app.loaded.settings, client, dry_run) if connected_app else None
     if as_json:
         emit(
             {
                 "user": report.user, "present": report.present, "missing": report.missing,
                 "created": report.created, "wrong": report.wrong, "dry_run": dry_run,
+                "connected_app": asdict(desk) if desk else None,
             }
         )  # fmt: skip
     else:
@@ -38,4 +48,28 @@ def setup(app: App, dry_run: bool, as_json: bool) -> int:
             messages.print(f"  {verb}: {name}")
         for name, why in report.wrong:
             messages.print(f"  wrong: {name} {why}: remove it in Customize Form, then repeat")
-    return ExitCode.ERROR if report.wrong else ExitCode.OK
+        if desk is not None:
+            _tell_app(desk, dry_run)
+    return ExitCode.ERROR if report.wrong or (desk and desk.wrong) else ExitCode.OK
+
+
+def _connected_app(settings: Settings, client: ErpNextClient, dry_run: bool) -> AppReport:
+    require(settings, "google_client_id", "google_client_secret", why="--connected-app")
+    google = endpoints(settings)
+    return install_app(
+        client, client_id=google.client_id, client_secret=google.client_secret,
+        auth_url=google.auth_url, token_url=google.token_url, revoke_url=google.revoke_url,
+        scopes=OAUTH_SCOPES, dry_run=dry_run,
+    )  # fmt: skip
+
+
+def _tell_app(desk: AppReport, dry_run: bool) -> None:
+    if not desk.name:
+        messages.print("Connected App would be made")
+        return
+    messages.print(f"Connected App {desk.name} {'made' if desk.created else 'was there'}")
+    messages.print(f"  redirect URI to register at Google: {desk.redirect_uri}", soft_wrap=True)
+    messages.print(f"  where employees authorise: {desk.link}", soft_wrap=True)
+    for what in desk.wrong:
+        messages.print(f"  wrong: {what}: correct it in the Desk", soft_wrap=True)
+    messages.print("  then: watcher accounts import --via erpnext")

@@ -9,7 +9,7 @@ import redis
 
 from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table
 from watcher.errors import ExitCode
-from watcher.jobs.schedule import ring
+from watcher.jobs.ringing import ring
 from watcher.services import Services
 from watcher.state import calendars, overview, runs
 

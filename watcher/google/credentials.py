@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
@@ -39,10 +39,14 @@ LAST_RESORT_LIFE: Final = 30.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grant:
-    """What the ledger holds for one account. ``expires_at`` is aware; secrets not in the repr."""
+    """What the ledger holds for one account. ``expires_at`` is aware; secrets not in the repr.
 
-    source: Literal["oauth", "service-account"]
+    Of source ``erpnext`` the refresh token is kept by Frappe, for ``erpnext_user``.
+    """
+
+    source: Literal["oauth", "service-account", "erpnext"]
     email: str
+    erpnext_user: str | None = None
     refresh_token: str | None = field(default=None, repr=False)
     access_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
@@ -70,6 +74,13 @@ class TokenStore(Protocol):
     def release_refresh(self, account_id: int) -> None:
         """Give the claim back."""
 
+    def note_dead(self, account_id: int, refresh_token: str) -> None:
+        """Remember (a digest of) a refresh token that Google refused for good."""
+
+
+DeskTokens = Callable[[Grant], str]
+"""Reads the refresh token that Frappe keeps. Raises ``AccountDead`` when there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Held:
@@ -94,6 +105,7 @@ class AccessTokens:
         service_account: ServiceAccount | None = None,
         allow: DelegationAllow | None = None,
         *,
+        desk_tokens: DeskTokens | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         timeout: float = 10.0,
         wait_seconds: float = WAIT_SECONDS,
@@ -103,6 +115,7 @@ class AccessTokens:
         self._endpoints = endpoints
         self._service_account = service_account
         self._allow = allow or DelegationAllow()
+        self._desk_tokens = desk_tokens
         self._clock = clock
         self._timeout = timeout
         self._wait_seconds = wait_seconds
@@ -168,7 +181,7 @@ class AccessTokens:
             if held is not None:
                 return held
             try:
-                fresh = self._fetch(grant)
+                fresh = self._fetch(account_id, grant)
             except Transient as failure:
                 return self._last_resort(grant, refused, failure)
             except AccountDead:
@@ -192,9 +205,11 @@ class AccessTokens:
         if self._store.grant(account_id).refresh_token != tried.refresh_token:
             raise Transient(f"{tried.email} was connected again meanwhile", side=SIDE)
 
-    def _fetch(self, grant: Grant) -> Fresh:
+    def _fetch(self, account_id: int, grant: Grant) -> Fresh:
         if grant.source == "service-account":
             return self._fetch_delegated(grant.email)
+        if grant.source == "erpnext":
+            return self._fetch_from_desk(account_id, grant)
         if not grant.refresh_token:
             raise AccountDead(
                 f"There is no refresh token for {grant.email}",
@@ -205,6 +220,26 @@ class AccessTokens:
         return refresh_user(
             grant.email, grant.refresh_token, self._endpoints, timeout=self._timeout
         )
+
+    def _fetch_from_desk(self, account_id: int, grant: Grant) -> Fresh:
+        """The refresh token is read anew each time and kept nowhere here; nor is one that Google
+        might hand out instead, since nothing can be written back to Frappe."""
+        if self._desk_tokens is None:
+            raise AppDead(
+                "ERPNext is not set, which keeps the refresh tokens",
+                cause="no_site",
+                side=SIDE,
+                next_step="Set WATCHER_ERPNEXT_URL and its API key.",
+            )
+        token = self._desk_tokens(grant)
+        try:
+            fresh = refresh_user(grant.email, token, self._endpoints, timeout=self._timeout)
+        except AccountDead as error:
+            self._store.note_dead(account_id, token)
+            who = grant.erpnext_user or grant.email
+            error.next_step = f"{who} authorises the Connected App in ERPNext again"
+            raise
+        return replace(fresh, refresh_token=None)
 
     def _fetch_delegated(self, email: str) -> Fresh:
         if self._service_account is None:

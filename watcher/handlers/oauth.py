@@ -28,7 +28,7 @@ from watcher.google.consent import (
 )
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.handlers.context import browser, services
-from watcher.jobs.schedule import ring
+from watcher.jobs.ringing import ring
 from watcher.state import accounts, connect
 from watcher.state.connect import Flow
 from watcher.state.models import Account

@@ -18,6 +18,8 @@ from watcher.channels.renewal import renew_due
 from watcher.connections import Connections
 from watcher.errors import AccountDead, AppDead, Transient, WatcherError
 from watcher.jobs.enqueue import Lane
+from watcher.jobs.reconnect import look_in_desk
+from watcher.jobs.ringing import ring
 from watcher.services import Services
 from watcher.state import accounts, budget, calendars, runs
 from watcher.state.models import Account, Calendar
@@ -53,18 +55,6 @@ def sweep(services: Services, _connections: Connections) -> int:
             for c in calendars.to_ring(services.db, session, now, queued)
         ]
     return sum(ring(services, *entry, "sweep") for entry in todo[:MAX_RINGS])
-
-
-def ring(services: Services, calendar_id: int, seq: int, lane: Lane, reason: str) -> bool:
-    """Ring and note it in the ledger; the note comes first, so that a job that starts at once
-    finds it and clears it."""
-    with services.db.session() as session:
-        calendars.note_rung(session, calendar_id, services.clock())
-    if services.doorbell.ring(calendar_id, seq, lane, reason):
-        return True
-    with services.db.session() as session:
-        calendars.note_rung(session, calendar_id, None)
-    return False
 
 
 def _calendar_of(job_id: str) -> int:
@@ -157,5 +147,9 @@ def timetable(services: Services) -> tuple[tuple[Periodic, ...], tuple[Periodic,
             Periodic("reconcile", 60.0, reconcile),
             Periodic("prune", 3_600.0, prune),
         ),
-        (Periodic("renew", 15.0, renew), Periodic("refresh", 30.0, refresh)),
+        (
+            Periodic("renew", 15.0, renew),
+            Periodic("refresh", 30.0, refresh),
+            Periodic("desk", 60.0, look_in_desk),
+        ),
     )

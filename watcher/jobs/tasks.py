@@ -27,7 +27,7 @@ from watcher.errors import (
     Transient,
     WatcherError,
 )
-from watcher.jobs.enqueue import Lane
+from watcher.jobs.ringing import ring
 from watcher.jobs.run import Progress, RunOutcome, run_once
 from watcher.services import Services, build
 from watcher.settings import load
@@ -223,11 +223,7 @@ def _ring_again(services: Services, calendar_id: int) -> None:
     """A calendar that changes faster than it syncs goes to the end of the queue."""
     with services.db.session() as session:
         seq = calendars.get(session, calendar_id).dirty_seq
-        calendars.note_rung(session, calendar_id, services.clock())
-    lane: Lane = "live"
-    if not services.doorbell.ring(calendar_id, seq, lane, "again"):
-        with services.db.session() as session:
-            calendars.note_rung(session, calendar_id, None)
+    ring(services, calendar_id, seq, "live", "again")
 
 
 def _log_run(outcome: RunOutcome) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, cast
 
 from sqlalchemy import or_, select, update
@@ -14,8 +14,8 @@ from watcher.errors import NotFound, UserError
 from watcher.google.credentials import Grant
 from watcher.state import calendars
 from watcher.state.db import Database
-from watcher.state.models import Account
-from watcher.state.secrets import Keyring
+from watcher.state.models import Account, Fact
+from watcher.state.secrets import Keyring, digest, same
 
 STATES = (
     "invited",
@@ -161,8 +161,9 @@ class LedgerTokens:
             if account is None:
                 raise NotFound(f"there is no account with number {account_id}")
             return Grant(
-                source=cast("Literal['oauth', 'service-account']", account.source),
+                source=cast("Literal['oauth', 'service-account', 'erpnext']", account.source),
                 email=account.email,
+                erpnext_user=account.erpnext_user,
                 refresh_token=self._open(account, "refresh_token"),
                 access_token=self._open(account, "access_token"),
                 expires_at=account.access_expires_at,
@@ -207,6 +208,33 @@ class LedgerTokens:
             session.execute(
                 update(Account).where(Account.id == account_id).values(refresh_claimed_until=0.0)
             )
+
+    def note_dead(self, account_id: int, refresh_token: str) -> None:
+        with self._db.session() as session:
+            fact = Fact(
+                name=_dead_grant(account_id), value=digest(refresh_token),
+                learned_at=datetime.now(UTC),
+            )  # fmt: skip
+            session.merge(fact)
+
+
+def _dead_grant(account_id: int) -> str:
+    return f"dead_grant:{account_id}"
+
+
+def is_dead_grant(session: Session, account_id: int, refresh_token: str) -> bool:
+    """Whether this is the refresh token that Google last refused for good."""
+    known = session.get(Fact, _dead_grant(account_id))
+    return known is not None and same(known.value, digest(refresh_token))
+
+
+def waiting_for_desk(session: Session) -> list[Account]:
+    """Accounts whose owner has to authorise the Connected App (again)."""
+    return list(
+        session.scalars(
+            select(Account).where(Account.state == "needs_reconnect", Account.source == "erpnext")
+        )
+    )
 
 
 def due_for_refresh(session: Session, before: datetime, now: datetime) -> list[Account]:
