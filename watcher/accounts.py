@@ -119,11 +119,13 @@ def _prove_and_start(
 
 
 def company_users(services: Services, connections: Connections) -> list[str]:
-    """Enabled system users of ERPNext whose address the service account may act for."""
+    """Enabled system users of ERPNext whose address the service account may act for. The API
+    user is left out: it is a program."""
     allow = DelegationAllow.parse(services.settings.delegation_allow)
     filters: list[list[Any]] = [["enabled", "=", 1], ["user_type", "=", "System User"]]
     found = connections.erpnext.rows("User", filters, ["email"])
     emails = {str(row.get("email") or row["name"]).strip().lower() for row in found}
+    emails.discard(connections.site().api_user.lower())
     return sorted(email for email in emails if "@" in email and allow.allows(email))
 
 

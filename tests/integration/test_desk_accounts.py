@@ -1,0 +1,122 @@
+"""Accounts by way of ERPNext: Connected App and Token Cache, over HTTP between real servers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.company import ADMIN, ANN, BOB, CLIENT_ID, CLIENT_SECRET, Company
+from watcher.errors import AccountDead, WatcherError
+from watcher.jobs.reconnect import look_in_desk
+from watcher.state import accounts
+
+SCOPES = ["openid", "email", "https://www.googleapis.com/auth/calendar.events.readonly"]
+
+
+@pytest.fixture
+def app(company: Company) -> str:
+    """The Connected App as the command makes it."""
+    made = company.watcher("erpnext", "setup", "--connected-app", "--json")
+    assert made.returncode == 0, made.stderr
+    return str(json.loads(made.stdout)["connected_app"]["name"])
+
+
+def authorise(company: Company, app: str, email: str) -> str:
+    """As Frappe's own consent flow leaves it. Returns the refresh token."""
+    token = company.google.oauth.mint_refresh(CLIENT_ID, email, SCOPES)
+    company.site.add_token(app, email, token)
+    return token
+
+
+def state(company: Company, email: str) -> tuple[str, str]:
+    with company.services.db.session() as session:
+        account = accounts.get(session, email)
+        return account.state, account.cause
+
+
+def test_setup_makes_the_app_once_and_says_what_to_register(company: Company) -> None:
+    first = company.watcher("erpnext", "setup", "--connected-app")
+    assert first.returncode == 0, first.stderr
+    assert "redirect URI to register at Google: " in first.stderr
+    assert "/app/connected-app/" in first.stderr
+    assert CLIENT_SECRET not in first.stderr + first.stdout
+    again = company.watcher("erpnext", "setup", "--connected-app", "--json")
+    assert json.loads(again.stdout)["connected_app"]["created"] is False
+    rows = company.site.rows("Connected App")
+    assert len(rows) == 1
+    assert rows[0]["revocation_uri"] == company.environ["WATCHER_GOOGLE_REVOKE_URL"]
+
+
+def test_everyone_who_authorised_is_imported_and_mirrored(company: Company, app: str) -> None:
+    authorise(company, app, ANN)
+    authorise(company, app, BOB)
+    company.google.insert_event(BOB, company.timed(summary="Tasting"))
+    done = company.watcher("accounts", "import", "--via", "erpnext", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [one["email"] for one in json.loads(done.stdout)] == [ANN, BOB]
+    assert company.sync(BOB) == "done"
+    assert company.subjects(BOB) == ["Tasting"]
+
+
+def test_the_refresh_token_is_never_stored_here(company: Company, app: str) -> None:
+    token = authorise(company, app, ANN)
+    assert company.watcher("accounts", "add", ANN, "--via", "erpnext").returncode == 0
+    with company.services.db.session() as session:
+        account = accounts.get(session, ANN)
+        assert account.refresh_token is None
+        assert account.access_token is not None
+    ledger = company.folder / "ledger.sqlite3"
+    assert not ledger.exists() or token.encode() not in ledger.read_bytes()
+
+
+def test_nobody_authorised_says_where_to(company: Company, app: str) -> None:
+    done = company.watcher("accounts", "add", ANN, "--via", "erpnext")
+    assert done.returncode == 4
+    assert f"/app/connected-app/{app}" in done.stderr.replace("\n", "")
+    assert state(company, ANN) == ("needs_reconnect", "no_refresh_token")
+
+
+def test_a_row_without_a_token_is_not_a_wrong_api_key(company: Company, app: str) -> None:
+    company.site.add_token(app, ANN, None)
+    done = company.watcher("accounts", "add", ANN, "--via", "erpnext")
+    assert done.returncode == 4
+    assert "has not authorised" in done.stderr
+
+
+def test_a_dead_grant_is_not_tried_again_and_a_new_one_is_picked_up(
+    company: Company, app: str
+) -> None:
+    authorise(company, app, ANN)
+    assert company.watcher("accounts", "import", "--via", "erpnext").returncode == 0
+    company.google.insert_event(ANN, company.timed(summary="Shift"))
+    assert company.sync(ANN) == "done"
+    name = company.rows(ANN)[0]["name"]
+    company.google.revoke_user(ANN)
+    with pytest.raises(AccountDead):
+        company.connections.tokens.renew(company.calendar(ANN).account_id)
+    with company.services.db.session() as session:
+        account = accounts.get(session, ANN)
+        accounts.needs_reconnect(session, account.id, "invalid_grant", company.services.clock())
+    asked = company.google.log.counts()["token"]
+    assert look_in_desk(company.services, company.connections) == 0
+    assert company.google.log.counts()["token"] == asked, "Google was asked about a dead token"
+    authorise(company, app, ANN)
+    assert look_in_desk(company.services, company.connections) == 1
+    assert state(company, ANN) == ("active", "")
+    assert company.sync(ANN) == "done"
+    assert [row["name"] for row in company.rows(ANN)] == [name]
+
+
+def test_without_the_app_the_command_that_makes_it_is_named(company: Company) -> None:
+    with pytest.raises(WatcherError) as caught:
+        company.connections.desk_app()
+    assert "erpnext setup --connected-app" in caught.value.next_step
+    assert company.watcher("accounts", "import", "--via", "erpnext").returncode == 5
+
+
+def test_all_company_users_of_erpnext(company: Company) -> None:
+    company.site.add_user("supplier@elsewhere.example")
+    done = company.watcher("accounts", "import", "--from", "erpnext", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [one["email"] for one in json.loads(done.stdout)] == [ADMIN, ANN, BOB]
