@@ -192,11 +192,13 @@ def _broken_accounts(session: Session) -> Sequence[Account]:
 
 
 def _account_problem(account: Account) -> dict[str, Any]:
-    step = (
-        f"watcher accounts invite {account.email}"
-        if account.source == "oauth"
-        else f"allow the mailbox in the Admin console, then watcher accounts resume {account.email}"
-    )
+    steps = {
+        "oauth": f"watcher accounts invite {account.email}",
+        "erpnext": f"{account.erpnext_user} authorises the Connected App in ERPNext again",
+        "service-account": "allow the mailbox in the Admin console, then "
+        f"watcher accounts resume {account.email}",
+    }
+    step = steps[account.source]
     return _problem(account.email, None, account.state, account.cause, account.since, step)
 
 
