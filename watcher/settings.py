@@ -214,10 +214,17 @@ def fields() -> dict[str, FieldInfo]:
     return dict(Settings.model_fields)
 
 
-def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Loaded:
-    """Read and check all settings.
+NEEDED = ("secret_keys", "public_url", "erpnext_url", "erpnext_api_key", "erpnext_api_secret")
+"""What the running program cannot do without, besides a way to Google."""
 
-    Raises ``UserError`` that names every missing file and malformed value at once.
+
+def load(
+    environ: Mapping[str, str] | None = None, cwd: Path | None = None, *, complete: bool = False
+) -> Loaded:
+    """Read and check all settings; with ``complete`` also that all is set that the running
+    program needs.
+
+    Raises ``UserError`` that names every missing and malformed value at once.
     """
     env = os.environ if environ is None else environ
     folder = Path.cwd() if cwd is None else cwd
@@ -235,6 +242,8 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> L
             found[field] = value
         sources[field] = source
     settings = _validated(found, problems)
+    if complete:
+        problems += _missing(found, folder)
     if problems or settings is None:
         raise UserError(
             "the settings have problems:\n" + "\n".join(f"  - {p}" for p in problems),
@@ -242,6 +251,23 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> L
             "(`watcher init` writes a commented one)",
         )
     return Loaded(settings, sources)
+
+
+def _missing(found: Mapping[str, Any], folder: Path) -> list[str]:
+    problems = [f"{env_name(name)} is not set" for name in NEEDED if name not in found]
+    key_file = found.get("google_service_account_file")
+    if key_file is not None and not (folder / key_file).is_file():
+        problems.append(f"WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE: {key_file} is not a file")
+    client = [name in found for name in ("google_client_id", "google_client_secret")]
+    if any(client) and not all(client):
+        missing = "WATCHER_GOOGLE_CLIENT_SECRET" if client[0] else "WATCHER_GOOGLE_CLIENT_ID"
+        problems.append(f"{missing} is not set")
+    if not any(client) and key_file is None:
+        problems.append(
+            "no way to Google is set: WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET, "
+            "or WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
+        )
+    return problems
 
 
 def _settings_file(env: Mapping[str, str], folder: Path, problems: list[str]) -> Path | None:
