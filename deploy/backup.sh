@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# A consistent copy of the ledger while it is in use: backup.sh TARGET_FOLDER
+# SQLite: the file in WATCHER_DATA_DIR. PostgreSQL: the database of WATCHER_DATABASE_URL.
+# The secret keys are not in it: keep a copy of them elsewhere, without them the tokens are lost.
+set -euo pipefail
+umask 077
+target=${1:?usage: backup.sh TARGET_FOLDER}
+keep_days=${KEEP_DAYS:-14}
+data=${WATCHER_DATA_DIR:-/var/lib/watcher}
+python=${PYTHON:-/opt/watcher/.venv/bin/python}
+mkdir -p "$target"
+stamp=$(date -u +%Y%m%dT%H%M%SZ)
+
+if [ -n "${WATCHER_DATABASE_URL:-}" ] && [ "${WATCHER_DATABASE_URL%%:*}" != sqlite ]; then
+  file="$target/ledger-$stamp.dump"
+  pg_dump --format=custom --file="$file" "${WATCHER_DATABASE_URL/postgresql+psycopg:/postgresql:}"
+else
+  file="$target/ledger-$stamp.sqlite3"
+  "$python" - "$data/ledger.sqlite3" "$file" <<'PY'
+import sqlite3, sys
+source = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=30)
+copy = sqlite3.connect(sys.argv[2])
+source.backup(copy, pages=256)
+if copy.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+    sys.exit("the copy is damaged")
+copy.close()
+PY
+fi
+find "$target" -name 'ledger-*' -type f -mtime "+$keep_days" -delete
+echo "$file"

@@ -1,0 +1,104 @@
+"""What deploy/ says is true: settings, commands, and a backup that can be restored."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.waiting import wait_for
+from watcher.cli import cli
+from watcher.settings import SECRETS, env_name, fields, load
+from watcher.state import accounts
+from watcher.state.db import Database
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+CALLS = [
+    (file.name, call)
+    for file in sorted(DEPLOY.iterdir())
+    if file.name in ("crontab.example", "compose.yaml", "Dockerfile") or file.suffix == ".service"
+    for call in re.findall(r"/watcher ((?:--no-input )?[a-z][^\n>#]*)", file.read_text())
+]
+
+
+def test_env_example_names_every_setting_once() -> None:
+    named = re.findall(r"^#? ?(WATCHER_[A-Z_]+)=", (DEPLOY / "env.example").read_text(), re.M)
+    wanted = [f"{env_name(f)}_FILE" if f in SECRETS else env_name(f) for f in fields()]
+    assert named == wanted
+
+
+def test_env_example_filled_in_is_complete(tmp_path: Path) -> None:
+    text = (DEPLOY / "env.example").read_text()
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 40 + "\n")
+    text = re.sub(r"_FILE=/etc/watcher/\S+", f"_FILE={secret}", text)
+    text = re.sub(r"^(WATCHER_(?:GOOGLE_CLIENT_ID|ERPNEXT_API_KEY))=$", r"\1=x", text, flags=re.M)
+    (tmp_path / "watcher.env").write_text(text)
+    loaded = load({"WATCHER_CONFIG": "watcher.env"}, tmp_path, complete=True)
+    assert loaded.settings.erpnext_api_secret.get_secret_value() == "s" * 40
+
+
+@pytest.mark.parametrize(("file", "call"), CALLS)
+def test_commands_exist(file: str, call: str) -> None:
+    words = [w for w in call.split() if w != "--no-input"]
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words:
+        command = command.commands[words.pop(0)]
+    options = {o for p in command.params for o in p.opts}
+    assert all(word in options for word in words if word.startswith("--")), f"{file}: {call}"
+
+
+def test_commands_were_found() -> None:
+    assert {file for file, _ in CALLS} >= {"crontab.example", "watcher.service"}
+
+
+def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    db = Database(f"sqlite:///{data / 'ledger.sqlite3'}")
+    db.migrate()
+    stop = threading.Event()
+    written: list[str] = []
+
+    def write() -> None:
+        while not stop.is_set():
+            email = f"e{len(written)}@scoopjoy.test"
+            with db.session() as session:
+                accounts.add(
+                    session, email=email, source="oauth", state="invited", now=datetime.now(UTC)
+                )
+            written.append(email)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        before = wait_for(lambda: len(written) >= 10 and list(written), what="ten rows")
+        done = subprocess.run(
+            [DEPLOY / "backup.sh", tmp_path / "backups"], text=True, capture_output=True,
+            check=True, timeout=60,
+            env={
+                "PATH": os.environ["PATH"], "WATCHER_DATA_DIR": str(data), "PYTHON": sys.executable,
+            },
+        )  # fmt: skip
+    finally:
+        stop.set()
+        writer.join()
+        db.dispose()
+    copy = Path(done.stdout.strip())
+    assert copy.stat().st_mode & 0o077 == 0
+    connection = sqlite3.connect(copy)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    restored = Database(f"sqlite:///{copy}")
+    restored.migrate()
+    with restored.session() as session:
+        assert {a.email for a in accounts.everyone(session)} >= set(before or ())
+    restored.dispose()
