@@ -1,0 +1,113 @@
+"""Imports follow the floor plan: data flows one way, and each outside system has one room."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "watcher"
+BASE = {"errors", "__version__"}
+MAY = {
+    "errors": set(),
+    "settings": {"errors"},
+    "valkey": {"settings"},
+    "events": {"errors"},
+    "google": {"errors", "events"},
+    "erpnext": BASE | {"events"},
+    "telemetry": set(),
+    "state": BASE | {"settings", "google"},
+    "services": {"jobs", "settings", "state", "valkey"},
+    "connections": {"erpnext", "errors", "google", "services", "settings", "state"},
+    "policy": {"events", "settings"},
+    "intake": {"events", "state"},
+    "sync": {"erpnext", "errors", "events", "google", "intake", "state"},
+    "channels": {"connections", "errors", "google", "services", "settings", "state"},
+    "jobs": {
+        "channels", "connections", "erpnext", "errors", "policy", "services", "settings", "state",
+        "sync",
+    },
+    "accounts": {
+        "channels", "connections", "erpnext", "errors", "events", "google", "jobs", "services",
+        "settings", "state",
+    },
+    "handlers": {"connections", "errors", "google", "jobs", "services", "state"},
+    "web": {"errors", "handlers", "services", "settings", "telemetry", "up"},
+    "worker": {"jobs", "settings", "telemetry"},
+    "cron": {"connections", "errors", "jobs", "services", "settings", "state", "telemetry"},
+    "up": {"errors", "services", "settings", "telemetry", "valkey"},
+    "sandbox": set(),
+    "__main__": {"cli"},
+}  # fmt: skip
+"""Which rooms a room may import; ``cli`` may import all."""
+
+ONLY = {
+    "frappeclient": {"erpnext"},
+    "googleapiclient": {"google"},
+    "google": {"google"},
+    "google_auth_oauthlib": {"google"},
+    "rq": {"jobs", "worker"},
+    "sqlalchemy": {"state", "handlers", "jobs"},
+    "alembic": {"state"},
+    "cryptography": {"state", "google", "sandbox"},
+    "flask": {"handlers", "web", "sandbox"},
+    "click": {"cli"},
+    "prometheus_client": {"handlers"},
+}
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0].removesuffix(".py") if len(parts) == 1 else parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "watcher":
+            yield from (f"watcher.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_its_own(path: Path) -> None:
+    room = room_of(path)
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        other = rest.partition(".")[0]
+        if top == "watcher" and other != room and room != "cli":
+            assert other in MAY[room], f"{room} imports {other}"
+        if top == "watcher" and other == "sandbox":
+            assert room in ("sandbox", "cli"), f"{room} imports the sandbox"
+        if top in ONLY:
+            assert room in ONLY[top], f"{room} imports {top}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "events").glob("*.py")), ids=lambda p: p.name)
+def test_the_pure_room_knows_the_standard_library_alone(path: Path) -> None:
+    for name in imports(path):
+        top = name.partition(".")[0]
+        assert top in sys.stdlib_module_names or name.startswith(
+            ("watcher.events", "watcher.errors")
+        )
+        assert top not in ("os", "socket", "time", "subprocess", "threading", "random", "logging")
+
+
+def test_every_room_is_in_the_plan() -> None:
+    assert {room_of(path) for path in FILES} == {*MAY, "cli"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_module_says_what_it_is_and_stays_small(path: Path) -> None:
+    text = path.read_text()
+    if "migrations" not in path.parts:
+        assert ast.get_docstring(ast.parse(text)), "no docstring"
+    assert text.count("\n") <= 400
