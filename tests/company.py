@@ -21,6 +21,7 @@ import requests
 
 from watcher.accounts import Added, add_delegated
 from watcher.connections import Connections
+from watcher.erpnext.fields import install
 from watcher.jobs.tasks import work_off
 from watcher.sandbox.erpnext.site import Site
 from watcher.sandbox.google import GoogleState
@@ -106,8 +107,7 @@ class Company:
 
     def setup_erpnext(self) -> None:
         """The custom fields, as ``watcher erpnext setup`` makes them."""
-        done = self.watcher("erpnext", "setup")
-        assert done.returncode == 0, done.stderr
+        assert install(self.connections.erpnext).complete
 
     def add(self, email: str = ANN) -> Added:
         """Register a mailbox by delegation."""
@@ -127,6 +127,12 @@ class Company:
         """The ledger's row of the account's first calendar."""
         with self.services.db.session() as session:
             return calendars.of_account(session, accounts.get(session, email).id)[0]
+
+    def connect(self, email: str = ANN) -> None:
+        """Fields, account and first sync."""
+        self.setup_erpnext()
+        self.add(email)
+        assert self.sync(email) == "done"
 
     # --- Google and ERPNext ---------------------------------------------------------------
 
@@ -153,15 +159,17 @@ class Company:
     def expected(self, email: str = ANN) -> dict[str, tuple[str, str, str | None]]:
         """Event id -> (subject, starts_on, ends_on) as ERPNext must hold it, by the facts alone:
         none of the bridge's own code decides here."""
-        now = datetime.now(UTC)
-        window = (now - timedelta(days=7), now + timedelta(days=30))
-        return dict(filter(None, (_as_row(item) for item in self.google.truth(email, *window))))
+        found = self.google.truth(email, *_window())
+        return dict(filter(None, (_as_row(item) for item in found)))
 
     def mirrored(self, email: str = ANN) -> dict[str, tuple[str, str, str | None]]:
-        """What ERPNext holds, in the form of ``expected``."""
+        """What ERPNext holds in the window, in the form of ``expected``. It may hold what has
+        left at the past edge, and the next hour at the far one."""
+        first, last = (_on_site(edge.isoformat()) for edge in _window())
         return {
             row["custom_google_event_id"]: (row["subject"], row["starts_on"], row["ends_on"])
             for row in self.rows(email)
+            if row["starts_on"] < last and _end_of(row) > first
         }
 
     # --- as a program ---------------------------------------------------------------------
@@ -219,9 +227,22 @@ def _as_row(item: dict[str, Any]) -> tuple[str, tuple[str, str, str | None]] | N
     start, end = item["start"], item["end"]
     if "date" in start:
         last = date.fromisoformat(end["date"]) - timedelta(days=1)
-        return item["id"], (subject, f"{start['date']} 00:00:00", f"{last} 00:00:00")
-    begins, ends = (_on_site(each["dateTime"]) for each in (start, end))
+        begins, ends = f"{start['date']} 00:00:00", f"{last} 00:00:00"
+    else:
+        begins, ends = (_on_site(each["dateTime"]) for each in (start, end))
+    # Frappe stores an end that equals the start as nothing.
     return item["id"], (subject, begins, ends if ends != begins else None)
+
+
+def _window() -> tuple[datetime, datetime]:
+    """The default window, less a minute, so that nothing crosses its edges while we look."""
+    now, minute = datetime.now(UTC), timedelta(minutes=1)
+    return now - timedelta(days=7) + minute, now + timedelta(days=30) - minute
+
+
+def _end_of(row: dict[str, Any]) -> str:
+    last = str(row["ends_on"] or row["starts_on"])
+    return f"{last[:10]} 24" if row["all_day"] else last
 
 
 def _on_site(text: str) -> str:

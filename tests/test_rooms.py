@@ -24,7 +24,8 @@ MAY = {
     "connections": {"erpnext", "errors", "google", "services", "settings", "state"},
     "policy": {"events", "settings"},
     "intake": {"events", "state"},
-    "sync": {"erpnext", "errors", "events", "google", "intake", "state"},
+    "expansion": {"events", "google"},
+    "sync": {"erpnext", "errors", "events", "expansion", "google", "intake", "state"},
     "channels": {"connections", "errors", "google", "services", "settings", "state"},
     "jobs": {
         "channels", "connections", "erpnext", "errors", "policy", "services", "settings", "state",

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from watcher.events.mapping import MAPPING_VERSION
 from watcher.events.model import MappingRules, Window
-from watcher.events.window import make_window
+from watcher.events.window import make_window, reaching
 from watcher.settings import Settings
 
 
@@ -30,7 +30,8 @@ def make_rules(
 
 
 def window_of(settings: Settings, now: datetime) -> Window:
-    return make_window(now, settings.window_past_days, settings.window_future_days)
+    """What is mirrored: the window that is promised, with its reach."""
+    return reaching(make_window(now, settings.window_past_days, settings.window_future_days))
 
 
 def policy_fingerprint(settings: Settings, rules: MappingRules) -> str:

@@ -40,6 +40,8 @@ from watcher.events.plan import (
     plan_delta,
     plan_snapshot,
 )
+from watcher.events.window import REACH
+from watcher.expansion import expand, history, listing
 from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
 from watcher.intake import Mapped, map_events, map_items, parse_items, sync_keys, zone_or_utc
 from watcher.state.calendars import Settled, Work
@@ -47,17 +49,15 @@ from watcher.state.runs import Refusal
 
 log = logging.getLogger(__name__)
 
-EXPAND_ONE_BY_ONE = 8
-"""Up to this many changed series are expanded by a call each; more by one listing of the window,
-so that a bulk edit of hundreds of series stays within Google's quota."""
-
+ROLL_AFTER = REACH / 4
 CLOCK_TOLERANCE = timedelta(hours=1)
 """Clocks of several machines differ a little; a shorter window is another policy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sides:
-    """Both outside systems and the policy, for one calendar. ``api_user`` is who writes."""
+    """Both outside systems and the policy, for one calendar. ``window`` is what is mirrored (with
+    its reach), ``api_user`` who writes."""
 
     google: CalendarClient
     mirror: EventMirror
@@ -111,13 +111,11 @@ def sync(
 def compare(sides: Sides, covered_to: datetime | None = None) -> tuple[Difference, int]:
     """What ERPNext holds against what Google holds in the window, now; writes nothing.
 
-    ``covered_to`` is how far the last snapshot reached: what has come into the window's far end
-    since then is brought by the next one. Returns the difference and how many of Google's events
-    are mirrored.
+    ``covered_to`` is how far the mirror has been filled: it is not late for what comes after.
+    Returns the difference and how many of Google's events are mirrored.
     """
-    if covered_to is not None:
-        end = min(sides.window.end, covered_to)
-        sides = replace(sides, window=replace(sides.window, end=end))
+    end = min(sides.window.end - REACH, covered_to or sides.window.end)
+    sides = replace(sides, window=replace(sides.window, end=end))
     items: list[dict[str, Any]] = []
     zone_name = ""
     for page in sides.google.snapshot(sides.rules.calendar_id, sides.window):
@@ -250,14 +248,18 @@ def _delta(
     if next_token is None:
         raise AssertionError("the client lets no delta end without a token")
     report.items = len(items)
-    if items:
+    rolled = _newly_reached(sides, work)
+    reached = listing(sides.google, rules.calendar_id, rolled, hold) if rolled else []
+    if items or reached:
         zone = zone_or_utc(zone_name)
-        _apply_delta(sides, report, items, zone, hold, dry_run, progress)
+        _apply_delta(sides, report, items, reached, zone, hold, dry_run, progress)
     return report, Settled(
         sync_token=next_token,
         query_fingerprint=QUERY_FINGERPRINT,
         policy_fingerprint=sides.policy,
         time_zone=zone_name,
+        window_start=sides.window.start if rolled else None,
+        window_end=sides.window.end if rolled else None,
     )
 
 
@@ -265,6 +267,7 @@ def _apply_delta(
     sides: Sides,
     report: Report,
     items: list[dict[str, Any]],
+    reached: list[dict[str, Any]],
     zone: ZoneInfo,
     hold: Callable[[], None],
     dry_run: bool,
@@ -282,8 +285,12 @@ def _apply_delta(
         [data_id(e.id) for e in roots],
     )
     hold()
-    expansion = _expand(sides, masters, hold)
-    expansion += _history(sides, masters & private, series, zone, hold)
+    google = sides.google
+    expansion = expand(google, rules.calendar_id, masters, sides.window, hold)
+    expansion += reached
+    expansion += history(
+        google, rules.calendar_id, masters & private, series, _place(sides, zone), hold
+    )
     report.items += len(expansion)
     expanded, more_refused = parse_items(expansion, rules)
     # What the expansion says of a changed series is newer than the exceptions in the delta.
@@ -319,39 +326,11 @@ def _series_plan(
     return plan
 
 
-def _expand(sides: Sides, masters: set[str], hold: Callable[[], None]) -> list[dict[str, Any]]:
-    calendar_id = sides.rules.calendar_id
-    found: list[dict[str, Any]] = []
-    if len(masters) <= EXPAND_ONE_BY_ONE:
-        for master in sorted(masters):
-            found += sides.google.instances(calendar_id, master, sides.window)
-            hold()
-        return found
-    for page in sides.google.snapshot(calendar_id, sides.window):
-        found += [item for item in page.items if item.get("recurringEventId") in masters]
-        hold()
-    return found
-
-
-def _history(
-    sides: Sides,
-    private: set[str],
-    rows: Iterable[Held],
-    zone: ZoneInfo,
-    hold: Callable[[], None],
-) -> list[dict[str, Any]]:
-    """What has aged out of the window of series that are private: their rows stay, so they have
-    to be written anew without what was readable."""
-    place = _place(sides, zone)
-    found: list[dict[str, Any]] = []
-    past = [row for row in rows if not row.is_cancelled and place.is_past(row)]
-    for master in sorted(private):
-        begins = [place.starts(r) for r in past if r.recurring_event_id == data_id(master)]
-        if begins:
-            window = Window(start=min(begins), end=sides.window.start)
-            found += sides.google.instances(sides.rules.calendar_id, master, window)
-            hold()
-    return found
+def _newly_reached(sides: Sides, work: Work) -> Window | None:
+    """What has come within reach of the window's far end since the mirror was last filled."""
+    if work.window_end is None or sides.window.end - work.window_end < ROLL_AFTER:
+        return None
+    return Window(start=work.window_end, end=sides.window.end)
 
 
 def _place(sides: Sides, zone: ZoneInfo) -> Place:

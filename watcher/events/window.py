@@ -21,6 +21,15 @@ def make_window(now: datetime, past_days: int, future_days: int) -> Window:
     return Window(start=whole - timedelta(days=past_days), end=whole + timedelta(days=future_days))
 
 
+REACH = timedelta(hours=1)
+"""So much beyond the window's far end is mirrored as well. The end moves with the clock; every poll
+reads what has come within reach, so that the window itself is always full."""
+
+
+def reaching(window: Window) -> Window:
+    return Window(start=window.start, end=window.end + REACH)
+
+
 def in_window(start: EventTime, end: EventTime, window: Window, calendar_zone: ZoneInfo) -> bool:
     """Google's rule: the end after the window's start, the start before its end. An end that does
     not come after its start is read as the mapping writes it."""

@@ -22,7 +22,7 @@ RUNG_PATIENCE = timedelta(seconds=60)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
     """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle,
-    ``window_end`` how far the last snapshot reached."""
+    ``window_end`` how far the mirror has been filled."""
 
     calendar_id: int
     account_id: int
@@ -42,7 +42,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
-    """What a good run leaves behind. Window and ``snapshot`` are None/False after a delta."""
+    """What a good run leaves behind. The window is None where it was not filled any further."""
 
     sync_token: str
     query_fingerprint: str
@@ -185,8 +185,9 @@ def settle(
             "last_snapshot_at": now,
             "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
         }
-        if not held:  # what was held back is still to be judged by the old window
-            values |= {"window_start": done.window_start, "window_end": done.window_end}
+    if done.window_end is not None and not held:
+        # Of what was held back the old window is still the judge.
+        values |= {"window_start": done.window_start, "window_end": done.window_end}
     calendar = get(session, lease.calendar_id)
     if done.snapshot and calendar.snapshot_seq <= work.seq:
         values |= {"snapshot_seq": 0, "force_sweep": False}
