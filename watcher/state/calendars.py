@@ -239,15 +239,6 @@ def fail(
         calendar.dirty_at = work.received_at
 
 
-def drop_token(session: Session, lease: CalendarLease) -> None:
-    """Forget a sync token that Google no longer takes; a snapshot is owed from now on."""
-    session.execute(
-        update(Calendar)
-        .where(Calendar.id == lease.calendar_id, Calendar.fence == lease.fence)
-        .values(sync_token=None)
-    )
-
-
 def to_ring(
     db: Database, session: Session, now: datetime, queued: Collection[int]
 ) -> list[Calendar]:

@@ -1,0 +1,170 @@
+"""Full listings: mark and sweep, the brake, what a change of policy owes, what is set aside."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.company import ANN, Company
+from watcher.state import runs
+
+
+@pytest.fixture(autouse=True)
+def connected(company: Company) -> None:
+    company.connect()
+
+
+def put(company: Company, number: int = 1) -> list[str]:
+    bodies = [company.timed(hours=n + 2, summary=f"Shift {n}") for n in range(number)]
+    return [company.google.insert_event(ANN, body) for body in bodies]
+
+
+def equal(company: Company) -> bool:
+    keys = [row["custom_google_sync_key"] for row in company.site.events()]
+    return company.mirrored() == company.expected() and len(keys) == len(set(keys))
+
+
+def aside(company: Company) -> list[str]:
+    with company.services.db.session() as session:
+        return [row.message for row, _, _ in runs.quarantined(session)]
+
+
+@pytest.mark.parametrize("status", [400, 410])
+def test_an_expired_sync_token_doubles_nothing(company: Company, status: int) -> None:
+    company.google.behaviour.bad_token_status = status
+    kept, gone = put(company, 2)
+    assert company.sync() == "done"
+    names = {row["name"] for row in company.rows()}
+    company.google.delete_event(ANN, gone)
+    company.google.expire_sync_tokens()
+    put(company)
+    assert company.sync() == "done"
+    assert equal(company)
+    assert {r["name"] for r in company.rows() if r["custom_google_event_id"] == kept} <= names
+
+
+def test_rows_changed_or_deleted_by_hand_are_put_right(company: Company) -> None:
+    put(company, 3)
+    assert company.sync() == "done"
+    row = company.rows()[0]
+    company.site.remove("Event", row["name"])
+    changed = company.site.row("Event", company.rows()[0]["name"])
+    assert changed is not None
+    by_hand = {"subject": "Mine now", "modified_by": "ann@scoopjoy.test"}
+    company.site.put("Event", changed | by_hand)
+    assert company.sync(snapshot=True) == "done"
+    assert equal(company)
+
+
+def test_the_brake(company: Company) -> None:
+    ids = put(company, 30)
+    assert company.sync() == "done"
+    for event in ids[:20]:
+        company.google.delete_event(ANN, event)
+    company.google.expire_sync_tokens()
+    company.google.patch_event(ANN, ids[25], {"summary": "Still written"})
+    assert company.sync() == "done"
+    assert company.calendar().state == "held"
+    assert len(company.rows()) == 30
+    assert "Still written" in company.subjects()
+    put(company)
+    assert company.sync() == "done"
+    assert company.calendar().state == "held", "a delta must not lift what a person has to confirm"
+    assert company.sync(force=True) == "done"
+    assert company.calendar().state == "ok"
+    assert equal(company)
+
+
+def test_a_clock_set_back_sweeps_nothing(company: Company) -> None:
+    put(company, 5)
+    company.google.insert_event(ANN, company.timed(hours=24 * 29))
+    assert company.sync() == "done"
+    real = company.services.clock
+    object.__setattr__(company.services, "clock", lambda: real() - timedelta(days=20))
+    for _ in range(2):
+        assert company.sync(snapshot=True) == "done"
+        assert company.calendar().state == "held"
+        assert len(company.rows()) == 6
+    object.__setattr__(company.services, "clock", real)
+    assert company.sync(snapshot=True) == "done"
+    assert company.calendar().state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("private_events", "skip", ["Open day"]),
+        ("private_events", "private", ["Open day", "Doctor"]),
+        ("window_future_days", "1", []),
+        ("declined_events", "mirror", ["Open day", "Busy", "Declined"]),
+    ],
+)
+def test_a_change_of_policy_owes_a_listing(
+    company: Company, name: str, value: str, expected: list[str]
+) -> None:
+    me = {"email": ANN, "self": True, "responseStatus": "declined"}
+    for hours, body in (
+        (50, {"summary": "Open day"}),
+        (51, {"summary": "Doctor", "visibility": "private"}),
+        (52, {"summary": "Declined", "attendees": [me]}),
+    ):
+        company.google.insert_event(ANN, company.timed(hours=hours, **body))
+    assert company.sync() == "done"
+    assert company.subjects() == ["Open day", "Busy"]
+    company.rebuild()
+    company.set(name, value)
+    assert company.sync() == "done"
+    assert company.subjects() == expected
+
+
+def test_delete_instead_of_cancel(company: Company) -> None:
+    company.rebuild()
+    company.set("cancelled_events", "delete")
+    ids = put(company, 2)
+    assert company.sync() == "done"
+    company.google.delete_event(ANN, ids[0])
+    assert company.sync() == "done"
+    assert len(company.rows(live=False)) == 1
+    assert equal(company)
+
+
+def test_what_cannot_be_mapped_is_set_aside_and_the_rest_goes_on(company: Company) -> None:
+    broken = company.timed(summary="Broken")
+    del broken["start"]
+    bad = company.google.insert_event(ANN, broken, raw=True)
+    put(company, 2)
+    assert company.sync() == "done"
+    assert len(company.rows()) == 2
+    assert len(aside(company)) == 1
+    good = company.timed(summary="Mended")
+    company.google.patch_event(ANN, bad, good)
+    assert company.sync() == "done"
+    assert "Mended" in company.subjects()
+    assert aside(company) == []
+
+
+def test_what_erpnext_refuses_is_set_aside_with_its_words(company: Company) -> None:
+    company.site.add_fault(
+        match="insert|resource/Event", status=417, exc_type="ValidationError",
+        message="Not on holidays", count=None,
+    )  # fmt: skip
+    company.google.insert_event(ANN, company.timed(summary="Refused"))
+    assert company.sync() == "done"
+    assert aside(company) == ["Not on holidays"]
+    company.site.clear_faults()
+    assert company.sync(snapshot=True) == "done"
+    assert "Refused" in company.subjects()
+    assert aside(company) == []
+
+
+def test_the_window_rolls_on_between_snapshots(company: Company) -> None:
+    master = company.timed(hours=-1)
+    company.google.insert_event(ANN, {**master, "recurrence": ["RRULE:FREQ=DAILY"]})
+    assert company.sync() == "done"
+    before = {row["starts_on"] for row in company.rows()}
+    real = company.services.clock
+    object.__setattr__(company.services, "clock", lambda: real() + timedelta(days=3))
+    assert company.sync() == "done"
+    added = {row["starts_on"] for row in company.rows()} - before
+    assert len(added) == 3
