@@ -203,14 +203,10 @@ class Company:
             return False
 
     def close(self) -> None:
+        """What was started is killed: children go with their parent. Clean ends have own tests."""
         for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
         if "services" in self.__dict__:
             self.services.doorbell.client.close()
             self.services.db.dispose()

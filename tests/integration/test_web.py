@@ -1,0 +1,350 @@
+"""The web process as it runs in production: gunicorn, a real ledger, real HTTP."""
+
+from __future__ import annotations
+
+import html
+import re
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import requests
+
+from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
+from tests.waiting import wait_for
+from watcher.state import accounts, channels
+from watcher.state.models import Channel, Counter, Invitation
+from watcher.state.secrets import digest
+
+URL = "/webhooks/google"
+TOKEN = "token-of-a-channel"
+
+
+@pytest.fixture
+def web(company: Company) -> Company:
+    company.start("web", "--port", str(company.port))
+    wait_for(company.web_is_up, what="the web server")
+    return company
+
+
+@pytest.fixture
+def watched(web: Company) -> Company:
+    """Ann's calendar with a channel whose token we know."""
+    web.connect()
+    web.services.doorbell.client.flushall()
+    with web.services.db.session() as session:
+        row = channels.live(session, web.calendar().id, web.services.clock())
+        assert row is not None
+        row.token_hash = digest(TOKEN)
+    return web
+
+
+def channel(company: Company) -> Channel:
+    with company.services.db.session() as session:
+        found = channels.live(session, company.calendar().id, company.services.clock())
+        assert found is not None
+        return found
+
+
+def headers(company: Company, **changes: str) -> dict[str, str]:
+    live = channel(company)
+    made = {
+        "X-Goog-Channel-ID": live.id, "X-Goog-Channel-Token": TOKEN,
+        "X-Goog-Resource-ID": live.resource_id or "", "X-Goog-Resource-State": "exists",
+        "X-Goog-Message-Number": "7",
+    }  # fmt: skip
+    return made | {f"X-Goog-{name.replace('_', '-')}": value for name, value in changes.items()}
+
+
+def post(company: Company, sent: dict[str, str], body: bytes = b"") -> requests.Response:
+    return requests.post(company.public_url + URL, headers=sent, data=body, timeout=10)
+
+
+def waiting(company: Company) -> int:
+    return sum(len(jobs) for jobs in company.services.doorbell.waiting().values())
+
+
+# --- notifications ------------------------------------------------------------------------
+
+
+def test_a_burst_is_recorded_and_rings_once(watched: Company) -> None:
+    sent, before = headers(watched), watched.calendar().dirty_seq
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: post(watched, sent).status_code, range(100)))
+    assert set(answers) == {204}
+    assert watched.calendar().dirty_seq > before
+    assert waiting(watched) == 1
+
+
+def test_whatever_is_not_ours_gets_one_and_the_same_answer(watched: Company) -> None:
+    before = watched.calendar().dirty_seq
+    forged = [
+        headers(watched, Channel_Token="wrong"),
+        headers(watched, Channel_ID="00000000-0000-0000-0000-000000000000"),
+        headers(watched, Resource_ID="another"),
+        headers(watched, Channel_Token=""),
+    ]
+    answers = {(a.status_code, a.text) for a in (post(watched, sent) for sent in forged)}
+    assert answers == {(404, "unknown channel\n")}
+    assert watched.calendar().dirty_seq == before
+    requests.get(f"{watched.public_url}/metrics", timeout=10)
+    with watched.services.db.session() as session:
+        assert session.get_one(Counter, "notifications_unknown").value == 4
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("retiring", 204), ("stopped", 204), ("expired", 204)]
+)
+def test_channels_of_ours_that_are_over(watched: Company, state: str, status: int) -> None:
+    sent, before = headers(watched), watched.calendar().dirty_seq
+    with watched.services.db.session() as session:
+        session.get_one(Channel, sent["X-Goog-Channel-ID"]).state = state
+    assert post(watched, sent).status_code == status
+    assert (watched.calendar().dirty_seq > before) == (state == "retiring")
+
+
+def test_shapes(watched: Company) -> None:
+    good = headers(watched)
+    assert post(watched, {}).status_code == 400
+    assert post(watched, good | {"X-Goog-Channel-Token": "x" * 3000}).status_code == 431
+    assert post(watched, good, b"x" * 70_000).status_code == 413
+    assert requests.get(watched.public_url + URL, timeout=10).status_code == 405
+    assert post(watched, good | {"X-Goog-Message-Number": "NaN"}).status_code == 204
+    chunked = requests.post(watched.public_url + URL, headers=good, data=iter([b""]), timeout=10)
+    assert chunked.status_code == 204
+
+
+def test_a_paused_account_is_recorded_and_wakes_nobody(watched: Company) -> None:
+    with watched.services.db.session() as session:
+        account = accounts.get(session, ANN)
+        accounts.set_state(account, "paused", "by_admin", watched.services.clock())
+    before = watched.calendar().dirty_seq
+    assert post(watched, headers(watched)).status_code == 204
+    assert watched.calendar().dirty_seq == before + 1
+    assert waiting(watched) == 0
+
+
+def test_without_a_queue_it_is_recorded_all_the_same(company: Company) -> None:
+    company.connect()
+    company.set("redis_url", "unix:///nowhere/valkey.sock")
+    with company.services.db.session() as session:
+        row = channels.live(session, company.calendar().id, company.services.clock())
+        assert row is not None
+        row.token_hash = digest(TOKEN)
+    company.start("web", "--port", str(company.port))
+    wait_for(company.web_is_up, what="the web server")
+    before = company.calendar().dirty_seq
+    assert post(company, headers(company)).status_code == 204
+    row = company.calendar()
+    assert (row.dirty_seq, row.rung_at) == (before + 1, None)
+    ready = requests.get(f"{company.public_url}/readyz", timeout=10)
+    assert ready.status_code == 200
+
+
+def test_without_a_ledger_google_is_asked_to_repeat(watched: Company) -> None:
+    if not watched.services.db.is_sqlite:
+        sent = headers(watched)
+        with watched.services.db.engine.connect() as connection:
+            connection.exec_driver_sql("ALTER TABLE channels RENAME TO gone")
+            connection.commit()
+        assert post(watched, sent).status_code in (500, 503)
+        return
+    sent = headers(watched)
+    holder = sqlite3.connect(watched.folder / "ledger.sqlite3", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        answer = requests.post(watched.public_url + URL, headers=sent, timeout=40)
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        ready = requests.get(f"{watched.public_url}/readyz", timeout=40)
+        assert ready.status_code == 503
+        assert ready.headers["Content-Type"].startswith("application/json")
+    finally:
+        holder.close()
+    assert post(watched, sent).status_code == 204
+
+
+def test_google_really_reaches_us(watched: Company) -> None:
+    with watched.services.db.session() as session:
+        watched.google.kill_channels()
+        channels.close(session, channel(watched).id, "stopped", watched.services.clock())
+    assert watched.watcher("channels", "renew", "--all").returncode == 0
+    before = watched.calendar().dirty_seq
+    watched.google.insert_event(ANN, watched.timed())
+    wait_for(lambda: watched.calendar().dirty_seq > before, what="Google's notification")
+
+
+# --- health and headers ---------------------------------------------------------------------
+
+
+def test_health_and_headers(web: Company) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/", "/nothing", "/static/watcher.css"):
+        answer = requests.get(web.public_url + path, timeout=10)
+        assert answer.status_code == (404 if path == "/nothing" else 200), path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert CLIENT_SECRET not in answer.text
+        assert web.key not in answer.text
+    assert "Disallow" not in requests.get(f"{web.public_url}/robots.txt", timeout=10).text
+
+
+# --- the employee's consent -----------------------------------------------------------------
+
+
+def invite(company: Company, email: str = ANN) -> str:
+    done = company.watcher("accounts", "invite", email)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def at_google(browser: requests.Session, link: str) -> tuple[str, dict[str, object]]:
+    """From the connect link to Google's page: its address and its form, filled in to allow."""
+    assert browser.get(link, timeout=10).status_code == 200
+    page = browser.post(link, timeout=10)
+    assert "sandbox Google" in page.text
+    form: dict[str, object] = {
+        name: html.unescape(value)
+        for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+    }
+    form["grant"] = re.findall(r'name="grant" value="([^"]*)"', page.text)
+    return page.url, form | {"decision": "allow"}
+
+
+def consent(company: Company, link: str, account: str, **changes: object) -> requests.Response:
+    with requests.Session() as browser:
+        url, form = at_google(browser, link)
+        return browser.post(url, data=form | {"account": account} | changes, timeout=20)
+
+
+def state(company: Company, email: str = ANN) -> str:
+    with company.services.db.session() as session:
+        return accounts.get(session, email).state
+
+
+def test_consent_connects_and_the_first_sync_is_rung(web: Company) -> None:
+    web.setup_erpnext()
+    web.google.insert_event(ANN, web.timed(summary="Tasting"))
+    page = consent(web, invite(web), ANN)
+    assert page.status_code == 200, page.text
+    assert "You are connected" in page.text
+    assert state(web) == "active"
+    assert waiting(web) == 1
+    assert web.sync() == "done"
+    assert web.subjects() == ["Tasting"]
+    assert len(web.google.live_channels(ANN)) == 1
+    with web.services.db.session() as session:
+        account = accounts.get(session, ANN)
+        assert account.refresh_token is not None
+        assert b"1//" not in account.refresh_token
+    log = (web.folder / "watcher.log").read_text()
+    for secret in (CLIENT_SECRET, web.key, "1//", "ya29."):
+        assert secret not in log
+
+
+@pytest.mark.parametrize(
+    ("account", "changes", "status", "says"),
+    [
+        (BOB, {}, 403, f"You signed in as {BOB}"),
+        (ANN, {"decision": "deny"}, 200, "Nothing was connected"),
+        (ANN, {"grant": []}, 400, "permission is missing"),
+    ],
+)
+def test_consents_that_connect_nobody(
+    web: Company, account: str, changes: dict[str, object], status: int, says: str
+) -> None:
+    page = consent(web, invite(web), account, **changes)
+    assert page.status_code == status
+    assert says in html.unescape(page.text)
+    assert "Try again" in page.text
+    assert state(web) == "invited"
+    with web.services.db.session() as session:
+        assert accounts.get(session, ANN).refresh_token is None
+
+
+def test_a_state_works_once_and_in_its_browser_alone(web: Company) -> None:
+    link = invite(web)
+    with requests.Session() as browser, requests.Session() as thief:
+        url, form = at_google(browser, link)
+        back = browser.post(
+            url, data=form | {"account": ANN}, allow_redirects=False, timeout=10
+        ).headers["Location"]
+        stolen = thief.get(back, timeout=10)
+        assert stolen.status_code == 400
+        assert "lapsed" in stolen.text
+        # The theft has used the state up or not: either way its owner is told plainly.
+        first = browser.get(back, timeout=10)
+        again = browser.get(back, timeout=10)
+        assert first.status_code in (200, 400)
+        assert again.status_code == 400
+
+
+def test_links_that_are_used_replaced_expired_or_forged(web: Company) -> None:
+    old, link = invite(web), invite(web)
+    assert requests.get(old, timeout=10).status_code == 410
+    assert consent(web, link, ANN).status_code == 200
+    assert requests.get(link, timeout=10).status_code == 410
+    fresh = invite(web)
+    with web.services.db.session() as session:
+        for row in session.query(Invitation).all():
+            row.expires_at = web.services.clock() - timedelta(seconds=1)
+    assert requests.get(fresh, timeout=10).status_code == 410
+    assert requests.get(fresh[:-3] + "abc", timeout=10).status_code == 404
+    assert requests.get(f"{web.public_url}/connect/x", timeout=10).status_code == 404
+
+
+def test_reconnecting_keeps_the_mirror(web: Company) -> None:
+    web.setup_erpnext()
+    web.google.insert_event(ANN, web.timed())
+    assert consent(web, invite(web), ANN).status_code == 200
+    assert web.sync() == "done"
+    (name,) = (row["name"] for row in web.rows())
+    web.google.revoke_user(ANN)
+    web.google.expire_access_tokens()
+    assert web.watcher("tokens", "renew", ANN).returncode in (3, 4)
+    assert state(web) == "needs_reconnect"
+    assert consent(web, invite(web), ANN).status_code == 200
+    writes = web.connections.erpnext.calls
+    assert web.sync() == "done"
+    assert [row["name"] for row in web.rows()] == [name]
+    assert web.connections.erpnext.calls - writes <= 3, "a full rewrite"
+
+
+def test_google_in_trouble_during_consent(web: Company) -> None:
+    link = invite(web)
+    web.google.add_fault(match="POST /token", status=502, body="<html>", content_type="text/html")
+    page = consent(web, link, ANN)
+    assert page.status_code == 503
+    assert "Try again" in page.text
+    web.google.clear_faults()
+    assert consent(web, link, ANN).status_code == 200
+
+
+# --- the dashboard --------------------------------------------------------------------------
+
+
+def sign_in(company: Company, email: str) -> tuple[requests.Session, requests.Response]:
+    browser = requests.Session()
+    page = browser.get(f"{company.public_url}/sign-in", timeout=10)
+    form = {
+        name: html.unescape(value)
+        for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+    }
+    form |= {"account": email, "decision": "allow"}
+    return browser, browser.post(page.url, data=form, timeout=10)
+
+
+def test_the_dashboard_is_for_admins(watched: Company) -> None:
+    assert ANN not in requests.get(f"{watched.public_url}/", timeout=10).text
+    _, refused = sign_in(watched, BOB)
+    assert refused.status_code == 403
+    assert BOB in refused.text
+    browser, page = sign_in(watched, ADMIN)
+    assert page.status_code == 200
+    assert ANN in page.text
+    assert "All is well" in page.text or "Needs attention" in page.text
+    cookie = next(c for c in browser.cookies if c.name == "watcher")
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert cookie.get_nonstandard_attr("SameSite") == "Lax"
+    out = browser.post(f"{watched.public_url}/sign-out", timeout=10)
+    assert ANN not in out.text
