@@ -102,8 +102,9 @@ class Company:
 
     def rebuild(self) -> None:
         """As after a restart with other settings."""
-        self.services.db.dispose()
-        del self.services, self.connections
+        if "services" in self.__dict__:
+            self.__dict__.pop("services").db.dispose()
+        self.__dict__.pop("connections", None)
 
     def setup_erpnext(self) -> None:
         """The custom fields, as ``watcher erpnext setup`` makes them."""

@@ -136,7 +136,9 @@ def _play(
     rng = random.Random(7)
     scenes = _scenes(company)
     at = 0
-    while not stop.is_set() and (seconds is None or time.monotonic() - began < seconds - 3):
+    while not stop.is_set() and (
+        seconds is None or at == 0 or time.monotonic() - began < seconds - 3
+    ):
         _scene(company, *scenes[at % len(scenes)])
         at += 1
         stop.wait(PAUSE_SECONDS * rng.uniform(0.7, 1.3))
