@@ -1,0 +1,119 @@
+"""The pages in a real Chromium: the employee's way in, and the admin's dashboard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.company import ADMIN, ANN, Company
+from tests.waiting import wait_for
+from watcher.cron import run_one
+from watcher.jobs import schedule
+
+CHROMIUM = os.environ.get("WATCHER_TEST_CHROMIUM", "/usr/bin/chromium")
+SHOTS = os.environ.get("WATCHER_TEST_SCREENSHOTS", "")
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install one or set WATCHER_TEST_CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[1280, 360])
+def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh browser profile; any message of the console is a failure."""
+    context = chromium.new_context(viewport={"width": request.param, "height": 900})
+    tab = context.new_page()
+    said: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # A page that is itself an answer such as 403 is reported as well; its parts must be
+        # there. The sandbox Google has no icon.
+        about = message.location.get("url", "")
+        if message.type in ("error", "warning") and about != tab.url and "favicon" not in about:
+            said.append(f"{message.text} {about}")
+
+    tab.on("console", note)
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    yield tab
+    context.close()
+    assert said == []
+
+
+@pytest.fixture
+def shop(company: Company) -> Company:
+    company.connect()
+    for hours in range(4):
+        company.google.insert_event(ANN, company.timed(hours=hours + 1))
+    assert company.sync() == "done"
+    for row in schedule.timetable(company.services):
+        for work in row:
+            run_one(company.services, company.connections, work)
+    company.start("web", "--port", str(company.port))
+    wait_for(company.web_is_up, what="the web server")
+    return company
+
+
+def check(page: Page, company: Company, shot: str) -> None:
+    """What every page of ours owes: a title, one heading, a language, nothing cut off."""
+    assert page.url.startswith(company.public_url)
+    assert page.locator("h1").count() == 1
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.title()
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0, f"{shot}: {overflow} px wider than the screen"
+    if SHOTS:
+        size = page.viewport_size or {"width": 0}
+        page.screenshot(path=f"{SHOTS}/{shot}-{size['width']}.png", full_page=True)
+
+
+def test_an_employee_connects(page: Page, shop: Company) -> None:
+    shop.google.add_user("nina@scoopjoy.test", "Nina")
+    link = shop.watcher("accounts", "invite", "nina@scoopjoy.test").stdout.strip()
+    page.goto(link)
+    check(page, shop, "connect")
+    page.get_by_role("button", name="Continue to Google").click()
+    page.get_by_label("nina@scoopjoy.test").check()
+    page.get_by_role("button", name="Allow").click()
+    page.get_by_role("heading", name="You are connected").wait_for()
+    check(page, shop, "connected")
+    page.goto(f"{shop.public_url}/connect/nonsense")
+    check(page, shop, "invalid")
+
+
+def test_the_wrong_account_gets_another_try(page: Page, shop: Company) -> None:
+    shop.google.add_user("nina@scoopjoy.test", "Nina")
+    page.goto(shop.watcher("accounts", "invite", "nina@scoopjoy.test").stdout.strip())
+    page.get_by_role("button", name="Continue to Google").click()
+    page.get_by_label(ANN).check()
+    page.get_by_role("button", name="Allow").click()
+    page.get_by_role("heading", name="This is another Google account").wait_for()
+    check(page, shop, "wrong-account")
+    page.get_by_role("link", name="Try again").click()
+    page.get_by_role("button", name="Continue to Google").click()
+    page.get_by_label("nina@scoopjoy.test").check()
+    page.get_by_role("button", name="Allow").click()
+    page.get_by_role("heading", name="You are connected").wait_for()
+
+
+def test_an_admin_looks_at_the_dashboard(page: Page, shop: Company) -> None:
+    page.goto(shop.public_url)
+    check(page, shop, "sign-in")
+    page.get_by_role("link", name="Sign in with Google").click()
+    page.get_by_label(ADMIN).check()
+    page.get_by_role("button", name="Allow").click()
+    page.get_by_text("All is well").wait_for()
+    check(page, shop, "dashboard")
+    assert page.get_by_role("cell", name=ANN).count() >= 1
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("link", name="Sign in with Google").wait_for()
