@@ -20,7 +20,7 @@ MAY = {
     "erpnext": BASE | {"events"},
     "telemetry": set(),
     "state": BASE | {"settings", "google"},
-    "services": {"jobs", "settings", "state", "valkey"},
+    "services": {"errors", "jobs", "settings", "state", "valkey"},
     "connections": {"erpnext", "errors", "google", "services", "settings", "state"},
     "policy": {"events", "settings"},
     "intake": {"events", "state"},

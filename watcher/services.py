@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from watcher.errors import UserError
 from watcher.jobs.enqueue import Doorbell
-from watcher.settings import Settings
+from watcher.settings import Settings, load
+from watcher.state import keys
 from watcher.state.db import Database
 from watcher.state.secrets import Keyring
 from watcher.valkey import redis_url
@@ -37,17 +39,32 @@ class Services:
     )
 
 
-def build(settings: Settings, *, clock: Clock = utc_now, migrate: bool = True) -> Services:
+def build(
+    settings: Settings, *, clock: Clock = utc_now, migrate: bool = True, check_keys: bool = True
+) -> Services:
     """Open the ledger (migrating it), the key ring and the queue.
 
-    Raises ``UserError`` for a missing key or a malformed URL. Nothing connects to Redis here:
+    Raises ``UserError`` for a key that is missing or does not fit the ledger, and for a malformed
+    URL. Nothing connects to Redis here:
     a doorbell that is down must not stop a process that can do without it.
     """
-    keyring = Keyring(settings.secret_keys.get_secret_value().split(","))
+    given = settings.secret_keys.get_secret_value().split(",")
+    keyring = Keyring(given, again=lambda: _keys_now(given))
     db = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'ledger.sqlite3'}")
     if migrate:
         db.migrate()
+        if check_keys:
+            keys.require_known(db, keyring)
     return Services(
         settings=settings, db=db, keyring=keyring, doorbell=Doorbell(redis_url(settings)),
         clock=clock,
     )  # fmt: skip
+
+
+def _keys_now(given: Sequence[str]) -> Sequence[str]:
+    """The keys as they are set at this moment; a new one may have been put in front."""
+    try:
+        now = load().settings.secret_keys.get_secret_value()
+    except UserError:
+        return given
+    return now.split(",") if now else given

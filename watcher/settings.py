@@ -199,10 +199,12 @@ SECRETS = frozenset({"secret_keys", "google_client_secret", "erpnext_api_secret"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings with the place each value came from: ``environment``, a file name, ``default``."""
+    """Settings with the place each value came from: ``environment``, a file name, ``default``;
+    ``files`` are those named by ``X_FILE``, by field."""
 
     settings: Settings
     sources: Mapping[str, str]
+    files: Mapping[str, Path]
 
 
 def env_name(field: str) -> str:
@@ -236,8 +238,9 @@ def load(
         layers.append((str(file), values))
     found: dict[str, Any] = {}
     sources: dict[str, str] = {}
+    files: dict[str, Path] = {}
     for field in Settings.model_fields:
-        value, source = _look_up(field, layers, folder, problems)
+        value, source = _look_up(field, layers, folder, problems, files)
         if value is not None:
             found[field] = value
         sources[field] = source
@@ -250,7 +253,7 @@ def load(
             next_step="correct them in the environment or the settings file "
             "(`watcher init` writes a commented one)",
         )
-    return Loaded(settings, sources)
+    return Loaded(settings, sources, files)
 
 
 def _missing(found: Mapping[str, Any], folder: Path) -> list[str]:
@@ -287,6 +290,7 @@ def _look_up(
     layers: list[tuple[str, dict[str, str]]],
     folder: Path,
     problems: list[str],
+    files: dict[str, Path],
 ) -> tuple[str | None, str]:
     name = env_name(field)
     for source, values in layers:
@@ -294,8 +298,9 @@ def _look_up(
             return values[name].strip(), source
         pointer = values.get(name + "_FILE", "").strip()
         if field in SECRETS and pointer:
+            files[field] = folder / pointer
             try:
-                return (folder / pointer).read_text().strip(), f"{source}, {name}_FILE"
+                return files[field].read_text().strip(), f"{source}, {name}_FILE"
             except (OSError, UnicodeDecodeError) as error:
                 reason = getattr(error, "strerror", None) or "not a text file"
                 problems.append(f"{name}_FILE: {pointer}: {reason}")

@@ -13,6 +13,7 @@ from watcher.cli import (
     channels,
     config,
     erpnext,
+    keys,
     processes,
     sandbox,
     status,
@@ -36,7 +37,8 @@ def cli(ctx: click.Context, no_input: bool, verbose: bool) -> None:
 for command in (
     config.init, config.config, config.version, processes.up, processes.web, processes.worker,
     processes.cron, erpnext.erpnext, accounts.accounts, calendars.calendars, channels.channels,
-    tokens.tokens, sync.resync, sync.verify, status.status, status.queue, sandbox.sandbox,
+    tokens.tokens, sync.resync, sync.verify, status.status, status.queue, keys.keys,
+    sandbox.sandbox,
     sandbox.demo,
 ):  # fmt: skip
     cli.add_command(command)

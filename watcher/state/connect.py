@@ -69,6 +69,14 @@ def sign_link(keyring: Keyring, settings: Settings, invitation_id: str, email: s
 
 def read_link(keyring: Keyring, token: str) -> tuple[str, str] | None:
     """(invitation id, address), or None when the link was not made here."""
+    found = _read(keyring, token)
+    if found is None:
+        keyring.look_again()  # it may be signed with a key that has come in since the start
+        found = _read(keyring, token)
+    return found
+
+
+def _read(keyring: Keyring, token: str) -> tuple[str, str] | None:
     try:
         invitation_id, email = _signer(keyring).loads(token)
     except (BadSignature, ValueError, TypeError):

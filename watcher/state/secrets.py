@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,7 +31,15 @@ class SecretUnreadable(Permanent):
 class Keyring:
     """The installation's secret keys. ``repr`` shows key ids only."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(
+        self, keys: Sequence[str], *, again: Callable[[], Sequence[str]] | None = None
+    ) -> None:
+        """``again`` reads the keys anew: asked when a secret needs a key that is not known, which
+        has come in since this process was started."""
+        self._again = again
+        self._take(keys)
+
+    def _take(self, keys: Sequence[str]) -> None:
         cleaned = [key.strip() for key in keys if key.strip()]
         if not cleaned:
             raise UserError(
@@ -42,12 +50,22 @@ class Keyring:
         self._ciphers = {key_id(root): AESGCM(_derive(root, "encrypt")) for root in self._roots}
         self._first = key_id(self._roots[0])
 
+    def look_again(self) -> None:
+        """Take up keys that have come in since the start."""
+        if self._again is not None:
+            self._take(self._again())
+
     def __repr__(self) -> str:
         return f"Keyring(ids={list(self._ciphers)})"
 
     @property
     def ids(self) -> list[str]:
         return list(self._ciphers)
+
+    @property
+    def first(self) -> str:
+        """The id of the key that encrypts."""
+        return self._first
 
     def encrypt(self, plaintext: str, *, row: str) -> bytes:
         """``row`` names table, id and column, e.g. ``accounts:7:refresh_token``."""
@@ -58,8 +76,11 @@ class Keyring:
     def decrypt(self, blob: bytes, *, row: str) -> str:
         """Raises ``SecretUnreadable``; the message never holds any part of the secret."""
         head = len(_VERSION) + _KEY_ID
-        used = blob[len(_VERSION) : head].decode("ascii", "replace")
+        used = key_of(blob)
         cipher = self._ciphers.get(used)
+        if cipher is None:
+            self.look_again()
+            cipher = self._ciphers.get(used)
         if not blob.startswith(_VERSION) or cipher is None:
             raise SecretUnreadable(
                 f"a secret in the ledger ({row}) needs key {used!r}, which is not among "
@@ -80,6 +101,11 @@ class Keyring:
     def signing_keys(self, purpose: str) -> list[bytes]:
         """Keys for itsdangerous, oldest first as it expects: the last one signs."""
         return [_derive(root, f"sign:{purpose}") for root in reversed(self._roots)]
+
+
+def key_of(blob: bytes) -> str:
+    """The id of the key that a ciphertext was made with."""
+    return blob[len(_VERSION) : len(_VERSION) + _KEY_ID].decode("ascii", "replace")
 
 
 def key_id(root: bytes) -> str:

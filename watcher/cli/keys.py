@@ -1,0 +1,122 @@
+"""``keys``: list, add, rotate, forget. The keys themselves are never shown."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import click
+from rich.progress import Progress
+
+from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table, yes_option
+from watcher.errors import NotFound, UserError
+from watcher.services import Services, build
+from watcher.settings import load
+from watcher.state import keys as ledger
+
+
+@click.group()
+def keys() -> None:
+    """The keys that encrypt tokens in the ledger: the first one encrypts, all decrypt."""
+
+
+def _services() -> Services:
+    """Without the check that a key is missing: these commands are what mends it."""
+    return build(load().settings, check_keys=False)
+
+
+@keys.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """Key ids and how many secrets of the ledger are under each."""
+    services = _services()
+    with services.db.session() as session:
+        used = ledger.used(session)
+    given = services.keyring.ids
+    found = [
+        {
+            "key": key,
+            "secrets": used.get(key, 0),
+            "given": key in given,
+            "encrypts": key == services.keyring.first,
+        }
+        for key in [*given, *sorted(set(used) - set(given))]
+    ]
+    if as_json:
+        emit(found)
+        return
+    words = {True: "encrypts", False: "decrypts"}
+    rows = [
+        (k["key"], k["secrets"], words[bool(k["encrypts"])] if k["given"] else "MISSING")
+        for k in found
+    ]
+    show_table(("key", "secrets", ""), rows, "no keys")
+
+
+@keys.command("add")
+def add() -> None:
+    """Make a new key and put it in front of the others in the key file."""
+    loaded = load()
+    file = loaded.files.get("secret_keys")
+    if file is None:
+        raise UserError(
+            "WATCHER_SECRET_KEYS is not kept in a file of its own",
+            next_step="put a new key in front of it, separated by a comma, e.g. from "
+            "`openssl rand -base64 48`; or keep the keys in a file: WATCHER_SECRET_KEYS_FILE",
+        )
+    _write(file, f"{secrets.token_urlsafe(48)},{file.read_text().strip()}\n")
+    services = _services()
+    messages.print(f"key {services.keyring.first} is in front in {file}: keep a copy of the file")
+    messages.print("running processes take it up by themselves; next: watcher keys rotate")
+
+
+def _write(file: Path, text: str) -> None:
+    """All or nothing, with the mode and the owner of what was there."""
+    was = file.stat()
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".keys-")
+    with os.fdopen(handle, "w") as new:
+        new.write(text)
+        new.flush()
+        os.fsync(new.fileno())
+    os.chmod(name, was.st_mode & 0o777)
+    if os.geteuid() == 0:
+        os.chown(name, was.st_uid, was.st_gid)
+    os.replace(name, file)
+
+
+@keys.command("rotate")
+@json_option
+def rotate(as_json: bool) -> None:
+    """Bring every secret under the first key; may run beside a working bridge, and be repeated."""
+    services = _services()
+    ledger.require_known(services.db, services.keyring)
+    with Progress(console=messages, transient=True) as bar:
+        task = bar.add_task("accounts", total=None)
+        moved = ledger.rotate(
+            services.db, services.keyring,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    if as_json:
+        emit({"moved": moved, "key": services.keyring.first})
+    else:
+        messages.print(f"{moved} secrets are now under key {services.keyring.first}")
+        messages.print("keys that `watcher keys list` shows with 0 secrets may be taken out")
+
+
+@keys.command("forget")
+@click.argument("key")
+@yes_option
+@pass_app
+def forget(app: App, key: str, yes: bool) -> None:
+    """Give up the secrets under a key that is lost; those accounts have to connect again."""
+    services = _services()
+    with services.db.session() as session:
+        count = ledger.used(session).get(key, 0)
+    if not count:
+        raise NotFound(f"no secret is under key {key}", next_step="watcher keys list")
+    app.confirm(f"Drop {count} secrets under key {key}?", yes)
+    for email in ledger.forget(services.db, key, services.clock()):
+        messages.print(f"{email} has to connect again: watcher accounts invite {email}")
+    messages.print(f"{count} secrets dropped")
