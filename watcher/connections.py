@@ -57,6 +57,13 @@ def service_account(settings: Settings) -> ServiceAccount | None:
     return load_service_account(path) if path else None
 
 
+def check_delegation(settings: Settings) -> ServiceAccount | None:
+    """What a start owes the admin: a key file or an allow-list that cannot work is named now and
+    not at the first sync. Raises ``UserError``."""
+    DelegationAllow.parse(settings.delegation_allow)
+    return service_account(settings)
+
+
 def erpnext_client(settings: Settings) -> ErpNextClient:
     """Raises ``UserError`` naming every ERPNext setting that is missing."""
     require(

@@ -44,6 +44,17 @@ def test_every_wrong_setting_is_named_at_once(company: Company) -> None:
         )  # fmt: skip
 
 
+def test_the_delegation_is_checked_at_the_start(company: Company) -> None:
+    done = company.watcher("config", "validate")
+    assert done.returncode == 0, done.stderr
+    assert "https://www.googleapis.com/auth/calendar.events.readonly\n" in done.stderr
+    assert "client ID" in done.stderr
+    key = company.folder / "service-account.json"
+    key.write_text(key.read_text().replace("BEGIN PRIVATE", "BEGIN BROKEN"))
+    for words in (("config", "validate"), ("up",), ("worker",)):
+        failed(company.watcher(*words), 2, "private_key that cannot be used")
+
+
 def test_accounts_from_a_file_one_bad_line_stops_no_other(company: Company) -> None:
     company.setup_erpnext()
     file = company.folder / "people.csv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import secrets as random_secrets
+import time
 from pathlib import Path
 
 import click
@@ -11,6 +12,8 @@ from pydantic import SecretStr
 
 from watcher import __version__
 from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table
+from watcher.connections import check_delegation
+from watcher.google.endpoints import CALENDAR_SCOPE
 from watcher.settings import NEEDED, SECRETS, Settings, env_name, fields, load
 
 HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
@@ -97,7 +100,18 @@ def _masked(settings: Settings, name: str) -> str:
 @pass_app
 def validate(_app: App) -> None:
     """Check all settings; every problem is named at once."""
-    load(complete=True)
+    settings = load(complete=True).settings
+    account = check_delegation(settings)
+    if account is not None:
+        age = (time.time() - Path(settings.google_service_account_file).stat().st_mtime) / 86_400
+        messages.print(f"service account {account.client_email}, key file {age:.0f} days old")
+        messages.print("  in the Admin console, under domain-wide delegation:")
+        messages.print(f"    client ID  {account.client_id}", soft_wrap=True)
+        messages.print(f"    scope      {CALENDAR_SCOPE}", soft_wrap=True)
+        for warning in account.warnings:
+            messages.print(f"  warning: {warning}", soft_wrap=True, markup=False)
+        if not settings.delegation_allow:
+            messages.print("  warning: WATCHER_DELEGATION_ALLOW is empty, so it may act for nobody")
     messages.print("the settings are complete")
 
 

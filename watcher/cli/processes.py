@@ -8,11 +8,18 @@ from watcher import cron as ticker
 from watcher import up as supervisor
 from watcher import web as server
 from watcher import worker as rq_worker
+from watcher.connections import check_delegation
 from watcher.jobs.enqueue import Lane
-from watcher.settings import load
+from watcher.settings import Settings, load
 
 HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 PORT = click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+
+
+def _settings() -> Settings:
+    settings = load(complete=True).settings
+    check_delegation(settings)
+    return settings
 
 
 @click.command()
@@ -21,7 +28,7 @@ PORT = click.option("--port", default=8080, show_default=True, type=click.IntRan
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64))
 def up(host: str, port: int, workers: int) -> int:
     """Web, workers and cron (and the embedded Valkey) in one; stops on Ctrl-C and SIGTERM."""
-    return supervisor.serve(load(complete=True).settings, host, port, workers)
+    return supervisor.serve(_settings(), host, port, workers)
 
 
 @click.command()
@@ -30,7 +37,7 @@ def up(host: str, port: int, workers: int) -> int:
 def web(host: str, port: int) -> int:
     """The web server alone: notifications, connect pages, dashboard."""
     supervisor.watch_parent()
-    return server.serve(load(complete=True).settings, host, port)
+    return server.serve(_settings(), host, port)
 
 
 @click.command()
@@ -40,11 +47,11 @@ def web(host: str, port: int) -> int:
 def worker(lane: Lane) -> int:
     """One RQ worker: `live` for pushes, `backfill` for bulk work."""
     supervisor.watch_parent()
-    return rq_worker.serve(load(complete=True).settings, lane)
+    return rq_worker.serve(_settings(), lane)
 
 
 @click.command()
 def cron() -> int:
     """The ticker: sweep, poll, renew channels, refresh tokens, reconcile."""
     supervisor.watch_parent()
-    return ticker.serve(load(complete=True).settings)
+    return ticker.serve(_settings())
