@@ -85,6 +85,14 @@ def get(session: Session, calendar_id: int) -> Calendar:
     return calendar
 
 
+def locked(session: Session, calendar_id: int) -> Calendar:
+    """The row as it is now, kept from others until the transaction ends: on PostgreSQL two that
+    count ``dirty_seq`` up at once would else take one of the changes for the other."""
+    session.flush()
+    calendar = session.get(Calendar, calendar_id, with_for_update=True, populate_existing=True)
+    return calendar or get(session, calendar_id)
+
+
 def of_account(session: Session, account_id: int) -> Sequence[Calendar]:
     return session.scalars(
         select(Calendar)
@@ -95,7 +103,7 @@ def of_account(session: Session, account_id: int) -> Sequence[Calendar]:
 
 def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -> int:
     """Owe the calendar a look; returns the new ``dirty_seq``."""
-    calendar = get(session, calendar_id)
+    calendar = locked(session, calendar_id)
     calendar.dirty_seq += 1
     calendar.dirty_reason = reason
     if calendar.dirty_at is None:
@@ -148,8 +156,8 @@ def begin(session: Session, lease: CalendarLease) -> Work:
     A notification that finds ``rung_at`` set is not written at all, because the job that will
     clear it reads Google afterwards; one that comes later finds it clear and counts.
     """
+    calendar = locked(session, lease.calendar_id)
     work = peek(session, lease.calendar_id)
-    calendar = get(session, lease.calendar_id)
     calendar.rung_at = None
     calendar.dirty_at = None
     return work
@@ -188,7 +196,7 @@ def settle(
     if done.window_end is not None and not held:
         # Of what was held back the old window is still the judge.
         values |= {"window_start": done.window_start, "window_end": done.window_end}
-    calendar = get(session, lease.calendar_id)
+    calendar = locked(session, lease.calendar_id)
     if done.snapshot and calendar.snapshot_seq <= work.seq:
         values |= {"snapshot_seq": 0, "force_sweep": False}
     values |= _state_after(calendar, done, held, now)
