@@ -121,13 +121,15 @@ def _commit(
 ) -> None:
     now = services.clock()
     with services.db.session() as session:
-        calendar = calendars.get(session, work.calendar_id)
+        calendar = calendars.locked(session, work.calendar_id)
         unwatched = calendar.push_supported is False
         settings = services.settings
         wanted = settings.unwatched_poll_minutes if unwatched else settings.poll_minutes
         minutes = budget.poll_minutes(session, wanted, unwatched)
         runs.quarantine(session, work.calendar_id, report.refused, now)
         runs.release(session, work.calendar_id, report.settled_keys)
+        if settled.snapshot:
+            runs.release_others(session, work.calendar_id, {r.key for r in report.refused})
         runs.add(session, run)
         if work.reason == "poll" and report.newest_change is not None:
             _doubt_channel(session, work.calendar_id, report.newest_change, now)

@@ -96,7 +96,8 @@ def _take(services: Services, calendar_id: int) -> CalendarLease | str:
             calendar.rung_at = None
             return "idle"
         lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
-    # ``rung_at`` stays set for a busy calendar: whoever holds the lease looks again at its end.
+        if lease is None:
+            calendars.hand_over(session, calendar_id)
     return lease or "busy"
 
 

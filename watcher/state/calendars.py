@@ -163,6 +163,15 @@ def begin(session: Session, lease: CalendarLease) -> Work:
     return work
 
 
+def hand_over(session: Session, calendar_id: int) -> None:
+    """A job has found the calendar leased. While ``rung_at`` is set notifications leave it to the
+    job to read what they tell of, but whoever holds the lease may have begun before: it has to
+    look again. ``rung_at`` stays, so that a burst goes on costing one ring."""
+    calendar = locked(session, calendar_id)
+    if calendar.rung_at is not None:
+        calendar.dirty_seq += 1
+
+
 def settle(
     session: Session,
     lease: CalendarLease,
@@ -238,9 +247,10 @@ def fail(
     calendar = get(session, lease.calendar_id)
     if calendar.fence != lease.fence:
         return
-    if (calendar.state, calendar.cause) != (state, cause):
-        calendar.state, calendar.cause, calendar.since = state, cause, now
-    calendar.message = message[:2000]
+    if calendar.state != "held":  # which waits for a person, not for the next good pass
+        if (calendar.state, calendar.cause) != (state, cause):
+            calendar.state, calendar.cause, calendar.since = state, cause, now
+        calendar.message = message[:2000]
     calendar.failures += 1
     calendar.retry_at = retry_at
     if work is not None and work.received_at is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,6 +67,14 @@ def release(session: Session, calendar_id: int, keys: Sequence[str]) -> None:
                 Quarantined.sync_key.in_(keys[start : start + 500]),
             )
         )
+
+
+def release_others(session: Session, calendar_id: int, keys: Collection[str]) -> None:
+    """After a full listing only what it set aside (``keys``) stands aside: the rest is gone."""
+    rows = session.scalars(select(Quarantined).where(Quarantined.calendar_id == calendar_id))
+    for row in rows:
+        if row.sync_key not in keys:
+            session.delete(row)
 
 
 def quarantined(session: Session) -> list[tuple[Quarantined, Calendar, Account]]:
