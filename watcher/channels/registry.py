@@ -75,6 +75,8 @@ def open_channel(services: Services, connections: Connections, calendar_id: int)
 def _confirm(services: Services, calendar_id: int, channel_id: str, answer: WatchAnswer) -> Opened:
     now = services.clock()
     with services.db.session() as session:
+        # First, as a notification does it: else the two could wait for each other.
+        calendar = calendars.locked(session, calendar_id)
         retired = channels.confirm(
             session,
             channel_id,
@@ -83,7 +85,6 @@ def _confirm(services: Services, calendar_id: int, channel_id: str, answer: Watc
             renew_at=renewal_point(now, answer.expiration, _rng),
             now=now,
         )
-        calendar = calendars.get(session, calendar_id)
         calendar.push_supported, calendar.watch_retry_at, calendar.watch_failures = (
             True,
             None,
@@ -111,8 +112,8 @@ def _note_failure(
 ) -> None:
     now = services.clock()
     with services.db.session() as session:
+        calendar = calendars.locked(session, calendar_id)
         channels.close(session, channel_id, "failed", now, error.message)
-        calendar = calendars.get(session, calendar_id)
         calendar.watch_failures += 1
         if isinstance(error, PushNotSupported):
             calendar.push_supported = False

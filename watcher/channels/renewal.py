@@ -113,10 +113,16 @@ def _renew_one(services: Services, connections: Connections, calendar_id: int) -
 
 
 def ring(services: Services, calendar_id: int, seq: int) -> None:
-    """Wake a worker for the sync between the old and the new channel; the sweep covers a miss."""
-    if services.doorbell.ring(calendar_id, seq, "backfill", "channel"):
+    """Wake a worker for the sync between the old and the new channel; the sweep covers a miss.
+
+    The note comes first, so that a job that starts at once finds it and clears it: one that stays
+    would keep notifications from being recorded.
+    """
+    with services.db.session() as session:
+        calendars.note_rung(session, calendar_id, services.clock())
+    if not services.doorbell.ring(calendar_id, seq, "backfill", "channel"):
         with services.db.session() as session:
-            calendars.note_rung(session, calendar_id, services.clock())
+            calendars.note_rung(session, calendar_id, None)
 
 
 def stop_retired(services: Services, connections: Connections) -> int:
