@@ -36,7 +36,7 @@ MAY = {
         "settings", "state",
     },
     "handlers": {"connections", "errors", "google", "jobs", "services", "state"},
-    "web": {"errors", "handlers", "services", "settings", "telemetry", "up"},
+    "web": {"errors", "handlers", "services", "settings", "state", "telemetry", "up"},
     "worker": {"jobs", "settings", "telemetry"},
     "cron": {"connections", "errors", "jobs", "services", "settings", "state", "telemetry"},
     "up": {"errors", "services", "settings", "telemetry", "valkey"},

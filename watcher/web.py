@@ -17,6 +17,7 @@ from watcher.handlers.context import EXTENSION, TALLY
 from watcher.handlers.tally import Tally
 from watcher.services import Services, build
 from watcher.settings import Settings
+from watcher.state import calendars
 from watcher.telemetry import log as logs
 from watcher.up import die_with_parent
 
@@ -73,6 +74,19 @@ def _unavailable(error: Transient) -> tuple[str, int]:
     return render_template("message.html", title="Unavailable", text=text), 503
 
 
+def _catch_up(services: Services) -> None:
+    """Nobody says whether Google repeats what met a closed port while we were down: look at every
+    calendar once. Our port is open by now (gunicorn binds before it loads), so that nothing falls
+    between."""
+    try:
+        with services.db.session() as session:
+            owed = calendars.owe_all(session, "restart", services.clock())
+    except Transient as error:
+        log.warning("calendars not looked at after the start: %s", error.message)
+        return
+    log.info("%s calendars are looked at after the start", owed)
+
+
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn without its command line. Services are made after its fork."""
 
@@ -88,7 +102,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         die_with_parent()
         logs.configure(self._settings.log_format)
-        return create_app(build(self._settings, migrate=False))
+        services = build(self._settings, migrate=False)
+        _catch_up(services)
+        return create_app(services)
 
 
 def serve(settings: Settings, host: str, port: int) -> int:

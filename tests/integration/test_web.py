@@ -348,3 +348,13 @@ def test_the_dashboard_is_for_admins(watched: Company) -> None:
     assert cookie.get_nonstandard_attr("SameSite") == "Lax"
     out = browser.post(f"{watched.public_url}/sign-out", timeout=10)
     assert ANN not in out.text
+
+
+def test_what_met_a_closed_port_is_fetched_after_the_start(company: Company) -> None:
+    company.connect()
+    company.google.insert_event(ANN, company.timed(summary="While we were down"))
+    assert company.google.wait_pushes()
+    company.start("web", "--port", str(company.port))
+    wait_for(lambda: company.calendar().dirty_seq > company.calendar().synced_seq, what="the debt")
+    assert company.sync() == "done"
+    assert company.subjects() == ["While we were down"]

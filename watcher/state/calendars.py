@@ -293,6 +293,15 @@ def _clean_and_active() -> list[object]:
     ]
 
 
+def owe_all(session: Session, reason: str, now: datetime) -> int:
+    """Make every calendar that is up to date owe a look at Google; returns how many."""
+    clean = select(Calendar.id).join(Account).where(and_(*_clean_and_active()))  # type: ignore[arg-type]
+    ids = session.scalars(clean).all()
+    for calendar_id in ids:
+        mark_dirty(session, calendar_id, reason, now)
+    return len(ids)
+
+
 def due_for_poll(session: Session, now: datetime) -> Sequence[Calendar]:
     return session.scalars(
         select(Calendar)
