@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 
 import click
@@ -22,6 +24,8 @@ from watcher.cli import (
 )
 from watcher.cli.common import App, messages
 from watcher.errors import ExitCode, WatcherError
+
+log = logging.getLogger(__name__)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -48,6 +52,7 @@ def main() -> None:
     """Entry of the console script: errors become a line for people and an exit code."""
     try:
         code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.UsageError as error:
         error.show()
         sys.exit(ExitCode.USAGE)
@@ -58,8 +63,26 @@ def main() -> None:
         messages.print("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
     except WatcherError as error:
-        messages.print(f"error: {error.message}", style="red", markup=False)
-        if error.next_step:
-            messages.print(f"  do: {error.next_step}", markup=False)
+        _tell(error.message, error.next_step)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # e.g. `watcher accounts list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
+    except OSError as error:
+        _tell(f"{error.filename or 'the system'}: {error.strerror or error}", _MORE)
+        sys.exit(ExitCode.ERROR)
+    except Exception as error:
+        # Seen with -v, and in the logs of the long-running processes; people get the line below.
+        log.info("unexpected", exc_info=True)
+        _tell(f"an unexpected {type(error).__name__}: this is a defect of Watcher", _MORE)
+        sys.exit(ExitCode.ERROR)
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+_MORE = "`watcher -v ...` shows more"
+
+
+def _tell(what: str, next_step: str) -> None:
+    messages.print(f"error: {what}", style="red", markup=False)
+    if next_step:
+        messages.print(f"  do: {next_step}", markup=False)

@@ -35,10 +35,10 @@ def accounts() -> None:
     """Employees' Google accounts."""
 
 
-@accounts.command("add")
+@accounts.command("add", short_help="Register an employee.")
 @click.argument("email")
 @USER
-@click.option("--via", type=VIA, default="oauth", show_default=True)
+@click.option("--via", type=VIA, default="oauth", show_default=True, help="The way to Google.")
 @click.option("--calendar", "calendar_ids", multiple=True, help="Calendar id; repeatable.")
 @json_option
 @pass_app
@@ -62,7 +62,7 @@ def add(
             messages.print("  ERPNext has no user of that address: events carry no user")
 
 
-@accounts.command("invite")
+@accounts.command("invite", short_help="Print a connect link for an employee.")
 @click.argument("email")
 @USER
 @json_option
@@ -82,7 +82,9 @@ def _invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> No
 
 
 @accounts.command("import")
-@click.option("--via", type=VIA, default="service-account", show_default=True)
+@click.option(
+    "--via", type=VIA, default="service-account", show_default=True, help="The way to Google."
+)
 @click.option(
     "--from", "source",
     help="FILE.csv with columns email, erpnext_user; or `erpnext` for its enabled users.",
@@ -222,7 +224,7 @@ def pause(app: App, email: str) -> None:
     messages.print("paused; `watcher accounts resume` goes on")
 
 
-@accounts.command("resume")
+@accounts.command("resume", short_help="Go on with a paused or mended account.")
 @click.argument("email")
 @pass_app
 def resume(app: App, email: str) -> None:
@@ -231,7 +233,7 @@ def resume(app: App, email: str) -> None:
     messages.print("resumed; a full sync is queued")
 
 
-@accounts.command("disconnect")
+@accounts.command("disconnect", short_help="Stop, revoke, forget the credential.")
 @click.argument("email")
 @click.option(
     "--events", type=click.Choice(["keep", "cancel", "delete"]), default="keep", show_default=True,

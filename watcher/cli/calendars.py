@@ -15,7 +15,7 @@ from watcher.state import channels, overview
 
 @click.group()
 def calendars() -> None:
-    """Calendars that are mirrored: each employee's own, and secondary or outlet calendars."""
+    """Mirrored calendars: each employee's own, and others."""
 
 
 @calendars.command("list")

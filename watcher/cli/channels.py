@@ -30,7 +30,7 @@ def channels() -> None:
     """Google's watch channels."""
 
 
-@channels.command("list")
+@channels.command("list", short_help="Open channels and what is left of them.")
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
@@ -95,7 +95,7 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
     return ExitCode.PARTLY if bad < len(results) else ExitCode.UNAVAILABLE
 
 
-@channels.command("stop")
+@channels.command("stop", short_help="Stop an account's channels at Google.")
 @click.argument("email")
 @yes_option
 @pass_app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,20 @@ from watcher.state.models import Account
 from watcher.telemetry import log as logs
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def read_settings(*, complete: bool = False) -> Loaded:
+    """``load``, with an error for people also where the file is no text at all."""
+    try:
+        return load(complete=complete)
+    except UnicodeDecodeError:
+        name = os.environ.get("WATCHER_CONFIG") or ".env"
+        raise UserError(
+            f"the settings file {name} is not a text file in UTF-8",
+            next_step="correct it, or name another one: WATCHER_CONFIG",
+        ) from None
+
+
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -37,7 +52,7 @@ class App:
     @property
     def loaded(self) -> Loaded:
         if self._loaded is None:
-            self._loaded = load()
+            self._loaded = read_settings()
         return self._loaded
 
     @property
@@ -92,9 +107,15 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    # In a pipe a row is a line, however long, without the blanks that fill the last column.
+    console.width = 10_000
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def select_accounts(

@@ -11,10 +11,18 @@ import click
 from pydantic import SecretStr
 
 from watcher import __version__
-from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table
+from watcher.cli.common import (
+    App,
+    emit,
+    json_option,
+    messages,
+    pass_app,
+    read_settings,
+    show_table,
+)
 from watcher.connections import check_delegation
 from watcher.google.endpoints import CALENDAR_SCOPE
-from watcher.settings import NEEDED, SECRETS, Settings, env_name, fields, load
+from watcher.settings import NEEDED, SECRETS, Settings, env_name, fields
 
 HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
 
@@ -100,7 +108,7 @@ def _masked(settings: Settings, name: str) -> str:
 @pass_app
 def validate(_app: App) -> None:
     """Check all settings; every problem is named at once."""
-    settings = load(complete=True).settings
+    settings = read_settings(complete=True).settings
     account = check_delegation(settings)
     if account is not None:
         age = (time.time() - Path(settings.google_service_account_file).stat().st_mtime) / 86_400

@@ -21,7 +21,7 @@ def erpnext() -> None:
     """The ERPNext side."""
 
 
-@erpnext.command("setup")
+@erpnext.command("setup", short_help="Create custom fields, check permissions.")
 @click.option("--connected-app", is_flag=True, help="Also make Frappe's Connected App for Google.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
 @json_option

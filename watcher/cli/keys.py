@@ -10,21 +10,29 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table, yes_option
+from watcher.cli.common import (
+    App,
+    emit,
+    json_option,
+    messages,
+    pass_app,
+    read_settings,
+    show_table,
+    yes_option,
+)
 from watcher.errors import NotFound, UserError
 from watcher.services import Services, build
-from watcher.settings import load
 from watcher.state import keys as ledger
 
 
 @click.group()
 def keys() -> None:
-    """The keys that encrypt tokens in the ledger: the first one encrypts, all decrypt."""
+    """Encryption keys: the first one encrypts, all decrypt."""
 
 
 def _services() -> Services:
     """Without the check that a key is missing: these commands are what mends it."""
-    return build(load().settings, check_keys=False)
+    return build(read_settings().settings, check_keys=False)
 
 
 @keys.command("list")
@@ -58,7 +66,7 @@ def list_(as_json: bool) -> None:
 @keys.command("add")
 def add() -> None:
     """Make a new key and put it in front of the others in the key file."""
-    loaded = load()
+    loaded = read_settings()
     file = loaded.files.get("secret_keys")
     if file is None:
         raise UserError(
@@ -86,7 +94,7 @@ def _write(file: Path, text: str) -> None:
     os.replace(name, file)
 
 
-@keys.command("rotate")
+@keys.command("rotate", short_help="Bring every secret under the first key.")
 @json_option
 def rotate(as_json: bool) -> None:
     """Bring every secret under the first key; may run beside a working bridge, and be repeated."""
@@ -105,7 +113,7 @@ def rotate(as_json: bool) -> None:
         messages.print("keys that `watcher keys list` shows with 0 secrets may be taken out")
 
 
-@keys.command("forget")
+@keys.command("forget", short_help="Give up the secrets under a lost key.")
 @click.argument("key")
 @yes_option
 @pass_app

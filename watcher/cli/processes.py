@@ -8,24 +8,31 @@ from watcher import cron as ticker
 from watcher import up as supervisor
 from watcher import web as server
 from watcher import worker as rq_worker
+from watcher.cli.common import read_settings
 from watcher.connections import check_delegation
 from watcher.jobs.enqueue import Lane
-from watcher.settings import Settings, load
+from watcher.settings import Settings
 
 HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-PORT = click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+PORT = click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(1, 65535),
+    help="Port to listen on.",
+)  # fmt: skip
 
 
 def _settings() -> Settings:
-    settings = load(complete=True).settings
+    settings = read_settings(complete=True).settings
     check_delegation(settings)
     return settings
 
 
-@click.command()
+@click.command(short_help="Everything in one: web, workers, cron, Valkey.")
 @HOST
 @PORT
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--workers", default=2, show_default=True, type=click.IntRange(1, 64),
+    help="Workers for pushes; one for bulk work is added.",
+)  # fmt: skip
 def up(host: str, port: int, workers: int) -> int:
     """Web, workers and cron (and the embedded Valkey) in one; stops on Ctrl-C and SIGTERM."""
     return supervisor.serve(_settings(), host, port, workers)
@@ -42,15 +49,16 @@ def web(host: str, port: int) -> int:
 
 @click.command()
 @click.option(
-    "--queue", "lane", type=click.Choice(["live", "backfill"]), default="live", show_default=True
-)
+    "--queue", "lane", type=click.Choice(["live", "backfill"]), default="live",
+    show_default=True, help="The lane whose jobs it takes.",
+)  # fmt: skip
 def worker(lane: Lane) -> int:
     """One RQ worker: `live` for pushes, `backfill` for bulk work."""
     supervisor.watch_parent()
     return rq_worker.serve(_settings(), lane)
 
 
-@click.command()
+@click.command(short_help="The ticker: sweep, poll, renew, refresh, reconcile.")
 def cron() -> int:
     """The ticker: sweep, poll, renew channels, refresh tokens, reconcile."""
     supervisor.watch_parent()

@@ -13,10 +13,10 @@ PORT = click.option("--port", default=0, type=click.IntRange(0, 65535), help="0:
 
 @click.group()
 def sandbox() -> None:
-    """Stand-ins for Google and ERPNext on this machine, over real HTTP."""
+    """Stand-ins for Google and ERPNext on this machine."""
 
 
-@sandbox.command("google")
+@sandbox.command("google", short_help="A Google with Calendar API, push and OAuth.")
 @PORT
 def google(port: int) -> None:
     """A Google with Calendar API, push, OAuth and a control API under /_sandbox/."""
@@ -30,7 +30,7 @@ def erpnext(port: int) -> None:
     run_erpnext(port)
 
 
-@click.command()
+@click.command(short_help="A small live company on this machine.")
 @click.option("--for", "seconds", type=click.FloatRange(min=5), help="End by itself after so long.")
 @click.option("--ics", type=click.Path(exists=True, dir_okay=False), help="Your calendar export.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Dashboard's port.")

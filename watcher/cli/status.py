@@ -72,7 +72,7 @@ def queue() -> None:
     """Failed work and events that were set aside."""
 
 
-@queue.command("show")
+@queue.command("show", short_help="Events that could not be mirrored, and why.")
 @json_option
 @pass_app
 def show(app: App, as_json: bool) -> None:

@@ -53,7 +53,7 @@ def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) 
     return found
 
 
-@click.command()
+@click.command(short_help="List the window anew, mend what differs.")
 @click.argument("emails", nargs=-1)
 @click.option("--all", "everyone", is_flag=True, help="All active accounts.")
 @click.option("--calendar", "only", help="Only this calendar id.")

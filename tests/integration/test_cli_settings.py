@@ -1,0 +1,266 @@
+"""The first minutes with Watcher: init, settings from every source, help, and what is said about
+everything that is missing or wrong."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from dotenv import dotenv_values
+
+from tests.company import CLIENT_SECRET, Company
+from tests.integration.test_cli_runner import Done, run
+from watcher import __version__
+from watcher.cli import cli
+from watcher.settings import NEEDED, fields
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """Nothing here has to do with the kind of database."""
+    return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+
+
+@pytest.fixture
+def fresh(company: Company) -> Company:
+    """A machine on which nothing is set."""
+    company.environ = {}
+    return company
+
+
+def mode(path: Path) -> str:
+    return oct(stat.S_IMODE(path.stat().st_mode))
+
+
+def commands(
+    group: click.Group = cli, above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*above, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*above, name))
+
+
+def test_init_writes_a_commented_file_and_a_key_once(fresh: Company) -> None:
+    folder = fresh.folder
+    run(fresh, "init", says=("secret.key: keep a copy", f"wrote {folder}/.env", "config validate"))
+    settings, key = folder / ".env", folder / "watcher-data" / "secret.key"
+    assert (mode(settings), mode(key), mode(key.parent)) == ("0o600", "0o600", "0o700")
+    text, secret = settings.read_text(), key.read_text()
+    assert len(secret.strip()) >= 32
+    assert secret.strip() not in text
+    for name, info in fields().items():
+        assert info.description, name
+        assert f"# {info.description}\n" in text
+        assert re.search(rf"^(# )?WATCHER_{name.upper()}(_FILE)?=", text, re.MULTILINE), name
+    # As it is, it says what is still to be filled in, and nothing that it should not.
+    done = run(fresh, "config", "validate", code=2, says=("WATCHER_PUBLIC_URL is not set",))
+    assert "WATCHER_SECRET_KEYS" not in done.says
+    settings.write_text(text + "WATCHER_SWEEP_SECONDS=3\n")
+    run(fresh, "init", says=("was kept", "was left as it is"))
+    assert settings.read_text().endswith("WATCHER_SWEEP_SECONDS=3\n")
+    assert key.read_text() == secret
+
+
+def test_a_file_that_is_there_is_never_overwritten(fresh: Company) -> None:
+    mine = fresh.folder / ".env"
+    mine.write_text("WATCHER_LOG_FORMAT=json\n")
+    run(fresh, "init", says=("was left as it is",))
+    assert mine.read_text() == "WATCHER_LOG_FORMAT=json\n"
+
+
+def test_the_file_that_init_wrote_is_read_back_with_its_defaults(fresh: Company) -> None:
+    run(fresh, "init")
+    before = run(fresh, "config", "show", "--json").data
+    text = (fresh.folder / ".env").read_text()
+    opened = re.sub(r"^# (WATCHER_)", r"\1", text, flags=re.MULTILINE)
+    (fresh.folder / ".env").write_text(opened)
+    after = run(fresh, "config", "show", "--json").data
+    assert {k: v["value"] for k, v in after.items()} == {k: v["value"] for k, v in before.items()}
+    assert len(dotenv_values(fresh.folder / ".env")) == len(fields())
+
+
+def test_show_names_the_source_and_masks_secrets(company: Company) -> None:
+    secret = company.folder / "api-secret"
+    secret.write_text(company.environ.pop("WATCHER_ERPNEXT_API_SECRET") + "\n")
+    other = company.folder / "other.env"
+    other.write_text(
+        "WATCHER_SWEEP_SECONDS=7\nWATCHER_POLL_MINUTES=9\n"
+        f"WATCHER_ERPNEXT_API_SECRET_FILE={secret}\n"
+    )
+    (company.folder / ".env").write_text("WATCHER_SWEEP_SECONDS=8\n")
+    company.environ |= {
+        "WATCHER_CONFIG": str(other), "WATCHER_POLL_MINUTES": "11",
+        "WATCHER_DATABASE_URL": "postgresql+psycopg://watcher:hidden-password@db.example/watcher",
+        "WATCHER_REDIS_URL": "redis://:hidden-password@redis.example:6379/0",
+    }  # fmt: skip
+    shown = run(company, "config", "show", "--json")
+    values = shown.data
+    assert set(values) == {f"WATCHER_{name.upper()}" for name in fields()}
+    assert values["WATCHER_SWEEP_SECONDS"] == {"value": "7.0", "source": str(other)}
+    assert values["WATCHER_POLL_MINUTES"] == {"value": "11.0", "source": "environment"}
+    assert values["WATCHER_RENEW_PER_MINUTE"]["source"] == "default"
+    assert values["WATCHER_ERPNEXT_API_SECRET"] == {
+        "value": "********", "source": f"{other}, WATCHER_ERPNEXT_API_SECRET_FILE",
+    }  # fmt: skip
+    assert values["WATCHER_SECRET_KEYS"]["value"] == "********"
+    assert "@db.example/watcher" in values["WATCHER_DATABASE_URL"]["value"]
+    table = run(company, "config", "show")
+    assert table.err == ""
+    for line in table.out.splitlines():
+        assert line == line.rstrip(), "a table in a pipe has no trailing blanks"
+    for hidden in (company.key, secret.read_text().strip(), CLIENT_SECRET, "hidden-password"):
+        assert hidden not in shown.out + table.out
+    # Without WATCHER_CONFIG the file of the working directory counts.
+    del company.environ["WATCHER_CONFIG"]
+    shown = run(company, "config", "show", "--json")
+    assert shown.data["WATCHER_SWEEP_SECONDS"]["value"] == "8.0"
+
+
+WRONG = {
+    "PUBLIC_URL": ("http://watcher.example.com", "must be https"),
+    "SECRET_KEYS": ("short-but-secret", "each key needs at least 32 characters"),
+    "ERPNEXT_URL": ("ftp://erp", "must be an http"),
+    "GOOGLE_API_URL": ("https://user:pass-in-url@google.example", "must not carry a user name"),
+    "ERPNEXT_TIME_ZONE": ("Kolkata", "is not an IANA time zone"),
+    "WINDOW_PAST_DAYS": ("-1", "greater than or equal to 0"),
+    "WINDOW_FUTURE_DAYS": ("soon", "valid integer"),
+    "DEFAULT_EVENT_TYPE": ("Open", "'Public' or 'Private'"),
+    "PRIVATE_EVENTS": ("hide", "'busy', 'private' or 'skip'"),
+    "DECLINED_EVENTS": ("no", "'skip' or 'mirror'"),
+    "CANCELLED_EVENTS": ("no", "'cancel' or 'delete'"),
+    "POLL_MINUTES": ("0", "greater than 0"),
+    "UNWATCHED_POLL_MINUTES": ("x", "valid number"),
+    "SWEEP_SECONDS": ("-3", "greater than 0"),
+    "CHANNEL_TTL_SECONDS": ("5", "greater than or equal to 60"),
+    "RENEW_PER_MINUTE": ("0", "greater than or equal to 1"),
+    "LOG_FORMAT": ("xml", "'console' or 'json'"),
+}
+
+
+def test_everything_malformed_and_missing_is_named_at_once(company: Company) -> None:
+    company.environ |= {f"WATCHER_{name}": value for name, (value, _) in WRONG.items()}
+    for gone in ("ERPNEXT_API_KEY", "ERPNEXT_API_SECRET", "GOOGLE_CLIENT_SECRET"):
+        del company.environ[f"WATCHER_{gone}"]
+    company.set("google_service_account_file", "no-such-key.json")
+    done = run(company, "config", "validate", code=2)
+    named = [f"WATCHER_{name}: " for name in WRONG]
+    for part in (*named, *(text for _, text in WRONG.values())):
+        assert part in done.says, part
+    for missing in ("ERPNEXT_API_KEY", "ERPNEXT_API_SECRET", "GOOGLE_CLIENT_SECRET"):
+        assert f"WATCHER_{missing} is not set" in done.says
+    assert "no-such-key.json is not a file" in done.says
+    assert done.err.count("  - ") == len(WRONG) + 4, "each problem once"
+    assert "do: correct them" in done.says
+    for hidden in ("short-but-secret", "pass-in-url"):
+        assert hidden not in done.says
+    for process in ("up", "web", "worker", "cron"):
+        assert run(company, process, code=2).err == done.err
+
+
+def test_nothing_set_at_all(fresh: Company) -> None:
+    done = run(fresh, "config", "validate", code=2, says=("no way to Google is set",))
+    for name in NEEDED:
+        assert f"WATCHER_{name.upper()} is not set" in done.says
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [("none.env", "which is not a file"), (".", "which is not a file"),
+     ("binary.env", "binary.env")],
+)  # fmt: skip
+def test_a_settings_file_that_cannot_be_read(fresh: Company, named: str, says: str) -> None:
+    (fresh.folder / "binary.env").write_bytes(bytes(range(255)))
+    fresh.environ["WATCHER_CONFIG"] = named
+    done = run(fresh, "config", "show", code=2, says=(says,))
+    assert "WATCHER_CONFIG" in done.says or "settings" in done.says
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "says"),
+    [
+        ("DATABASE_URL", "nonsense", 2, "e.g. postgresql+psycopg://"),
+        ("DATABASE_URL", "postgresql+psycopg://u:hidden-pw@127.0.0.1:9/x", 6, "check WATCHER_DATA"),
+        ("DATABASE_URL", "sqlite:////proc/none/x.sqlite3", 1, "/proc/none"),
+        ("SECRET_KEYS_FILE", "none", 2, "WATCHER_SECRET_KEYS_FILE: none: No such file"),
+    ],
+)
+def test_what_cannot_be_opened(
+    company: Company, name: str, value: str, code: int, says: str
+) -> None:
+    if name == "SECRET_KEYS_FILE":
+        del company.environ["WATCHER_SECRET_KEYS"]
+    company.environ[f"WATCHER_{name}"] = value
+    done = run(company, "status", code=code, says=(says,))
+    assert "hidden-pw" not in done.says
+
+
+def test_version_as_text_and_as_json(fresh: Company) -> None:
+    assert run(fresh, "version").out.startswith(f"watcher {__version__} (Python 3.")
+    assert set(run(fresh, "version", "--json").data) == {"version", "python"}
+    assert run(fresh, "--version").out.split()[-1] == __version__
+
+
+@pytest.mark.parametrize("path", [(), *(words for words, _ in commands())], ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+    for flag in ("--help", "-h"):
+        shown = CliRunner(env={"COLUMNS": "80"}).invoke(cli, [*path, flag], prog_name="watcher")
+        assert shown.exit_code == 0
+        assert shown.output.startswith(f"Usage: watcher {' '.join(path)}")
+        assert "..." not in shown.output.partition("Options:")[2], "cut off: give it a short_help"
+        assert max(len(line) for line in shown.output.splitlines()) <= 80
+    for words, command in commands():
+        if words == path:
+            for option in command.params:
+                if isinstance(option, click.Option):
+                    assert option.help, f"{path} {option.name} has no help"
+
+
+def test_what_interface_promises_is_there() -> None:
+    there = {" ".join(words) for words, _ in commands()}
+    assert there >= {
+        "init", "up", "web", "worker", "cron", "erpnext setup", "accounts add", "accounts invite",
+        "accounts import", "accounts list", "accounts show", "accounts pause", "accounts resume",
+        "accounts disconnect", "calendars list", "calendars add", "calendars remove",
+        "channels list", "channels renew", "channels stop", "tokens list", "tokens renew",
+        "resync", "verify", "status", "queue show", "queue retry", "keys list", "keys add",
+        "keys rotate", "demo", "sandbox google", "sandbox erpnext", "config show",
+        "config validate", "version",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("nothing",), "No such command 'nothing'"),
+        (("acounts",), "Did you mean 'accounts'?"),
+        (("accounts", "ad"), "Did you mean 'add'?"),
+        (("accounts", "add"), "Missing argument 'EMAIL'"),
+        (("accounts", "list", "--jsn"), "--json"),
+        (("accounts", "add", "a@b.example", "--via", "fax"), "'service-account'"),
+        (("up", "--port", "70000"), "1<=x<=65535"),
+        (("up", "--workers", "0"), "1<=x<=64"),
+        (("demo", "--ics", "none.ics"), "does not exist"),
+        ((), "Usage: watcher"),
+    ],
+)
+def test_typing_errors_are_told_with_a_way_out(
+    fresh: Company, words: tuple[str, ...], says: str
+) -> None:
+    done: Done = run(fresh, *words, code=2, says=(says,))
+    assert done.out == ""
+
+
+def test_both_ways_to_call_it_are_one(fresh: Company) -> None:
+    script = Path(sys.executable).parent / "watcher"
+    for command in ([str(script)], [sys.executable, "-m", "watcher"]):
+        done = subprocess.run([*command, "nothing"], text=True, capture_output=True, check=False)
+        assert done.returncode == 2
+        assert "No such command" in done.stderr
