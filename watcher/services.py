@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from watcher.errors import UserError
+from watcher.errors import UserError, WatcherError
 from watcher.jobs.enqueue import Doorbell
 from watcher.settings import Settings, load
 from watcher.state import keys
@@ -52,9 +52,13 @@ def build(
     keyring = Keyring(given, again=lambda: _keys_now(given))
     db = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'ledger.sqlite3'}")
     if migrate:
-        db.migrate()
-        if check_keys:
-            keys.require_known(db, keyring)
+        try:
+            db.migrate()
+            if check_keys:
+                keys.require_known(db, keyring)
+        except WatcherError:
+            db.dispose()
+            raise
     return Services(
         settings=settings, db=db, keyring=keyring, doorbell=Doorbell(redis_url(settings)),
         clock=clock,
