@@ -1,0 +1,280 @@
+"""Who works on a calendar and who may store: every order of two processes, on both databases."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from tests.company import ANN, Company
+from tests.waiting import wait_for
+from watcher.channels import registry
+from watcher.erpnext.events import EventMirror
+from watcher.errors import LeaseLost
+from watcher.jobs import schedule
+from watcher.jobs.tasks import work_off
+from watcher.state import calendars, channels, inbox, leases, runs
+from watcher.state.calendars import Work
+from watcher.state.leases import CalendarLease
+from watcher.state.models import Calendar, Run
+
+
+@pytest.fixture(autouse=True)
+def connected(company: Company) -> None:
+    company.connect()
+    company.services.doorbell.client.flushall()
+    with company.services.db.session() as session:
+        session.execute(update(Calendar).values(rung_at=None))
+
+
+def notify(company: Company) -> str:
+    """A genuine notification of the live channel; returns what became of it."""
+    services = company.services
+    with services.db.session() as session:
+        row = channels.live(session, company.calendar().id, services.clock())
+        assert row is not None
+        channel_id, resource_id = row.id, row.resource_id or ""
+    token = company.google.channels.all[channel_id].token or ""
+    with services.db.session() as session:
+        return inbox.record(
+            session, channel_id=channel_id, token=token, resource_id=resource_id,
+            message_number=7, now=services.clock(),
+        ).word  # fmt: skip
+
+
+def start_work(company: Company, owner: str = "another worker") -> tuple[CalendarLease, Work]:
+    """What a worker does before it reads Google."""
+    db = company.services.db
+    with db.session() as session:
+        lease = leases.take_calendar(db, session, company.calendar().id, owner)
+    assert lease is not None
+    with db.session() as session:
+        return lease, calendars.begin(session, lease)
+
+
+def at_once(*works: Callable[[], object]) -> list[BaseException | None]:
+    """Run all at the same time; what each raised."""
+    gate = threading.Barrier(len(works))
+
+    def run(work: Callable[[], object]) -> None:
+        gate.wait(10)
+        work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [each.exception(30) for each in [pool.submit(run, work) for work in works]]
+
+
+def test_of_many_takers_one_gets_the_lease(company: Company) -> None:
+    db, number, won = company.services.db, company.calendar().id, list[CalendarLease]()
+
+    def take(owner: str) -> None:
+        with db.session() as session:
+            lease = leases.take_calendar(db, session, number, owner)
+        if lease is not None:
+            won.append(lease)
+
+    assert at_once(*(lambda n=n: take(f"worker {n}") for n in range(6))) == [None] * 6
+    assert len(won) == 1
+    assert company.calendar().lease_owner == won[0].owner
+
+
+def test_no_change_is_lost_in_counting(company: Company) -> None:
+    """Polls, wishes and notifications count the same number up from several processes."""
+    db, number, now = company.services.db, company.calendar().id, company.services.clock()
+    before = company.calendar().dirty_seq
+
+    def count(mark: Callable[..., object]) -> None:
+        for _ in range(8):
+            with db.session() as session:
+                mark(session, number, "poll", now)
+
+    works = [lambda: count(calendars.mark_dirty)] * 3 + [lambda: count(calendars.want_snapshot)]
+    assert at_once(*works) == [None] * 4
+    row = company.calendar()
+    assert row.dirty_seq == before + 32
+    assert before < row.snapshot_seq <= row.dirty_seq
+
+
+def test_a_wish_for_a_listing_during_a_pass_survives_it(company: Company) -> None:
+    lease, work = start_work(company)
+    with company.services.db.session() as session:
+        calendars.want_snapshot(
+            session, lease.calendar_id, "asked", company.services.clock(), force=True
+        )
+    with company.services.db.session() as session:
+        leases.release_calendar(session, lease)
+    assert work_off(company.services, company.connections, lease.calendar_id, "x") == "done"
+    with company.services.db.session() as session:
+        last = calendars.last_run(session, lease.calendar_id)
+        assert last is not None
+        assert last.kind == "snapshot"
+    assert work.seq < company.calendar().synced_seq
+
+
+def test_the_fence_outlives_a_new_lease_of_the_same_process(company: Company) -> None:
+    """A worker that slept through its lease and took it anew cannot store what it read before."""
+    db, services = company.services.db, company.services
+    stale, _ = start_work(company, services.owner)
+    with db.session() as session:
+        session.get_one(Calendar, stale.calendar_id).lease_until = 1.0
+    fresh, _ = start_work(company, services.owner)
+    assert fresh.fence > stale.fence
+    with db.session() as session, pytest.raises(LeaseLost):
+        leases.extend_calendar(db, session, stale)
+    with db.session() as session:
+        leases.release_calendar(session, stale)
+    assert company.calendar().lease_owner == services.owner, "a stale release frees nothing"
+
+
+def test_a_run_that_lost_its_lease_leaves_no_trace(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither token nor diary nor what was set aside: all one transaction, all under the fence."""
+    broken = company.timed(summary="Broken")
+    del broken["start"]
+    company.google.insert_event(ANN, broken, raw=True)
+    before = company.calendar()
+    with company.services.db.session() as session:
+        diary = session.query(Run).count()
+    apply = EventMirror.apply
+
+    def taken_over(self: EventMirror, *args: Any, **options: Any) -> object:
+        with company.services.db.session() as session:
+            row = session.get_one(Calendar, before.id)
+            row.fence, row.lease_owner, row.lease_until = row.fence + 1, "thief", 9e12
+        return apply(self, *args, **options)
+
+    monkeypatch.setattr(EventMirror, "apply", taken_over)
+    assert company.sync() == "busy"
+    after = company.calendar()
+    assert (after.sync_token, after.synced_seq) == (before.sync_token, before.synced_seq)
+    assert after.lease_owner == "thief"
+    with company.services.db.session() as session:
+        assert session.query(Run).count() == diary
+        assert runs.quarantined(session) == []
+
+
+def test_a_notification_while_a_job_waits_costs_nothing_more(company: Company) -> None:
+    assert [notify(company) for _ in range(4)] == ["recorded"] + ["coalesced"] * 3
+
+
+def test_a_notification_after_the_reading_began_is_kept(company: Company) -> None:
+    assert notify(company) == "recorded"
+    lease, work = start_work(company)
+    assert [notify(company), notify(company)] == ["recorded", "coalesced"]
+    with company.services.db.session() as session:
+        assert not leases.release_if_clean(session, lease, work.seq)
+
+
+def test_a_ring_that_comes_too_late_swallows_no_notification(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep has chosen the calendar; before it rings, a worker begins to read. The sweep's job
+    finds the calendar busy, and a notification relies on that job."""
+    assert notify(company) == "recorded"
+    with company.services.db.session() as session:
+        session.execute(update(Calendar).values(rung_at=None))  # its ring was lost
+    ring, begun = schedule.ring, list[tuple[CalendarLease, Work]]()
+
+    def late(*args: Any) -> bool:
+        begun.append(start_work(company))
+        return ring(*args)
+
+    monkeypatch.setattr(schedule, "ring", late)
+    assert schedule.sweep(company.services, company.connections) == 1
+    (lease, work) = begun[0]
+    assert notify(company) == "coalesced"
+    assert work_off(company.services, company.connections, lease.calendar_id, "sweep") == "busy"
+    with company.services.db.session() as session:
+        assert not leases.release_if_clean(session, lease, work.seq), "the change would be lost"
+
+
+def test_the_sync_message_and_the_answer_of_watch_do_not_block_each_other(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both write the channel and the calendar, in processes of their own, at the same moment."""
+    confirm, pool, messages = channels.confirm, ThreadPoolExecutor(1), list[Future[str]]()
+
+    def with_message(*args: Any, **options: Any) -> list[str]:
+        found = confirm(*args, **options)
+        messages.append(pool.submit(notify, company))
+        wait(messages, 0.2)  # it is done by then, or waits for this transaction: both are right
+        return found
+
+    monkeypatch.setattr(channels, "confirm", with_message)
+    number = company.calendar().id
+    registry.open_channel(company.services, company.connections, number)
+    assert messages[0].exception(20) is None
+    pool.shutdown()
+    with company.services.db.session() as session:
+        states = [row.state for row in channels.open_of_calendar(session, number)]
+    assert sorted(states) == ["live", "retiring"]
+
+
+@pytest.mark.parametrize("stage", ["read", "held_by_keys", "apply", "settle"])
+def test_a_death_at_any_stage_is_made_good(
+    company: Company, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    master = company.timed(hours=3, summary="Roster")
+    company.google.insert_event(ANN, {**master, "recurrence": ["RRULE:FREQ=DAILY;COUNT=5"]})
+    event = company.google.insert_event(ANN, company.timed(summary="First"))
+    assert company.sync() == "done"
+    company.google.patch_event(ANN, event, {"summary": "Second"})
+    company.google.insert_event(ANN, company.timed(summary="New"))
+    before = company.calendar().sync_token
+    owner, name = {
+        "read": (calendars, "begin"),
+        "held_by_keys": (EventMirror, "held_by_keys"),
+        "apply": (EventMirror, "apply"),
+        "settle": (calendars, "settle"),
+    }[stage]
+    real = getattr(owner, name)
+
+    def dies(*args: Any, **options: Any) -> object:
+        real(*args, **options)
+        raise KeyboardInterrupt  # like a kill: nothing of ours handles it
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, dies)
+        with pytest.raises(KeyboardInterrupt):
+            company.sync()
+    assert company.calendar().sync_token == before
+    assert company.sync() == "done"
+    assert company.mirrored() == company.expected()
+    assert len(company.site.events()) == len(company.expected()) == 7
+
+
+def test_a_worker_killed_in_the_middle_is_succeeded(company: Company) -> None:
+    """A real process, killed with -9 while ERPNext is at its batch, which lands later all the same:
+    before or after that of the successor."""
+    for n in range(3):
+        company.google.insert_event(ANN, company.timed(hours=n + 1, summary=f"Shift {n}"))
+    company.site.add_fault(match="insert_many", status=0, delay=1.5)
+    assert notify(company) == "recorded"
+    worker = company.start("worker", "--queue", "live")
+    company.services.doorbell.ring(
+        company.calendar().id, company.calendar().dirty_seq, "live", "push"
+    )
+    wait_for(lambda: company.site.faults.waiting() == 0, what="the batch under way")
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait(10)
+    left = company.calendar()
+    assert left.lease_owner is not None
+    assert schedule.sweep(company.services, company.connections) == 0, "the lease still runs"
+    with company.services.db.session() as session:
+        epoch = company.services.db.now_epoch(session)
+        assert 0 < left.lease_until - epoch <= leases.CALENDAR_LEASE_SECONDS
+        session.execute(update(Calendar).values(lease_until=epoch - 1))  # a minute later
+    company.start("worker", "--queue", "live")
+    assert schedule.sweep(company.services, company.connections) == 1
+    wait_for(
+        lambda: company.calendar().synced_seq >= left.dirty_seq, what="the succeeding worker's pass"
+    )
+    assert company.mirrored() == company.expected()
+    assert len(company.site.events()) == 3
