@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,11 @@ from watcher import accounts as verbs
 from watcher.cli.common import (
     App,
     emit,
+    iso,
     json_option,
     messages,
     pass_app,
+    short_time,
     show_table,
     worst,
     yes_option,
@@ -104,9 +107,14 @@ def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
         results.append(result)
         codes.append(code)
         if not as_json:
-            messages.print(f"{email}: {result.get('link') or result['outcome']}", markup=False)
+            messages.print(f"{email or '-'}: {result['outcome']}", markup=False)
+            if "link" in result:
+                click.echo(f"{email} {result['link']}")
     if as_json:
         emit(results)
+    elif len(results) > 1:
+        done = sum(code == 0 for code in codes)
+        messages.print(f"{done} of {len(results)} done")
     return worst(codes)
 
 
@@ -114,13 +122,13 @@ def _import_one(app: App, via: str, email: str, user: str | None) -> tuple[dict[
     try:
         if via == "oauth":
             link = verbs.invite(app.services, app.connections, email, erpnext_user=user)
-            return {"email": email, "outcome": "invited", "link": link}, 0
+            return {"email": email, "outcome": "invited", "code": 0, "link": link}, 0
         add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
         add(app.services, app.connections, email, erpnext_user=user)
     except WatcherError as error:
         text = f"{error.message} ({error.next_step})" if error.next_step else error.message
-        return {"email": email, "outcome": text}, error.exit_code
-    return {"email": email, "outcome": "connected"}, 0
+        return {"email": email, "outcome": text, "code": error.exit_code}, error.exit_code
+    return {"email": email, "outcome": "connected", "code": 0}, 0
 
 
 def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str | None]]:
@@ -139,15 +147,24 @@ def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
     if not path.is_file():
         raise UserError(f"{source} is not a file", next_step="--from FILE.csv")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        # A spreadsheet of a country with a decimal comma writes semicolons.
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",")
+        lines = [[cell.strip() for cell in row] for row in rows]
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{source} is not a CSV file in UTF-8") from None
-    if not rows or "email" not in rows[0]:
+        raise UserError(
+            f"{source} is not a CSV file in UTF-8", next_step="save it as CSV UTF-8"
+        ) from None
+    names = [name.lower().replace(" ", "_") for name in lines[0]] if lines else []
+    if "email" not in names:
         raise UserError(f"{source} has no column `email`", next_step="first line: email")
-    for row in rows:
-        if (row.get("email") or "").strip():
-            yield row["email"].strip(), (row.get("erpnext_user") or "").strip() or None
+    people = [dict(zip(names, line, strict=False)) for line in lines[1:] if any(line)]
+    if not people:
+        raise UserError(f"{source} names nobody", next_step="one address a line, below `email`")
+    for person in people:
+        # An address that is missing is reported like one that is wrong.
+        yield person.get("email", ""), person.get("erpnext_user") or None
 
 
 @accounts.command("list")
@@ -156,16 +173,17 @@ def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
 def list_(app: App, as_json: bool) -> None:
     """All accounts with their state."""
     with app.services.db.session() as session:
-        found = [_brief(account) for account in ledger.everyone(session)]
+        everyone = ledger.everyone(session)
     if as_json:
-        emit(found)
+        emit([_brief(account) for account in everyone])
         return
     rows = [
-        (a["email"], a["state"], a["cause"], a["source"], a["erpnext_user"], a["since"])
-        for a in found
-    ]
+        (a.email, a.state, a.cause, a.source,
+         "same" if a.erpnext_user == a.email else a.erpnext_user, short_time(a.since))
+        for a in everyone
+    ]  # fmt: skip
     show_table(
-        ("account", "state", "cause", "via", "ERPNext user", "since"), rows,
+        ("account", "state", "cause", "via", "ERPNext user", "since (UTC)"), rows,
         "no accounts yet: watcher accounts invite EMAIL",
     )  # fmt: skip
 
@@ -177,7 +195,7 @@ def _brief(account: Account) -> dict[str, Any]:
         "cause": account.cause,
         "source": account.source,
         "erpnext_user": account.erpnext_user,
-        "since": f"{account.since:%Y-%m-%dT%H:%M:%SZ}",
+        "since": iso(account.since),
     }
 
 
@@ -199,7 +217,7 @@ def show(app: App, email: str, as_json: bool) -> None:
                     "id": c.google_id,
                     "state": overview.calendar_state(c, account, now, epoch),
                     "message": c.message,
-                    "last_success": c.last_success_at and f"{c.last_success_at:%Y-%m-%dT%H:%M:%SZ}",
+                    "last_success": iso(c.last_success_at),
                     "push": c.push_supported,
                 }
                 for c in calendars.of_account(session, account.id)
@@ -210,9 +228,12 @@ def show(app: App, email: str, as_json: bool) -> None:
         return
     for key, value in document.items():
         if key != "calendars":
-            click.echo(f"{key:15} {value if value not in (None, '') else '-'}")
+            words = ", ".join(value) if isinstance(value, list) else value
+            click.echo(f"{key:15} {words or '-'}")
     for calendar in document["calendars"]:
-        click.echo(f"calendar        {calendar['id']}  {calendar['state']} {calendar['message']}")
+        last = calendar["last_success"] or "never"
+        line = f"{calendar['state']}, last success {last}: {calendar['message']}"
+        click.echo(f"calendar        {calendar['id']}: {line.removesuffix(': ')}")
 
 
 @accounts.command("pause")
@@ -221,7 +242,7 @@ def show(app: App, email: str, as_json: bool) -> None:
 def pause(app: App, email: str) -> None:
     """Stop working for an account; nothing is lost meanwhile."""
     verbs.pause(app.services, email)
-    messages.print("paused; `watcher accounts resume` goes on")
+    messages.print(f"paused; `watcher accounts resume {ledger.normal(email)}` goes on")
 
 
 @accounts.command("resume", short_help="Go on with a paused or mended account.")
@@ -243,6 +264,8 @@ def resume(app: App, email: str) -> None:
 @pass_app
 def disconnect(app: App, email: str, events: str, yes: bool) -> None:
     """Stop channels, revoke at Google, forget the credential; repeat it if it broke off."""
+    with app.services.db.session() as session:
+        email = ledger.get(session, email).email
     app.confirm(f"Disconnect {email} and {events} its mirrored events?", yes)
     verbs.disconnect(
         app.services, app.connections, email, events=events,

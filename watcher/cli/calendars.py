@@ -6,7 +6,17 @@ import click
 
 from watcher import accounts as verbs
 from watcher.channels.registry import stop_channel
-from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table
+from watcher.cli.common import (
+    App,
+    emit,
+    iso,
+    json_option,
+    messages,
+    pass_app,
+    short_time,
+    show_table,
+    who,
+)
 from watcher.errors import NotFound, WatcherError
 from watcher.state import accounts as ledger
 from watcher.state import calendars as store
@@ -26,21 +36,28 @@ def list_(app: App, email: str | None, as_json: bool) -> None:
     """Calendars with their state and last success."""
     services = app.services
     now = services.clock()
-    rows = []
+    found, rows = [], []
     with services.db.session() as session:
         epoch = services.db.now_epoch(session)
         chosen = [ledger.get(session, email)] if email else ledger.everyone(session)
         for account in chosen:
             for c in store.of_account(session, account.id):
                 state = overview.calendar_state(c, account, now, epoch)
-                last = f"{c.last_success_at:%Y-%m-%dT%H:%M:%SZ}" if c.last_success_at else None
                 push = {True: "push", False: "poll only", None: "-"}[c.push_supported]
-                rows.append((account.email, c.google_id, state, push, last, c.message))
-    columns = ("account", "calendar", "state", "push", "last_success", "message")
+                found.append(
+                    {
+                        "account": account.email, "calendar": c.google_id, "state": state,
+                        "push": push, "last_success": iso(c.last_success_at),
+                        "message": c.message,
+                    }
+                )  # fmt: skip
+                name, last = who(account.email, c.google_id), short_time(c.last_success_at)
+                rows.append((name, state, push, last, c.message))
     if as_json:
-        emit([dict(zip(columns, row, strict=True)) for row in rows])
+        emit(found)
     else:
-        show_table(columns, rows, "no calendars yet")
+        columns = ("calendar", "state", "push", "last success (UTC)", "message")
+        show_table(columns, rows, "no calendars yet: watcher accounts invite EMAIL")
 
 
 @calendars.command("add")

@@ -11,12 +11,15 @@ from watcher.channels.renewal import Renewed, renew_due
 from watcher.cli.common import (
     App,
     emit,
+    iso,
     json_option,
     life_bar,
     messages,
     pass_app,
     select_accounts,
+    short_time,
     show_table,
+    who,
     yes_option,
 )
 from watcher.errors import ExitCode
@@ -37,6 +40,7 @@ def list_(app: App, as_json: bool) -> None:
     """Open channels, soonest expiry first, with what is left of their life."""
     now = app.services.clock()
     found: list[dict[str, Any]] = []
+    rows: list[tuple[str, ...]] = []
     with app.services.db.session() as session:
         for channel, calendar in store.everything(session):
             account = session.get_one(Account, calendar.account_id)
@@ -48,21 +52,19 @@ def list_(app: App, as_json: bool) -> None:
                 {
                     "account": account.email, "calendar": calendar.google_id, "id": channel.id,
                     "state": channel.state, "life_left": left and round(left / (life or 1), 3),
-                    "expires": channel.expires_at and f"{channel.expires_at:%Y-%m-%dT%H:%M:%SZ}",
-                    "renews": channel.renew_at and f"{channel.renew_at:%Y-%m-%dT%H:%M:%SZ}",
+                    "expires": iso(channel.expires_at), "renews": iso(channel.renew_at),
                 }
+            )  # fmt: skip
+            rows.append(
+                (who(account.email, calendar.google_id), channel.state,
+                 life_bar(found[-1]["life_left"] or 0.0), short_time(channel.expires_at),
+                 short_time(channel.renew_at))
             )  # fmt: skip
     if as_json:
         emit(found)
         return
-    rows = [
-        (f["account"], f["calendar"], f["state"], life_bar(f["life_left"] or 0.0), f["expires"],
-         f["renews"])
-        for f in found
-    ]  # fmt: skip
-    show_table(
-        ("account", "calendar", "state", "life left", "expires", "renews"), rows, "no channels"
-    )
+    columns = ("calendar", "state", "life left", "expires (UTC)", "renews (UTC)")
+    show_table(columns, rows, "no channels: they open by themselves, or: watcher channels renew")
 
 
 @channels.command("renew")
@@ -77,7 +79,7 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
 
     def report(result: Renewed) -> None:
         if not as_json:
-            line = f"{result.account} {result.calendar}: {result.outcome} {result.message}"
+            line = f"{who(result.account, result.calendar)}: {result.outcome} {result.message}"
             messages.print(line.rstrip(), markup=False)
 
     results = renew_due(
@@ -101,8 +103,8 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
 @pass_app
 def stop(app: App, email: str, yes: bool) -> None:
     """Stop an account's channels at Google (cron opens new ones unless it is paused)."""
-    app.confirm(f"Stop all channels of {email}?", yes)
     with app.services.db.session() as session:
         account = ledger.get(session, email)
+    app.confirm(f"Stop all channels of {account.email}?", yes)
     stopped = stop_all(app.services, app.connections, account)
-    messages.print(f"stopped {len(stopped)} channels")
+    messages.print(f"{account.email}: {len(stopped)} channels stopped")

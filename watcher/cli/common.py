@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -73,7 +74,7 @@ class App:
         if yes:
             return
         if self.no_input or not sys.stdin.isatty():
-            raise UserError(f"{question} needs a yes", next_step="add --yes")
+            raise UserError(f"{question} There is nobody to ask", next_step="add --yes")
         if not click.confirm(question, err=True):
             raise click.Abort
 
@@ -108,7 +109,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console = Console(highlight=False)
     if console.is_terminal:
-        console.print(table)
+        if _folds(columns, rows, console.width):
+            _records(columns, rows)
+        else:
+            console.print(table)
         return
     # In a pipe a row is a line, however long, without the blanks that fill the last column.
     console.width = 10_000
@@ -116,6 +120,40 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
         console.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+def _folds(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> bool:
+    """Would cells have to be broken in the middle of a word?"""
+    widths = [
+        max(len(str(cell)) for cell in (column, *(row[at] or "" for row in rows)))
+        for at, column in enumerate(columns)
+    ]
+    return sum(widths) + 2 * len(widths) - 2 > width
+
+
+def _records(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A narrow terminal gets one paragraph a row instead of a table with broken words."""
+    label = max(len(column) for column in columns[1:])
+    for row in rows:
+        click.secho(str(row[0]), bold=True)
+        for column, cell in zip(columns[1:], row[1:], strict=True):
+            if cell not in (None, ""):
+                click.echo(f"    {column:{label}}  {cell}")
+
+
+def short_time(moment: datetime | None) -> str:
+    """For people, in UTC: ``2026-12-01 08:55``. JSON has the whole of it."""
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
+
+
+def iso(moment: datetime | None) -> str | None:
+    """For programs: ``2026-12-01T08:55:17Z``."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None
+
+
+def who(account: str, calendar: str) -> str:
+    """An account's calendar for people: its own one is not named twice."""
+    return account if account == calendar else f"{account} {calendar}"
 
 
 def select_accounts(

@@ -31,6 +31,9 @@ def status(app: App, as_json: bool) -> int:
     lanes = waiting(services)
     with services.db.session() as session:
         document = overview.status(services.db, session, services.clock(), lanes)
+    for problem in document["problems"]:
+        if problem["state"] == "queue_down" and not services.settings.redis_url:
+            problem["next_step"] = "start `watcher up`: it brings the queue along"
     if as_json:
         emit(document)
     else:
@@ -45,10 +48,13 @@ def _screen(document: dict[str, Any]) -> None:
         values = ", ".join(f"{k.replace('_', ' ')} {_value(v)}" for k, v in document[part].items())
         click.echo(f"{part:12} {values}")
     fresh = document["freshness_seconds"]
-    click.echo(
-        f"{'freshness':12} p50 {_value(fresh['p50'])} s, p95 {_value(fresh['p95'])} s, "
-        f"p99 {_value(fresh['p99'])} s of {fresh['count']} pushed changes in 24 h"
-    )
+    if fresh["count"]:
+        click.echo(
+            f"{'freshness':12} p50 {fresh['p50']} s, p95 {fresh['p95']} s, p99 {fresh['p99']} s "
+            f"of {fresh['count']} pushed changes in 24 h"
+        )
+    else:
+        click.echo(f"{'freshness':12} no pushed change in 24 h")
     calls = document["google_calls"]
     click.echo(
         f"{'google calls':12} {calls['today']} today, forecast {calls['forecast_day']} "
@@ -91,7 +97,8 @@ def show(app: App, as_json: bool) -> None:
     if as_json:
         emit({"waiting": lanes, "quarantined": found})
         return
-    messages.print(f"waiting: {lanes if lanes is not None else 'the queue does not answer'}")
+    words = [f"{lane} {count}" for lane, count in (lanes or {}).items()]
+    messages.print(f"waiting: {', '.join(words) or 'the queue does not answer'}")
     show_table(
         ("account", "calendar", "event", "message", "attempts", "last"),
         [tuple(row.values()) for row in found],
@@ -111,4 +118,4 @@ def retry(app: App) -> None:
         seqs = [(i, calendars.want_snapshot(session, i, "retry", now)) for i in sorted(ids)]
     for calendar_id, seq in seqs:
         ring(services, calendar_id, seq, "backfill", "retry")
-    messages.print(f"{len(seqs)} calendars are tried again")
+    messages.print(f"{len(seqs)} calendars are tried again" if seqs else "nothing to try again")

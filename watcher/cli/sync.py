@@ -18,6 +18,7 @@ from watcher.cli.common import (
     messages,
     pass_app,
     select_accounts,
+    who,
     worst,
 )
 from watcher.errors import ExitCode, NotFound, Transient, WatcherError
@@ -25,10 +26,12 @@ from watcher.jobs.run import make_sides
 from watcher.jobs.tasks import work_off
 from watcher.state import calendars
 from watcher.state.calendars import Work
+from watcher.state.models import Run
 from watcher.sync import Sides, compare, sync
 
 BUSY_PATIENCE_SECONDS = 180.0
 EXAMPLES = 5
+RUNS_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) 
         raise NotFound(
             "no calendar fits", next_step="`watcher calendars list` shows those there are"
         )
+    if not found:
+        messages.print("nothing to do: no account is active")
     return found
 
 
@@ -113,24 +118,38 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
         with services.db.session() as session:
             calendar = calendars.get(session, target.calendar_id)
             paid = calendar.snapshot_seq == 0
-        if word != "busy" and (paid or word == "failed"):
-            break
-        if paid:
+        if paid or word in ("failed", "idle"):
             break
         if time.monotonic() > deadline:
             raise Transient("a worker is still at this calendar; it goes on there", side="ledger")
         time.sleep(0.5)
     if calendar.state == "held":
         return {"outcome": f"held: {calendar.message}", "code": ExitCode.UNHEALTHY}
+    if word == "idle" and not paid:
+        return {"outcome": "the account is no longer active", "code": ExitCode.ERROR}
     if not paid:
         return {"outcome": f"failed: {calendar.message}", "code": _failure_code(calendar.cause)}
-    with services.db.session() as session:
-        run = calendars.last_run(session, target.calendar_id)
-        counts = {
-            name: getattr(run, name, 0)
-            for name in ("created", "updated", "cancelled", "unchanged", "skipped", "refused")
-        }
+    counts = _counts(app, target)
     return {"outcome": "done", "code": ExitCode.PARTLY if counts["refused"] else 0, **counts}
+
+
+def _counts(app: App, target: Target) -> dict[str, int]:
+    """What was done from the last full listing on: a change that came in meanwhile is read by
+    another, short run after it."""
+    names = ("created", "updated", "cancelled", "unchanged", "skipped", "refused")
+    counts = dict.fromkeys(names, 0)
+    with app.services.db.session() as session:
+        last = calendars.last_run(session, target.calendar_id)
+        number = last.id if last else 0
+        for run_id in range(number, max(0, number - RUNS_LOOKED_AT), -1):
+            run = session.get(Run, run_id)
+            if run is None or run.calendar_id != target.calendar_id:
+                continue
+            for name in names:
+                counts[name] += getattr(run, name)
+            if run.kind == "snapshot":
+                break
+    return counts
 
 
 def _failure_code(cause: str) -> int:
@@ -156,7 +175,8 @@ def _sides(app: App, target: Target) -> tuple[Sides, Work]:
 def _line(result: dict[str, Any]) -> str:
     hidden = {"account", "calendar", "outcome", "code"}
     counts = ", ".join(f"{k} {v}" for k, v in result.items() if k not in hidden and v)
-    return f"{result['account']} {result['calendar']}: {result['outcome']} {counts}".rstrip()
+    outcome = f"{result['outcome']}: {counts}" if counts else str(result["outcome"])
+    return f"{who(result['account'], result['calendar'])}: {outcome}"
 
 
 @click.command()
@@ -192,15 +212,17 @@ def _verify_one(app: App, target: Target) -> dict[str, Any]:
 
 
 def _verdict(result: dict[str, Any]) -> str:
-    who = f"{result['account']} {result['calendar']}"
+    name = who(result["account"], result["calendar"])
     if "events" not in result:
-        return f"{who}: {result['outcome']}"
+        return f"{name}: {result['outcome']}"
     if not result["code"]:
-        return f"{who}: equal, {result['events']} events"
+        return f"{name}: equal, {result['events']} events"
     lines = [
-        f"{who}: {result['missing']} missing, {result['extra']} extra, "
-        f"{result['different']} different of {result['events']} (mend: watcher resync)"
+        f"{name}: {result['missing']} missing, {result['extra']} extra, "
+        f"{result['different']} different of {result['events']}"
     ]
-    for name in ("missing", "extra", "different"):
-        lines += [f"    {name}: {e['event']} ({e['detail']})" for e in result[f"{name}_examples"]]
-    return "\n".join(lines)
+    for kind in ("missing", "extra", "different"):
+        lines += [f"    {kind}: {e['event']} ({e['detail']})" for e in result[f"{kind}_examples"]]
+        if result[kind] > EXAMPLES:
+            lines.append(f"    ... and {result[kind] - EXAMPLES} more {kind}")
+    return "\n".join([*lines, f"  do: watcher resync {result['account']}"])

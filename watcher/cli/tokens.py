@@ -9,10 +9,12 @@ import click
 from watcher.cli.common import (
     App,
     emit,
+    iso,
     json_option,
     messages,
     pass_app,
     select_accounts,
+    short_time,
     show_table,
     worst,
 )
@@ -32,23 +34,28 @@ def list_(app: App, as_json: bool) -> None:
     """Per account: when the access token ends."""
     now = app.services.clock()
     with app.services.db.session() as session:
+        everyone = ledger.everyone(session)
         found: list[dict[str, Any]] = [
             {
                 "account": a.email, "state": a.state, "via": a.source,
-                "expires": a.access_expires_at and f"{a.access_expires_at:%Y-%m-%dT%H:%M:%SZ}",
+                "expires": iso(a.access_expires_at),
                 "minutes_left": a.access_expires_at
                 and round((a.access_expires_at - now).total_seconds() / 60, 1),
             }
-            for a in ledger.everyone(session)
+            for a in everyone
+        ]  # fmt: skip
+        rows = [
+            (f["account"], f["state"], f["via"], short_time(a.access_expires_at),
+             f["minutes_left"])
+            for f, a in zip(found, everyone, strict=True)
         ]  # fmt: skip
     if as_json:
         emit(found)
         return
     show_table(
-        ("account", "state", "via", "expires", "minutes left"),
-        [tuple(row.values()) for row in found],
-        "no accounts yet",
-    )
+        ("account", "state", "via", "expires (UTC)", "minutes left"), rows,
+        "no accounts yet: watcher accounts invite EMAIL",
+    )  # fmt: skip
 
 
 @tokens.command("renew")
@@ -67,4 +74,6 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> i
             messages.print(f"{account.email}: {outcome}", markup=False)
     if as_json:
         emit([{"account": email, "outcome": outcome} for email, outcome, _ in results])
+    elif not results:
+        messages.print("nothing to do: no account is active")
     return worst([code for _, _, code in results])
