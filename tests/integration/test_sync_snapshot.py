@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.company import ANN, Company
+from tests.company import ANN, BOB, Company
 from watcher.state import runs
 
 
@@ -168,3 +168,92 @@ def test_the_window_rolls_on_between_snapshots(company: Company) -> None:
     assert company.sync() == "done"
     added = {row["starts_on"] for row in company.rows()} - before
     assert len(added) == 3
+
+
+def test_a_failure_in_between_does_not_lift_the_brake(company: Company) -> None:
+    ids = put(company, 24)
+    assert company.sync() == "done"
+    for event in ids[:14]:
+        company.google.delete_event(ANN, event)
+    company.google.expire_sync_tokens()
+    assert company.sync() == "done"
+    held = company.calendar()
+    company.google.add_fault(match=r"/events\?", status=403, reason="forbidden")
+    assert company.sync() == "failed"
+    company.google.clear_faults()
+    assert company.sync() == "done"
+    after = company.calendar()
+    assert (after.state, after.cause, after.since) == ("held", "sweep_held", held.since)
+    assert "14 of 24" in after.message
+
+
+def test_what_is_gone_stands_aside_no_longer(company: Company) -> None:
+    """An event that never got to ERPNext leaves no row behind by which its end could be seen."""
+    broken = company.timed(summary="Broken")
+    del broken["start"]
+    bad = company.google.insert_event(ANN, broken, raw=True)
+    assert company.sync() == "done"
+    assert len(aside(company)) == 1
+    company.google.delete_event(ANN, bad)
+    company.google.expire_sync_tokens()
+    assert company.sync() == "done"
+    assert aside(company) == []
+
+
+def test_an_event_still_broken_stays_aside_and_counts_its_tries(company: Company) -> None:
+    broken = company.timed(summary="Broken")
+    broken["end"] = {"date": "2026-01-01"}
+    company.google.insert_event(ANN, broken, raw=True)
+    put(company)
+    for _ in range(3):
+        assert company.sync(snapshot=True) == "done"
+    with company.services.db.session() as session:
+        rows = [
+            (row.attempts, row.first_at < row.last_at) for row, _, _ in runs.quarantined(session)
+        ]
+    assert rows == [(3, True)]
+    assert len(company.rows()) == 1
+
+
+def test_an_event_moved_to_another_calendar_changes_hands(company: Company) -> None:
+    """A bare stub stays behind, and the id is the same over there."""
+    company.add(BOB)
+    (event,) = put(company)
+    assert (company.sync(), company.sync(BOB)) == ("done", "done")
+    company.google.move_event(ANN, event, BOB)
+    assert (company.sync(), company.sync(BOB)) == ("done", "done")
+    assert company.mirrored() == {}
+    assert company.mirrored(BOB) == company.expected(BOB)
+    assert len(company.rows(BOB)) == 1
+
+
+def test_what_people_add_in_erpnext_stays(company: Company) -> None:
+    """Only mirrored fields are put right; the status of past events is Frappe's own business."""
+    (event,) = put(company)
+    past = company.google.insert_event(ANN, company.timed(hours=-30, summary="Yesterday"))
+    assert company.sync() == "done"
+    for row in company.rows():
+        company.site.put("Event", row | {"color": "#ff0000", "modified_by": "ann@scoopjoy.test"})
+    assert "Yesterday" in {r["subject"] for r in company.rows() if r["status"] == "Open"}
+    closed = company.site.close_past_events()
+    assert len(closed) == 1
+    assert company.sync(snapshot=True) == "done"
+    company.google.patch_event(ANN, event, {"summary": "Renamed"})
+    assert company.sync() == "done"
+    rows = {row["custom_google_event_id"]: row for row in company.rows()}
+    assert {row["color"] for row in rows.values()} == {"#ff0000"}
+    assert (rows[event]["subject"], rows[past]["status"]) == ("Renamed", "Closed")
+
+
+def test_other_rows_of_the_site_are_never_touched(company: Company) -> None:
+    mine = company.site.blank("Event", "EV90001", "bob@scoopjoy.test") | {
+        "subject": "Bob's own", "starts_on": "2026-11-30 10:00:00", "event_type": "Public",
+        "status": "Open",
+    }  # fmt: skip
+    company.site.put("Event", mine)
+    before = company.site.row("Event", "EV90001")
+    put(company, 2)
+    assert company.sync(force=True) == "done"
+    company.google.expire_sync_tokens()
+    assert company.sync() == "done"
+    assert company.site.row("Event", "EV90001") == before

@@ -1,0 +1,278 @@
+"""The ledger itself: migrations, times, secrets at rest, the budget, what is forgotten."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import StatementError
+
+from tests.company import ANN
+from watcher.errors import ExitCode, Transient, UserError, WatcherError
+from watcher.state import accounts, budget, calendars, leases, runs
+from watcher.state.accounts import LedgerTokens
+from watcher.state.db import Database
+from watcher.state.models import Account, Base, Calendar, OAuthFlow, Run, Usage
+from watcher.state.secrets import Keyring, SecretUnreadable
+
+NOW = datetime(2026, 11, 24, 9, 30, 15, 123456, tzinfo=UTC)
+OLD_KEY, NEW_KEY = "old-key-of-the-tests-0123456789abc", "new-key-of-the-tests-0123456789abc"
+MIGRATE = "import sys; from watcher.state.db import Database; Database(sys.argv[1]).migrate()"
+REFRESH_TOKEN = "1//refresh-token-that-nobody-may-read"
+
+
+def add_account(db: Database, email: str = ANN) -> int:
+    with db.session() as session:
+        account = accounts.add(
+            session, email=email, source="service-account", state="active", now=NOW
+        )
+        return account.id
+
+
+def add_calendar(db: Database, account_id: int) -> int:
+    with db.session() as session:
+        return calendars.add(session, account_id, ANN, NOW).id
+
+
+# --- migrations -------------------------------------------------------------------------------
+
+
+def test_migrations_make_exactly_the_models(db: Database) -> None:
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    assert set(inspect(db.engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+
+
+def test_several_processes_migrate_one_empty_ledger(database_url: str) -> None:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")}
+    started = [
+        subprocess.Popen([sys.executable, "-c", MIGRATE, database_url], env=environ,
+                         stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]  # fmt: skip
+    for process in started:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    ledger = Database(database_url)
+    assert ledger.revision() is not None
+    ledger.migrate()  # and again: nothing to do
+    ledger.dispose()
+
+
+def test_a_newer_ledger_is_refused_and_left_alone(db: Database) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UserError, match="newer Watcher") as refused:
+        db.migrate()
+    assert refused.value.next_step
+    assert db.revision() == "9999"
+
+
+# --- times and transactions -------------------------------------------------------------------
+
+
+def test_times_come_back_as_they_went_in(db: Database) -> None:
+    number = add_account(db)
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    with db.session() as session:
+        session.get_one(Account, number).since = elsewhere
+    with db.session() as session:
+        since = session.get_one(Account, number).since
+        assert since == NOW
+        assert since.utcoffset() == timedelta(0)
+        assert session.query(Account).filter(Account.since < NOW).count() == 0
+        assert session.query(Account).filter(Account.since <= elsewhere).count() == 1
+
+
+def test_a_naive_time_is_refused(db: Database) -> None:
+    number = add_account(db)
+    with pytest.raises(StatementError, match="aware"), db.session() as session:
+        session.get_one(Account, number).since = NOW.replace(tzinfo=None)
+
+
+def test_a_transaction_is_whole_or_not_at_all(db: Database) -> None:
+    def breaks_off() -> None:
+        with db.session() as session:
+            accounts.add(session, email=ANN, source="oauth", state="invited", now=NOW)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        breaks_off()
+    with db.session() as session:
+        assert accounts.find(session, ANN) is None
+
+
+def test_the_database_says_what_time_it_is(db: Database) -> None:
+    with db.session() as session:
+        assert abs(db.now_epoch(session) - datetime.now(UTC).timestamp()) < 5
+
+
+def test_a_ledger_out_of_reach_is_said_without_its_password() -> None:
+    ledger = Database("postgresql+psycopg://watcher:secret-of-the-database@127.0.0.1:1/none")
+    with pytest.raises(WatcherError, match="cannot open the ledger") as failed:
+        ledger.migrate()
+    assert failed.value.exit_code == ExitCode.UNAVAILABLE
+    for shown in (repr(failed.value), failed.value.message, repr(ledger)):
+        assert "secret-of-the-database" not in shown
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+def sealed(db: Database, ring: Keyring) -> int:
+    number = add_account(db)
+    LedgerTokens(db, ring).save_access_token(
+        number, access_token="ya29.access", expires_at=NOW, refresh_token=REFRESH_TOKEN
+    )
+    return number
+
+
+def test_secrets_are_not_readable_in_the_ledger(db: Database) -> None:
+    sealed(db, Keyring([OLD_KEY]))
+    with db.engine.connect() as connection:
+        held = repr([list(row) for row in connection.execute(text("SELECT * FROM accounts"))])
+    assert ANN in held
+    assert "refresh-token-that-nobody" not in held
+    assert "ya29" not in held
+    if db.is_sqlite:
+        path = db.engine.url.database or ""
+        raw = b"".join(Path(each).read_bytes() for each in (path, f"{path}-wal"))
+        assert ANN.encode() in raw
+        assert b"refresh-token-that-nobody" not in raw
+
+
+def test_an_old_key_still_opens_and_a_lost_one_is_named(db: Database) -> None:
+    number = sealed(db, Keyring([OLD_KEY]))
+    opened = LedgerTokens(db, Keyring([NEW_KEY, OLD_KEY])).grant(number)
+    assert opened.refresh_token == REFRESH_TOKEN
+    with pytest.raises(SecretUnreadable) as lost:
+        LedgerTokens(db, Keyring([NEW_KEY])).grant(number)
+    assert Keyring([OLD_KEY]).first in lost.value.message
+    assert REFRESH_TOKEN not in lost.value.message
+
+
+def test_a_secret_moved_to_another_row_does_not_open(db: Database) -> None:
+    ring = Keyring([OLD_KEY])
+    number = sealed(db, ring)
+    other = add_account(db, "bob@scoopjoy.test")
+    with db.session() as session:
+        session.get_one(Account, other).refresh_token = session.get_one(
+            Account, number
+        ).refresh_token
+    with pytest.raises(SecretUnreadable):
+        LedgerTokens(db, ring).grant(other)
+
+
+def test_nothing_secret_is_shown(db: Database) -> None:
+    ring = Keyring([OLD_KEY])
+    grant = LedgerTokens(db, ring).grant(sealed(db, ring))
+    with db.session() as session:
+        shown = f"{accounts.get(session, ANN)!r} {ring!r} {grant!r} {db!r}"
+    for secret in (OLD_KEY, REFRESH_TOKEN, "ya29"):
+        assert secret not in shown
+
+
+# --- leases, budget, forgetting ---------------------------------------------------------------
+
+
+def test_a_named_lease_has_one_owner_at_a_time(db: Database) -> None:
+    def take(owner: str, seconds: float = 30.0) -> bool:
+        with db.session() as session:
+            return leases.take(db, session, "cron", owner, seconds)
+
+    with ThreadPoolExecutor(4) as pool:
+        won = list(pool.map(take, ["a", "b", "c", "d"]))
+    assert won.count(True) == 1
+    owner = "abcd"[won.index(True)]
+    assert take(owner), "its owner may prolong it"
+    with db.session() as session:
+        leases.drop(session, "cron", "somebody else")
+    assert not take("e")
+    with db.session() as session:
+        leases.drop(session, "cron", owner)
+    assert take("e", -1.0)
+    assert take("f"), "it has lapsed"
+
+
+def test_the_budget_keeps_room_for_pushes(db: Database) -> None:
+    number = add_account(db)
+    minute = int(NOW.timestamp()) // 60
+    with db.session() as session:
+        for bucket, calls in ((f"minute:{minute}", 6_500), (f"minute:{minute}:{number}", 3)):
+            session.add(Usage(bucket=bucket, calls=calls, expires_at=NOW + timedelta(hours=1)))
+    for purpose in ("backfill", "poll"):
+        with pytest.raises(Transient, match="project's share") as refused:
+            budget.spend(db, number, purpose, NOW)
+        assert refused.value.side == "google"
+        assert 44 < (refused.value.retry_after or 0) < 46, "until the next minute begins"
+    budget.spend(db, number, "push", NOW)
+    budget.spend(db, number, "poll", NOW + timedelta(minutes=1))
+
+
+def test_one_account_cannot_use_more_than_google_gives_a_user(db: Database) -> None:
+    number, other = add_account(db), add_account(db, "bob@scoopjoy.test")
+    minute = int(NOW.timestamp()) // 60
+    with db.session() as session:
+        session.add(Usage(bucket=f"minute:{minute}:{number}", calls=599,
+                          expires_at=NOW + timedelta(hours=1)))  # fmt: skip
+    with pytest.raises(Transient, match="account's share"):
+        budget.spend(db, number, "push", NOW)
+    budget.spend(db, other, "backfill", NOW)
+
+
+def test_calls_of_all_processes_are_counted(db: Database) -> None:
+    number = add_account(db)
+
+    def some(_: int) -> None:
+        for _ in range(5):
+            budget.spend(db, number, "push", NOW)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(some, range(4)))
+    with db.session() as session:
+        assert budget.today(session, NOW) == 20
+        assert budget.today(session, NOW + timedelta(days=1)) == 0
+        assert budget.forecast(session, NOW) == int(20 * 86_400 / (9.5 * 3600 + 15.123456))
+
+
+def test_polls_of_a_large_fleet_stay_below_the_billing_line(db: Database) -> None:
+    with db.session() as session:
+        assert budget.poll_minutes(session, 30, unwatched=False) == 30
+        account = accounts.add(session, email=ANN, source="oauth", state="active", now=NOW)
+        session.add_all(
+            Calendar(account_id=account.id, google_id=str(n), since=NOW) for n in range(1_000)
+        )
+        session.flush()
+        minutes = budget.poll_minutes(session, 1, unwatched=False)
+        assert 1_000 * 1_440 / minutes <= budget.DAY_LINE * 0.6 + 1
+        assert budget.poll_minutes(session, 5, unwatched=True) == 5
+
+
+def test_what_is_old_is_forgotten_and_the_rest_kept(db: Database) -> None:
+    number = add_calendar(db, add_account(db))
+    with db.session() as session:
+        for days in (0, 13, 15, 400):
+            runs.add(session, Run(calendar_id=number, kind="delta", reason="push",
+                                  started_at=NOW - timedelta(days=days), error=""))  # fmt: skip
+        for minutes, name in ((10, "fresh"), (90, "stale")):
+            session.add(OAuthFlow(state_hash=name, browser_hash="b", purpose="connect",
+                                  verifier=b"v", nonce="n",
+                                  created_at=NOW - timedelta(minutes=minutes)))  # fmt: skip
+        session.add(Usage(bucket="minute:1", calls=1, expires_at=NOW - timedelta(minutes=1)))
+        session.add(Usage(bucket="day:x", calls=1, expires_at=NOW + timedelta(days=1)))
+    with db.session() as session:
+        assert runs.prune(session, NOW) == 2
+        budget.prune(session, NOW)
+    with db.session() as session:
+        assert session.query(Run).count() == 2
+        assert [flow.state_hash for flow in session.query(OAuthFlow)] == ["fresh"]
+        assert [usage.bucket for usage in session.query(Usage)] == ["day:x"]
