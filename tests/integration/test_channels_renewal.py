@@ -1,0 +1,273 @@
+"""Channels over their whole life: asked for, renewed, stopped, lost, forgotten by Google."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.company import ADMIN, ANN, BOB, Company
+from tests.waiting import wait_for
+from watcher.channels import renewal
+from watcher.errors import Transient
+from watcher.jobs import schedule
+from watcher.state import calendars, channels, leases
+from watcher.state.models import Channel
+
+
+@pytest.fixture(autouse=True)
+def connected(company: Company) -> None:
+    company.connect()
+
+
+def rows(company: Company, email: str = ANN) -> list[Channel]:
+    """The calendar's rows in the ledger, oldest first."""
+    number = company.calendar(email).id
+    with company.services.db.session() as session:
+        return (
+            session.query(Channel)
+            .filter_by(calendar_id=number)
+            .order_by(Channel.requested_at)
+            .all()
+        )
+
+
+def states(company: Company, email: str = ANN) -> list[str]:
+    return [row.state for row in rows(company, email)]
+
+
+def later(company: Company, **span: float) -> None:
+    """Move both clocks: Google's and the bridge's."""
+    real, step = company.services.clock, timedelta(**span)
+    object.__setattr__(company.services, "clock", lambda: real() + step)
+    company.google.clock.advance(step.total_seconds())
+
+
+def renew(company: Company) -> list[str]:
+    return [each.outcome for each in renewal.renew_due(company.services, company.connections)]
+
+
+def asked(company: Company, route: str) -> int:
+    return company.google.log.counts().get(route, 0)
+
+
+def start_web(company: Company) -> subprocess.Popen[bytes]:
+    """The bridge's own receiver, under the address that the channels name."""
+    process = company.start("web", "--host", "127.0.0.1", "--port", str(company.port))
+    wait_for(company.web_is_up, what="the web process")
+    return process
+
+
+def test_a_calendar_is_watched_before_it_is_first_read(company: Company) -> None:
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    order = [r.route for r in company.google.log.entries() if BOB in r.path]
+    assert order[0] == "events.watch"
+    assert "events.list" in order
+    (channel,) = company.google.live_channels(BOB)
+    assert channel.address == f"{company.public_url}/webhooks/google"
+    assert not channel.mute, "with eventTypes Google would deliver nothing"
+
+
+def test_the_life_is_what_google_gave_and_renewal_comes_in_its_last_part(company: Company) -> None:
+    company.google.max_ttl = 10 * 3_600  # less than what is asked for
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    (row,) = rows(company, BOB)
+    (channel,) = company.google.live_channels(BOB)
+    assert row.expires_at is not None
+    assert row.renew_at is not None
+    assert row.opened_at is not None
+    assert abs(row.expires_at - channel.expiration) < timedelta(seconds=1)
+    share = (row.renew_at - row.opened_at) / (row.expires_at - row.opened_at)
+    assert 0.6 <= share <= 0.9
+
+
+def test_the_token_is_nowhere_in_clear(company: Company) -> None:
+    (channel,) = company.google.live_channels(ANN)
+    assert channel.token is not None
+    assert len(channel.token) >= 32
+    with company.services.db.engine.connect() as connection:
+        for table in ("channels", "calendars", "facts"):
+            held = repr(list(connection.execute(text(f"SELECT * FROM {table}"))))  # noqa: S608
+            assert channel.token not in held
+    keys = company.services.doorbell.client.keys("*")
+    assert channel.token.encode() not in b"".join(
+        company.services.doorbell.client.dump(key) or b"" for key in keys
+    )
+
+
+def test_nothing_is_due_in_the_first_half_of_the_life(company: Company) -> None:
+    later(company, days=3)
+    before = asked(company, "events.watch")
+    assert renew(company) == []
+    assert asked(company, "events.watch") == before
+
+
+def test_a_renewal_overlaps_and_ends_with_one_channel(company: Company) -> None:
+    """Every renewal leaves one channel at Google, not two, however often it happens."""
+    seen = {company.google.live_channels(ANN)[0].id}
+    for _ in range(3):
+        later(company, days=6, hours=12)
+        assert renew(company) == ["renewed"]
+        assert states(company)[-2:] == ["retiring", "live"]
+        assert len(company.google.live_channels(ANN)) == 2, "the old one is not stopped yet"
+        assert company.sync() == "done"
+        assert renew(company) == []
+        (channel,) = company.google.live_channels(ANN)
+        assert channel.id not in seen, "ids are never used again"
+        seen.add(channel.id)
+    assert states(company) == ["stopped"] * 3 + ["live"]
+
+
+def test_an_old_channel_outlives_a_calendar_that_does_not_sync(company: Company) -> None:
+    """Until a sync has gone through, a change may have been told to the old channel alone."""
+    later(company, days=6, hours=12)
+    assert renew(company) == ["renewed"]
+    assert renew(company) == []
+    assert states(company) == ["retiring", "live"]
+    later(company, minutes=11)  # but not for ever
+    assert renew(company) == []
+    assert states(company) == ["stopped", "live"]
+
+
+def test_a_stop_that_google_does_not_know_is_done(company: Company) -> None:
+    later(company, days=6, hours=12)
+    assert renew(company) == ["renewed"]
+    company.google.add_fault(match="channels/stop", status=404, reason="notFound", count=1)
+    assert company.sync() == "done"
+    renew(company)
+    assert states(company) == ["stopped", "live"]
+
+
+def test_a_stop_that_fails_is_tried_again(company: Company) -> None:
+    later(company, days=6, hours=12)
+    assert renew(company) == ["renewed"]
+    assert company.sync() == "done"
+    company.google.add_fault(match="channels/stop", status=503, reason="backendError")
+    renew(company)
+    assert states(company) == ["retiring", "live"]
+    company.google.clear_faults()
+    renew(company)
+    assert states(company) == ["stopped", "live"]
+
+
+def test_all_channels_expired_come_back_within_the_cap(company: Company) -> None:
+    for email in (BOB, ADMIN):
+        company.add(email)
+        assert company.sync(email) == "done"
+    company.rebuild()
+    company.set("renew_per_minute", "2")
+    later(company, days=8)
+    assert company.google.live_channels() == []
+    assert renew(company) == ["opened", "opened", "later"]
+    later(company, minutes=1, seconds=1)
+    assert renew(company) == ["opened"]
+    assert len(company.google.live_channels()) == 3
+    assert states(company) == ["expired", "live"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 403, "reason": "forbidden"},
+        {"status": 400, "reason": "push.webhookUrlUnauthorized"},
+    ],
+)
+def test_a_refused_watch_is_not_asked_again_at_once(
+    company: Company, fault: dict[str, Any]
+) -> None:
+    """Google says no: the calendar goes on by polls, and the next try waits (a peer made 27,900
+    failing calls in 15 days)."""
+    company.google.add_fault(match="events/watch", **fault)
+    company.add(BOB)
+    company.google.insert_event(BOB, company.timed())
+    assert company.sync(BOB) == "done"
+    assert company.subjects(BOB) == ["Shift"]
+    before = asked(company, "events.watch")
+    for _ in range(3):
+        assert company.sync(BOB) == "done"
+        renew(company)
+    assert asked(company, "events.watch") == before
+    assert set(states(company, BOB)) == {"failed"}
+    company.google.clear_faults()
+    later(company, hours=2)
+    assert renew(company) == ["opened"]
+
+
+def test_one_calendar_in_trouble_stops_no_other(company: Company) -> None:
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    later(company, days=6, hours=12)
+    company.google.add_fault(match=f"{ANN}/events/watch", status=403, reason="forbidden")
+    assert renew(company) == ["failed", "renewed"]
+
+
+def test_a_second_renewer_waits_its_turn(company: Company) -> None:
+    with company.services.db.session() as session:
+        assert leases.take(company.services.db, session, renewal.LEASE, "another", 60)
+    with pytest.raises(Transient, match="another process"):
+        renew(company)
+    assert schedule.renew(company.services, company.connections) == 0
+
+
+def test_a_lost_answer_of_watch_leaves_no_channel_behind(company: Company) -> None:
+    """Google has opened the channel, but its answer never came: when the channel speaks, it is
+    found out and stopped."""
+    start_web(company)
+    company.add(BOB)
+    company.google.behaviour.sync_before_answer = False
+    company.google.set_push_faults(drop=1.0)
+    company.google.add_fault(match="events/watch", drop=True, after=True, count=1)
+    assert company.sync(BOB) == "done"
+    (lost,) = company.google.live_channels(BOB)
+    assert states(company, BOB) == ["failed"]
+    later(company, hours=2)
+    assert renew(company) == ["opened"]
+    company.google.set_push_faults()
+    assert len(company.google.live_channels(BOB)) == 2
+    company.google.insert_event(BOB, company.timed())
+    assert company.google.wait_pushes()
+    assert company.sync(BOB) == "done"
+    later(company, minutes=11)
+    renew(company)
+    assert lost.id not in {c.id for c in company.google.live_channels(BOB)}
+    assert len(company.google.live_channels(BOB)) == 1
+
+
+def test_late_notices_of_a_stopped_channel_are_answered_and_wake_nobody(company: Company) -> None:
+    start_web(company)
+    company.google.behaviour.late_notices = 3
+    (old,) = company.google.live_channels(ANN)
+    later(company, days=6, hours=12)
+    assert renew(company) == ["renewed"]
+    assert company.sync() == "done"
+    renew(company)
+    assert company.google.wait_pushes()
+    company.google.set_push_faults()
+    with company.services.db.session() as session:
+        calendars.note_rung(session, company.calendar().id, None)
+    before, counts = company.calendar().dirty_seq, dict(company.google.pusher.counts)
+    company.google.channels.notify(old.id)
+    assert company.google.wait_pushes()
+    assert company.google.pusher.counts["delivered_204"] == counts.get("delivered_204", 0) + 1
+    assert company.calendar().dirty_seq == before
+
+
+def test_what_nobody_answered_for_is_given_up(company: Company) -> None:
+    """A process died between its row and Google's answer: the row neither blocks nor stays."""
+    now, number = company.services.clock(), company.calendar().id
+    with company.services.db.session() as session:
+        channels.close(session, rows(company)[0].id, "stopped", now)
+        channels.add_requesting(
+            session, channel_id="half-open", calendar_id=number, token_hash="x", now=now
+        )
+    assert renew(company) == ["failed"], "somebody may just be opening it"
+    later(company, minutes=3)
+    assert renew(company) == ["opened"]
+    later(company, minutes=10)
+    renew(company)
+    assert sorted(states(company)) == ["expired", "live", "stopped"]
