@@ -1,50 +1,84 @@
-"""The documentation is checked against the program."""
+"""The documentation is checked against the program: it fails where one says what the other does
+not. What it cannot check by itself, the text, is kept short."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import secrets
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 import pytest
-from prometheus_client import REGISTRY
+from flask import Flask
 
 import watcher
-from tests.company import Company
 from watcher.cli import cli
+from watcher.erpnext.fields import SECTION, WANTED
 from watcher.errors import ExitCode
-from watcher.handlers.health import LedgerCollector
-from watcher.settings import SECRETS, env_name, fields
+from watcher.handlers.context import TALLY
+from watcher.jobs.schedule import timetable
+from watcher.services import Services, build
+from watcher.settings import SECRETS, env_name, fields, load
+from watcher.state import budget, overview
+from watcher.state.inbox import Word
 from watcher.web import create_app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
-FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-CODE = re.compile(r"`([^`\n]+)`")
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PLAIN = re.compile(r"`([^`\n]+)`")
+EVERY_PAGE = pytest.mark.parametrize("page", NAMES)
+
+Words = list[str]
+
+
+# --- reading the pages --------------------------------------------------------------------
 
 
 def read(name: str) -> str:
-    return (ROOT / name).read_text()
+    return (ROOT / name).read_text(encoding="utf-8")
 
 
-def table(page: str, first: str) -> Iterator[list[str]]:
+def prose(name: str) -> str:
+    """A page without its fenced blocks."""
+    return FENCE.sub("", read(name))
+
+
+def table(page: str, first: str) -> list[list[str]]:
     """Cells of the rows below the header that begins with ``first``."""
+    found: list[list[str]] = []
     inside = False
-    for line in read(page).splitlines():
+    for line in prose(page).splitlines():
         cells = [c.strip().replace("\\|", "|") for c in re.split(r"(?<!\\)\|", line)[1:-1]]
         if cells and cells[0] == first:
             inside = True
         elif not cells:
             inside = False
-        elif inside and not set(cells[0]) <= set("-"):
-            yield cells
+        elif inside and not re.fullmatch(r"-{3,}", cells[0]):
+            found.append(cells)
+    assert found, f"{page} has no table that begins with {first!r}"
+    return found
+
+
+def section(page: str, heading: str) -> str:
+    """The text below a ``##`` heading."""
+    parts = re.split(r"^## (.+)$", read(page), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
+
+
+# --- the commands -------------------------------------------------------------------------
 
 
 def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """(name without ``watcher``, command), groups left out."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix}{name} ")
@@ -52,114 +86,289 @@ def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", command
 
 
-def quoted(page: Path) -> Iterator[str]:
-    """Every `watcher ...` command on a page, in code and in fences."""
-    text = page.read_text()
-    blocks = [m.group(2) for m in FENCE.finditer(text)]
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    lines += CODE.findall(FENCE.sub("", text))
-    for line in lines:
-        found = re.match(r"(?:\$ )?(?:\.venv/bin/)?watcher ([a-z].*)", line.split("  #")[0])
+COMMANDS = dict(commands())
+
+
+def parse(words: Words) -> str:
+    """The command that ``watcher WORDS`` would run, by click's own parser; it is not run.
+
+    Raises ``click.UsageError`` for what click would refuse, and for a group without a command.
+    """
+    command: click.Command = cli
+    path: Words = []
+    while True:
+        with command.make_context(command.name, list(words), resilient_parsing=False) as context:
+            if not isinstance(command, click.Group):
+                return " ".join(path)
+            name, following, words = command.resolve_command(
+                context, [*context._protected_args, *context.args]
+            )
+        assert following is not None
+        assert name is not None
+        command = following
+        path.append(name)
+
+
+def is_group(words: Words) -> bool:
+    """A group that is only named: `watcher keys`."""
+    command: click.Command | None = cli
+    for word in words:
+        command = command.commands.get(word) if isinstance(command, click.Group) else None
+    return isinstance(command, click.Group)
+
+
+def in_fences(page: str) -> Iterator[Words]:
+    """Words after ``watcher`` of every command line in the page's blocks of shell."""
+    for language, block in FENCE.findall(read(page)):
+        if language not in ("sh", "console"):
+            continue
+        for line in block.splitlines():
+            if language == "console" and not line.lstrip().startswith("$ "):
+                continue
+            found = words_after_watcher(line.strip().removeprefix("$ "))
+            if found is not None:
+                yield found
+
+
+def words_after_watcher(line: str) -> Words | None:
+    """None when the line runs something else; settings and `sudo`, `docker` before it are fine."""
+    words = shlex.split(line, comments=True)
+    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        del words[0]
+    for prefix in (["docker", "compose", "exec", "web"],):
+        if words[: len(prefix)] == prefix:
+            words = words[len(prefix) :]
+    if words[:1] == ["sudo"]:
+        programs = [n for n, word in enumerate(words) if word.endswith("/watcher")]
+        words = words[programs[0] :] if programs else []
+    is_ours = bool(words) and (words[0] == "watcher" or words[0].endswith("bin/watcher"))
+    return words[1:] if is_ours else None
+
+
+def in_text(page: str) -> Iterator[str]:
+    """What stands in backquotes and begins with ``watcher``."""
+    for code in PLAIN.findall(prose(page)):
+        found = re.fullmatch(r"(?:\.venv/bin/)?watcher ([a-z-].*)", code.replace("\\|", "|"))
         if found:
             yield found.group(1)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_quoted_commands_exist_with_their_options(page: Path) -> None:
-    known = dict(commands())
-    groups = {name.rpartition(" ")[0] for name in known if " " in name}
-    for line in quoted(page):
-        words = shlex.split(re.sub(r"[\[\]]|\.\.\.", " ", line.replace("|", " ")))
-        name = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
-        if name in groups and len(words) == 1:
-            continue
-        if any(planned in read("docs/limits.md") for planned in (f"`watcher {words[0]}`",)):
-            continue
-        assert name in known, f"{page.name}: watcher {line}"
-        options = {o for p in known[name].params for o in p.opts} | {"--help"}
-        for word in words:
-            if word.startswith("--"):
-                assert word.split("=")[0] in options, f"{page.name}: watcher {line}: {word}"
+def is_synopsis(text: str) -> bool:
+    return "[" in text
 
 
-def test_every_command_is_documented_and_has_help() -> None:
-    text = read("docs/commands.md")
-    for name, command in commands():
-        assert f"watcher {name}" in text, f"docs/commands.md lacks watcher {name}"
-        assert command.help, f"watcher {name} has no help"
+def planned() -> set[str]:
+    """Commands that docs/limits.md says are not there yet."""
+    found = re.search(r"^- \*\*Commands to come\*\*:(.*?)\. ", read("docs/limits.md"), re.MULTILINE)
+    return set(re.findall(r"`watcher ([^`]+)`", found.group(1))) if found else set()
+
+
+def first_words(text: str) -> str:
+    """`accounts add EMAIL [--via ...]` -> `accounts add`."""
+    return re.split(r"[A-Z\[]", text)[0].strip()
+
+
+@EVERY_PAGE
+def test_commands_in_blocks_are_accepted(page: str) -> None:
+    for words in in_fences(page):
+        try:
+            parse(words)
+        except click.ClickException as error:
+            pytest.fail(f"{page}: watcher {shlex.join(words)}: {error.format_message()}")
+
+
+def test_commands_in_blocks_are_found() -> None:
+    found = {words[0] for name in NAMES for words in in_fences(name)}
+    assert found >= {"accounts", "erpnext", "keys", "config", "--no-input", "-v"}
+
+
+@EVERY_PAGE
+def test_commands_in_text_are_accepted(page: str) -> None:
+    allowed = planned() if page == "docs/limits.md" else set()
+    for text in in_text(page):
+        if is_synopsis(text) or is_group(text.split()) or text in allowed:
+            continue
+        try:
+            parse(text.split())
+        except click.MissingParameter:
+            continue  # a mention, such as `watcher accounts resume`
+        except click.ClickException as error:
+            pytest.fail(f"{page}: watcher {text}: {error.format_message()}")
+
+
+def test_what_is_said_to_be_missing_is_missing() -> None:
+    assert planned()
+    for text in planned():
+        with pytest.raises(click.ClickException):
+            parse(text.split())
+
+
+def synopses() -> dict[str, str]:
+    """Command -> its synopsis in docs/commands.md, which has to be given once."""
+    found: dict[str, str] = {}
+    for row in table("docs/commands.md", "command"):
+        for text in PLAIN.findall(row[0]):
+            name = first_words(text.removeprefix("watcher "))
+            assert name not in found, f"docs/commands.md gives watcher {name} twice"
+            found[name] = text
+    return found
+
+
+def test_commands_page_has_each_command_and_no_other() -> None:
+    assert set(synopses()) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_synopsis_is_that_of_the_command(name: str) -> None:
+    text = synopses()[name]
+    named = set(re.findall(r"--[a-z-]+", text))
+    options = [p for p in COMMANDS[name].params if isinstance(p, click.Option)]
+    assert named == {option.opts[0] for option in options}
+    for option in options:
+        if isinstance(option.type, click.Choice):
+            given = re.search(rf"{option.opts[0]} ([a-z|.A-Z-]+)\]", text)
+            assert given is not None
+            assert set(given.group(1).split("|")) == set(option.type.choices)
+        assert (f"{option.opts[0]}]" in text) == option.is_flag, f"{name} {option.opts[0]}"
+        assert (f"{option.opts[0]} ID]..." in text) == option.multiple, f"{name} {option.opts[0]}"
+    arguments = [p for p in COMMANDS[name].params if isinstance(p, click.Argument)]
+    bare = re.sub(r"\[--[^\]]*\](\.\.\.)?", "", text.removeprefix(f"watcher {name}")).split()
+    assert len(bare) == len(arguments)
+    for word, argument in zip(bare, arguments, strict=True):
+        assert word.startswith("[") == (not argument.required)
+        assert word.endswith("...]") == (argument.nargs == -1)
+
+
+def test_every_command_group_and_option_has_help() -> None:
+    def walk(command: click.Command, name: str) -> None:
+        assert command.help, f"{name} has no help"
         for parameter in command.params:
-            if isinstance(parameter, click.Option) and "--json" not in parameter.opts:
-                assert parameter.opts[0] in text, f"watcher {name} {parameter.opts[0]}"
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{name} {parameter.opts[0]} has no help"
+        for word, sub in getattr(command, "commands", {}).items():
+            walk(sub, f"{name} {word}")
+
+    walk(cli, "watcher")
 
 
-def test_settings_page_has_each_setting_with_its_default_and_no_other() -> None:
-    rows = {cells[0].strip("`"): cells for cells in table("docs/settings.md", "setting")}
-    assert set(rows) == {env_name(field) for field in fields()}
-    for field, info in fields().items():
-        _, default, meaning, secret = rows[env_name(field)]
-        assert meaning.startswith(str(info.description))
-        assert secret == ("yes" if field in SECRETS else "")
-        if isinstance(info.default, int | float):
-            assert default == f"{info.default:g}".replace("e+05", "00000") or default == str(
-                info.default
-            )
-        elif isinstance(info.default, str) and info.default:
-            assert default == info.default
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_settings_named_anywhere_exist(page: Path) -> None:
-    known = {env_name(field) for field in fields()} | {"WATCHER_CONFIG"}
-    known |= {f"{env_name(field)}_FILE" for field in SECRETS}
-    for name in set(re.findall(r"WATCHER_[A-Z_]+[A-Z]\b", page.read_text())):
-        if name.startswith("WATCHER_TEST_"):
-            continue
-        partial = [other for other in known if other.startswith(name)]
-        assert name in known or (partial and f"{name}_..." in page.read_text()), name
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", FENCE.sub("", page.read_text())):
-        if not target.startswith(("http://", "https://", "mailto:")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_make_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
-    text = page.read_text()
-    named = re.findall(r"`make ([a-z]+)", text) + re.findall(r"^make ([a-z]+)", text, re.MULTILINE)
-    assert set(named) <= targets
+def test_options_before_the_command() -> None:
+    documented = {o for row in table("docs/commands.md", "option") for o in PLAIN.findall(row[0])}
+    assert documented == {o for p in cli.params for o in p.opts}
 
 
 def test_exit_codes() -> None:
-    documented = {int(cells[0]) for cells in table("docs/commands.md", "code")}
-    assert documented == {
-        value for name, value in vars(ExitCode).items() if name.isupper() and value is not None
-    }
+    documented = {int(row[0]) for row in table("docs/commands.md", "code")}
+    assert documented == {value for name, value in vars(ExitCode).items() if name.isupper()}
 
 
-def test_routes_are_documented(company: Company) -> None:
-    app = create_app(company.services)
-    text = read("docs/operations.md") + read("docs/how-it-works.md") + read("docs/google.md")
-    for rule in ("/webhooks/google", "/healthz", "/readyz", "/metrics", "/oauth/google/callback"):
-        assert any(r.rule == rule for r in app.url_map.iter_rules()), rule
-        assert rule in text
+# --- settings -----------------------------------------------------------------------------
 
 
-def test_metrics_are_documented(company: Company) -> None:
-    documented = set(re.findall(r"`(watcher_[a-z_]+)`", read("docs/operations.md")))
-    create_app(company.services)
-    families = [*LedgerCollector(company.services).collect(), *REGISTRY.collect()]
-    exported = {
-        f"{family.name}_total" if family.type == "counter" else family.name
-        for family in families
-        if family.name.startswith("watcher_")
-    }
-    assert exported <= documented
-    from_strangers = {"watcher_notifications_unknown_total", "watcher_notifications_retired_total"}
-    assert documented - exported <= from_strangers
+def default_of(name: str) -> str:
+    """A setting's default as docs/settings.md writes it; "" when it is empty."""
+    value = fields()[name].default
+    if name in SECRETS or value in ("", ()):
+        return ""
+    return f"./{value}" if isinstance(value, Path) else str(value)
+
+
+def test_settings_page_has_each_setting_and_no_other() -> None:
+    rows = [row[0].strip("`") for row in table("docs/settings.md", "setting")]
+    assert rows == [env_name(field) for field in fields()]
+
+
+@pytest.mark.parametrize("field", fields())
+def test_setting_has_its_true_default(field: str) -> None:
+    rows = {row[0].strip("`"): row for row in table("docs/settings.md", "setting")}
+    _, default, meaning, secret = rows[env_name(field)]
+    if default_of(field):
+        assert default == default_of(field)
+    else:
+        assert default == "-" or " " in default, "an empty default is told in words, or as -"
+    assert meaning.startswith(str(fields()[field].description))
+    assert secret == ("yes" if field in SECRETS else "")
+    for choice in get_args(fields()[field].annotation):
+        assert not isinstance(choice, str) or choice in meaning or not choice
+
+
+@EVERY_PAGE
+def test_settings_named_anywhere_exist(page: str) -> None:
+    known = {env_name(field) for field in fields()} | {"WATCHER_CONFIG"}
+    known |= {f"{env_name(field)}_FILE" for field in SECRETS}
+    text = read(page)
+    for name in set(re.findall(r"WATCHER_[A-Z_]*[A-Z]\b", text)):
+        if name.startswith("WATCHER_TEST_"):
+            used = (ROOT / "tests/conftest.py", ROOT / "tests/acceptance/test_browser.py")
+            assert any(name in file.read_text() for file in used), name
+        elif f"{name}_..." in text:
+            assert any(other.startswith(f"{name}_") for other in known), name
+        else:
+            assert name in known, f"{page}: {name}"
+
+
+def test_examples_of_settings_are_accepted(tmp_path: Path) -> None:
+    """Every block of settings in docs/settings.md, all lines of it together."""
+    blocks = [b for _, b in FENCE.findall(read("docs/settings.md")) if b.startswith("WATCHER_")]
+    assert len(blocks) >= 3
+    for block in blocks:
+        given = dict(re.findall(r"^(WATCHER_[A-Z_]+)=(\S+)", block, re.MULTILINE))
+        for name in [n for n in given if n.removesuffix("_FILE").removeprefix("WATCHER_").lower()
+                     in SECRETS and n.endswith("_FILE")]:  # fmt: skip
+            file = tmp_path / name
+            file.write_text("k" * 40)
+            given[name] = str(file)
+        if "WATCHER_CONFIG" not in given:
+            load(given, tmp_path)
+
+
+# --- the project --------------------------------------------------------------------------
+
+
+@EVERY_PAGE
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), f"{page}: {target}"
+        if anchor:
+            assert anchor in anchors(file), f"{page}: {target}"
+
+
+def anchors(file: Path) -> set[str]:
+    """The anchors that headings get on a page."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", file.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@EVERY_PAGE
+def test_make_targets_exist(page: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    text = read(page)
+    named = set(re.findall(r"`make ([a-z]+)", text))
+    named |= set(re.findall(r"^ *(?:\$ )?make ([a-z]+)", text, re.MULTILINE))
+    missing = set(re.findall(r"`make ([a-z]+)`", not_yet())) if page == "docs/limits.md" else set()
+    assert not missing & targets, "docs/limits.md lacks what is there"
+    assert named - missing <= targets
+
+
+def not_yet() -> str:
+    found = re.search(r"^- \*\*Make targets to come\*\*:.*$", read("docs/limits.md"), re.MULTILINE)
+    return found.group(0) if found else ""
+
+
+def test_every_page_is_named_in_the_readme() -> None:
+    for page in NAMES:
+        if page != "README.md":
+            assert f"]({page})" in read("README.md"), page
+
+
+def test_first_screen_names_the_two_commands() -> None:
+    first = read("README.md").split("\n## ")[0]
+    assert "\nmake demo " in first
+    assert "\nmake test " in first
+    assert "Python 3.11" in first
 
 
 def test_version_is_that_of_the_changelog() -> None:
@@ -168,28 +377,198 @@ def test_version_is_that_of_the_changelog() -> None:
     assert newest.group(1) == watcher.__version__
 
 
-def test_first_steps_of_the_readme(tmp_path: Path, company: Company) -> None:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "watcher", *words], cwd=tmp_path, text=True,
-            capture_output=True, check=False, timeout=60,
-        )  # fmt: skip
+def test_glossary_is_in_order_and_whole() -> None:
+    words = [row[0] for row in table("docs/glossary.md", "word")]
+    assert [w.lower() for w in words] == sorted(w.lower() for w in words)
+    text = " ".join(words).lower()
+    for word in (
+        "watch channel", "resource id", "channel token", "sync token", "delta", "snapshot",
+        "full sync", "window", "sync key", "upsert", "mask", "lease", "fence", "sweep (of cron)",
+        "sweep (of a snapshot)", "ring", "lane", "quarantine", "poll", "reconcile", "brake",
+    ):  # fmt: skip
+        assert word in text, word
 
-    assert run("init").returncode == 0
-    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
-    empty = run("config", "validate")
-    assert empty.returncode == 2
-    for name in ("WATCHER_PUBLIC_URL", "WATCHER_ERPNEXT_URL", "WATCHER_ERPNEXT_API_KEY"):
-        assert name in empty.stderr
-    filled = "".join(
-        f"{name}={company.environ[name]}\n"
-        for name in ("WATCHER_PUBLIC_URL", "WATCHER_ERPNEXT_URL", "WATCHER_ERPNEXT_API_KEY",
-                     "WATCHER_ERPNEXT_API_SECRET", "WATCHER_GOOGLE_CLIENT_ID",
-                     "WATCHER_GOOGLE_CLIENT_SECRET")
-    )  # fmt: skip
-    with (tmp_path / ".env").open("a") as handle:
-        handle.write(filled)
-    valid = run("config", "validate")
-    assert valid.returncode == 0, valid.stderr
+
+# --- the running program ------------------------------------------------------------------
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    """A Watcher on an empty SQLite ledger, with no queue behind it."""
+    environ = {
+        "WATCHER_DATA_DIR": str(tmp_path / "data"),
+        "WATCHER_SECRET_KEYS": secrets.token_urlsafe(32),
+        "WATCHER_PUBLIC_URL": "https://watcher.example.com",
+    }
+    made = build(load(environ, tmp_path).settings)
+    yield made
+    made.doorbell.client.close()
+    made.db.dispose()
+
+
+@pytest.fixture
+def app(services: Services) -> Flask:
+    return create_app(services)
+
+
+def test_routes_page_has_each_route_and_no_other(app: Flask) -> None:
+    documented = {
+        c for row in table("docs/operations.md", "address") for c in PLAIN.findall(row[0])
+    }
+    assert documented == {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_metrics_page_has_each_metric_and_no_other(app: Flask) -> None:
+    client = app.test_client()
+    stranger = {"X-Goog-Channel-ID": "stranger", "X-Goog-Resource-State": "exists"}
+    assert client.post("/webhooks/google", headers=stranger).status_code == 404
+    app.extensions[TALLY].add("notifications_retired")
+    text = client.get("/metrics").get_data(as_text=True)
+    exported = set(re.findall(r"^# TYPE (watcher_\w+)", text, re.MULTILINE))
+    rows = table("docs/operations.md", "metric")
+    documented = {name for row in rows for name in PLAIN.findall(row[0])}
+    assert documented == exported
+    for name in re.findall(
+        r"\b(watcher_[a-z]+_?[a-z_]*)\b", section("docs/operations.md", "Metrics")
+    ):
+        assert name in exported, name
+    labels = {name: set(re.findall(rf"^{name}{{(\w+)=", text, re.MULTILINE)) for name in exported}
+    for row in rows:
+        for label in labels[PLAIN.findall(row[0])[0]]:
+            assert f"`{label}`" in row[1], f"{row[0]} has the label {label}"
+
+
+def test_outcomes_of_notifications() -> None:
+    documented = {row[0] for row in table("docs/operations.md", "outcome")}
+    source = read("watcher/handlers/notifications.py")
+    assert documented == {*get_args(Word), *re.findall(r"labels\(\"(\w+)\"\)", source)}
+
+
+def test_status_document(services: Services) -> None:
+    with services.db.session() as session:
+        real = overview.status(services.db, session, services.clock(), {"live": 0, "backfill": 0})
+    shown = json.loads(re.findall(r"^```json\n(.*?)^```", read("docs/commands.md"), re.M | re.S)[0])
+    assert shape(shown) == shape(real)
+    assert shown["version"] == watcher.__version__
+
+
+def shape(document: dict[str, Any]) -> dict[str, Any]:
+    """Names, down to the second level."""
+    return {k: sorted(v) if isinstance(v, dict) else None for k, v in document.items()}
+
+
+def test_problem_words(services: Services) -> None:
+    """What `watcher status` can call a problem is in the table of common troubles."""
+    with services.db.session() as session:
+        found = overview.status(services.db, session, services.clock(), None)["problems"]
+    words = {problem["state"] for problem in found} | {f"no_{n}_run" for n in overview.TICK_ALARMS}
+    assert words >= {"queue_down", "no_sweep_run", "no_renew_run"}
+    text = section("docs/operations.md", "Common troubles")
+    for word in words | {"no_channel", "needs_reconnect", "failing"}:
+        assert f"`{word}`" in text, word
+
+
+def test_nets_page_has_the_timetable(services: Services) -> None:
+    """Cron's intervals in docs/how-it-works.md."""
+    rows = {row[0]: row[1] for row in table("docs/how-it-works.md", "net")}
+    seconds = {work.name: work.seconds for row in timetable(services) for work in row}
+    assert rows["sweep"].startswith(f"{seconds['sweep']:g} s ")
+    assert rows["renewal"] == f"{seconds['renew']:g} s"
+    assert rows["refresh"] == f"{seconds['refresh']:g} s"
+    assert rows["Desk"] == f"{seconds['desk'] / 60:g} min"
+
+
+def test_quotas() -> None:
+    rows = {row[0]: row[1:] for row in table("docs/how-it-works.md", "work")}
+    for word, purpose in (("pushes", "push"), ("polls", "poll"), ("bulk", "backfill")):
+        numbers = budget.PROJECT_PER_MINUTE[purpose], budget.ACCOUNT_PER_MINUTE[purpose]  # type: ignore[index]
+        assert rows[word] == [f"{number:,}" for number in numbers]
+    text = section("docs/how-it-works.md", "Quotas")
+    assert f"{budget.DAY_LINE:,}" in text
+    assert f"{int(budget.DAY_LINE * budget.STRETCH_FROM):,}" in text
+
+
+def test_custom_fields() -> None:
+    wanted = {str(field["fieldname"]) for field in WANTED} - {SECTION}
+    mapped = {
+        name
+        for row in table("docs/how-it-works.md", "Google")
+        for name in re.findall(r"custom_\w+", row[1])
+    }
+    assert mapped == wanted
+    for page in NAMES:
+        assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {SECTION}, page
+
+
+# --- the commands of the README, run ------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """Run ``watcher WORDS`` in an empty folder and check its exit code."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")}
+
+    def go(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "watcher", *words], cwd=tmp_path, env=environ, text=True,
+            capture_output=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == code, f"watcher {shlex.join(words)}: {done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    return go
+
+
+FILLED = {
+    "WATCHER_PUBLIC_URL": "https://watcher.example.com",
+    "WATCHER_ERPNEXT_URL": "https://erp.example.com",
+    "WATCHER_ERPNEXT_API_KEY": "key",
+    "WATCHER_ERPNEXT_API_SECRET": "known-secret-of-erpnext",
+    "WATCHER_GOOGLE_CLIENT_ID": "id.apps.googleusercontent.com",
+    "WATCHER_GOOGLE_CLIENT_SECRET": "known-secret-of-google",
+}
+
+
+def test_first_steps(run: Any, tmp_path: Path) -> None:
+    run("init")
+    env, key = tmp_path / ".env", tmp_path / "watcher-data/secret.key"
+    assert [path.stat().st_mode & 0o077 for path in (env, key)] == [0, 0]
+    before = env.read_text(), key.read_text()
+    run("init")
+    assert (env.read_text(), key.read_text()) == before, "what is there is kept"
+    empty = run("config", "validate", code=ExitCode.USAGE)
+    for name in FILLED:
+        assert name in empty.stderr, name
+    run("up", code=ExitCode.USAGE)
+    with env.open("a") as handle:
+        handle.writelines(f"{name}={value}\n" for name, value in FILLED.items())
+    run("config", "validate")
     shown = run("config", "show")
-    assert company.environ["WATCHER_ERPNEXT_API_SECRET"] not in shown.stdout + shown.stderr
+    told = json.loads(run("config", "show", "--json").stdout)
+    assert list(told) == [env_name(field) for field in fields()]
+    assert told["WATCHER_ERPNEXT_API_SECRET"] == {"value": "********", "source": str(env)}
+    assert "known-secret" not in shown.stdout + shown.stderr + json.dumps(told)
+
+
+def test_exit_codes_of_a_fresh_installation(run: Any, tmp_path: Path) -> None:
+    assert json.loads(run("version", "--json").stdout)["version"] == watcher.__version__
+    assert watcher.__version__ in run("--version").stdout
+    run("no-such-command", code=ExitCode.USAGE)
+    run("init")
+    with (tmp_path / ".env").open("a") as handle:
+        handle.writelines(f"{name}={value}\n" for name, value in FILLED.items())
+    assert json.loads(run("accounts", "list", "--json").stdout) == []
+    run("accounts", "show", "nobody@example.com", code=ExitCode.NOT_FOUND)
+    run("resync", code=ExitCode.USAGE)
+    status = json.loads(run("status", "--json", code=ExitCode.UNHEALTHY).stdout)
+    assert [problem["state"] for problem in status["problems"]] == ["queue_down"]
+    assert run("keys", "add").returncode == 0
+    keys = json.loads(run("keys", "list", "--json").stdout)
+    assert [key["encrypts"] for key in keys] == [True, False]
+    assert set(keys[0]) == {"key", "secrets", "given", "encrypts"}
+    run("keys", "forget", "deadbeef", "--yes", code=ExitCode.NOT_FOUND)
