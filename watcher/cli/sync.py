@@ -26,12 +26,21 @@ from watcher.jobs.run import make_sides
 from watcher.jobs.tasks import work_off
 from watcher.state import calendars
 from watcher.state.calendars import Work
-from watcher.state.models import Run
+from watcher.state.models import Calendar, Run
 from watcher.sync import Sides, compare, sync
 
 BUSY_PATIENCE_SECONDS = 180.0
 EXAMPLES = 5
 RUNS_LOOKED_AT = 200
+PERMISSION_CAUSES = frozenset(
+    {
+        "auth", "permission", "forbidden", "insufficientpermissions", "accessnotconfigured",
+        "access_token_scope_insufficient", "service_disabled", "invalid_grant", "invalid_client",
+        "deleted_client", "disabled_client", "unauthorized_client", "access_denied",
+        "admin_policy_enforced", "delegation_not_allowed", "no_refresh_token",
+    }
+)  # fmt: skip
+"""Causes in the ledger, of both sides, that only a person with rights can mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
     if word == "idle" and not paid:
         return {"outcome": "the account is no longer active", "code": ExitCode.ERROR}
     if not paid:
-        return {"outcome": f"failed: {calendar.message}", "code": _failure_code(calendar.cause)}
+        return {"outcome": f"failed: {calendar.message}", "code": _failure_code(calendar)}
     counts = _counts(app, target)
     return {"outcome": "done", "code": ExitCode.PARTLY if counts["refused"] else 0, **counts}
 
@@ -152,10 +161,12 @@ def _counts(app: App, target: Target) -> dict[str, int]:
     return counts
 
 
-def _failure_code(cause: str) -> int:
-    if cause in ("auth", "permission"):
+def _failure_code(calendar: Calendar) -> int:
+    if calendar.state == "gone":
+        return ExitCode.NOT_FOUND
+    if calendar.cause.lower() in PERMISSION_CAUSES:
         return ExitCode.PERMISSION
-    return ExitCode.UNAVAILABLE if cause.endswith("_unavailable") else ExitCode.ERROR
+    return ExitCode.UNAVAILABLE if calendar.cause.endswith("_unavailable") else ExitCode.ERROR
 
 
 def _dry_run(app: App, target: Target) -> dict[str, Any]:
