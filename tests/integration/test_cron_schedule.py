@@ -1,0 +1,226 @@
+"""The timetable: who is rung when, who is left alone, and two tickers at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from tests.company import ANN, BOB, Company
+from tests.waiting import wait_for
+from watcher.cron import run_one
+from watcher.errors import Transient
+from watcher.jobs import schedule
+from watcher.jobs.schedule import Periodic
+from watcher.jobs.tasks import retry_seconds
+from watcher.state import accounts, calendars
+from watcher.state.models import Account, Calendar, Lease, Tick
+
+
+@pytest.fixture(autouse=True)
+def connected(request: pytest.FixtureRequest) -> None:
+    """A connected account with nothing owed, for the tests that have a company."""
+    if "company" in request.fixturenames:
+        company = request.getfixturevalue("company")
+        company.connect()
+        company.services.doorbell.client.flushall()
+
+
+def later(company: Company, **span: float) -> None:
+    """Move both clocks: Google's and the bridge's."""
+    real, step = company.services.clock, timedelta(**span)
+    object.__setattr__(company.services, "clock", lambda: real() + step)
+    company.__dict__.pop("connections", None)  # which know the old clock
+    company.google.clock.advance(step.total_seconds())
+
+
+def waiting(company: Company) -> dict[str, int]:
+    return {lane: len(jobs) for lane, jobs in company.services.doorbell.waiting().items()}
+
+
+def owe(company: Company, reason: str = "push", email: str = ANN) -> None:
+    number = company.calendar(email).id
+    with company.services.db.session() as session:
+        calendars.mark_dirty(session, number, reason, company.services.clock())
+
+
+def sweep(company: Company) -> int:
+    return schedule.sweep(company.services, company.connections)
+
+
+def tick(company: Company, name: str) -> Tick | None:
+    with company.services.db.session() as session:
+        return session.get(Tick, name)
+
+
+def test_nothing_is_rung_when_nothing_is_owed(company: Company) -> None:
+    assert sweep(company) == 0
+    assert waiting(company) == {"live": 0, "backfill": 0}
+
+
+@pytest.mark.parametrize(("reason", "lane"), [("push", "live"), ("poll", "backfill")])
+def test_pushes_and_bulk_work_never_share_a_lane(company: Company, reason: str, lane: str) -> None:
+    owe(company, reason)
+    assert sweep(company) == 1
+    assert waiting(company)[lane] == 1
+    assert sum(waiting(company).values()) == 1
+
+
+def test_a_listing_that_a_push_came_to_is_bulk_work(company: Company) -> None:
+    with company.services.db.session() as session:
+        now = company.services.clock()
+        calendars.want_snapshot(session, company.calendar().id, "asked", now)
+    owe(company, "push")
+    sweep(company)
+    assert waiting(company) == {"live": 0, "backfill": 1}
+
+
+@pytest.mark.parametrize("state", ["paused", "needs_reconnect", "disconnected"])
+def test_accounts_that_are_not_active_are_left_alone(company: Company, state: str) -> None:
+    owe(company)
+    with company.services.db.session() as session:
+        accounts.set_state(accounts.get(session, ANN), state, "", company.services.clock())
+    later(company, days=3)
+    before = company.google.log.counts()
+    for row in schedule.timetable(company.services):
+        for work in row:
+            run_one(company.services, company.connections, work)
+    assert company.sync() == "idle"
+    assert waiting(company) == {"live": 0, "backfill": 0}
+    assert company.google.log.counts() == before, "no call for such an account"
+
+
+def test_a_failed_calendar_is_rung_when_its_time_has_come(company: Company) -> None:
+    company.google.add_fault(match=r"/events\?", status=403, reason="forbidden")
+    owe(company)
+    assert company.sync() == "failed"
+    assert sweep(company) == 0
+    retry = company.calendar().retry_at
+    assert retry is not None
+    later(company, seconds=(retry - company.services.clock()).total_seconds() + 1)
+    assert sweep(company) == 1
+
+
+def test_failures_are_retried_ever_more_slowly_up_to_a_minute() -> None:
+    error = Transient("no answer", side="google")
+    waits = [[retry_seconds(error, failures) for _ in range(50)] for failures in range(40)]
+    assert max(waits[0]) <= 2.5
+    assert max(map(max, waits)) <= 60
+    assert min(waits[-1]) >= 25
+    assert all(len(set(each)) > 40 for each in waits), "everybody at the same moment"
+    asked = Transient("429", side="google", retry_after=90)
+    assert all(90 <= retry_seconds(asked, failures) <= 100 for failures in range(40))
+
+
+def test_polls_are_spread_and_come_within_their_time(company: Company) -> None:
+    found = set[datetime]()
+    for _ in range(5):
+        assert company.sync() == "done"
+        row = company.calendar()
+        assert row.next_poll_at is not None
+        wait = row.next_poll_at - company.services.clock()
+        assert timedelta(minutes=23.9) < wait <= timedelta(minutes=36)
+        found.add(row.next_poll_at)
+    assert len(found) == 5
+
+
+def test_a_change_whose_push_was_lost_comes_with_the_poll(company: Company) -> None:
+    company.google.set_push_faults(drop=1.0)
+    company.google.insert_event(ANN, company.timed(summary="Untold"))
+    later(company, minutes=36)
+    assert schedule.poll(company.services, company.connections) == 1
+    assert waiting(company) == {"live": 0, "backfill": 1}
+    assert company.sync() == "done"
+    assert company.subjects() == ["Untold"]
+
+
+def test_the_daily_listing_heals_what_no_delta_tells_of(company: Company) -> None:
+    company.google.insert_event(ANN, company.timed(hours=60))
+    assert company.sync() == "done"
+    company.site.remove("Event", company.rows()[0]["name"])
+    assert company.sync() == "done"
+    assert company.rows() == []
+    later(company, hours=26, minutes=30)
+    assert schedule.reconcile(company.services, company.connections) == 1
+    assert schedule.reconcile(company.services, company.connections) == 0
+    assert company.sync() == "done"
+    assert company.subjects() == ["Shift"]
+    assert schedule.reconcile(company.services, company.connections) == 0
+
+
+def test_access_tokens_are_fresh_before_they_are_needed(company: Company) -> None:
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    later(company, minutes=51)
+    assert schedule.refresh(company.services, company.connections) == 2
+    assert schedule.refresh(company.services, company.connections) == 0
+    asked = company.google.log.counts()["token"]
+    assert company.sync() == "done"
+    assert company.google.log.counts()["token"] == asked
+
+
+def test_one_dead_grant_is_its_own_account_s_matter(company: Company) -> None:
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    later(company, minutes=55)
+    company.google.delegated_to = [BOB]
+    assert schedule.refresh(company.services, company.connections) == 1
+    with company.services.db.session() as session:
+        states = {account.email: account.state for account in accounts.everyone(session)}
+    assert (states[ANN], states[BOB]) == ("needs_reconnect", "active")
+
+
+def test_work_that_fails_is_noted_and_the_rest_goes_on(company: Company) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a defect of ours with a secret in it")
+
+    run_one(company.services, company.connections, Periodic("broken", 1.0, broken))
+    noted = tick(company, "broken")
+    assert noted is not None
+    assert (noted.error, noted.last_ok_at) == ("ZeroDivisionError", None)
+    run_one(company.services, company.connections, Periodic("broken", 1.0, lambda *_: None))
+    mended = tick(company, "broken")
+    assert mended is not None
+    assert mended.error == ""
+    assert mended.last_ok_at is not None
+
+
+def test_of_two_tickers_one_works_and_the_other_takes_over(company: Company) -> None:
+    """Real processes; the one at work is killed with -9, its lease runs out, the other goes on."""
+    company.set("sweep_seconds", "1")
+    first = company.start("cron")
+    wait_for(lambda: tick(company, "sweep"), what="the first ticker's work")
+
+    def owner() -> str:
+        with company.services.db.session() as session:
+            return session.get_one(Lease, "cron").owner
+
+    mine = owner()
+    assert f":{first.pid}:" in mine
+    second = company.start("cron", log="second.log")
+    owe(company)
+    wait_for(lambda: waiting(company)["live"] == 1, what="a ring")
+    assert owner() == mine
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait(10)
+    with company.services.db.session() as session:
+        session.execute(update(Lease).values(until=1.0))  # half a minute later
+    company.services.doorbell.client.flushall()
+    wait_for(lambda: waiting(company)["live"] == 1, what="a ring of the second ticker")
+    assert f":{second.pid}:" in owner()
+    second.terminate()
+    assert second.wait(20) == 0
+    with company.services.db.session() as session:
+        assert session.get_one(Lease, "cron").until == 0.0, "given back at a clean end"
+
+
+def test_an_account_that_is_gone_stops_no_sweep(company: Company) -> None:
+    company.add(BOB)
+    with company.services.db.session() as session:
+        session.execute(update(Account).where(Account.email == ANN).values(state="disconnected"))
+        session.execute(update(Calendar).values(dirty_seq=99))
+    company.services.doorbell.client.flushall()
+    assert sweep(company) == 1
