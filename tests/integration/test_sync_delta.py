@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, BOB, Company
+from watcher.state import runs
 
 SECRET = "Root canal at Dr. Frost"
 
@@ -210,3 +211,34 @@ def test_fields_that_erpnext_shows(company: Company) -> None:
     assert row["custom_synced_from"] == "Google Calendar"
     assert len(row["custom_google_sync_key"]) == 64
     assert not row["send_reminder"]
+
+
+def test_titles_that_erpnext_would_refuse_arrive_all_the_same(company: Company) -> None:
+    """Small Text ends between 65,000 and 66,000 bytes; what sanitises to nothing is refused."""
+    for title in ("x" * 70_000, "é" * 40_000, "🍦" * 20_000, "<x>", "<!-- -->", "a\x00b"):
+        put(company, summary=title)
+    assert company.sync() == "done"
+    assert len(company.rows()) == 6
+    with company.services.db.session() as session:
+        assert runs.quarantined(session) == []
+    before = company.connections.erpnext.calls
+    assert company.sync(snapshot=True) == "done"
+    assert company.connections.erpnext.calls - before == 1, "read once, nothing written again"
+
+
+@pytest.mark.parametrize(("zone", "day"), [("Europe/Berlin", "2026-10-25"),
+                                           ("America/New_York", "2026-11-01")])  # fmt: skip
+def test_the_hour_that_comes_twice(company: Company, zone: str, day: str) -> None:
+    """Both instants of one wall time are told apart: by instant, never by wall time."""
+    noon = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+    real = company.services.clock
+    shift = noon - timedelta(days=2) - datetime.now(UTC)
+    object.__setattr__(company.services, "clock", lambda: real() + shift)
+    summer, winter = ("+02:00", "+01:00") if zone == "Europe/Berlin" else ("-04:00", "-05:00")
+    hour = "02" if zone == "Europe/Berlin" else "01"
+    for name, offset in (("First", summer), ("Second", winter)):
+        at = {"dateTime": f"{day}T{hour}:30:00{offset}", "timeZone": zone}
+        put(company, summary=name, start=at, end=at)
+    assert company.sync(force=True) == "done"
+    starts = {row["subject"]: datetime.fromisoformat(row["starts_on"]) for row in company.rows()}
+    assert starts["Second"] - starts["First"] == timedelta(hours=1)
