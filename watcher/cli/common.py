@@ -168,11 +168,17 @@ def select_accounts(
             if everyone
             else [accounts.get(session, email) for email in emails]
         )
-    if states:
-        chosen = [account for account in chosen if account.state in states]
-        if not chosen and emails:
-            raise NotFound(f"none of these accounts is {' or '.join(states)}")
-    return chosen
+    fitting = [account for account in chosen if not states or account.state in states]
+    if emails and not fitting:
+        raise NotFound(
+            f"none of these accounts is {' or '.join(states)}",
+            next_step="`watcher accounts list` shows their states",
+        )
+    if emails:
+        for account in chosen:
+            if account not in fitting:
+                messages.print(f"{account.email}: left out, it is {account.state}")
+    return fitting
 
 
 def life_bar(share: float, width: int = 10) -> str:

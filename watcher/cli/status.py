@@ -7,11 +7,21 @@ from typing import Any
 import click
 import redis
 
-from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table
+from watcher.cli.common import (
+    App,
+    emit,
+    iso,
+    json_option,
+    messages,
+    pass_app,
+    show_table,
+    who,
+)
 from watcher.errors import ExitCode
 from watcher.jobs.ringing import ring
 from watcher.services import Services
 from watcher.state import calendars, overview, runs
+from watcher.state.models import Account
 
 
 def waiting(services: Services) -> dict[str, int] | None:
@@ -62,8 +72,9 @@ def _screen(document: dict[str, Any]) -> None:
     )
     click.echo(f"{'quarantined':12} {document['quarantined']}")
     for problem in document["problems"]:
-        who = " ".join(str(p) for p in (problem["account"], problem["calendar"]) if p)
-        click.echo(f"! {who or 'Watcher'}: {problem['state']} ({problem['cause']})")
+        account, calendar = problem["account"], problem["calendar"]
+        name = who(account, calendar or account) if account else "Watcher"
+        click.echo(f"! {name}: {problem['state']} ({problem['cause']})")
         if problem.get("message"):
             click.echo(f"    {problem['message']}")
         click.echo(f"    do: {problem['next_step']}")
@@ -78,32 +89,47 @@ def queue() -> None:
     """Failed work and events that were set aside."""
 
 
-@queue.command("show", short_help="Events that could not be mirrored, and why.")
+@queue.command("show", short_help="What failed or was set aside, and why.")
 @json_option
 @pass_app
 def show(app: App, as_json: bool) -> None:
-    """Events that could not be mirrored, with the reason in ERPNext's words."""
+    """Calendars whose last try failed, and events that were set aside, each with the reason."""
     services = app.services
     with services.db.session() as session:
-        found = [
+        failed: list[dict[str, Any]] = [
+            {
+                "account": session.get_one(Account, c.account_id).email, "calendar": c.google_id,
+                "cause": c.cause, "message": c.message, "attempts": c.failures,
+                "next_try": iso(c.retry_at),
+            }
+            for c in calendars.failed(session)
+        ]  # fmt: skip
+        found: list[dict[str, Any]] = [
             {
                 "account": account.email, "calendar": calendar.google_id, "event": row.event_id,
                 "message": row.message, "attempts": row.attempts,
-                "last": f"{row.last_at:%Y-%m-%dT%H:%M:%SZ}",
+                "last": iso(row.last_at),
             }
             for row, calendar, account in runs.quarantined(session)
         ]  # fmt: skip
     lanes = waiting(services)
     if as_json:
-        emit({"waiting": lanes, "quarantined": found})
+        emit({"waiting": lanes, "failed": failed, "quarantined": found})
         return
     words = [f"{lane} {count}" for lane, count in (lanes or {}).items()]
     messages.print(f"waiting: {', '.join(words) or 'the queue does not answer'}")
     show_table(
-        ("account", "calendar", "event", "message", "attempts", "last"),
-        [tuple(row.values()) for row in found],
-        "nothing is set aside",
-    )
+        ("calendar", "failed with", "attempts", "next try"),
+        [(who(f["account"], f["calendar"]), f["message"], f["attempts"], f["next_try"])
+         for f in failed],
+        "no calendar failed",
+    )  # fmt: skip
+    show_table(
+        ("calendar", "event set aside", "message", "attempts", "last"),
+        [(who(f["account"], f["calendar"]), f["event"], f["message"], f["attempts"], f["last"])
+         for f in found],
+        "no event is set aside",
+    )  # fmt: skip
 
 
 @queue.command("retry")
@@ -118,4 +144,5 @@ def retry(app: App) -> None:
         seqs = [(i, calendars.want_snapshot(session, i, "retry", now)) for i in sorted(ids)]
     for calendar_id, seq in seqs:
         ring(services, calendar_id, seq, "backfill", "retry")
-    messages.print(f"{len(seqs)} calendars are tried again" if seqs else "nothing to try again")
+    number = f"{len(seqs)} calendar{'s' if len(seqs) > 1 else ''}"
+    messages.print(f"to be tried again: {number}" if seqs else "nothing to try again")

@@ -113,6 +113,7 @@ def _with_bar(
                 result |= work(target)
             except WatcherError as error:
                 result |= {"outcome": error.message, "code": error.exit_code}
+                result["next_step"] = error.next_step
             results.append(result)
             bar.advance(task)
     return results
@@ -133,11 +134,17 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
             raise Transient("a worker is still at this calendar; it goes on there", side="ledger")
         time.sleep(0.5)
     if calendar.state == "held":
-        return {"outcome": f"held: {calendar.message}", "code": ExitCode.UNHEALTHY}
+        step = "look with --dry-run, then repeat with --force if that is right"
+        return {
+            "outcome": f"held: {calendar.message}", "code": ExitCode.UNHEALTHY, "next_step": step,
+        }  # fmt: skip
     if word == "idle" and not paid:
         return {"outcome": "the account is no longer active", "code": ExitCode.ERROR}
     if not paid:
-        return {"outcome": f"failed: {calendar.message}", "code": _failure_code(calendar)}
+        return {
+            "outcome": f"failed: {calendar.message}", "code": _failure_code(calendar),
+            "next_step": "watcher status",
+        }  # fmt: skip
     counts = _counts(app, target)
     return {"outcome": "done", "code": ExitCode.PARTLY if counts["refused"] else 0, **counts}
 
@@ -184,10 +191,11 @@ def _sides(app: App, target: Target) -> tuple[Sides, Work]:
 
 
 def _line(result: dict[str, Any]) -> str:
-    hidden = {"account", "calendar", "outcome", "code"}
+    hidden = {"account", "calendar", "outcome", "code", "next_step"}
     counts = ", ".join(f"{k} {v}" for k, v in result.items() if k not in hidden and v)
     outcome = f"{result['outcome']}: {counts}" if counts else str(result["outcome"])
-    return f"{who(result['account'], result['calendar'])}: {outcome}"
+    step = f"\n  do: {result['next_step']}" if result.get("next_step") else ""
+    return f"{who(result['account'], result['calendar'])}: {outcome}{step}"
 
 
 @click.command()
@@ -225,7 +233,7 @@ def _verify_one(app: App, target: Target) -> dict[str, Any]:
 def _verdict(result: dict[str, Any]) -> str:
     name = who(result["account"], result["calendar"])
     if "events" not in result:
-        return f"{name}: {result['outcome']}"
+        return _line(result)
     if not result["code"]:
         return f"{name}: equal, {result['events']} events"
     lines = [

@@ -1,0 +1,356 @@
+"""Accounts and calendars from the command line: what is done, said, counted and returned."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.company import ADMIN, ANN, BOB, Company
+from tests.integration.test_cli_runner import run
+from watcher.cli import common
+from watcher.errors import UserError
+
+NOBODY = "nobody@scoopjoy.test"
+OUTLET = "outlet@group.calendar.google.com"
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What depends on the kind of database has tests in test_cli.py."""
+    return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+
+
+@pytest.fixture
+def shop(company: Company) -> Company:
+    company.connect()
+    return company
+
+
+def states(company: Company) -> dict[str, str]:
+    return {a["email"]: a["state"] for a in run(company, "accounts", "list", "--json").data}
+
+
+def csv(company: Company, text: str | bytes, name: str = "people.csv") -> str:
+    path = company.folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+# --- add, invite ----------------------------------------------------------------------------
+
+
+def test_nothing_there_yet_says_how_to_begin(company: Company) -> None:
+    for words in (("accounts", "list"), ("calendars", "list"), ("tokens", "list")):
+        assert run(company, *words, says=("watcher accounts invite EMAIL",)).out == ""
+        assert run(company, *words, "--json").data == []
+    assert run(company, "channels", "list", "--json").data == []
+
+
+def test_add_by_delegation_is_live_at_once(company: Company) -> None:
+    company.setup_erpnext()
+    done = run(company, "accounts", "add", "Ann@ScoopJoy.test", "--via", "service-account",
+               "--json")  # fmt: skip
+    assert done.data == {"email": ANN, "erpnext_user": ANN, "state": "active"}
+    company.site.remove_user(BOB)
+    run(company, "accounts", "add", BOB, "--via", "service-account",
+        says=("is connected", "events carry no user"))  # fmt: skip
+    assert states(company) == {ANN: "active", BOB: "active"}
+    # Once more is no harm, and doubles nothing.
+    run(company, "accounts", "add", ANN, "--via", "service-account", "--erpnext-user", ADMIN)
+    shown = run(company, "accounts", "show", ANN, "--json").data
+    assert shown["erpnext_user"] == ADMIN
+    assert [c["id"] for c in shown["calendars"]] == [ANN]
+
+
+def test_add_names_calendars(company: Company) -> None:
+    company.setup_erpnext()
+    company.google.add_calendar(OUTLET, ANN, "Outlet")
+    run(company, "accounts", "add", ANN, "--via", "service-account", "--calendar", ANN,
+        "--calendar", OUTLET)  # fmt: skip
+    listed = run(company, "calendars", "list", ANN, "--json").data
+    assert {c["calendar"] for c in listed} == {ANN, OUTLET}
+
+
+@pytest.mark.parametrize(
+    ("email", "more", "code", "says"),
+    [
+        ("ann", (), 2, "e.g. ann@example.com"),
+        ("ann@elsewhere.example", (), 2, "or @elsewhere.example to WATCHER_DELEGATION_ALLOW"),
+        (NOBODY, (), 4, "exists and is active in Google Workspace"),
+        (ANN, ("--erpnext-user", "who@scoopjoy.test"), 2, "check the spelling"),
+        (ANN, ("--via", "erpnext"), 5, "watcher erpnext setup --connected-app"),
+    ],
+)
+def test_add_refuses_with_the_way_out(
+    company: Company, email: str, more: tuple[str, ...], code: int, says: str
+) -> None:
+    company.setup_erpnext()
+    words = ("accounts", "add", email, "--via", "service-account", *more)
+    done = run(company, *words, code=code, says=(says,))
+    assert done.out == ""
+    assert "error:" in done.err
+    assert run(company, *words, "--json", code=code).out == ""
+
+
+def test_a_delegation_that_was_not_granted(company: Company) -> None:
+    company.setup_erpnext()
+    company.google.delegated_to = []
+    run(company, "accounts", "add", ANN, "--via", "service-account", code=4,
+        says=("Admin console",))  # fmt: skip
+    people = csv(company, f"email\n{ANN}\n{BOB}\n")
+    done = run(company, "accounts", "import", "--from", people, "--json", code=4)
+    assert [(one["email"], one["code"]) for one in done.data] == [(ANN, 4), (BOB, 4)]
+
+
+def test_an_invitation_is_a_link_alone_on_stdout(company: Company) -> None:
+    done = run(company, "accounts", "invite", ANN)
+    assert done.out.startswith(f"{company.public_url}/connect/")
+    assert len(done.out.split()) == 1
+    assert f"send this link to {ANN}" in done.says
+    again = run(company, "accounts", "add", ANN, "--json").data
+    assert set(again) == {"email", "link", "valid_days"}
+    assert again["link"] != done.out.strip()
+    assert states(company) == {ANN: "invited"}
+    del company.environ["WATCHER_GOOGLE_CLIENT_SECRET"]
+    run(company, "accounts", "invite", ANN, code=2, says=("WATCHER_GOOGLE_CLIENT_SECRET",))
+
+
+@pytest.mark.parametrize("side", ["google", "erpnext"])
+def test_the_other_side_is_away(company: Company, side: str) -> None:
+    company.setup_erpnext()
+    if side == "google":
+        company.set("google_token_url", "http://127.0.0.1:9/token")
+        company.google.add_fault(match="/token", status=503)
+    else:
+        company.set("erpnext_url", "http://127.0.0.1:9")
+    done = run(company, "accounts", "add", ANN, "--via", "service-account", code=6)
+    assert {"google": "Google", "erpnext": "ERPNext"}[side] in done.says
+
+
+# --- import ---------------------------------------------------------------------------------
+
+
+def test_an_import_accounts_for_every_line(company: Company) -> None:
+    company.setup_erpnext()
+    people = csv(
+        company,
+        "\ufeffemail,erpnext_user,note\n"
+        f'{ANN},,"a, quoted\nnote"\n'
+        "nobody,,\n"
+        f"{BOB},none@scoopjoy.test,\n"
+        f" {BOB} , {ADMIN} ,\n"
+        ",,\n"
+        f",{ANN},\n"
+        "out@elsewhere.example\n"
+        f"{ANN.upper()},,\n",
+    )
+    done = run(company, "accounts", "import", "--from", people, "--json", code=3)
+    assert [(one["email"], one["code"]) for one in done.data] == [
+        (ANN, 0), ("nobody", 2), (BOB, 2), (BOB, 0), ("", 2), ("out@elsewhere.example", 2),
+        (ANN.upper(), 0),
+    ]  # fmt: skip
+    assert states(company) == {ANN: "active", BOB: "active"}
+    assert run(company, "accounts", "show", BOB, "--json").data["erpnext_user"] == ADMIN
+    told = run(company, "accounts", "import", "--from", people, code=3)
+    assert "3 of 7 done" in told.says
+    assert told.out == ""
+    for line in ("nobody: 'nobody' is not", "out@elsewhere.example: the service account may not"):
+        assert line in told.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Email;ERPNext User\r\nann@scoopjoy.test;\r\n", "EMAIL\nann@scoopjoy.test",
+     '"email","erpnext_user"\n"ann@scoopjoy.test",""\n'],
+)  # fmt: skip
+def test_spreadsheets_write_csv_in_several_ways(company: Company, text: str) -> None:
+    company.setup_erpnext()
+    run(company, "accounts", "import", "--from", csv(company, text))
+    assert states(company) == {ANN: "active"}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("", "no column `email`"), ("mail\na@b.example\n", "no column `email`"),
+     ("email\n", "names nobody"), ("email\n,\n \n", "names nobody"),
+     (b"email\n\xff\xfe\n", "not a CSV file in UTF-8"), (b"\x00\x01", "no column `email`")],
+)  # fmt: skip
+def test_files_that_are_no_list_of_people(
+    company: Company, content: str | bytes, says: str
+) -> None:
+    done = run(company, "accounts", "import", "--from", csv(company, content), code=2)
+    assert says in done.says
+    assert "do:" in done.err
+
+
+def test_invitations_for_many(company: Company) -> None:
+    people = csv(company, f"email\n{ANN}\nnobody\n{BOB}\n")
+    done = run(company, "accounts", "import", "--via", "oauth", "--from", people, code=3)
+    lines = [line.split() for line in done.out.splitlines()]
+    assert [line[0] for line in lines] == [ANN, BOB]
+    assert all("/connect/" in line[1] for line in lines)
+
+
+def test_import_of_erpnexts_users(company: Company) -> None:
+    company.setup_erpnext()
+    company.site.add_user("guest@elsewhere.example")
+    done = run(company, "accounts", "import", "--from", "erpnext", "--json")
+    assert [one["email"] for one in done.data] == sorted([ADMIN, ANN, BOB])
+
+
+# --- list, show, pause, resume, disconnect ---------------------------------------------------
+
+
+def test_list_and_show(shop: Company) -> None:
+    run(shop, "accounts", "invite", BOB)
+    table = run(shop, "accounts", "list")
+    assert [line.split()[:2] for line in table.out.splitlines()[1:]] == [
+        [ANN, "active"], [BOB, "invited"],
+    ]  # fmt: skip
+    listed = run(shop, "accounts", "list", "--json").data
+    assert set(listed[0]) == {"email", "state", "cause", "source", "erpnext_user", "since"}
+    shown = run(shop, "accounts", "show", ANN.upper(), "--json").data
+    assert shown["calendars"][0] | {"last_success": None} == {
+        "id": ANN, "state": "up_to_date", "message": "", "last_success": None, "push": True,
+    }  # fmt: skip
+    run(shop, "accounts", "show", ANN, says=(f"{ANN}: up_to_date, last success 20",))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("accounts", "show", NOBODY), ("accounts", "pause", NOBODY), ("accounts", "resume", NOBODY),
+     ("accounts", "disconnect", NOBODY), ("calendars", "list", NOBODY),
+     ("calendars", "add", NOBODY, OUTLET), ("calendars", "remove", NOBODY, OUTLET),
+     ("channels", "stop", NOBODY), ("channels", "renew", NOBODY), ("tokens", "renew", NOBODY),
+     ("resync", NOBODY), ("verify", NOBODY)],
+    ids=" ".join,
+)  # fmt: skip
+def test_who_is_not_there_is_5_whatever_is_asked(company: Company, words: tuple[str, ...]) -> None:
+    done = run(company, *words, code=5, says=(NOBODY, "watcher accounts list"))
+    assert done.out == ""
+
+
+def test_pause_and_resume(shop: Company) -> None:
+    run(shop, "accounts", "pause", ANN, says=(f"watcher accounts resume {ANN}",))
+    run(shop, "accounts", "pause", ANN)
+    shop.google.insert_event(ANN, shop.timed(summary="Meanwhile"))
+    assert shop.sync() == "idle"
+    status = run(shop, "status", "--json", code=7).data  # no cron runs
+    assert (status["accounts"]["paused"], status["calendars"]["paused"]) == (1, 1)
+    run(shop, "accounts", "resume", ANN)
+    assert states(shop) == {ANN: "active"}
+    assert shop.sync() == "done"
+    assert shop.subjects() == ["Meanwhile"]
+    run(shop, "accounts", "invite", BOB)
+    run(shop, "accounts", "pause", BOB, code=2, says=("is invited",))
+    run(shop, "accounts", "resume", BOB, code=2, says=(f"watcher accounts invite {BOB}",))
+
+
+def test_a_delegation_that_was_taken_back(shop: Company) -> None:
+    shop.google.delegated_to = []
+    shop.google.expire_access_tokens()
+    run(shop, "tokens", "renew", ANN, code=4)
+    assert states(shop) == {ANN: "needs_reconnect"}
+    status = run(shop, "status", "--json", code=7).data
+    assert status["accounts"]["needs_reconnect"] == 1
+    (problem,) = [p for p in status["problems"] if p["account"] == ANN]
+    assert problem["next_step"]
+    run(shop, "accounts", "resume", ANN, code=4)
+    run(shop, "resync", ANN, code=5, says=("is active",))
+    shop.google.delegated_to = [ANN]
+    run(shop, "accounts", "resume", ANN)
+    assert states(shop) == {ANN: "active"}
+
+
+def test_disconnect_asks_first(shop: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in ((), ("--no-input",)):
+        run(shop, *words, "accounts", "disconnect", ANN, code=2, says=("add --yes",))
+    assert states(shop) == {ANN: "active"}
+    # On a terminal the question is put; anything but yes leaves all as it is.
+    app = common.App()
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    asked: list[str] = []
+    monkeypatch.setattr(common.click, "confirm", lambda text, **_: bool(asked.append(text)))
+    with pytest.raises(common.click.Abort):
+        app.confirm("Sure?", False)
+    assert asked == ["Sure?"]
+    with pytest.raises(UserError):
+        common.App(no_input=True).confirm("Sure?", False)
+    run(shop, "accounts", "disconnect", ANN, "--events", "burn", code=2, says=("'cancel'",))
+
+
+@pytest.mark.parametrize(
+    ("events", "left"), [("keep", ["Open"]), ("cancel", ["Cancelled"]), ("delete", [])]
+)
+def test_disconnect_treats_the_events_as_asked(shop: Company, events: str, left: list[str]) -> None:
+    shop.google.insert_event(ANN, shop.timed())
+    assert shop.sync() == "done"
+    done = run(shop, "accounts", "disconnect", ANN, "--events", events, "--yes")
+    assert "is disconnected" in done.err
+    assert [row["status"] for row in shop.rows(live=False)] == left
+    assert shop.google.live_channels(ANN) == []
+    assert states(shop) == {ANN: "disconnected"}
+    run(shop, "accounts", "disconnect", ANN, "--yes", code=2, says=("disconnected already",))
+
+
+# --- calendars ------------------------------------------------------------------------------
+
+
+def test_calendars_come_and_go(shop: Company) -> None:
+    shop.google.add_calendar(OUTLET, ANN, "Outlet")
+    shop.google.insert_event(OUTLET, shop.timed(summary="Opening"))
+    run(shop, "calendars", "add", ANN, OUTLET, says=("first sync is queued",))
+    run(shop, "calendars", "add", ANN, OUTLET)  # twice is no harm
+    run(shop, "resync", ANN, "--calendar", OUTLET, says=("created 1",))
+    run(shop, "channels", "renew", ANN)
+    listed = run(shop, "calendars", "list", "--json").data
+    assert [set(c) for c in listed] == [
+        {"account", "calendar", "state", "push", "last_success", "message"}
+    ] * 2
+    table = run(shop, "calendars", "list").out.splitlines()[1:]
+    assert [line.partition("  ")[0] for line in table] == [ANN, f"{ANN} {OUTLET}"]
+    assert len(shop.google.live_channels(OUTLET)) == 1
+    run(shop, "calendars", "remove", ANN, OUTLET, says=("its events stay in ERPNext",))
+    assert shop.google.live_channels(OUTLET) == []
+    assert shop.subjects() == ["Opening"]
+    run(shop, "calendars", "remove", ANN, OUTLET, code=5, says=(f"watcher calendars list {ANN}",))
+    assert len(run(shop, "calendars", "list", "--json").data) == 1
+
+
+def test_a_calendar_that_google_does_not_know(shop: Company) -> None:
+    run(shop, "calendars", "add", ANN, "none@group.calendar.google.com")
+    run(shop, "resync", ANN, "--calendar", "none@group.calendar.google.com", code=5)
+    (one,) = [c for c in run(shop, "calendars", "list", "--json").data if "none" in c["calendar"]]
+    assert one["state"] == "failing"
+    assert one["message"]
+    assert shop.sync() == "done", "the account's own calendar goes on"
+
+
+# --- as a person reads it -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_word_is_broken_on_a_terminal(shop: Company, columns: int) -> None:
+    shop.google.expire_access_tokens()
+    shop.google.delegated_to = []
+    run(shop, "tokens", "renew", ANN, code=4)
+    environ = shop.process_environ | {"COLUMNS": str(columns), "TERM": "dumb"}
+    for name in ("accounts", "channels"):
+        ours, theirs = pty.openpty()
+        done = subprocess.run(
+            [sys.executable, "-m", "watcher", name, "list"], env=environ, cwd=shop.folder,
+            stdout=theirs, stderr=subprocess.PIPE, check=True,
+        )  # fmt: skip
+        said = os.read(ours, 65536).decode()
+        os.close(ours)
+        os.close(theirs)
+        assert done.stderr == b""
+        assert ANN in said
+        assert max(len(line) for line in said.splitlines()) <= columns
+        if name == "accounts":
+            assert "needs_reconnect" in said
