@@ -19,6 +19,9 @@ import pytest
 from flask import Flask
 
 import watcher
+from tests.company import ADMIN, ANN, BOB, Company
+from tests.integration.test_cli_runner import run as run_forked
+from tests.integration.test_cli_runner import sqlite_only
 from watcher.cli import cli
 from watcher.erpnext.fields import SECTION, WANTED
 from watcher.errors import ExitCode
@@ -502,6 +505,82 @@ def test_custom_fields() -> None:
     assert mapped == wanted
     for page in NAMES:
         assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {SECTION}, page
+
+
+# --- JSON, from a small company -----------------------------------------------------------
+
+
+def documented_json() -> dict[str, tuple[bool, set[str], set[str]]]:
+    """Command -> whether it is a list, names it always has, names it may have."""
+    return {
+        PLAIN.findall(name)[0]: (
+            kind == "a list", set(PLAIN.findall(always)), set(re.findall(r"`(\w+)`", sometimes))
+        )
+        for name, kind, always, sometimes in table("docs/commands.md", "`--json` of")
+    }  # fmt: skip
+
+
+def test_json_table_has_each_command_that_prints_it() -> None:
+    printing = {n for n, c in COMMANDS.items() if any("--json" in p.opts for p in c.params)}
+    assert set(documented_json()) == printing
+
+
+@sqlite_only
+def test_json_is_as_documented(company: Company) -> None:
+    seen: set[str] = set()
+
+    def check(name: str, *more: str, code: int = 0, count: int | None = None) -> Any:
+        is_list, always, sometimes = documented_json()[name]
+        document = run_forked(company, *name.split(), *more, "--json", code=code).data
+        assert isinstance(document, list) == is_list, name
+        entries = document if is_list else [document]
+        assert count is None or len(entries) == count, name
+        assert entries, name
+        for entry in list(document.values()) if name == "config show" else entries:
+            assert always <= set(entry) <= always | sometimes, (name, sorted(entry))
+            seen.update(f"{name} {key}" for key in entry)
+        return document
+
+    people = company.folder / "people.csv"
+    people.write_text(f"email,erpnext_user\n{BOB},{BOB}\n")
+    check("version")
+    check("config show")
+    check("erpnext setup", "--connected-app")
+    check("accounts add", ANN, "--via", "service-account")
+    check("accounts invite", ADMIN)
+    check("accounts import", "--via", "oauth", "--from", str(people))
+    check("accounts import", "--from", str(people))
+    company.google.insert_event(ANN, company.timed())
+    check("resync", ANN, "--dry-run")
+    check("resync", "--all", count=2)
+    check("verify", count=2)
+    check("accounts list", count=3)
+    shown = check("accounts show", ANN)
+    assert set(shown["calendars"][0]) == {"id", "state", "message", "last_success", "push"}
+    check("calendars list", count=2)
+    check("channels list", count=2)
+    check("channels renew", "--force", count=2)
+    check("tokens list", count=3)
+    check("tokens renew", "--all", count=2)
+    check("keys list", count=1)
+    check("keys rotate")
+    company.set("erpnext_url", "http://127.0.0.1:1")
+    check("resync", ANN, code=ExitCode.UNAVAILABLE)
+    check("verify", ANN, code=ExitCode.UNAVAILABLE)
+    queue = check("queue show")
+    assert set(queue["failed"][0]) <= set(PLAIN.findall(line_of("docs/commands.md", "- `queue")))
+    check("status", code=ExitCode.UNHEALTHY)
+    missing = {
+        f"{name} {key}"
+        for name, (_, always, sometimes) in documented_json().items()
+        for key in always | sometimes
+    } - seen
+    # What a dry run would do to rows that are there.
+    assert missing == {"resync update", "resync cancel", "resync keep"}
+
+
+def line_of(page: str, start: str) -> str:
+    return next(line for line in read(page).splitlines() if line.startswith(start))
 
 
 # --- the commands of the README, run ------------------------------------------------------
