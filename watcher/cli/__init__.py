@@ -23,7 +23,7 @@ from watcher.cli import (
     tokens,
 )
 from watcher.cli.common import App, messages
-from watcher.errors import ExitCode, WatcherError
+from watcher.errors import ExitCode, Transient, WatcherError
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ def main() -> None:
         messages.print("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
     except WatcherError as error:
-        _tell(error.message, error.next_step)
+        later = _LATER.get(error.side, "") if isinstance(error, Transient) else ""
+        _tell(error.message, error.next_step or later)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # e.g. `watcher accounts list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,6 +80,12 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
 
 
+_LATER = {
+    "google": "try again later; https://www.google.com/appsstatus shows what Google knows",
+    "erpnext": "check WATCHER_ERPNEXT_URL and that the site runs, then try again",
+    "ledger": "try again",
+    "queue": "check that Redis or Valkey runs, then try again",
+}
 _MORE = "`watcher -v ...` shows more"
 
 

@@ -11,7 +11,7 @@ from watcher.connections import endpoints, erpnext_client
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.connected_app import AppReport, install_app
 from watcher.erpnext.fields import install
-from watcher.errors import ExitCode
+from watcher.errors import ErpAuthError, ExitCode
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.settings import Settings, require
 
@@ -50,6 +50,15 @@ def setup(app: App, connected_app: bool, dry_run: bool, as_json: bool) -> int:
             messages.print(f"  wrong: {name} {why}: remove it in Customize Form, then repeat")
         if desk is not None:
             _tell_app(desk, dry_run)
+    lacking = [word for word, allowed in report.permissions.items() if not allowed]
+    if lacking:
+        raise ErpAuthError(
+            f"{report.user} lacks permissions on Event: {', '.join(lacking)}",
+            cause="permission",
+            side="erpnext",
+            next_step=f"give a role of {report.user} these in the Role Permissions Manager, then "
+            "`watcher erpnext setup` again",
+        )
     return ExitCode.ERROR if report.wrong or (desk and desk.wrong) else ExitCode.OK
 
 
