@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
+from watcher.sandbox.erpnext.doctypes import ROLES
 
 
 @pytest.fixture
@@ -213,3 +214,15 @@ def test_nothing_prints_a_secret(shop: Company) -> None:
         done = shop.watcher(*words)
         for secret in secrets:
             assert secret not in done.stdout + done.stderr, words
+
+
+def test_setup_names_the_permission_that_is_missing(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_role = ROLES["Event"]
+    monkeypatch.setitem(ROLES, "Event", (by_role[0], by_role[1] - {"delete"}))
+    done = company.watcher("erpnext", "setup", "--json")
+    failed(done, 4, "lacks permissions on Event: delete", "Role Permissions Manager")
+    assert len(json.loads(done.stdout)["created"]) == 9
+    monkeypatch.setitem(ROLES, "Event", by_role)
+    assert company.watcher("erpnext", "setup").returncode == 0

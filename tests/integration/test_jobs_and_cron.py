@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
+from watcher.connections import Connections
 from watcher.cron import run_one
 from watcher.erpnext.events import EventMirror
 from watcher.errors import AccountDead
@@ -193,8 +195,8 @@ def test_two_renewals_at_once_open_one_channel(company: Company) -> None:
     later(company, days=6, hours=12)
     before = company.google.log.counts()["events.watch"]
     threads = [
-        threading.Thread(target=schedule.renew, args=(company.services, company.connections))
-        for _ in range(2)
+        threading.Thread(target=schedule.renew, args=(machine, Connections(machine)))
+        for machine in (company.services, replace(company.services, owner="another machine"))
     ]
     for thread in threads:
         thread.start()
