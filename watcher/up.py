@@ -7,11 +7,13 @@ elsewhere they watch their parent), and a child that dies is started again with 
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import logging
 import os
 import platform
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -86,12 +88,31 @@ def valkey_binary() -> Path:
     )
 
 
+def _relay(name: str, stream: IO[bytes]) -> None:
+    """Pass a child's messages on, so that each line of the log is JSON: what Valkey and gunicorn
+    write in their own way is wrapped."""
+    for line in stream:
+        text = line.decode(errors="replace").strip()
+        if not text.startswith("{"):
+            if text:
+                log.warning("%s: %s", name, text)
+            continue
+        try:
+            os.write(2, line if line.endswith(b"\n") else line + b"\n")
+        except OSError:
+            # Whoever read our messages is gone. The child must not notice: a full pipe stops it.
+            continue
+
+
 class Supervisor:
     """Starts the children in order, restarts what dies, stops all in reverse."""
 
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         self._settings = settings
         self._stop = threading.Event()
+        self._as_json = settings.log_format == "json" or (
+            not settings.log_format and not sys.stderr.isatty()
+        )
         command = [sys.executable, "-m", "watcher"]
         self._children: list[Child] = []
         if not settings.redis_url:
@@ -123,10 +144,15 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         environ = {**os.environ, PARENT: str(os.getpid())}
+        out = subprocess.PIPE if self._as_json else None
         child.process = subprocess.Popen(
-            list(child.command), env=environ, preexec_fn=die_with_parent, start_new_session=True
-        )
+            list(child.command), env=environ, preexec_fn=die_with_parent, start_new_session=True,
+            stdout=out, stderr=subprocess.STDOUT if self._as_json else None,
+        )  # fmt: skip
         child.started = time.monotonic()
+        if child.process.stdout is not None:
+            stream = child.process.stdout
+            threading.Thread(target=_relay, args=(child.name, stream), daemon=True).start()
 
     def _await_valkey(self) -> None:
         client = redis.Redis.from_url(valkey.redis_url(self._settings), socket_timeout=1)
@@ -191,10 +217,34 @@ def _lock(settings: Settings) -> IO[str]:
     return handle
 
 
+def _check_address(host: str, port: int) -> None:
+    """A port that somebody else has is told now, once, and not by a web part that never lives.
+
+    Raises ``UserError``. What we had just been killed on may take a moment to be free again.
+    """
+    deadline = time.monotonic() + 3.0
+    while True:
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+            return
+        except OSError as error:
+            if time.monotonic() < deadline and error.errno == errno.EADDRINUSE:
+                time.sleep(0.1)
+                continue
+            raise UserError(
+                f"cannot listen on {host} port {port}: {error.strerror or error}",
+                next_step="free it, or take another one: --port, --host",
+            ) from None
+
+
 def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     """Run everything until SIGTERM or Ctrl-C. Raises ``WatcherError`` for what keeps it from
-    starting at all (settings, keys, ledger, a second ``up``)."""
+    starting at all (settings, keys, ledger, a second ``up``, a port that is taken)."""
     logs.configure(settings.log_format)
     with _lock(settings):
+        _check_address(host, port)
         build(settings).db.dispose()  # migrates, and refuses early with a clear text
         return Supervisor(settings, host, port, workers).run()
