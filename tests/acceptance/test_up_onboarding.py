@@ -1,0 +1,136 @@
+"""Employees come to a running Watcher, by delegation and by consent; their pushes arrive; what
+expires heals without anybody's help."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any
+
+import pytest
+import requests
+
+from tests.company import ADMIN, ANN, BOB, Company
+from tests.waiting import wait_for
+
+PEOPLE = (ANN, BOB, ADMIN)
+CONSENTS = "carla@scoopjoy.test"
+
+
+@pytest.fixture
+def shop(company: Company) -> Company:
+    """A Watcher that is up, with quick polls, and nobody connected."""
+    company.environ |= {"WATCHER_SWEEP_SECONDS": "0.5", "WATCHER_POLL_MINUTES": "0.05"}
+    company.google.add_user(CONSENTS, time_zone="America/New_York")
+    company.site.add_user(CONSENTS)
+    company.rebuild()
+    company.setup_erpnext()
+    company.start("up", "--port", str(company.port), "--workers", "1")
+    wait_for(company.web_is_up, what="the web server")
+    return company
+
+
+def status(company: Company) -> dict[str, Any]:
+    done = company.watcher("status", "--json")
+    assert done.returncode in (0, 7), done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["healthy"] == (done.returncode == 0)
+    return document
+
+
+def healthy(company: Company, people: int) -> bool:
+    now = status(company)
+    return bool(
+        now["healthy"]
+        and now["accounts"]["active"] == people
+        and now["channels"]["live"] == people
+        and now["calendars"]["up_to_date"] == people
+    )
+
+
+def connect_by_import(company: Company) -> None:
+    people = company.folder / "people.csv"
+    people.write_text("email\n" + "\n".join(PEOPLE) + "\n")
+    done = company.watcher("accounts", "import", "--from", str(people), "--json")
+    assert done.returncode == 0, done.stderr
+    assert [one["outcome"] for one in json.loads(done.stdout)] == ["connected"] * 3
+
+
+def consent(link: str, email: str) -> requests.Response:
+    """As a browser does it: the employee's page, Google's form, back again."""
+    with requests.Session() as browser:
+        assert browser.get(link, timeout=10).status_code == 200
+        page = browser.post(link, timeout=10)
+        hidden = r'type="hidden" name="([^"]+)" value="([^"]*)"'
+        form: dict[str, Any] = {k: html.unescape(v) for k, v in re.findall(hidden, page.text)}
+        form["grant"] = re.findall(r'name="grant" value="([^"]*)"', page.text)
+        answer = {"account": email, "decision": "allow"}
+        return browser.post(page.url, data=form | answer, timeout=20)
+
+
+def arrives(company: Company, email: str, subject: str, seconds: float = 10) -> None:
+    company.google.insert_event(email, company.timed(summary=subject))
+    wait_for(lambda: subject in company.subjects(email), what=f"{subject} of {email}",
+             seconds=seconds)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
+    google = shop.google
+    old = google.insert_event(ANN, shop.timed(summary="There before"))
+    connect_by_import(shop)
+    wait_for(lambda: shop.subjects(ANN) == ["There before"], what="the first sync")
+
+    link = shop.watcher("accounts", "invite", CONSENTS).stdout.strip()
+    wrong = consent(link, BOB)
+    assert wrong.status_code != 200 or "connected" not in wrong.text.lower()
+    done = consent(link, CONSENTS)
+    assert done.status_code == 200, done.text
+    assert requests.post(link, timeout=10).status_code >= 400, "a link works once"
+    people = (*PEOPLE, CONSENTS)
+    wait_for(lambda: healthy(shop, len(people)), what="health")
+    for email in people:
+        assert len(google.live_channels(email)) == 1
+        arrives(shop, email, "Pushed")
+    before = status(shop)
+    assert before["freshness_seconds"]["count"] >= len(people)
+    assert before["freshness_seconds"]["p95"] < 10
+
+    google.expire_access_tokens()
+    google.expire_sync_tokens()
+    google.patch_event(ANN, old, {"summary": "Changed after"})
+    wait_for(lambda: "Changed after" in shop.subjects(ANN), what="the change")
+    for email in people:
+        arrives(shop, email, "After the tokens")
+
+    # Google forgets the channels and says nothing: the poll finds what no push told of, and a
+    # channel that missed a change is replaced.
+    for email in people:
+        google.kill_channels(email)
+        google.insert_event(email, shop.timed(summary="Not pushed"))
+    for email in people:
+        wait_for(lambda e=email: "Not pushed" in shop.subjects(e), what=f"{email}'s poll")
+    wait_for(lambda: all(len(google.live_channels(e)) == 1 for e in people), what="new channels")
+    for email in people:
+        arrives(shop, email, "Pushed again")
+    assert all(shop.mirrored(email) == shop.expected(email) for email in people)
+    wait_for(lambda: healthy(shop, len(people)), what="health after all")
+    keys = [row["custom_google_sync_key"] for row in shop.site.events()]
+    assert len(keys) == len(set(keys))
+
+    # What only a person can mend is said, for the one whom it concerns.
+    google.revoke_user(CONSENTS)
+    google.expire_access_tokens(CONSENTS)
+    wait_for(lambda: status(shop)["accounts"]["needs_reconnect"] == 1, what="the revoked grant")
+    (problem,) = status(shop)["problems"]
+    assert problem["account"] == CONSENTS
+    assert problem["next_step"] == f"watcher accounts invite {CONSENTS}"
+    arrives(shop, ANN, "Nobody else is slowed")
+    google.insert_event(CONSENTS, shop.timed(summary="While away"))
+    link = shop.watcher("accounts", "invite", CONSENTS).stdout.strip()
+    assert consent(link, CONSENTS).status_code == 200
+    wait_for(lambda: "While away" in shop.subjects(CONSENTS), what="what came meanwhile")
+    wait_for(lambda: healthy(shop, len(people)), what="health after the reconnect")
