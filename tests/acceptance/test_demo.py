@@ -2,30 +2,130 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from watcher.sandbox import ics
+from watcher.sandbox.google import GoogleState
+
 SAMPLE = Path(__file__).parent.parent / "data" / "sample.ics"
+LOADED, LEFT_OUT = 11, 6
+YOU = "you@example.com"
 
 
-def demo(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "watcher", "demo", *words], text=True, capture_output=True,
-        check=False, timeout=110,
+def start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "watcher", "demo", *words], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
-def test_the_demo_ends_well_and_shows_latencies() -> None:
-    done = demo("--for", "12")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "changes arrived; median" in done.stdout
-    assert "Google and ERPNext are equal" in done.stdout
+@pytest.fixture(scope="module")
+def demos() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Both at once: they are about waiting, not about speed."""
+    running = {
+        "sample company": start("--for", "15"),
+        "own export": start("--for", "12", "--ics", str(SAMPLE)),
+    }
+    yield running
+    for process in running.values():
+        process.kill()
+        process.communicate()
 
 
-def test_a_persons_own_export() -> None:
-    done = demo("--for", "8", "--ics", str(SAMPLE))
-    assert done.returncode == 0, done.stdout + done.stderr
-    # Left out: one that is cancelled, and an override of no series.
-    assert "8 events loaded, 2 left out" in done.stdout.replace("\n", " ")
-    assert "6 employees connected" in done.stdout
+def test_the_demo_ends_well_and_shows_latencies(demos: dict[str, subprocess.Popen[str]]) -> None:
+    process = demos["sample company"]
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, out + err
+    found = re.search(r"(\d+) changes? arrived; median ([\d.]+) s, slowest ([\d.]+) s", out)
+    assert found, out
+    assert int(found[1]) >= 1
+    assert float(found[2]) <= float(found[3]) < 10
+    lines = re.findall(r"^  \d\d:\d\d:\d\d  \w+ .+ [\d.]+ s$", out, re.MULTILINE)
+    assert len(lines) == int(found[1]), "each with its latency"
+    assert "5 employees connected" in out
+    assert re.search(r"dashboard  http://127\.0\.0\.1:\d+/", out)
+    assert "Google and ERPNext are equal" in out
+    assert "\x1b" not in out
+    assert "Traceback" not in out + err
+
+
+def test_a_persons_own_export(demos: dict[str, subprocess.Popen[str]]) -> None:
+    process = demos["own export"]
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, out + err
+    assert f"{LOADED} events loaded, {LEFT_OUT} left out" in out.replace("\n", " ")
+    assert "6 employees connected" in out
+    assert "Google and ERPNext are equal" in out
+
+
+def test_what_google_gets_of_an_export() -> None:
+    """Instants, not wall times, whatever a zone is called; each event's oddity costs itself."""
+    google = GoogleState()
+    google.add_user(YOU, "You", "UTC")
+    assert ics.load(google, YOU, SAMPLE) == (LOADED, LEFT_OUT)
+    winter, summer = begins(google, 2026, 1), begins(google, 2026, 6)
+    title = "Team, weekly: a long title that is folded over two lines because outlook does so"
+    team = winter[title]
+    assert team[0] == "2026-01-05T08:00:00+00:00", "09:00 in Berlin, in winter"
+    days = [moment[8:10] for moment in team]
+    assert not {"07", "12", "19", "21"} & set(days), "EXDATEs, one moved, one cancelled"
+    assert winter["Team, moved"] == ["2026-01-19T13:00:00+00:00"]
+    assert summer[title][0] == "2026-06-01T07:00:00+00:00", "09:00 in Berlin, in summer"
+    assert summer["In a zone of the office's own"] == ["2026-06-01T03:30:00+00:00"]
+    assert summer["Floating time"][0] == "2026-06-01T08:00:00+00:00"
+    assert summer["No UID"] == ["2026-06-02"]
+    assert "Cancelled" not in summer
+    assert "Until" not in begins(google, 2028, 1)
+    assert len(begins(google, 2027, 12)["Until"]) == 31
+    (until,) = [e for e in google.truth(YOU, *month(2026, 9)) if e["summary"] == "Until"][:1]
+    length = moment(until["end"]) - moment(until["start"])
+    assert length.total_seconds() == 45 * 60
+    assert {e["visibility"] for e in google.truth(YOU, *month(2026, 6))
+            if e["summary"] == "Doctor"} == {"private"}  # fmt: skip
+
+
+def month(year: int, number: int) -> tuple[datetime, datetime]:
+    last = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+    return datetime(year, number, 1, tzinfo=UTC), last
+
+
+def moment(time: dict[str, str]) -> datetime:
+    return datetime.fromisoformat(time["dateTime"]).astimezone(UTC)
+
+
+def begins(google: GoogleState, year: int, number: int) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for event in google.truth(YOU, *month(year, number)):
+        start = event["start"]
+        text = start["date"] if "date" in start else moment(start).isoformat()
+        found.setdefault(event["summary"], []).append(text)
+    return {title: sorted(times) for title, times in found.items()}
+
+
+@pytest.mark.parametrize("content", [b"", b"not a calendar", bytes(range(256))])
+def test_a_file_that_is_no_export(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine.ics"
+    path.write_bytes(content)
+    process = start("--for", "5", "--ics", str(path))
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "mine.ics is no calendar export" in " ".join((out + err).split())
+    assert "do: " in err
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = start("--for", "5", "--port", str(taken.getsockname()[1]))
+        out, err = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert "Address already in use" in out + err

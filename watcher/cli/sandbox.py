@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from watcher.errors import UserError
 from watcher.sandbox import demo as story
+from watcher.sandbox import ics as export
 from watcher.sandbox.erpnext.app import run as run_erpnext
 from watcher.sandbox.google import run as run_google
 
@@ -30,10 +34,22 @@ def erpnext(port: int) -> None:
     run_erpnext(port)
 
 
+def _check_export(ics: str) -> None:
+    """Before anything is started. Raises ``UserError``."""
+    try:
+        export.read(Path(ics))
+    except ValueError as error:
+        raise UserError(
+            str(error), next_step="export the calendar once more, e.g. from Google or Outlook"
+        ) from None
+
+
 @click.command(short_help="A small live company on this machine.")
 @click.option("--for", "seconds", type=click.FloatRange(min=5), help="End by itself after so long.")
 @click.option("--ics", type=click.Path(exists=True, dir_okay=False), help="Your calendar export.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Dashboard's port.")
 def demo(seconds: float | None, ics: str | None, port: int) -> int:
     """Five employees, a live calendar, ERPNext following: all on this machine."""
+    if ics is not None:
+        _check_export(ics)
     return story.run(seconds=seconds, ics=ics, port=port)

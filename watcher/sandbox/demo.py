@@ -181,7 +181,8 @@ def _connect(
 
     if not _await(healthy, READY_SECONDS) or up.poll() is not None:
         console.print("[red]Watcher did not become ready[/red]")
-        console.print(company.watcher("status").stdout)
+        log = (company.data / "watcher.log").read_text().splitlines()
+        console.print("\n".join(log[-5:]), markup=False)
         return False
     rows = len(company.site.events())
     console.print(
@@ -290,9 +291,8 @@ def _verdict(company: Company) -> int:
     done = sorted(company.latencies)
     if done:
         middle, worst = done[len(done) // 2], done[-1]
-        console.print(
-            f"\n{len(done)} changes arrived; median {middle:.2f} s, slowest {worst:.2f} s"
-        )
+        word = "change" if len(done) == 1 else "changes"
+        console.print(f"\n{len(done)} {word} arrived; median {middle:.2f} s, slowest {worst:.2f} s")
     verify = company.watcher("verify", "--all")
     equal = verify.returncode == 0
     console.print("verify: Google and ERPNext are equal" if equal else verify.stderr, markup=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from operator import eq
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -14,11 +16,20 @@ from watcher.sandbox.google import GoogleState, instance_id
 from watcher.sandbox.google.errors import GoogleError
 
 
+def read(path: Path) -> list[Any]:
+    """The file's VEVENTs. Raises ``ValueError`` when it is no iCalendar; a line that cannot be
+    read spoils its own event alone."""
+    try:
+        source = icalendar.Calendar.from_ical(path.read_bytes())
+    except (ValueError, KeyError, IndexError) as error:
+        raise ValueError(f"{path} is no calendar export (.ics)") from error
+    return list(source.walk("VEVENT"))
+
+
 def load(google: GoogleState, calendar_id: str, path: Path) -> tuple[int, int]:
     """Insert the file's events; returns (loaded, left out). VTIMEZONEs that are no IANA zone are
-    taken by their offsets. Raises ``ValueError`` when the file is no iCalendar."""
-    source = icalendar.Calendar.from_ical(path.read_bytes())
-    events = list(source.walk("VEVENT"))
+    taken as one that has the same offsets. Raises ``ValueError`` when the file is no iCalendar."""
+    events = read(path)
     plain = [e for e in events if "RECURRENCE-ID" not in e]
     moved = [e for e in events if "RECURRENCE-ID" in e]
     ids: dict[str, str] = {}
@@ -44,6 +55,14 @@ def _insert(google: GoogleState, calendar_id: str, body: dict[str, Any]) -> str 
 
 
 def _body(event: Any) -> dict[str, Any] | None:
+    """None for an event that is cancelled, has no start, or a line that cannot be read."""
+    try:
+        return _read_body(event)
+    except ValueError:  # icalendar keeps a broken line, and raises when it is looked at
+        return None
+
+
+def _read_body(event: Any) -> dict[str, Any] | None:
     start = getattr(event.get("DTSTART"), "dt", None)
     if start is None:
         return None
@@ -72,8 +91,32 @@ def _default_length(start: date) -> timedelta:
 
 
 def _zone_name(moment: date) -> str:
-    key = str(getattr(getattr(moment, "tzinfo", None), "key", "") or "")
-    return key if key in available_timezones() else "UTC"
+    """An IANA zone in which a series of this start runs as its author meant it."""
+    zone = getattr(moment, "tzinfo", None)
+    key = str(getattr(zone, "key", "") or "")
+    if key in available_timezones():
+        return key
+    if not isinstance(moment, datetime) or zone is None or zone is UTC:
+        return "UTC"
+    # A VTIMEZONE of the file's own, such as Outlook's: the first zone with the same offsets.
+    # A fixed one would move the series by an hour twice a year.
+    return _zone_with(tuple(zone.utcoffset(probe) for probe in _probes(moment.year)), moment.year)
+
+
+def _probes(year: int) -> list[datetime]:
+    first = datetime(year, 1, 1, 12, tzinfo=UTC).replace(tzinfo=None)
+    return [first + timedelta(days=15 * number) for number in range(24)]
+
+
+@cache
+def _zone_with(offsets: tuple[timedelta | None, ...], year: int) -> str:
+    probes = _probes(year)
+    for name in sorted(available_timezones()):
+        if "/" in name and not name.startswith("Etc/"):
+            zone = ZoneInfo(name)
+            if all(map(eq, offsets, map(zone.utcoffset, probes))):
+                return name
+    return "UTC"
 
 
 def _time(moment: date, zone: str) -> dict[str, str]:
@@ -106,15 +149,18 @@ def _recurrence(event: Any) -> Iterator[str]:
 
 def _exception(google: GoogleState, calendar_id: str, series: str, event: Any) -> bool:
     """Change or cancel the instance that RECURRENCE-ID names; False when there is none."""
-    original = getattr(event.get("RECURRENCE-ID"), "dt", None)
-    if original is None:
+    try:
+        original = event.get("RECURRENCE-ID").dt
+    except (ValueError, AttributeError):
         return False
     instance = instance_id(series, _time(original, _zone_name(original)))
     try:
         if str(event.get("STATUS", "")).upper() == "CANCELLED":
             google.delete_event(calendar_id, instance)
         else:
-            body = _body(event) or {}
+            body = _body(event)
+            if body is None:
+                return False
             body.pop("recurrence", None)
             google.patch_event(calendar_id, instance, body)
     except GoogleError:
