@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from watcher.cli import cli
+from watcher.errors import UserError
 from watcher.sandbox import ics
 from watcher.sandbox.google import GoogleState
 
@@ -111,21 +113,14 @@ def begins(google: GoogleState, year: int, number: int) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a calendar", bytes(range(256))])
-def test_a_file_that_is_no_export(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_export_is_told_before_anything_starts(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "mine.ics"
     path.write_bytes(content)
-    process = start("--for", "5", "--ics", str(path))
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 2
-    assert "mine.ics is no calendar export" in " ".join((out + err).split())
-    assert "do: " in err
-
-
-def test_a_port_that_is_taken_is_told() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        process = start("--for", "5", "--port", str(taken.getsockname()[1]))
-        out, err = process.communicate(timeout=90)
-    assert process.returncode == 1
-    assert "Address already in use" in out + err
+    done = CliRunner().invoke(cli, ["demo", "--for", "5", "--ics", str(path)])
+    assert isinstance(done.exception, UserError)
+    assert done.exception.exit_code == 2
+    assert "mine.ics is no calendar export" in done.exception.message
+    assert done.exception.next_step
+    assert done.output == ""

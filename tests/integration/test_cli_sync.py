@@ -89,7 +89,6 @@ def test_resync_of_some_of_them(shop: Company) -> None:
     ("command", "fault", "code", "says"),
     [
         ("resync", {"status": 503, "reason": "backendError"}, 6, "503"),
-        ("verify", {"status": 403, "reason": "rateLimitExceeded"}, 6, "rateLimit"),
         ("resync", {"status": 403, "reason": "forbidden"}, 4, "forbidden"),
         ("verify", {"status": 403, "reason": "forbidden"}, 4, "forbidden"),
         ("resync", {"status": 404, "reason": "notFound"}, 5, "404"),
