@@ -85,10 +85,13 @@ _thread = threading.local()
 
 def _connection(timeout: float) -> Any:
     """This thread's connection pool; httplib2 is not thread-safe and must not cross a fork."""
-    key = (os.getpid(), timeout)
-    if getattr(_thread, "key", None) != key:
-        _thread.key, _thread.pool = key, _Pool(timeout)
+    if not _is_kept(timeout):
+        _thread.key, _thread.pool = (os.getpid(), timeout), _Pool(timeout)
     return _thread.pool.http
+
+
+def _is_kept(timeout: float) -> bool:
+    return getattr(_thread, "key", None) == (os.getpid(), timeout)
 
 
 def _drop_connection() -> None:
@@ -113,10 +116,12 @@ class Wire:
     ) -> tuple[httplib2.Response, bytes]:
         """Send; return (response, body) for 2xx; raise ``CallFailed`` for all else."""
         sent = {**(headers or {}), "authorization": self._authorization}
+        if self._kind == "watch":
+            # The one call that may not be repeated: a kept connection that Google has closed
+            # meanwhile would fail it, or have httplib2 send it twice.
+            _drop_connection()
         try:
-            response, content = _connection(self._timeout).request(
-                uri, method=method, body=body, headers=sent
-            )
+            response, content = self._send(uri, method, body, sent)
         except TimeoutError as error:
             # Waiting once more for as long again would outlive the calendar's lease.
             raise self._lost("did not answer in time", "never") from error
@@ -127,6 +132,28 @@ class Wire:
             verdict = classify(response.status, content, self._kind, after)
             raise CallFailed(verdict.error, verdict.retry)
         return response, content
+
+    def _send(
+        self, uri: str, method: str, body: str | bytes | None, headers: Mapping[str, str]
+    ) -> tuple[httplib2.Response, bytes]:
+        """A kept connection that breaks had mostly been closed by Google while it was idle: the
+        call is sent again at once, on a new one. That is no failure, so no pause is owed."""
+        kept = _is_kept(self._timeout)
+        try:
+            return self._send_once(uri, method, body, headers)
+        except ConnectionError:
+            if not kept:
+                raise
+            _drop_connection()
+            return self._send_once(uri, method, body, headers)
+
+    def _send_once(
+        self, uri: str, method: str, body: str | bytes | None, headers: Mapping[str, str]
+    ) -> tuple[httplib2.Response, bytes]:
+        answer: tuple[httplib2.Response, bytes] = _connection(self._timeout).request(
+            uri, method=method, body=body, headers=headers
+        )
+        return answer
 
     def _lost(self, what: str, retry: Retry) -> CallFailed:
         _drop_connection()

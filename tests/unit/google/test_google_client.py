@@ -24,6 +24,7 @@ from watcher.errors import (
     Transient,
 )
 from watcher.events.model import Window
+from watcher.google import wire
 from watcher.google.client import QUERY_FINGERPRINT, CalendarClient, calendar_id_of
 from watcher.google.errors import ChannelIdTaken
 
@@ -445,6 +446,37 @@ def test_an_unclear_watch_is_not_repeated_but_a_refused_one_is(google: Scripted)
     with pytest.raises(Transient):
         watch(made.client)
     assert made.calls == ["watch"] * 5
+
+
+def break_kept_connection(google: Scripted) -> None:
+    """What is written to it from now on meets a broken pipe."""
+    kept = wire._connection(5.0).connections[google.url.replace("//", "")]
+    kept.sock.shutdown(socket.SHUT_WR)
+
+
+def test_a_connection_that_was_closed_while_idle_costs_no_call(google: Scripted) -> None:
+    """The server resets the kept connection; the next read notices only when it writes."""
+    google.otherwise = lambda _: Answer(body=ONE, keep=True)
+    made = rig(google.url)
+    delta(made)
+    break_kept_connection(google)
+    delta(made)
+    assert made.slept == []
+    assert len(google.asked) == 2
+
+
+def test_a_watch_never_goes_out_on_a_connection_that_may_be_stale(google: Scripted) -> None:
+    google.otherwise = lambda asked: Answer(
+        body={"id": "c-1", "resourceId": "r", "expiration": "1764579600000"}
+        if asked.path.endswith("watch")
+        else ONE,
+        keep=True,
+    )
+    made = rig(google.url)
+    delta(made)
+    break_kept_connection(google)
+    watch(made.client)
+    assert [asked.path.endswith("watch") for asked in google.asked] == [False, True]
 
 
 def test_watch_minds_its_limits(google: Scripted) -> None:
