@@ -22,13 +22,14 @@ import requests
 from watcher.accounts import Added, add_delegated
 from watcher.connections import Connections
 from watcher.erpnext.fields import install
+from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.jobs.tasks import work_off
 from watcher.sandbox.erpnext.site import Site
 from watcher.sandbox.google import GoogleState
 from watcher.services import Services, build
 from watcher.settings import Settings, load
 from watcher.state import accounts, calendars
-from watcher.state.models import Calendar
+from watcher.state.models import Account, Calendar
 
 DOMAIN = "scoopjoy.test"
 ANN, BOB, ADMIN = f"ann@{DOMAIN}", f"bob@{DOMAIN}", f"admin@{DOMAIN}"
@@ -106,6 +107,13 @@ class Company:
             self.__dict__.pop("services").db.dispose()
         self.__dict__.pop("connections", None)
 
+    def later(self, **span: float) -> None:
+        """Move both clocks: Google's and the bridge's."""
+        real, step = self.services.clock, timedelta(**span)
+        object.__setattr__(self.services, "clock", lambda: real() + step)
+        self.__dict__.pop("connections", None)  # which know the old clock
+        self.google.clock.advance(step.total_seconds())
+
     def setup_erpnext(self) -> None:
         """The custom fields, as ``watcher erpnext setup`` makes them."""
         assert install(self.connections.erpnext).complete
@@ -113,6 +121,27 @@ class Company:
     def add(self, email: str = ANN) -> Added:
         """Register a mailbox by delegation."""
         return add_delegated(self.services, self.connections, email)
+
+    def consented(self, email: str) -> None:
+        """The employee has consented; what the callback does, without a browser."""
+        token = self.google.oauth.mint_refresh(CLIENT_ID, email, OAUTH_SCOPES)
+        with self.services.db.session() as session:
+            account = accounts.find(session, email) or accounts.add(
+                session, email=email, source="oauth", state="invited", now=self.services.clock(),
+                erpnext_user=email,
+            )  # fmt: skip
+            accounts.activate_oauth(
+                session, self.services.keyring, account_id=account.id,
+                sub=self.google.users[email].sub, refresh_token=token,
+                access_token=self.google.mint_access_token(email),
+                expires_at=self.services.clock() + timedelta(hours=1), scopes=OAUTH_SCOPES,
+                now=self.services.clock(),
+            )  # fmt: skip
+
+    def account(self, email: str = ANN) -> Account:
+        """The ledger's row of an account."""
+        with self.services.db.session() as session:
+            return accounts.get(session, email)
 
     def sync(self, email: str = ANN, *, snapshot: bool = False, force: bool = False) -> str:
         """What a worker does for the account's first calendar when it is rung."""

@@ -478,7 +478,7 @@ def test_problem_words(services: Services) -> None:
 def test_nets_page_has_the_timetable(services: Services) -> None:
     """Cron's intervals in docs/how-it-works.md."""
     rows = {row[0]: row[1] for row in table("docs/how-it-works.md", "net")}
-    seconds = {work.name: work.seconds for row in timetable(services) for work in row}
+    seconds = {work.name: work.seconds for row in timetable(services).values() for work in row}
     assert rows["sweep"].startswith(f"{seconds['sweep']:g} s ")
     assert rows["renewal"] == f"{seconds['renew']:g} s"
     assert rows["refresh"] == f"{seconds['refresh']:g} s"

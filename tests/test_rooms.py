@@ -27,13 +27,16 @@ MAY = {
     "expansion": {"events", "google"},
     "sync": {"erpnext", "errors", "events", "expansion", "google", "intake", "state"},
     "channels": {"connections", "errors", "google", "services", "settings", "state"},
+    "disconnect": {
+        "channels", "connections", "erpnext", "errors", "events", "google", "services", "state",
+    },
+    "notices": {"connections", "erpnext", "errors", "services", "settings", "state"},
     "jobs": {
-        "channels", "connections", "erpnext", "errors", "policy", "services", "settings", "state",
-        "sync",
+        "channels", "connections", "disconnect", "erpnext", "errors", "notices", "policy",
+        "services", "settings", "state", "sync",
     },
     "accounts": {
-        "channels", "connections", "erpnext", "errors", "events", "google", "jobs", "services",
-        "settings", "state",
+        "connections", "erpnext", "errors", "google", "jobs", "services", "settings", "state",
     },
     "handlers": {"connections", "errors", "google", "jobs", "services", "state"},
     "web": {"errors", "handlers", "services", "settings", "state", "telemetry", "up"},
@@ -51,12 +54,13 @@ ONLY = {
     "google": {"google"},
     "google_auth_oauthlib": {"google"},
     "rq": {"jobs", "worker"},
-    "sqlalchemy": {"state", "handlers", "jobs"},
+    "sqlalchemy": {"state", "handlers", "jobs", "notices", "disconnect"},
     "alembic": {"state"},
     "cryptography": {"state", "google", "sandbox"},
     "flask": {"handlers", "web", "sandbox"},
     "click": {"cli"},
     "prometheus_client": {"handlers"},
+    "smtplib": {"notices"},
 }
 
 

@@ -1,30 +1,19 @@
-"""What an admin does to an account: add, invite, pause, resume, disconnect. The CLI's verbs."""
+"""What an admin does to an account: add, invite, pause, resume. The CLI's verbs."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from watcher.channels.registry import stop_all
 from watcher.connections import Connections, service_account
 from watcher.erpnext import connected_app
-from watcher.erpnext.events import EventMirror
-from watcher.errors import AccountDead, ExitCode, Permanent, UserError, WatcherError
-from watcher.events.mapping import data_id
-from watcher.events.model import Action, Cancel
-from watcher.google.consent import revoke
+from watcher.errors import UserError
 from watcher.google.delegation import DelegationAllow
 from watcher.jobs.reconnect import revive
 from watcher.jobs.ringing import ring
 from watcher.services import Services
 from watcher.settings import require
 from watcher.state import accounts, calendars, connect
-from watcher.state.accounts import LedgerTokens
-from watcher.state.models import Account
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +165,6 @@ def add_calendar(services: Services, email: str, google_id: str) -> int:
     return calendar.id
 
 
-def ring_all(services: Services, rings: list[tuple[int, int]]) -> None:
-    for calendar_id, seq in rings:
-        ring(services, calendar_id, seq, "backfill", "connect")
-
-
 def pause(services: Services, email: str) -> None:
     """Stop working for an account; notifications are still recorded."""
     with services.db.session() as session:
@@ -204,75 +188,3 @@ def resume(services: Services, connections: Connections, email: str) -> None:
             )
         account_id = account.id
     revive(services, connections, account_id)
-
-
-def disconnect(
-    services: Services,
-    connections: Connections,
-    email: str,
-    *,
-    events: str,
-    told: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Stop channels, revoke at Google, purge the credential, treat the mirrored events.
-
-    ``events`` is ``keep``, ``cancel`` or ``delete``. Each step is safe to repeat, so a run that
-    broke off is finished by running it again.
-    """
-    with services.db.session() as session:
-        account = accounts.get(session, email)
-        if account.state == "disconnected":
-            raise UserError(f"{account.email} is disconnected already")
-        account.on_disconnect = events
-        accounts.set_state(account, "disconnecting", "by_admin", services.clock())
-    told("channels")
-    try:
-        stop_all(services, connections, account)
-    except (AccountDead, Permanent) as error:
-        log.warning("channels are left to expire: %s", error.message)
-    told("grant")
-    _revoke(services, account)
-    told("events")
-    _treat_events(services, connections, account, events)
-    with services.db.session() as session:
-        account = accounts.get(session, email)
-        account.refresh_token = account.access_token = account.access_expires_at = None
-        for calendar in calendars.of_account(session, account.id):
-            calendar.removed = True
-            calendar.sync_token = None
-            calendar.last_snapshot_at = None
-        accounts.set_state(account, "disconnected", "by_admin", services.clock())
-
-
-def _revoke(services: Services, account: Account) -> None:
-    if account.source != "oauth":
-        return  # a delegation is the Workspace admin's to take back
-    grant = LedgerTokens(services.db, services.keyring).grant(account.id)
-    token = grant.refresh_token or grant.access_token
-    if token is not None:
-        revoke(token, services.settings.google_revoke_url)
-
-
-def _treat_events(
-    services: Services, connections: Connections, account: Account, events: str
-) -> None:
-    if events == "keep":
-        return
-    mirror = EventMirror(connections.erpnext, delete_cancelled=events == "delete")
-    with services.db.session() as session:
-        google_ids = [c.google_id for c in calendars.of_account(session, account.id)]
-    refused = 0
-    for google_id in google_ids:
-        held = mirror.held_of_calendar(data_id(account.email), data_id(google_id))
-        actions: list[Action] = [
-            Cancel(name=row.name, key=row.key, event_id=row.event_id, reason="disconnected")
-            for row in held
-            if events == "delete" or not row.is_cancelled
-        ]
-        refused += len(mirror.apply(actions).refused)
-    if refused:
-        raise WatcherError(
-            f"ERPNext refused to change {refused} events",
-            next_step=f"run `watcher accounts disconnect {account.email}` again",
-            exit_code=ExitCode.PARTLY,
-        )

@@ -1,7 +1,8 @@
 """The ticker: periodic work under a lease in the ledger, so that two tickers do no harm.
 
-``rq cron`` pickles its jobs and takes no lock; this is all that is needed instead. Ringing and
-calling Google run in two threads, so that a slow Google never delays a sweep.
+``rq cron`` pickles its jobs and takes no lock; this is all that is needed instead. Ringing,
+calling Google and telling people have a thread each, so that a slow Google or mail server never
+delays a sweep.
 """
 
 from __future__ import annotations
@@ -76,11 +77,18 @@ def serve(settings: Settings) -> int:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    ringing, calling = timetable(services)
-    second = threading.Thread(
-        target=_tick, args=(services, Connections(services), "cron-google", calling, stop)
-    )
-    second.start()
-    _tick(services, Connections(services), "cron", ringing, stop)
-    second.join(timeout=20)
+    threads = [
+        threading.Thread(target=_tick, args=(services, Connections(services), lease, row, stop))
+        for lease, row in timetable(services).items()
+    ]
+    for thread in threads:
+        thread.start()
+    while not stop.wait(1.0):
+        if not all(thread.is_alive() for thread in threads):
+            # A defect has ended one of them: whoever supervises us starts all anew.
+            log.error("a row of the timetable has ended, cron ends with it")
+            stop.set()
+            return 1
+    for thread in threads:
+        thread.join(timeout=20)
     return 0

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -119,6 +119,13 @@ class Settings(BaseSettings):
         default=604800, ge=60, description="channel life asked of Google"
     )
     renew_per_minute: int = Field(default=60, ge=1, description="cap on new channels a minute")
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""), description="mail server by which admins are told of trouble"
+    )
+    notify_webhook_url: SecretStr = Field(
+        default=SecretStr(""), description="Slack-compatible webhook that is told the same"
+    )
+    notify_from: str = Field(default="", description="sender of these mails")
     log_format: Literal["", "console", "json"] = Field(
         default="", description="console on a terminal, else json"
     )
@@ -169,6 +176,20 @@ class Settings(BaseSettings):
                 raise ValueError("each key needs at least 32 characters (`watcher init` makes one)")
         return value
 
+    @field_validator("smtp_url", "notify_webhook_url")
+    @classmethod
+    def _secret_url(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        text = value.get_secret_value()
+        kinds = ("smtp", "smtps") if info.field_name == "smtp_url" else ("http", "https")
+        try:
+            parts = urlsplit(text)
+            fits = not text or (parts.scheme in kinds and parts.hostname and (parts.port or 1))
+        except ValueError:  # a port that is no number
+            fits = False
+        if not fits:
+            raise ValueError(f"must be an address that begins with {kinds[0]}:// or {kinds[1]}://")
+        return value
+
     @property
     def zone(self) -> ZoneInfo | None:
         return ZoneInfo(self.erpnext_time_zone) if self.erpnext_time_zone else None
@@ -194,7 +215,9 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-SECRETS = frozenset({"secret_keys", "google_client_secret", "erpnext_api_secret"})
+SECRETS = frozenset(
+    {"secret_keys", "google_client_secret", "erpnext_api_secret", "smtp_url", "notify_webhook_url"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +288,10 @@ def _missing(found: Mapping[str, Any], folder: Path) -> list[str]:
     if any(client) and not all(client):
         missing = "WATCHER_GOOGLE_CLIENT_SECRET" if client[0] else "WATCHER_GOOGLE_CLIENT_ID"
         problems.append(f"{missing} is not set")
+    if "smtp_url" in found and "admin_emails" not in found:
+        problems.append(
+            "WATCHER_SMTP_URL is set, but WATCHER_ADMIN_EMAILS names nobody to write to"
+        )
     if not any(client) and key_file is None:
         problems.append(
             "no way to Google is set: WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET, "

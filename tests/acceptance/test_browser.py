@@ -57,7 +57,7 @@ def shop(company: Company) -> Company:
     for hours in range(4):
         company.google.insert_event(ANN, company.timed(hours=hours + 1))
     assert company.sync() == "done"
-    for row in schedule.timetable(company.services):
+    for row in schedule.timetable(company.services).values():
         for work in row:
             run_one(company.services, company.connections, work)
     company.start("web", "--port", str(company.port))

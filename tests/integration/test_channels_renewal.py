@@ -39,13 +39,6 @@ def states(company: Company, email: str = ANN) -> list[str]:
     return [row.state for row in rows(company, email)]
 
 
-def later(company: Company, **span: float) -> None:
-    """Move both clocks: Google's and the bridge's."""
-    real, step = company.services.clock, timedelta(**span)
-    object.__setattr__(company.services, "clock", lambda: real() + step)
-    company.google.clock.advance(step.total_seconds())
-
-
 def renew(company: Company) -> list[str]:
     return [each.outcome for each in renewal.renew_due(company.services, company.connections)]
 
@@ -101,7 +94,7 @@ def test_the_token_is_nowhere_in_clear(company: Company) -> None:
 
 
 def test_nothing_is_due_in_the_first_half_of_the_life(company: Company) -> None:
-    later(company, days=3)
+    company.later(days=3)
     before = asked(company, "events.watch")
     assert renew(company) == []
     assert asked(company, "events.watch") == before
@@ -111,7 +104,7 @@ def test_a_renewal_overlaps_and_ends_with_one_channel(company: Company) -> None:
     """Every renewal leaves one channel at Google, not two, however often it happens."""
     seen = {company.google.live_channels(ANN)[0].id}
     for _ in range(3):
-        later(company, days=6, hours=12)
+        company.later(days=6, hours=12)
         assert renew(company) == ["renewed"]
         assert states(company)[-2:] == ["retiring", "live"]
         assert len(company.google.live_channels(ANN)) == 2, "the old one is not stopped yet"
@@ -125,17 +118,17 @@ def test_a_renewal_overlaps_and_ends_with_one_channel(company: Company) -> None:
 
 def test_an_old_channel_outlives_a_calendar_that_does_not_sync(company: Company) -> None:
     """Until a sync has gone through, a change may have been told to the old channel alone."""
-    later(company, days=6, hours=12)
+    company.later(days=6, hours=12)
     assert renew(company) == ["renewed"]
     assert renew(company) == []
     assert states(company) == ["retiring", "live"]
-    later(company, minutes=11)  # but not for ever
+    company.later(minutes=11)  # but not for ever
     assert renew(company) == []
     assert states(company) == ["stopped", "live"]
 
 
 def test_a_stop_that_google_does_not_know_is_done(company: Company) -> None:
-    later(company, days=6, hours=12)
+    company.later(days=6, hours=12)
     assert renew(company) == ["renewed"]
     company.google.add_fault(match="channels/stop", status=404, reason="notFound", count=1)
     assert company.sync() == "done"
@@ -144,7 +137,7 @@ def test_a_stop_that_google_does_not_know_is_done(company: Company) -> None:
 
 
 def test_a_stop_that_fails_is_tried_again(company: Company) -> None:
-    later(company, days=6, hours=12)
+    company.later(days=6, hours=12)
     assert renew(company) == ["renewed"]
     assert company.sync() == "done"
     company.google.add_fault(match="channels/stop", status=503, reason="backendError")
@@ -161,10 +154,10 @@ def test_all_channels_expired_come_back_within_the_cap(company: Company) -> None
         assert company.sync(email) == "done"
     company.rebuild()
     company.set("renew_per_minute", "2")
-    later(company, days=8)
+    company.later(days=8)
     assert company.google.live_channels() == []
     assert renew(company) == ["opened", "opened", "later"]
-    later(company, minutes=1, seconds=1)
+    company.later(minutes=1, seconds=1)
     assert renew(company) == ["opened"]
     assert len(company.google.live_channels()) == 3
     assert states(company) == ["expired", "live"]
@@ -194,14 +187,14 @@ def test_a_refused_watch_is_not_asked_again_at_once(
     assert asked(company, "events.watch") == before
     assert set(states(company, BOB)) == {"failed"}
     company.google.clear_faults()
-    later(company, hours=2)
+    company.later(hours=2)
     assert renew(company) == ["opened"]
 
 
 def test_one_calendar_in_trouble_stops_no_other(company: Company) -> None:
     company.add(BOB)
     assert company.sync(BOB) == "done"
-    later(company, days=6, hours=12)
+    company.later(days=6, hours=12)
     company.google.add_fault(match=f"{ANN}/events/watch", status=403, reason="forbidden")
     assert renew(company) == ["failed", "renewed"]
 
@@ -225,14 +218,14 @@ def test_a_lost_answer_of_watch_leaves_no_channel_behind(company: Company) -> No
     assert company.sync(BOB) == "done"
     (lost,) = company.google.live_channels(BOB)
     assert states(company, BOB) == ["failed"]
-    later(company, hours=2)
+    company.later(hours=2)
     assert renew(company) == ["opened"]
     company.google.set_push_faults()
     assert len(company.google.live_channels(BOB)) == 2
     company.google.insert_event(BOB, company.timed())
     assert company.google.wait_pushes()
     assert company.sync(BOB) == "done"
-    later(company, minutes=11)
+    company.later(minutes=11)
     renew(company)
     assert lost.id not in {c.id for c in company.google.live_channels(BOB)}
     assert len(company.google.live_channels(BOB)) == 1
@@ -242,7 +235,7 @@ def test_late_notices_of_a_stopped_channel_are_answered_and_wake_nobody(company:
     start_web(company)
     company.google.behaviour.late_notices = 3
     (old,) = company.google.live_channels(ANN)
-    later(company, days=6, hours=12)
+    company.later(days=6, hours=12)
     assert renew(company) == ["renewed"]
     assert company.sync() == "done"
     renew(company)
@@ -266,8 +259,8 @@ def test_what_nobody_answered_for_is_given_up(company: Company) -> None:
             session, channel_id="half-open", calendar_id=number, token_hash="x", now=now
         )
     assert renew(company) == ["failed"], "somebody may just be opening it"
-    later(company, minutes=3)
+    company.later(minutes=3)
     assert renew(company) == ["opened"]
-    later(company, minutes=10)
+    company.later(minutes=10)
     renew(company)
     assert sorted(states(company)) == ["expired", "live", "stopped"]

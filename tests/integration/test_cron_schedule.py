@@ -29,14 +29,6 @@ def connected(request: pytest.FixtureRequest) -> None:
         company.services.doorbell.client.flushall()
 
 
-def later(company: Company, **span: float) -> None:
-    """Move both clocks: Google's and the bridge's."""
-    real, step = company.services.clock, timedelta(**span)
-    object.__setattr__(company.services, "clock", lambda: real() + step)
-    company.__dict__.pop("connections", None)  # which know the old clock
-    company.google.clock.advance(step.total_seconds())
-
-
 def waiting(company: Company) -> dict[str, int]:
     return {lane: len(jobs) for lane, jobs in company.services.doorbell.waiting().items()}
 
@@ -83,9 +75,9 @@ def test_accounts_that_are_not_active_are_left_alone(company: Company, state: st
     owe(company)
     with company.services.db.session() as session:
         accounts.set_state(accounts.get(session, ANN), state, "", company.services.clock())
-    later(company, days=3)
+    company.later(days=3)
     before = company.google.log.counts()
-    for row in schedule.timetable(company.services):
+    for row in schedule.timetable(company.services).values():
         for work in row:
             run_one(company.services, company.connections, work)
     assert company.sync() == "idle"
@@ -100,7 +92,7 @@ def test_a_failed_calendar_is_rung_when_its_time_has_come(company: Company) -> N
     assert sweep(company) == 0
     retry = company.calendar().retry_at
     assert retry is not None
-    later(company, seconds=(retry - company.services.clock()).total_seconds() + 1)
+    company.later(seconds=(retry - company.services.clock()).total_seconds() + 1)
     assert sweep(company) == 1
 
 
@@ -130,7 +122,7 @@ def test_polls_are_spread_and_come_within_their_time(company: Company) -> None:
 def test_a_change_whose_push_was_lost_comes_with_the_poll(company: Company) -> None:
     company.google.set_push_faults(drop=1.0)
     company.google.insert_event(ANN, company.timed(summary="Untold"))
-    later(company, minutes=36)
+    company.later(minutes=36)
     assert schedule.poll(company.services, company.connections) == 1
     assert waiting(company) == {"live": 0, "backfill": 1}
     assert company.sync() == "done"
@@ -143,7 +135,7 @@ def test_the_daily_listing_heals_what_no_delta_tells_of(company: Company) -> Non
     company.site.remove("Event", company.rows()[0]["name"])
     assert company.sync() == "done"
     assert company.rows() == []
-    later(company, hours=26, minutes=30)
+    company.later(hours=26, minutes=30)
     assert schedule.reconcile(company.services, company.connections) == 1
     assert schedule.reconcile(company.services, company.connections) == 0
     assert company.sync() == "done"
@@ -168,7 +160,7 @@ def test_access_tokens_are_fresh_before_they_are_needed(company: Company) -> Non
 def test_one_dead_grant_is_its_own_account_s_matter(company: Company) -> None:
     company.add(BOB)
     assert company.sync(BOB) == "done"
-    later(company, minutes=55)
+    company.later(minutes=55)
     company.google.delegated_to = [BOB]
     assert schedule.refresh(company.services, company.connections) == 1
     with company.services.db.session() as session:

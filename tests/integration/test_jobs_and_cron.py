@@ -240,7 +240,7 @@ def test_an_unwatchable_calendar_is_polled_and_healthy(company: Company) -> None
 
 
 def run_all(company: Company) -> None:
-    for row in schedule.timetable(company.services):
+    for row in schedule.timetable(company.services).values():
         for work in row:
             run_one(company.services, company.connections, work)
 
@@ -248,7 +248,7 @@ def run_all(company: Company) -> None:
 def test_every_line_of_the_timetable_runs_and_is_noted(company: Company) -> None:
     run_all(company)
     with company.services.db.session() as session:
-        for row in schedule.timetable(company.services):
+        for row in schedule.timetable(company.services).values():
             for work in row:
                 tick = session.get_one(Tick, work.name)
                 assert (tick.error, tick.last_ok_at is not None) == ("", True)

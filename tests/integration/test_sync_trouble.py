@@ -95,13 +95,42 @@ def test_an_expired_access_token_is_renewed_on_the_way(company: Company) -> None
 
 
 def test_a_calendar_out_of_reach_cancels_nothing(company: Company) -> None:
+    """Google's 404 can pass: it is believed the third time in a row, and cancels nothing then."""
     before = company.calendar()
     change(company)
     company.google.add_fault(match="/events", status=404, reason="notFound")
-    assert company.sync() == "failed"
-    assert company.calendar().state == "gone"
+    for state in ("retrying", "retrying", "gone", "gone"):
+        assert company.sync() == "failed"
+        assert (company.calendar().state, company.calendar().cause) == (state, "not_found")
     assert len(company.rows()) == 3
     mends(company, before)
+
+
+def test_access_lost_in_the_middle_of_a_delta_cancels_no_series(company: Company) -> None:
+    """The delta still came, the expansion of the changed series meets a 404: that is no word that
+    the series has ended, unless the calendar itself can still be read."""
+    body = company.timed(summary="Roster", recurrence=["RRULE:FREQ=DAILY;COUNT=5"])
+    series = company.google.insert_event(ANN, body)
+    assert company.sync() == "done"
+    held = company.subjects().count("Roster")
+    assert held == 5
+    company.google.patch_event(ANN, series, {"summary": "Late roster"})
+    company.google.add_fault(match="/instances", status=404, reason="notFound", count=1)
+    company.google.add_fault(match="fields=kind", status=404, reason="notFound", count=1)
+    assert company.sync() == "failed"
+    assert company.subjects().count("Roster") == held
+    assert company.sync() == "done"
+    assert company.subjects().count("Late roster") == held
+
+
+def test_a_series_that_is_gone_when_it_is_expanded_goes(company: Company) -> None:
+    body = company.timed(summary="Roster", recurrence=["RRULE:FREQ=DAILY;COUNT=5"])
+    series = company.google.insert_event(ANN, body)
+    assert company.sync() == "done"
+    company.google.patch_event(ANN, series, {"summary": "Late roster"})
+    company.google.add_fault(match="/instances", status=404, reason="notFound", count=1)
+    assert company.sync() == "done"
+    assert "Roster" not in company.subjects()
 
 
 def test_missing_custom_fields_name_the_command(company: Company) -> None:

@@ -61,11 +61,10 @@ def renew_due(
         )
     try:
         results = []
-        for calendar_id in _due(services, force, account_ids):
-            result = _renew_one(services, connections, calendar_id)
+        for target in _due(services, force, account_ids):
+            result = _renew_one(services, connections, target)
             report(result)
             results.append(result)
-            _lease(services)
         stop_retired(services, connections)
         return results
     finally:
@@ -78,38 +77,50 @@ def _lease(services: Services) -> bool:
         return leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)
 
 
-def _due(services: Services, force: bool, account_ids: Sequence[int]) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class _Target:
+    calendar_id: int
+    account_id: int
+    email: str
+    google_id: str
+    had_one: bool
+
+
+def _due(services: Services, force: bool, account_ids: Sequence[int]) -> list[_Target]:
     now = services.clock()
     with services.db.session() as session:
         channels.expire(session, now)
         due = channels.calendars_due(session, now, force=force, account_ids=account_ids)
-        return [calendar.id for calendar in due]
+        return [
+            _Target(
+                calendar.id, account.id, account.email, calendar.google_id,
+                channels.live(session, calendar.id, now) is not None,
+            )
+            for calendar, account in due
+        ]  # fmt: skip
 
 
-def _renew_one(services: Services, connections: Connections, calendar_id: int) -> Renewed:
-    now = services.clock()
+def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed:
+    email, google_id = target.email, target.google_id
     with services.db.session() as session:
-        calendar = calendars.get(session, calendar_id)
-        account = session.get_one(Account, calendar.account_id)
-        email, google_id, account_id = account.email, calendar.google_id, account.id
-        had_one = channels.live(session, calendar_id, now) is not None
-        asked = channels.opened_since(session, now - timedelta(minutes=1))
-    if asked >= services.settings.renew_per_minute:
-        return Renewed(email, google_id, "later", "the cap of channels per minute is reached")
+        minute_ago = services.clock() - timedelta(minutes=1)
+        if channels.opened_since(session, minute_ago) >= services.settings.renew_per_minute:
+            return Renewed(email, google_id, "later", "the cap of channels per minute is reached")
+        leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)
     try:
-        opened = open_channel(services, connections, calendar_id)
+        opened = open_channel(services, connections, target.calendar_id)
     except PushNotSupported as error:
         return Renewed(email, google_id, "unsupported", error.message)
     except AccountDead as error:
         with services.db.session() as session:
-            accounts.needs_reconnect(session, account_id, error.cause, services.clock())
+            accounts.needs_reconnect(session, target.account_id, error.cause, services.clock())
         return Renewed(email, google_id, "failed", error.message)
     except WatcherError as error:
         if isinstance(error, AppDead):
             log.error("Google refuses this installation: %s", error.message)
         return Renewed(email, google_id, "failed", error.message)
-    ring(services, calendar_id, opened.seq)
-    return Renewed(email, google_id, "renewed" if had_one else "opened")
+    ring(services, target.calendar_id, opened.seq)
+    return Renewed(email, google_id, "renewed" if target.had_one else "opened")
 
 
 def ring(services: Services, calendar_id: int, seq: int) -> None:

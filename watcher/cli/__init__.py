@@ -16,6 +16,7 @@ from watcher.cli import (
     config,
     erpnext,
     keys,
+    notify,
     processes,
     sandbox,
     status,
@@ -41,7 +42,7 @@ def cli(ctx: click.Context, no_input: bool, verbose: bool) -> None:
 for command in (
     config.init, config.config, config.version, processes.up, processes.web, processes.worker,
     processes.cron, erpnext.erpnext, accounts.accounts, calendars.calendars, channels.channels,
-    tokens.tokens, sync.resync, sync.verify, status.status, status.queue, keys.keys,
+    tokens.tokens, sync.resync, sync.verify, status.status, status.queue, keys.keys, notify.notify,
     sandbox.sandbox,
     sandbox.demo,
 ):  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from watcher import accounts as verbs
+from watcher import disconnect as ending
 from watcher.cli.common import (
     App,
     emit,
@@ -267,7 +268,7 @@ def disconnect(app: App, email: str, events: str, yes: bool) -> None:
     with app.services.db.session() as session:
         email = ledger.get(session, email).email
     app.confirm(f"Disconnect {email} and {events} its mirrored events?", yes)
-    verbs.disconnect(
+    ending.disconnect(
         app.services, app.connections, email, events=events,
         told=lambda step: messages.print(f"  {step} ..."),
     )  # fmt: skip

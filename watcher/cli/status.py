@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import redis
 
 from watcher.cli.common import (
     App,
@@ -19,17 +18,8 @@ from watcher.cli.common import (
 )
 from watcher.errors import ExitCode
 from watcher.jobs.ringing import ring
-from watcher.services import Services
 from watcher.state import calendars, overview, runs
 from watcher.state.models import Account
-
-
-def waiting(services: Services) -> dict[str, int] | None:
-    """Jobs waiting in each lane; None when the queue does not answer."""
-    try:
-        return {lane: len(jobs) for lane, jobs in services.doorbell.waiting().items()}
-    except redis.RedisError:
-        return None
 
 
 @click.command()
@@ -38,7 +28,7 @@ def waiting(services: Services) -> dict[str, int] | None:
 def status(app: App, as_json: bool) -> int:
     """One screen; exit 7 when something needs a person."""
     services = app.services
-    lanes = waiting(services)
+    lanes = services.doorbell.lengths()
     with services.db.session() as session:
         document = overview.status(services.db, session, services.clock(), lanes)
     for problem in document["problems"]:
@@ -112,7 +102,7 @@ def show(app: App, as_json: bool) -> None:
             }
             for row, calendar, account in runs.quarantined(session)
         ]  # fmt: skip
-    lanes = waiting(services)
+    lanes = services.doorbell.lengths()
     if as_json:
         emit({"waiting": lanes, "failed": failed, "quarantined": found})
         return

@@ -8,7 +8,7 @@ nothing else of the bridge knows the package.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote
@@ -194,7 +194,17 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
 
     def user_exists(self, email: str) -> bool:
         """Whether ``email`` is an enabled User. False too where the API user may not see it."""
-        return bool(self.rows("User", [["name", "=", email], ["enabled", "=", 1]], ["name"]))
+        return email.lower() in self.enabled_users([email])
+
+    def enabled_users(self, users: Iterable[str]) -> set[str]:
+        """Which of these are enabled Users, in lower case."""
+        wanted = sorted({user for user in users if user})
+        found: set[str] = set()
+        for start in range(0, len(wanted), BATCH):
+            chunk = wanted[start : start + BATCH]
+            rows = self.rows("User", [["name", "in", chunk], ["enabled", "=", 1]], ["name"])
+            found |= {str(row["name"]).lower() for row in rows}
+        return found
 
     # --- documents --------------------------------------------------------------------------
 

@@ -162,6 +162,11 @@ def refresh_token(client: ErpNextClient, app: str, user: str) -> str:
     return token
 
 
+def forget(client: ErpNextClient, app: str, user: str) -> None:
+    """Delete the user's Token Cache row; one that is gone is forgotten."""
+    client.delete("Token Cache", f"{app}-{user}")
+
+
 def _not_authorised(client: ErpNextClient, app: str, user: str) -> AccountDead:
     return AccountDead(
         f"{user} has not authorised Google Calendar in ERPNext",

@@ -148,7 +148,7 @@ class CalendarClient:
         """Google's own expansion of one series in (a little more than) the window.
 
         Empty when the series is gone. Google answers 404 too when the whole calendar is out of
-        reach; the next ``changes`` then raises ``CalendarGone``.
+        reach, which must not be taken for that: then ``CalendarGone`` is raised.
         """
         params = {
             "calendarId": calendar_id,
@@ -160,6 +160,7 @@ class CalendarClient:
             for answer in self._pages("instances", **params, **_bounds(window)):
                 items.extend(_page(answer, "instances").items)
         except CalendarGone:
+            self._list("snapshot", {"calendarId": calendar_id, "maxResults": 1, "fields": "kind"})
             return []
         return items
 

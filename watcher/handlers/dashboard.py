@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from watcher.handlers.context import services
-from watcher.handlers.health import lanes
 from watcher.handlers.oauth import ADMIN
 from watcher.state import channels, overview
 from watcher.state.models import Account, Calendar, Channel, Run
@@ -31,7 +30,7 @@ def home() -> ResponseReturnValue:
     now = app.clock()
     calendars = _calendars()
     with app.db.session() as db:
-        status = overview.status(app.db, db, now, lanes(app))
+        status = overview.status(app.db, db, now, app.doorbell.lengths())
         recent = [
             {"run": run, "email": email}
             for run, email in db.execute(

@@ -64,14 +64,6 @@ def robots() -> Response:
     return Response("User-agent: *\nAllow: /\n", mimetype="text/plain")
 
 
-def lanes(app: Services) -> dict[str, int] | None:
-    """Jobs waiting in each lane; None when the queue does not answer."""
-    try:
-        return {lane: len(jobs) for lane, jobs in app.doorbell.waiting().items()}
-    except redis.RedisError:
-        return None
-
-
 class LedgerCollector(Collector):
     """The overview as metrics."""
 
@@ -81,7 +73,7 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         now = self._app.clock()
         with self._app.db.session() as session:
-            status = overview.status(self._app.db, session, now, lanes(self._app))
+            status = overview.status(self._app.db, session, now, self._app.doorbell.lengths())
             counters = {row.name: row.value for row in session.scalars(select(Counter))}
             totals = session.execute(
                 select(

@@ -74,6 +74,13 @@ class Doorbell:
             return False
         return True
 
+    def lengths(self) -> dict[str, int] | None:
+        """Jobs waiting in each lane; None when the queue does not answer."""
+        try:
+            return {lane: len(jobs) for lane, jobs in self.waiting().items()}
+        except redis.RedisError:
+            return None
+
     def waiting(self) -> dict[Lane, list[str]]:
         """Job ids waiting in each lane. Raises ``redis.RedisError`` when Redis is away."""
         return {lane: list(self.queue(lane).get_job_ids()) for lane in LANES}

@@ -16,12 +16,15 @@ import redis
 
 from watcher.channels.renewal import renew_due
 from watcher.connections import Connections
+from watcher.disconnect import finish
 from watcher.errors import AccountDead, AppDead, Transient, WatcherError
 from watcher.jobs.enqueue import Lane
 from watcher.jobs.reconnect import look_in_desk
 from watcher.jobs.ringing import ring
+from watcher.jobs.users import look_at_users
+from watcher.notices.tell import tell
 from watcher.services import Services
-from watcher.state import accounts, budget, calendars, runs
+from watcher.state import accounts, budget, calendars, notices, runs
 from watcher.state.models import Account, Calendar
 
 log = logging.getLogger(__name__)
@@ -134,22 +137,32 @@ def prune(services: Services, _connections: Connections) -> int:
     now = services.clock()
     with services.db.session() as session:
         budget.prune(session, now)
+        notices.prune(session, now)
         return runs.prune(session, now)
 
 
-def timetable(services: Services) -> tuple[tuple[Periodic, ...], tuple[Periodic, ...]]:
-    """Two rows of work: ringing, which must never wait; and what calls Google."""
+Rows = dict[str, tuple[Periodic, ...]]
+
+
+def timetable(services: Services) -> Rows:
+    """Rows of work by the name of their lease; each row has a thread of its own. Ringing must
+    never wait, neither for Google nor for a mail server."""
     seconds = services.settings.sweep_seconds
-    return (
-        (
+    return {
+        "cron": (
             Periodic("sweep", seconds, sweep),
             Periodic("poll", min(15.0, seconds), poll),
             Periodic("reconcile", 60.0, reconcile),
             Periodic("prune", 3_600.0, prune),
         ),
-        (
-            Periodic("renew", 15.0, renew),
+        "cron-google": (
+            Periodic("renew", min(15.0, seconds), renew),
             Periodic("refresh", 30.0, refresh),
             Periodic("desk", 60.0, look_in_desk),
+            Periodic("disconnect", 300.0, finish),
         ),
-    )
+        "cron-people": (
+            Periodic("tell", min(15.0, seconds), tell),
+            Periodic("users", 300.0, look_at_users),
+        ),
+    }

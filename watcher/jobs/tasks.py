@@ -45,6 +45,7 @@ PERMANENT_RETRY = {
     ErpAuthError: 30.0, ErpSetupMissing: 30.0, AppDead: 300.0, AccessLost: 900.0,
     CalendarGone: 3_600.0,
 }  # fmt: skip
+SURE_AFTER, UNSURE_SECONDS = 3, 20.0
 _rng = random.SystemRandom()
 
 
@@ -181,9 +182,9 @@ def _record_failure(
     seconds: float,
 ) -> None:
     now = services.clock()
-    state, cause = _state_and_cause(error)
     with services.db.session() as session:
         calendar = calendars.get(session, lease.calendar_id)
+        state, cause = _state_and_cause(error, _is_sure(calendar, error))
         retry_at = now + timedelta(seconds=retry_seconds(error, calendar.failures))
         calendars.fail(
             session, lease, work, state=state, cause=cause, message=error.message,
@@ -201,9 +202,16 @@ def _record_failure(
     log.warning("sync failed (%s), next try at %s: %s", cause, retry_at, error.message)
 
 
-def _state_and_cause(error: WatcherError) -> tuple[str, str]:
+def _is_sure(calendar: Calendar, error: WatcherError) -> bool:
+    """Google's 404 may be a matter of the moment: it is believed the third time in a row."""
+    if not isinstance(error, CalendarGone):
+        return True
+    return calendar.cause == error.cause and calendar.failures + 1 >= SURE_AFTER
+
+
+def _state_and_cause(error: WatcherError, sure: bool) -> tuple[str, str]:
     if isinstance(error, CalendarGone):
-        return "gone", error.cause
+        return "gone" if sure else "retrying", error.cause
     if isinstance(error, Permanent):
         return "failing", error.cause
     side = error.side if isinstance(error, Transient) else "watcher"
@@ -212,6 +220,8 @@ def _state_and_cause(error: WatcherError) -> tuple[str, str]:
 
 def retry_seconds(error: WatcherError, failures: int) -> float:
     """Truncated exponential backoff with full jitter; the other side's wish is honoured."""
+    if isinstance(error, CalendarGone) and failures + 1 < SURE_AFTER:
+        return UNSURE_SECONDS
     for kind, seconds in PERMANENT_RETRY.items():
         if isinstance(error, kind):
             return seconds

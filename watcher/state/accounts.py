@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.errors import NotFound, UserError
@@ -114,6 +114,7 @@ def activate_oauth(
         refresh_token, row=f"accounts:{account.id}:refresh_token"
     )
     account.granted_scopes = json.dumps(sorted(scopes))
+    account.granted_at = now
     account.source = "oauth"
     account.refresh_retry_at = None
     _store_access(account, keyring, access_token, expires_at)
@@ -226,6 +227,18 @@ def is_dead_grant(session: Session, account_id: int, refresh_token: str) -> bool
     """Whether this is the refresh token that Google last refused for good."""
     known = session.get(Fact, _dead_grant(account_id))
     return known is not None and same(known.value, digest(refresh_token))
+
+
+def with_users(session: Session, removed_cause: str) -> list[Account]:
+    """Accounts that stand or fall with their ERPNext user: active, or paused for want of it."""
+    paused = and_(Account.state == "paused", Account.cause == removed_cause)
+    return list(
+        session.scalars(
+            select(Account)
+            .where(Account.erpnext_user.is_not(None), or_(Account.state == "active", paused))
+            .order_by(Account.id)
+        )
+    )
 
 
 def waiting_for_desk(session: Session) -> list[Account]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.state.models import Account, Calendar, Channel
@@ -157,7 +157,7 @@ def calendars_due(
     *,
     force: bool = False,
     account_ids: Sequence[int] = (),
-) -> Sequence[Calendar]:
+) -> list[tuple[Calendar, Account]]:
     """Calendars without a live channel, or whose live channel has reached its renewal point.
 
     Those known to be unwatchable come up again when their ``watch_retry_at`` has passed.
@@ -169,7 +169,7 @@ def calendars_due(
         Channel.renew_at > now,
     )
     query = (
-        select(Calendar)
+        select(Calendar, Account)
         .join(Account)
         .where(Account.state == "active", Calendar.removed.is_(False))
         .order_by(Calendar.id)
@@ -181,7 +181,7 @@ def calendars_due(
             ~fresh,
             or_(Calendar.watch_retry_at.is_(None), Calendar.watch_retry_at <= now),
         )
-    return session.scalars(query).all()
+    return [(row[0], row[1]) for row in session.execute(query)]
 
 
 def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[Channel, Calendar]]:
@@ -199,4 +199,5 @@ def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[
 
 def opened_since(session: Session, since: datetime) -> int:
     """How many channels were asked for since ``since`` (for the cap per minute)."""
-    return len(session.scalars(select(Channel.id).where(Channel.requested_at > since)).all())
+    found = select(func.count(Channel.id)).where(Channel.requested_at > since)
+    return session.scalar(found) or 0

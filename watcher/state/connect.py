@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from watcher.google.consent import new_code_verifier
@@ -56,6 +56,22 @@ def create_invitation(session: Session, account_id: int, now: datetime) -> str:
     session.add(invitation)
     session.flush()
     return invitation.id
+
+
+def lasting_invitation(session: Session, account_id: int, now: datetime) -> str:
+    """The invitation that is open and goes on for two days at least, else a new one: a link that
+    an admin has sent already must not end because a notice goes out."""
+    known = session.scalar(
+        select(Invitation.id)
+        .where(
+            Invitation.account_id == account_id,
+            Invitation.used_at.is_(None),
+            Invitation.expires_at > now + timedelta(days=2),
+        )
+        .order_by(Invitation.created_at.desc())
+        .limit(1)
+    )
+    return known or create_invitation(session, account_id, now)
 
 
 def _signer(keyring: Keyring) -> URLSafeSerializer:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -74,6 +75,7 @@ class Account(Base):
     cause: Mapped[str] = mapped_column(String(80), default="")
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     granted_scopes: Mapped[str] = mapped_column(Text, default="")
+    granted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     refresh_token: Mapped[bytes | None] = mapped_column(LargeBinary)
     access_token: Mapped[bytes | None] = mapped_column(LargeBinary)
     access_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -272,6 +274,42 @@ class Counter(Base):
 
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Notice(Base):
+    """A trouble that people are told of, from when it was first seen until it is mended and
+    everybody who was told knows. ``key`` names it and is unique while it lasts; ``group_id`` is
+    the common cause it belongs to. ``mailed``, ``posted`` and ``asked`` (the employee, by ToDo)
+    count how often each was told."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        Index(
+            "uq_notices_key", "key", unique=True,
+            sqlite_where=text("mended_at IS NULL"), postgresql_where=text("mended_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(500))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("notices.id"), index=True)
+    is_group: Mapped[bool] = mapped_column(Boolean, default=False)
+    who: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(40))
+    cause: Mapped[str] = mapped_column(String(80))
+    message: Mapped[str] = mapped_column(Text, default="")
+    step: Mapped[str] = mapped_column(Text, default="")
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    mailed: Mapped[int] = mapped_column(Integer, default=0)
+    posted: Mapped[int] = mapped_column(Integer, default=0)
+    asked: Mapped[int] = mapped_column(Integer, default=0)
+    todo: Mapped[str | None] = mapped_column(String(140))
+    mended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failing_by: Mapped[str] = mapped_column(String(10), default="")
+    error: Mapped[str] = mapped_column(Text, default="")
 
 
 class Fact(Base):

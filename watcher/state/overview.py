@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from watcher import __version__
-from watcher.state import budget
+from watcher.state import budget, notices
 from watcher.state.db import Database
 from watcher.state.models import Account, Calendar, Channel, Quarantined, Run, Tick
 
@@ -19,6 +19,32 @@ FAILING_AFTER = 5
 FRESHNESS_OVER = timedelta(hours=24)
 CHANNEL_GRACE = timedelta(minutes=15)
 TICK_ALARMS = {"sweep": timedelta(minutes=5), "renew": timedelta(minutes=30)}
+DISCONNECT_GRACE = timedelta(minutes=15)
+TESTING_LIFE, TESTING_SLACK = timedelta(days=7), timedelta(hours=12)
+"""How long a refresh token lives when the OAuth app is External and in Testing
+(https://support.google.com/cloud/answer/15549945)."""
+USER_REMOVED = "erpnext_user_removed"
+_CLIENT = (
+    "look at the OAuth client in the Google Cloud console (a deleted one can be restored for 30 "
+    "days), WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET"
+)
+_KEY = "make a new key for the service account, WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
+_API = "enable the Google Calendar API in the Cloud project"
+STEPS = {
+    "missing_fields": "watcher erpnext setup",
+    "auth": "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
+    "permission": "watcher erpnext setup (names the missing permission)",
+    "no_site": "check WATCHER_ERPNEXT_URL",
+    "redirected": "check WATCHER_ERPNEXT_URL",
+    "deleted_client": _CLIENT,
+    "invalid_client": _CLIENT,
+    "disabled_client": _CLIENT,
+    "service_account_key": _KEY,
+    "no_service_account": _KEY,
+    "access_not_configured": _API,
+    "service_disabled": _API,
+}
+"""What to do about a cause, whichever calendar shows it."""
 PERMANENT_STATES = frozenset({"failing", "gone", "held"})
 
 
@@ -165,7 +191,7 @@ def _problems(
     live: Mapping[int, datetime],
     now: datetime,
 ) -> list[dict[str, Any]]:
-    found = [_account_problem(a) for a in _broken_accounts(session)]
+    found = [_account_problem(a) for a in _broken_accounts(session, now)]
     for calendar, account in pairs:
         word = states[calendar.id]
         if word in ("failing", "delayed"):
@@ -177,7 +203,11 @@ def _problems(
                     calendar.since, f"watcher channels renew {account.email}",
                 )
             )  # fmt: skip
-    return found + _tick_problems(session, now, bool(pairs))
+    found += _tick_problems(session, now, bool(pairs))
+    return found + [
+        _problem(None, None, "notices_undelivered", medium, since, f"{error}: watcher notify test")
+        for medium, error, since in notices.undelivered(session, now)
+    ]
 
 
 def _overdue(calendar: Calendar, now: datetime) -> bool:
@@ -185,32 +215,58 @@ def _overdue(calendar: Calendar, now: datetime) -> bool:
     return calendar.watch_failures >= 3 or now - calendar.since > CHANNEL_GRACE
 
 
-def _broken_accounts(session: Session) -> Sequence[Account]:
+def _broken_accounts(session: Session, now: datetime) -> Sequence[Account]:
+    unfinished = and_(Account.state == "disconnecting", Account.since < now - DISCONNECT_GRACE)
+    removed = and_(Account.state == "paused", Account.cause == USER_REMOVED)
     return session.scalars(
-        select(Account).where(Account.state == "needs_reconnect").order_by(Account.email)
+        select(Account)
+        .where(or_(Account.state == "needs_reconnect", unfinished, removed))
+        .order_by(Account.email)
     ).all()
 
 
 def _account_problem(account: Account) -> dict[str, Any]:
-    steps = {
+    problem = _problem(
+        account.email, None, account.state, account.cause, account.since, _way_out(account)
+    )
+    if died_of_testing(account):
+        problem["message"] = (
+            "The grant ended 7 days after the consent, as it does while the OAuth app is External "
+            "and in Testing. Make it Internal or publish it (docs/google.md), else every account "
+            "ends so."
+        )
+    return problem
+
+
+def _way_out(account: Account) -> str:
+    if account.state == "disconnecting":
+        return f"watcher accounts disconnect {account.email} (it broke off)"
+    if account.state == "paused":
+        return (
+            f"enable {account.erpnext_user} in ERPNext again, or "
+            f"watcher accounts disconnect {account.email}"
+        )
+    return {
         "oauth": f"watcher accounts invite {account.email}",
         "erpnext": f"{account.erpnext_user} authorises the Connected App in ERPNext again",
         "service-account": "allow the mailbox in the Admin console, then "
         f"watcher accounts resume {account.email}",
-    }
-    step = steps[account.source]
-    return _problem(account.email, None, account.state, account.cause, account.since, step)
+    }[account.source]
+
+
+def died_of_testing(account: Account) -> bool:
+    """Google's refusal came just when a refresh token of an app in Testing ends."""
+    if account.cause != "invalid_grant" or account.granted_at is None:
+        return False
+    return abs(account.since - account.granted_at - TESTING_LIFE) <= TESTING_SLACK
 
 
 def _calendar_problem(calendar: Calendar, account: Account, word: str) -> dict[str, Any]:
-    steps = {
+    own = {
         "held": f"watcher resync {account.email} --dry-run, then --force if that is right",
-        "missing_fields": "watcher erpnext setup",
-        "auth": "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
-        "permission": "watcher erpnext setup (names the missing permission)",
         "gone": f"watcher calendars remove {account.email} {calendar.google_id}",
     }
-    step = steps.get(calendar.cause) or steps.get(calendar.state) or "it is tried again by itself"
+    step = STEPS.get(calendar.cause) or own.get(calendar.state) or "it is tried again by itself"
     problem = _problem(
         account.email, calendar.google_id, word, calendar.cause or calendar.state, calendar.since,
         step,

@@ -1,0 +1,151 @@
+"""How an account pauses or ends: its ERPNext user is gone, it is disconnected, a run breaks off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.company import ANN, BOB, CLIENT_ID, Company
+from watcher import disconnect as ending
+from watcher.disconnect import disconnect, finish
+from watcher.errors import Transient
+from watcher.google.endpoints import OAUTH_SCOPES
+from watcher.jobs.users import look_at_users
+from watcher.state import accounts, overview
+
+
+@pytest.fixture
+def ann(company: Company) -> Company:
+    """Ann consented and is mirrored, with two events."""
+    company.setup_erpnext()
+    company.consented(ANN)
+    for name in ("Tasting", "Stocktaking"):
+        company.google.insert_event(ANN, company.timed(summary=name))
+    assert company.sync(ANN) == "done"
+    return company
+
+
+def problems(company: Company) -> list[str]:
+    services = company.services
+    with services.db.session() as session:
+        found = overview.status(services.db, session, services.clock(), {"live": 0})["problems"]
+    return [str(problem["cause"]) for problem in found]
+
+
+# --- the ERPNext user is gone -------------------------------------------------------------
+
+
+def test_a_removed_user_pauses_the_account_until_they_are_back(ann: Company) -> None:
+    assert look_at_users(ann.services, ann.connections) == 0
+    ann.site.remove_user(ANN)
+    assert look_at_users(ann.services, ann.connections) == 1
+    account = ann.account()
+    assert (account.state, account.cause) == ("paused", "erpnext_user_removed")
+    assert "erpnext_user_removed" in problems(ann)
+    ann.google.insert_event(ANN, ann.timed(summary="Meanwhile"))
+    assert ann.sync() == "idle"
+    ann.site.add_user(ANN)
+    assert look_at_users(ann.services, ann.connections) == 1
+    assert ann.account().state == "active"
+    assert ann.sync() == "done"
+    assert "Meanwhile" in ann.subjects()
+
+
+def test_who_may_not_read_users_pauses_nobody(
+    ann: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API user without that right is shown no user at all, not even himself."""
+    monkeypatch.setattr(type(ann.connections.erpnext), "enabled_users", lambda *_: set())
+    assert look_at_users(ann.services, ann.connections) == 0
+    assert ann.account().state == "active"
+
+
+def test_a_pause_by_hand_is_not_lifted(ann: Company) -> None:
+    assert ann.watcher("accounts", "pause", ANN).returncode == 0
+    assert look_at_users(ann.services, ann.connections) == 0
+    assert ann.account().state == "paused"
+
+
+# --- disconnecting ------------------------------------------------------------------------
+
+
+def revoked(company: Company, email: str = ANN) -> bool:
+    tokens = [t for t in company.google.oauth.refresh_tokens.values() if t.user == email]
+    return bool(tokens) and all(token.revoked for token in tokens)
+
+
+@pytest.mark.parametrize("events", ["keep", "cancel", "delete"])
+@pytest.mark.parametrize("step", ["stop_all", "_revoke", "_treat_events", "purge"])
+def test_broken_off_anywhere_it_is_finished_by_another_run(
+    ann: Company, monkeypatch: pytest.MonkeyPatch, step: str, events: str
+) -> None:
+    """Killed after each step in turn; cron finishes it, with what was asked for."""
+    whole: Callable[..., Any] = getattr(ending, step, ending.accounts.set_state)
+
+    def breaks_off(*args: Any, **kwargs: Any) -> Any:
+        if step == "purge" and args[1] == "disconnecting":
+            return whole(*args, **kwargs)
+        done = whole(*args, **kwargs) if step != "purge" else None
+        raise KeyboardInterrupt(f"killed after {step} ({done})")
+
+    with monkeypatch.context() as patched:
+        if step == "purge":
+            patched.setattr(ending.accounts, "set_state", breaks_off)
+        else:
+            patched.setattr(ending, step, breaks_off)
+        with pytest.raises(KeyboardInterrupt):
+            disconnect(ann.services, ann.connections, ANN, events=events)
+    assert ann.account().state == "disconnecting"
+    assert finish(ann.services, ann.connections) == 0, "somebody may still be at it"
+    ann.later(minutes=16)
+    assert "by_admin" in problems(ann)
+    assert finish(ann.services, ann.connections) == 1
+    account = ann.account()
+    assert (account.state, account.refresh_token, account.access_token) == (
+        "disconnected", None, None,
+    )  # fmt: skip
+    assert ann.google.live_channels(ANN) == []
+    assert revoked(ann)
+    rows = ann.rows(live=False)
+    assert len(rows) == (0 if events == "delete" else 2)
+    assert {row["status"] for row in rows} <= {"Cancelled" if events == "cancel" else "Open"}
+    assert finish(ann.services, ann.connections) == 0
+
+
+def test_an_outage_breaks_it_off_and_loses_nothing(ann: Company) -> None:
+    ann.google.add_fault(match="POST /revoke", status=503, count=1)
+    with pytest.raises(Transient):
+        disconnect(ann.services, ann.connections, ANN, events="cancel")
+    assert ann.account().refresh_token is not None, "else nobody could revoke it any more"
+    disconnect(ann.services, ann.connections, ANN, events="cancel")
+    assert ann.account().state == "disconnected"
+    assert ann.subjects() == []
+
+
+def test_what_the_desk_authorised_is_revoked_and_forgotten_too(company: Company) -> None:
+    made = company.watcher("erpnext", "setup", "--connected-app", "--json")
+    assert made.returncode == 0, made.stderr
+    app = company.connections.desk_app()
+    token = company.google.oauth.mint_refresh(CLIENT_ID, BOB, OAUTH_SCOPES)
+    company.site.add_token(app, BOB, token)
+    assert company.watcher("accounts", "import", "--via", "erpnext").returncode == 0
+    assert company.sync(BOB) == "done"
+    done = company.watcher("accounts", "disconnect", BOB, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert revoked(company, BOB)
+    assert company.site.rows("Token Cache") == []
+    assert company.google.live_channels(BOB) == []
+    again = company.watcher("accounts", "import", "--via", "erpnext", "--json")
+    assert again.stdout.strip() == "[]"
+
+
+def test_who_comes_back_after_a_disconnect_is_mirrored_once(ann: Company) -> None:
+    disconnect(ann.services, ann.connections, ANN, events="cancel")
+    ann.consented(ANN)
+    assert ann.sync() == "done"
+    assert ann.subjects() == ["Stocktaking", "Tasting"]
+    assert len(ann.rows(live=False)) == 2
+    with ann.services.db.session() as session:
+        assert accounts.get(session, ANN).state == "active"

@@ -1,0 +1,295 @@
+"""Who is told what when something needs a person, and that the notice closes itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
+from tests.postbox import HOOK_SECRET, PASSWORD, Postbox
+from watcher.channels import renewal
+from watcher.jobs.schedule import refresh_one
+from watcher.notices.tell import tell
+from watcher.services import build
+from watcher.state import accounts, leases, overview, runs
+from watcher.state import notices as ledger
+
+CREW = [f"crew{n}@{DOMAIN}" for n in range(6)]
+
+
+@pytest.fixture
+def postbox(company: Company) -> Iterator[Postbox]:
+    box = Postbox()
+    company.set("smtp_url", box.smtp_url)
+    company.set("notify_webhook_url", box.webhook_url)
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def shop(company: Company, postbox: Postbox) -> Company:
+    """Ann consented, Bob is delegated; both are mirrored, and cron ticks."""
+    company.setup_erpnext()
+    company.add(BOB)
+    company.consented(ANN)
+    for email in (ANN, BOB):
+        assert company.sync(email) == "done"
+    return company
+
+
+def told(company: Company, **after: float) -> int:
+    """Let some time pass, do what cron and workers would have done, and tell."""
+    company.later(**after)
+    renewal.renew_due(company.services, company.connections)
+    with company.services.db.session() as session:
+        active = [a.email for a in accounts.everyone(session) if a.state == "active"]
+    for email in active:
+        company.sync(email)
+    with company.services.db.session() as session:
+        for name in ("sweep", "renew"):
+            runs.tick(session, name, company.services.clock())
+    return tell(company.services, company.connections)
+
+
+def revoke(company: Company, *emails: str) -> None:
+    for email in emails:
+        company.google.revoke_user(email)
+        assert refresh_one(company.services, company.connections, company.account(email).id)
+
+
+def todos(company: Company, email: str = ANN) -> list[dict[str, object]]:
+    return [row for row in company.site.rows("ToDo") if row["allocated_to"] == email]
+
+
+def test_nothing_is_said_while_all_is_well(shop: Company, postbox: Postbox) -> None:
+    assert told(shop) == told(shop, minutes=30) == 0
+    assert (postbox.mails, postbox.posts, todos(shop)) == ([], [], [])
+
+
+def test_a_dead_grant_from_the_first_word_to_the_last(shop: Company, postbox: Postbox) -> None:
+    """The employee gets a ToDo with the way back, the admins a mail and a post; again on day 2 and
+    7; all of it ends when the employee has connected again."""
+    revoke(shop, ANN)
+    assert told(shop) == 0, "not in the first minute: others may fail alike"
+    assert told(shop, seconds=61) == 3
+    assert told(shop, seconds=61) == 0, "once"
+    (todo,) = todos(shop)
+    link = re.search(r'href="([^"]+)"', str(todo["description"]))
+    assert link is not None
+    assert link[1].startswith(f"{shop.public_url}/connect/")
+    assert (todo["status"], todo["priority"]) == ("Open", "High")
+    assert postbox.subjects() == [f"Watcher: {ANN}: needs reconnect (invalid_grant)"]
+    assert postbox.mails[0]["To"] == ADMIN
+    assert f"watcher accounts invite {ANN}" in str(postbox.mails[0].get_payload())
+    assert f"watcher accounts invite {ANN}" in postbox.posts[0]
+    assert postbox.logins == [f"\0mailer\0{PASSWORD}"]
+
+    shop.site.put("ToDo", todo | {"status": "Closed"})  # ticked off, but nothing was done
+    assert told(shop, days=1) == 0
+    assert told(shop, days=1) == 3
+    (todo,) = todos(shop)
+    assert todo["status"] == "Open"
+    assert postbox.subjects()[-1].startswith("Watcher: still: ")
+    assert told(shop, days=3) == 0
+    assert told(shop, days=2) == 3
+    assert told(shop, days=30) == 0, "and then no more"
+
+    shop.consented(ANN)
+    assert told(shop) == 3
+    assert [row["status"] for row in todos(shop)] == ["Closed"]
+    assert postbox.subjects()[-1] == f"Watcher: mended: {ANN}: needs reconnect (invalid_grant)"
+    assert told(shop, minutes=5) == 0
+    with shop.services.db.session() as session:
+        assert ledger.open_now(session) == []
+
+
+def test_a_link_that_the_admin_has_sent_goes_on(shop: Company, postbox: Postbox) -> None:
+    revoke(shop, ANN)
+    link = shop.watcher("accounts", "invite", ANN).stdout.strip()
+    told(shop)
+    told(shop, minutes=2)
+    assert link.rpartition("/")[2].split(".")[0] in str(todos(shop)[0]["description"])
+
+
+def test_a_delegation_is_the_admins_matter(shop: Company, postbox: Postbox) -> None:
+    shop.google.delegated_to = []
+    assert refresh_one(shop.services, shop.connections, shop.account(BOB).id)
+    told(shop)
+    assert told(shop, minutes=2) == 2
+    assert todos(shop, BOB) == []
+    assert "watcher accounts resume" in postbox.posts[0]
+
+
+@pytest.fixture
+def crew(shop: Company) -> list[str]:
+    for email in CREW:
+        shop.google.add_user(email)
+        shop.site.add_user(email)
+        shop.consented(email)
+    return CREW
+
+
+def test_many_alike_are_one_notice_and_no_employee_is_bothered(
+    shop: Company, postbox: Postbox, crew: list[str]
+) -> None:
+    revoke(shop, *crew)
+    assert told(shop) == 0
+    assert told(shop, minutes=2) == 2, "one mail and one post"
+    assert [todos(shop, email) for email in crew] == [[]] * len(crew)
+    assert postbox.subjects() == ["Watcher: 6 accounts: needs reconnect (invalid_grant)"]
+    assert all(email in postbox.posts[0] for email in crew)
+    for email in crew[1:]:
+        shop.consented(email)
+    assert told(shop, minutes=2) == 0, "one is still out"
+    shop.consented(crew[0])
+    assert told(shop, minutes=2) == 2
+    assert "mended" in postbox.subjects()[-1]
+    assert told(shop, days=8) == 0
+
+
+def test_who_was_told_before_the_common_cause_showed_is_relieved(
+    shop: Company, postbox: Postbox, crew: list[str]
+) -> None:
+    revoke(shop, *crew[:4])
+    told(shop)
+    assert told(shop, minutes=2) == 4 * 3
+    revoke(shop, *crew[4:])
+    told(shop, minutes=2)
+    assert [row["status"] for email in crew for row in todos(shop, email)] == ["Closed"] * 4
+    assert postbox.subjects()[-1].startswith("Watcher: 6 accounts")
+
+
+def test_a_refused_program_is_one_notice(shop: Company, postbox: Postbox, crew: list[str]) -> None:
+    """``deleted_client`` ends no account: it is told once, and nobody has to consent again."""
+    shop.google.add_fault(match="POST /token", status=401, body={"error": "deleted_client"})
+    shop.google.expire_access_tokens()
+    for email in crew:
+        assert shop.sync(email) == "failed"
+    assert told(shop) == 0
+    assert told(shop, minutes=2) == 2
+    assert postbox.subjects() == ["Watcher: failing (deleted_client)"]
+    assert "8 calendars" in postbox.posts[0]
+    assert "What to do: look at the OAuth client" in postbox.posts[0]
+    assert shop.account(crew[0]).state == "active"
+    assert [row for email in crew for row in todos(shop, email)] == []
+
+
+def test_never_through_what_is_broken(shop: Company, postbox: Postbox) -> None:
+    """ERPNext is away: admins are told by mail and post alone; the employee, when it is back."""
+    revoke(shop, ANN)
+    shop.google.insert_event(BOB, shop.timed(summary="Tasting"))
+    shop.site.add_fault(match=".*", status=503, html=True, count=1000)
+    assert shop.sync(BOB, snapshot=True) == "failed"
+    told(shop)
+    assert told(shop, minutes=16) >= 4
+    assert todos(shop) == []
+    assert any("erpnext_unavailable" in subject for subject in postbox.subjects())
+    shop.site.clear_faults()
+    assert shop.sync(BOB) == "done"
+    told(shop)
+    assert [row["status"] for row in todos(shop)] == ["Open"]
+
+
+def test_an_outage_that_passes_is_nobodys_business(shop: Company, postbox: Postbox) -> None:
+    shop.google.add_fault(match="/events", status=503, count=20)
+    assert shop.sync(BOB) == "failed"
+    told(shop)
+    shop.google.clear_faults()
+    assert shop.sync(BOB) == "done"
+    assert told(shop, minutes=20) == 0
+
+
+def test_a_mail_server_that_fails_is_tried_again_and_shown(shop: Company, postbox: Postbox) -> None:
+    postbox.refuse = True
+    revoke(shop, ANN)
+    told(shop)
+    assert told(shop, minutes=2) == 1, "the ToDo went out all the same"
+    assert told(shop, minutes=31) == 0
+    with shop.services.db.session() as session:
+        found = ledger.undelivered(session, shop.services.clock())
+        lanes = shop.services.doorbell.lengths()
+        now = shop.services.clock()
+        shown = overview.status(shop.services.db, session, now, lanes)["problems"]
+    assert "notices_undelivered" in [problem["state"] for problem in shown]
+    assert found
+    assert PASSWORD not in repr(found)
+    assert HOOK_SECRET not in repr(found)
+    postbox.refuse = False
+    told(shop, minutes=1)
+    assert f"Watcher: {ANN}: needs reconnect (invalid_grant)" in postbox.subjects()
+    assert todos(shop)[0]["status"] == "Open"
+    assert len(todos(shop)) == 1
+
+
+def test_a_lost_answer_makes_no_second_todo(shop: Company, postbox: Postbox) -> None:
+    revoke(shop, ANN)
+    shop.site.add_fault(match="POST /api/resource/ToDo", drop=True, after_commit=True, count=1)
+    told(shop)
+    told(shop, minutes=2)
+    told(shop, minutes=1)
+    assert len(todos(shop)) == 1
+
+
+def test_the_seven_days_of_testing_are_recognised(shop: Company, postbox: Postbox) -> None:
+    """An OAuth app in Testing: Google ends the grant seven days after the consent."""
+    shop.later(days=7)
+    revoke(shop, ANN)
+    told(shop)
+    told(shop, minutes=2)
+    assert any("in Testing" in post for post in postbox.posts)
+    with shop.services.db.session() as session:
+        accounts.get(session, ANN).granted_at = shop.services.clock() - timedelta(days=20)
+    problem = json.loads(shop.watcher("status", "--json").stdout)["problems"][0]
+    assert problem["cause"] == "invalid_grant"
+    assert "message" not in problem
+
+
+def test_two_tellers_tell_once(shop: Company, postbox: Postbox) -> None:
+    revoke(shop, ANN)
+    told(shop)
+    shop.later(minutes=2)
+    other = build(shop.settings)
+    object.__setattr__(other, "clock", shop.services.clock)
+    with other.db.session() as session:
+        assert leases.take(other.db, session, "tell", other.owner, 60)
+    assert tell(shop.services, shop.connections) == 0
+    with other.db.session() as session:
+        leases.drop(session, "tell", other.owner)
+    assert tell(shop.services, shop.connections) == 3
+    other.db.dispose()
+
+
+def test_the_command(shop: Company, postbox: Postbox) -> None:
+    done = shop.watcher("notify", "test", "--json")
+    assert (done.returncode, [r["outcome"] for r in json.loads(done.stdout)]) == (0, ["sent"] * 2)
+    assert shop.watcher("notify", "test", "--todo", ANN).returncode == 0
+    assert len(todos(shop)) == 1
+    postbox.refuse = True
+    failed = shop.watcher("notify", "test")
+    assert failed.returncode == 6
+    assert "the mail server answered 451" in failed.stderr
+    assert "the webhook answered 503" in failed.stderr
+    assert not {PASSWORD, HOOK_SECRET} & set(re.split(r"[\s\"']", failed.stderr))
+    shop.set("smtp_url", "")
+    shop.set("notify_webhook_url", "")
+    nobody = shop.watcher("notify", "test")
+    assert nobody.returncode == 2
+    assert "WATCHER_NOTIFY_WEBHOOK_URL" in nobody.stderr
+    assert shop.watcher("notify", "list").returncode == 0
+
+
+def test_settings_that_cannot_work_are_named(company: Company) -> None:
+    company.set("smtp_url", "mail.example.com")
+    company.set("notify_webhook_url", "ftp://example.com/x")
+    done = company.watcher("config", "validate")
+    assert done.returncode == 2
+    assert "WATCHER_SMTP_URL: must be an address that begins with smtp://" in done.stderr
+    assert "WATCHER_NOTIFY_WEBHOOK_URL: must be" in done.stderr
+    company.set("smtp_url", "smtp://127.0.0.1")
+    company.set("notify_webhook_url", "")
+    company.set("admin_emails", "")
+    assert "names nobody to write to" in company.watcher("config", "validate").stderr

@@ -1,0 +1,100 @@
+"""``notify``: test, list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from watcher.cli.common import (
+    App,
+    emit,
+    iso,
+    json_option,
+    messages,
+    pass_app,
+    short_time,
+    show_table,
+    worst,
+)
+from watcher.erpnext import todos
+from watcher.errors import UserError, WatcherError
+from watcher.notices import media, words
+from watcher.state import notices as ledger
+
+TEXT = "This is a test: whoever reads it will be told when Watcher needs a person."
+
+
+@click.group()
+def notify() -> None:
+    """How people are told of trouble."""
+
+
+@notify.command("test", short_help="Send a test by every way that is set.")
+@click.option("--todo", "user", help="Also a ToDo for this ERPNext user.")
+@json_option
+@pass_app
+def test(app: App, user: str | None, as_json: bool) -> int:
+    """Send a test by every way that is set: mail, webhook, and a ToDo if a user is named."""
+    ways = [*media.configured(app.services.settings), *([media.TODO] if user else [])]
+    if not ways:
+        raise UserError(
+            "no way to tell anybody is set",
+            next_step="set WATCHER_SMTP_URL (and WATCHER_ADMIN_EMAILS) or "
+            "WATCHER_NOTIFY_WEBHOOK_URL",
+        )
+    results: list[dict[str, Any]] = []
+    for way in ways:
+        result: dict[str, Any] = {"way": way, "outcome": "sent", "code": 0}
+        try:
+            _send(app, way, user)
+        except WatcherError as error:
+            result |= {"outcome": error.message, "code": error.exit_code}
+            result["next_step"] = error.next_step
+        results.append(result)
+        if not as_json:
+            messages.print(f"{way}: {result['outcome']}", markup=False)
+            if result.get("next_step"):
+                messages.print(f"  do: {result['next_step']}", markup=False)
+    if as_json:
+        emit(results)
+    return worst([int(result["code"]) for result in results])
+
+
+def _send(app: App, way: str, user: str | None) -> None:
+    if way == media.TODO and user is not None:
+        marker = words.marker(0)
+        todos.put(
+            app.connections.erpnext, user, f"<p>{TEXT} {marker}</p>", name=None, marker=marker
+        )
+    else:
+        media.send(app.services.settings, way, words.subject("a test"), TEXT)
+
+
+@notify.command("list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """What people are being told of, and how often each was told."""
+    with app.services.db.session() as session:
+        found = ledger.open_now(session)
+    if as_json:
+        emit(
+            [
+                {
+                    "account": n.who or None, "state": n.state, "cause": n.cause,
+                    "seen": iso(n.seen_at), "mended": iso(n.mended_at), "mail": n.mailed,
+                    "webhook": n.posted, "todo": n.asked, "common": n.is_group,
+                    "part_of_common": n.group_id is not None, "error": n.error,
+                }
+                for n in found
+            ]
+        )  # fmt: skip
+        return
+    rows = [
+        (n.who or ("several" if n.is_group else "Watcher"), n.state, n.cause,
+         short_time(n.seen_at), n.mailed, n.posted, n.asked, n.error)
+        for n in found
+    ]  # fmt: skip
+    columns = ("who", "state", "cause", "seen (UTC)", "mails", "posts", "ToDos", "not delivered")
+    show_table(columns, rows, "nothing that anybody would have to be told")

@@ -1,0 +1,149 @@
+"""Disconnect an account: stop channels, revoke at Google, treat the mirrored events, purge.
+
+Every step is safe to repeat, so that a run which broke off anywhere is finished by another one:
+the admin's, or cron's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from watcher.channels.registry import stop_all
+from watcher.connections import Connections
+from watcher.erpnext import connected_app
+from watcher.erpnext.events import EventMirror
+from watcher.errors import AccountDead, ExitCode, Permanent, Transient, UserError, WatcherError
+from watcher.events.mapping import data_id
+from watcher.events.model import Action, Cancel
+from watcher.google.consent import revoke
+from watcher.google.credentials import Grant
+from watcher.services import Services
+from watcher.state import accounts, calendars
+from watcher.state.accounts import LedgerTokens
+from watcher.state.models import Account
+
+log = logging.getLogger(__name__)
+
+BROKEN_OFF_AFTER = timedelta(minutes=5)
+
+
+def disconnect(
+    services: Services,
+    connections: Connections,
+    email: str,
+    *,
+    events: str,
+    told: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Stop channels, revoke at Google, purge the credential, treat the mirrored events.
+
+    ``events`` is ``keep``, ``cancel`` or ``delete``. Each step is safe to repeat, so a run that
+    broke off is finished by running it again.
+    """
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.state == "disconnected":
+            raise UserError(f"{account.email} is disconnected already")
+        account.on_disconnect = events
+        accounts.set_state(account, "disconnecting", "by_admin", services.clock())
+    told("channels")
+    try:
+        stop_all(services, connections, account)
+    except (AccountDead, Permanent) as error:
+        log.warning("channels are left to expire: %s", error.message)
+    told("grant")
+    _revoke(services, connections, account)
+    told("events")
+    _treat_events(services, connections, account, events)
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        account.refresh_token = account.access_token = account.access_expires_at = None
+        for calendar in calendars.of_account(session, account.id):
+            calendar.removed = True
+            calendar.sync_token = None
+            calendar.last_snapshot_at = None
+        accounts.set_state(account, "disconnected", "by_admin", services.clock())
+
+
+def _revoke(services: Services, connections: Connections, account: Account) -> None:
+    if account.source == "service-account":
+        return  # a delegation is the Workspace admin's to take back
+    grant = LedgerTokens(services.db, services.keyring).grant(account.id)
+    token = grant.refresh_token or grant.access_token
+    if account.source == "erpnext":
+        token = _token_of_desk(connections, grant) or token
+    if token is not None:
+        revoke(token, services.settings.google_revoke_url)
+    if account.source == "erpnext":
+        _purge_desk(connections, account)
+
+
+def _token_of_desk(connections: Connections, grant: Grant) -> str | None:
+    """None when Frappe holds nothing (any more) that could be revoked."""
+    try:
+        return connections.desk_token(grant)
+    except Transient:
+        raise
+    except WatcherError as error:
+        log.info("nothing to revoke in ERPNext: %s", error.message)
+        return None
+
+
+def _purge_desk(connections: Connections, account: Account) -> None:
+    """What Frappe kept is dead now; left there, it would be taken for an authorisation."""
+    user = account.erpnext_user or account.email
+    try:
+        connected_app.forget(connections.erpnext, connections.desk_app(), user)
+    except Transient:
+        raise
+    except WatcherError as error:
+        log.warning("the Token Cache row of %s stays in ERPNext: %s", user, error.message)
+
+
+def _treat_events(
+    services: Services, connections: Connections, account: Account, events: str
+) -> None:
+    if events == "keep":
+        return
+    mirror = EventMirror(connections.erpnext, delete_cancelled=events == "delete")
+    with services.db.session() as session:
+        google_ids = [c.google_id for c in calendars.of_account(session, account.id)]
+    refused = 0
+    for google_id in google_ids:
+        held = mirror.held_of_calendar(data_id(account.email), data_id(google_id))
+        actions: list[Action] = [
+            Cancel(name=row.name, key=row.key, event_id=row.event_id, reason="disconnected")
+            for row in held
+            if events == "delete" or not row.is_cancelled
+        ]
+        refused += len(mirror.apply(actions).refused)
+    if refused:
+        raise WatcherError(
+            f"ERPNext refused to change {refused} events",
+            next_step=f"run `watcher accounts disconnect {account.email}` again",
+            exit_code=ExitCode.PARTLY,
+        )
+
+
+def finish(services: Services, connections: Connections) -> int:
+    """Go on with disconnections that broke off; returns how many were finished."""
+    with services.db.session() as session:
+        pending = [(a.email, a.on_disconnect) for a in _broken_off(services, session)]
+    done = 0
+    for email, events in pending:
+        try:
+            disconnect(services, connections, email, events=events)
+            done += 1
+        except WatcherError as error:
+            log.warning("%s is not disconnected yet: %s", email, error.message)
+    return done
+
+
+def _broken_off(services: Services, session: Session) -> list[Account]:
+    before = services.clock() - BROKEN_OFF_AFTER
+    found = accounts.everyone(session)
+    return [a for a in found if a.state == "disconnecting" and a.since < before]

@@ -1,0 +1,144 @@
+"""Pure: which troubles are told, together or alone, when again, and when no more.
+
+A trouble is told once it has lasted a little, again on day 2 and on day 7, and it is closed when it
+is mended. What fails alike for many at once has one cause: the admins are told once, and the
+employees, who could do nothing about it, not at all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+ALIKE = 5
+"""So many accounts or calendars that fail alike within ``TOGETHER`` have a common cause."""
+TOGETHER = timedelta(minutes=10)
+AGAIN = (timedelta(0), timedelta(days=2), timedelta(days=7))
+AT_ONCE, A_WHILE, OUTAGE = timedelta(seconds=60), timedelta(minutes=5), timedelta(minutes=15)
+
+WIDE = frozenset(
+    {
+        # Google refuses the program, whoever it acts for.
+        "deleted_client", "invalid_client", "disabled_client", "access_not_configured",
+        "service_disabled", "service_account_key", "no_service_account",
+        # ERPNext refuses us, or cannot be reached.
+        "auth", "permission", "missing_fields", "no_site", "redirected", "erpnext_unavailable",
+        "google_unavailable", "ledger_unavailable",
+    }
+)  # fmt: skip
+"""Causes that are no matter of one calendar, however few of them show it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trouble:
+    """One problem of ``watcher status``. ``account`` is an address or None."""
+
+    account: str | None
+    calendar: str | None
+    state: str
+    cause: str
+    text: str
+    step: str
+
+    @property
+    def key(self) -> str:
+        """Names the trouble for as long as it lasts."""
+        if self.cause in WIDE:
+            return f"cause:{self.cause}"
+        if self.account is None:
+            return f"watcher:{self.state}:{self.cause}"
+        what = f"{self.account}:{self.calendar}" if self.calendar else self.account
+        return f"{self.cause}:{what}"[:500]
+
+    @property
+    def is_one_of_many(self) -> bool:
+        return self.account is not None and self.cause not in WIDE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """A trouble that is in the ledger and not mended. ``group`` is the common cause it belongs
+    to; a common cause itself has ``is_group``."""
+
+    id: int
+    key: str
+    cause: str
+    seen_at: datetime
+    group: int | None = None
+    is_group: bool = False
+    is_one_of_many: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Joint:
+    """Troubles (by id) that have one cause; ``group`` is its row, None when it is new."""
+
+    cause: str
+    members: tuple[int, ...]
+    group: int | None = None
+
+
+def vanished(known: Iterable[Known], troubles: Iterable[Trouble]) -> list[int]:
+    """Ids of what is mended: no longer there; a common cause, when none of its own is left."""
+    there = {trouble.key for trouble in troubles}
+    rows = list(known)
+    gone = {row.id for row in rows if not row.is_group and row.key not in there}
+    alive = {row.group for row in rows if row.group is not None and row.id not in gone}
+    gone |= {row.id for row in rows if row.is_group and row.id not in alive}
+    return sorted(gone)
+
+
+def joined(known: Sequence[Known]) -> list[Joint]:
+    """Common causes: new ones, and what has come to those that are known."""
+    found = []
+    by_cause: dict[str, list[Known]] = defaultdict(list)
+    for row in known:
+        if row.is_one_of_many and not row.is_group:
+            by_cause[row.cause].append(row)
+    groups = {row.cause: row for row in known if row.is_group}
+    for cause, rows in by_cause.items():
+        group = groups.get(cause)
+        alone = sorted((r for r in rows if r.group is None), key=lambda r: r.seen_at)
+        members = [r.seen_at for r in rows if group is not None and r.group == group.id]
+        new = _together(alone, members)
+        if new:
+            found.append(Joint(cause=cause, members=new, group=group.id if group else None))
+    return found
+
+
+def _together(alone: Sequence[Known], members: Sequence[datetime]) -> tuple[int, ...]:
+    """Of ``alone`` (by time) those that belong together, or to what has begun (``members``)."""
+    if members:
+        latest, joining = max(members), []
+        for row in alone:
+            if row.seen_at <= latest + TOGETHER:
+                joining.append(row.id)
+                latest = max(latest, row.seen_at)
+        return tuple(joining)
+    for first in range(len(alone) - ALIKE + 1):
+        near = [r for r in alone[first:] if r.seen_at - alone[first].seen_at <= TOGETHER]
+        if len(near) >= ALIKE:
+            return tuple(row.id for row in near)
+    return ()
+
+
+def grace(state: str, cause: str) -> timedelta:
+    """How long a trouble has to last before somebody is told: most outages pass by themselves."""
+    if cause.endswith("_unavailable"):
+        return OUTAGE
+    if state in ("needs_reconnect", "failing", "paused"):
+        return AT_ONCE
+    return A_WHILE
+
+
+def rounds_due(seen_at: datetime, state: str, cause: str, now: datetime) -> int:
+    """How often a trouble that still lasts is to have been told by now: 0 to 3 times."""
+    begun = seen_at + grace(state, cause)
+    return sum(now >= begun + after for after in AGAIN)
+
+
+def usable(media: Collection[str], cause: str) -> list[str]:
+    """The media that can carry this: never the one that is broken."""
+    return [medium for medium in media if medium != cause]

@@ -1,0 +1,137 @@
+"""How admins are reached: e-mail by SMTP, and a webhook of Slack's kind.
+
+https://api.slack.com/messaging/webhooks. The addresses are secrets: an error names the kind of
+failure and nothing of them.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+from watcher.errors import Transient
+from watcher.settings import LOOPBACK, Settings
+
+MAIL, WEBHOOK, TODO = "mail", "webhook", "todo"
+TIMEOUT_SECONDS = 15.0
+MAX_TEXT = 3_500
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """Where mail goes: from ``smtp://[USER:PASSWORD@]HOST[:PORT]`` or ``smtps://...``."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: bool
+
+    @classmethod
+    def parse(cls, url: str) -> Mailbox:
+        parts = urlsplit(url)
+        tls = parts.scheme == "smtps"
+        port = parts.port or (465 if tls else 587 if parts.username else 25)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        return cls(parts.hostname or "", port, user, password, tls)
+
+    def __repr__(self) -> str:
+        return f"Mailbox({self.host!r}, {self.port})"
+
+
+def configured(settings: Settings) -> list[str]:
+    """The media by which admins can be reached."""
+    found = []
+    if settings.smtp_url.get_secret_value() and settings.admin_emails:
+        found.append(MAIL)
+    if settings.notify_webhook_url.get_secret_value():
+        found.append(WEBHOOK)
+    return found
+
+
+def send(settings: Settings, medium: str, subject: str, text: str) -> None:
+    """Tell the admins. Raises ``Transient`` (its side is the medium)."""
+    if medium == MAIL:
+        sender = settings.notify_from or _own_address(settings.public_url)
+        url = settings.smtp_url.get_secret_value()
+        send_mail(Mailbox.parse(url), sender, settings.admin_emails, subject, text)
+    else:
+        post(settings.notify_webhook_url.get_secret_value(), f"*{subject}*\n{text}")
+
+
+def _own_address(public_url: str) -> str:
+    return f"watcher@{urlsplit(public_url).hostname or 'localhost'}"
+
+
+def send_mail(
+    box: Mailbox, sender: str, recipients: Sequence[str], subject: str, text: str
+) -> None:
+    """One mail to all recipients. TLS wherever the server offers it; a password never goes over a
+    line in clear, but to this machine. Raises ``Transient``."""
+    message = EmailMessage()
+    message["From"], message["To"] = sender, ", ".join(recipients)
+    message["Subject"] = " ".join(subject.split())[:200]
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text)
+    try:
+        with _dial(box) as server:
+            if box.user:
+                server.login(box.user, box.password)
+            refused = server.send_message(message)
+    except (smtplib.SMTPException, OSError) as error:
+        raise _failed(MAIL, _kind(error)) from None
+    if refused:
+        raise _failed(MAIL, f"refused {len(refused)} of {len(recipients)} recipients")
+
+
+def _dial(box: Mailbox) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    if box.tls:
+        return smtplib.SMTP_SSL(box.host, box.port, timeout=TIMEOUT_SECONDS, context=context)
+    server = smtplib.SMTP(box.host, box.port, timeout=TIMEOUT_SECONDS)
+    server.ehlo()
+    if server.has_extn("starttls"):
+        server.starttls(context=context)
+        server.ehlo()
+    elif box.user and box.host not in LOOPBACK:
+        server.close()
+        raise smtplib.SMTPNotSupportedError("no STARTTLS")
+    return server
+
+
+def _kind(error: Exception) -> str:
+    """What went wrong, without the server's text, which may quote what was sent."""
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return "offers no TLS for the password (use smtps://)"
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"answered {error.smtp_code}"
+    return f"could not be reached ({type(error).__name__})"
+
+
+def post(url: str, text: str) -> None:
+    """Post a text to a Slack-compatible webhook. Raises ``Transient``."""
+    try:
+        answer = requests.post(
+            url, json={"text": text[:MAX_TEXT]}, timeout=TIMEOUT_SECONDS, allow_redirects=False
+        )
+    except (requests.RequestException, OSError) as error:
+        raise _failed(WEBHOOK, f"could not be reached ({type(error).__name__})") from None
+    if not 200 <= answer.status_code < 300:
+        raise _failed(WEBHOOK, f"answered {answer.status_code}")
+
+
+_SETTING = {MAIL: "WATCHER_SMTP_URL", WEBHOOK: "WATCHER_NOTIFY_WEBHOOK_URL"}
+
+
+def _failed(medium: str, what: str) -> Transient:
+    name = {MAIL: "the mail server", WEBHOOK: "the webhook"}[medium]
+    return Transient(
+        f"{name} {what}", side=medium,
+        next_step=f"check {_SETTING[medium]}, then `watcher notify test`",
+    )  # fmt: skip

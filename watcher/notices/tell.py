@@ -1,0 +1,284 @@
+"""Tell people what needs them, and that it is mended: once a minute, from what `status` says.
+
+The admins by mail and webhook; the employee whose account has to be connected again by a ToDo in
+ERPNext. At least once: a process that is killed between telling and noting it tells again. What
+cannot be delivered is tried again, each medium for itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from watcher.connections import Connections
+from watcher.erpnext import todos
+from watcher.erpnext.connected_app import desk_link
+from watcher.errors import WatcherError
+from watcher.notices import words
+from watcher.notices.decide import Known, Trouble, joined, rounds_due, usable, vanished
+from watcher.notices.media import MAIL, TODO, WEBHOOK, configured, send
+from watcher.services import Services
+from watcher.state import connect, leases, overview
+from watcher.state import notices as ledger
+from watcher.state.models import Account, Notice
+
+log = logging.getLogger(__name__)
+
+LEASE, LEASE_SECONDS = "tell", 120.0
+_COUNTER = {MAIL: "mailed", WEBHOOK: "posted", TODO: "asked"}
+
+
+def tell(services: Services, connections: Connections) -> int:
+    """Look, decide, tell; returns how many messages went out. Another process at it: 0."""
+    if not _lease(services):
+        return 0
+    try:
+        troubles = observe(services)
+        sent = 0
+        for notice, wanted in _due(services):
+            for medium in _media(services, notice, troubles):
+                if getattr(notice, _COUNTER[medium]) < wanted:
+                    sent += _deliver(services, connections, notice, medium, wanted)
+        with services.db.session() as session:
+            ended = list(ledger.to_wind_up(session))
+        return sent + sum(_wind_up(services, connections, notice) for notice in ended)
+    finally:
+        with services.db.session() as session:
+            leases.drop(session, LEASE, services.owner)
+
+
+def observe(services: Services) -> list[Trouble]:
+    """Bring the ledger's notices up to what is wrong now."""
+    now = services.clock()
+    lanes = services.doorbell.lengths()
+    with services.db.session() as session:
+        problems = overview.status(services.db, session, now, lanes)["problems"]
+        troubles = [_trouble(problem) for problem in problems]
+        rows = {row.key: row for row in ledger.lasting(session)}
+        ledger.mend(session, vanished([_known(row) for row in rows.values()], troubles), now)
+        for key, alike in _by_key(troubles).items():
+            row = rows.get(key) or _add(session, key, alike[0], now)
+            row.state, row.message, row.step = alike[0].state, _message(alike), alike[0].step
+        _join(session)
+    return troubles
+
+
+def _by_key(troubles: Sequence[Trouble]) -> dict[str, list[Trouble]]:
+    found: dict[str, list[Trouble]] = defaultdict(list)
+    for trouble in troubles:
+        found[trouble.key].append(trouble)
+    return found
+
+
+def _message(alike: Sequence[Trouble]) -> str:
+    first = alike[0]
+    if len(alike) == 1 and first.is_one_of_many:
+        return first.text
+    who = f"{len(alike)} calendars, among them {first.account}" if first.account else ""
+    return ": ".join(part for part in (who, first.text) if part)
+
+
+def _trouble(problem: dict[str, Any]) -> Trouble:
+    return Trouble(
+        account=problem["account"], calendar=problem["calendar"], state=problem["state"],
+        cause=problem["cause"], text=problem.get("message", ""), step=problem["next_step"],
+    )  # fmt: skip
+
+
+def _add(session: Session, key: str, trouble: Trouble, now: datetime) -> Notice:
+    return ledger.add(
+        session, key=key, account=trouble.account if trouble.is_one_of_many else None,
+        state=trouble.state, cause=trouble.cause, now=now,
+    )  # fmt: skip
+
+
+def _known(row: Notice) -> Known:
+    return Known(
+        id=row.id, key=row.key, cause=row.cause, seen_at=row.seen_at, group=row.group_id,
+        is_group=row.is_group, is_one_of_many=bool(row.who),
+    )  # fmt: skip
+
+
+def _join(session: Session) -> None:
+    session.flush()
+    rows = {row.id: row for row in ledger.lasting(session)}
+    for joint in joined([_known(row) for row in rows.values()]):
+        first = rows[joint.members[0]]
+        group_id = joint.group
+        if group_id is None:
+            group = ledger.add(
+                session, key=f"common:{joint.cause}", account=None, state=first.state,
+                cause=joint.cause, now=first.seen_at,
+            )  # fmt: skip
+            group.is_group, group.step, group_id = True, _common_step(first), group.id
+            log.warning("%s fail alike: one cause", len(joint.members))
+        ledger.group(session, group_id, joint.members)
+
+
+def _common_step(first: Notice) -> str:
+    if first.state != "needs_reconnect":
+        return first.step
+    return (
+        "look for one cause: was the app's access taken back in the Admin console, is the OAuth "
+        "app in Testing (docs/google.md)? Mend that, then `watcher accounts invite EMAIL` for each"
+    )
+
+
+def _due(services: Services) -> list[tuple[Notice, int]]:
+    """What lasts and is told on its own, with how often it is to have been told by now."""
+    now = services.clock()
+    with services.db.session() as session:
+        rows = [row for row in ledger.lasting(session) if row.group_id is None]
+    return [(row, rounds_due(row.seen_at, row.state, row.cause, now)) for row in rows]
+
+
+def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> list[str]:
+    """By what this can be told: never by what is itself in trouble."""
+    media = usable(configured(services.settings), notice.cause)
+    away = any(trouble.cause == "erpnext_unavailable" for trouble in troubles)
+    if not away and _employee(services, notice) is not None:
+        media.append(TODO)
+    return media
+
+
+def _employee(services: Services, notice: Notice) -> Account | None:
+    """Who can mend it himself. A delegation is the admins' to mend; without an ERPNext user there
+    is nobody to give a ToDo to."""
+    if notice.state != "needs_reconnect" or notice.account_id is None:
+        return None
+    with services.db.session() as session:
+        account = session.get_one(Account, notice.account_id)
+    own = account.source != "service-account" and account.erpnext_user is not None
+    return account if own else None
+
+
+# --- telling ------------------------------------------------------------------------------
+
+
+def _deliver(
+    services: Services, connections: Connections, notice: Notice, medium: str, wanted: int
+) -> int:
+    if not _lease(services):
+        return 0
+    todo: str | None = None
+    try:
+        if medium == TODO:
+            todo = _ask_employee(services, connections, notice)
+        else:
+            subject, text = _for_admins(services, notice, wanted)
+            send(services.settings, medium, subject, text)
+    except WatcherError as error:
+        _note_failure(services, notice, medium, error)
+        return 0
+    with services.db.session() as session:
+        row = session.get_one(Notice, notice.id)
+        setattr(row, _COUNTER[medium], wanted)
+        row.todo = todo or row.todo
+        if row.failing_by == medium:
+            row.error, row.failing_by, row.failing_since = "", "", None
+    log.info("notice %s of %s told by %s", notice.id, notice.cause, medium)
+    return 1
+
+
+def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, str]:
+    with services.db.session() as session:
+        who = ledger.members(session, notice.id) if notice.is_group else []
+    what = _what(notice, len(who))
+    text = words.for_admins(
+        what=what, text=notice.message, step=notice.step, who=who,
+        dashboard=services.settings.public_url,
+    )  # fmt: skip
+    return words.subject(what, times=times), text
+
+
+def _what(notice: Notice, many: int = 0) -> str:
+    state = notice.state.replace("_", " ")
+    if notice.is_group:
+        return f"{many or 'several'} accounts: {state} ({notice.cause})"
+    name = f"{notice.who}: " if notice.who else ""
+    return f"{name}{state} ({notice.cause})"
+
+
+def _ask_employee(services: Services, connections: Connections, notice: Notice) -> str | None:
+    """A ToDo with the way back; its name."""
+    account = _employee(services, notice)
+    if account is None or account.erpnext_user is None:
+        return None
+    link = _way_back(services, connections, account)
+    text = words.for_employee(notice.id, link=link, by_desk=account.source == "erpnext")
+    return todos.put(
+        connections.erpnext, account.erpnext_user, text, name=notice.todo,
+        marker=words.marker(notice.id),
+    )  # fmt: skip
+
+
+def _way_back(services: Services, connections: Connections, account: Account) -> str:
+    if account.source == "erpnext":
+        return desk_link(services.settings.erpnext_url, connections.desk_app())
+    if not services.settings.public_url or not services.settings.google_client_id:
+        return ""
+    with services.db.session() as session:
+        invitation = connect.lasting_invitation(session, account.id, services.clock())
+    return connect.sign_link(services.keyring, services.settings, invitation, account.email)
+
+
+# --- winding up ---------------------------------------------------------------------------
+
+
+def _wind_up(services: Services, connections: Connections, notice: Notice) -> int:
+    """Close the ToDo and tell the admins who were told. Each is done once; the rest next time."""
+    sent = 0
+    for medium in _still_owed(notice):
+        if not _lease(services):
+            return sent
+        try:
+            if medium == TODO:
+                todos.close(connections.erpnext, notice.todo or "")
+            elif medium in configured(services.settings):
+                what = _what(notice)
+                send(services.settings, medium, words.subject(what, mended=True), f"{what}: mended")
+        except WatcherError as error:
+            _note_failure(services, notice, medium, error)
+            continue
+        with services.db.session() as session:
+            _settled(session.get_one(Notice, notice.id), medium)
+        sent += 1
+    with services.db.session() as session:
+        row = session.get_one(Notice, notice.id)
+        if row.mended_at is not None and not _still_owed(row):
+            row.closed_at, row.failing_since = services.clock(), None
+    return sent
+
+
+def _still_owed(notice: Notice) -> list[str]:
+    """Whom to tell that it is mended; of a common cause's parts only the ToDos are closed."""
+    owed = [TODO] if notice.todo is not None else []
+    if notice.mended_at is not None and notice.group_id is None:
+        owed += [medium for medium in (MAIL, WEBHOOK) if getattr(notice, _COUNTER[medium])]
+    return owed
+
+
+def _settled(row: Notice, medium: str) -> None:
+    if medium == TODO:
+        row.todo = None
+    else:
+        setattr(row, _COUNTER[medium], 0)
+
+
+def _note_failure(services: Services, notice: Notice, medium: str, error: WatcherError) -> None:
+    log.warning("notice %s not delivered by %s: %s", notice.id, medium, error.message)
+    with services.db.session() as session:
+        row = session.get_one(Notice, notice.id)
+        row.error, row.failing_by = error.message[:500], medium
+        row.failing_since = row.failing_since or services.clock()
+
+
+def _lease(services: Services) -> bool:
+    """One process tells at a time; prolonged before each message, which may take a while."""
+    with services.db.session() as session:
+        return leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)

@@ -1,0 +1,54 @@
+"""Pure: what the notices say. No secret, no title of an event, and always what to do."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+NAMED = 20
+"""So many accounts are named in the notice of a common cause."""
+
+
+def marker(notice: int) -> str:
+    """Finds the ToDo of a notice again, when only the answer to its making was lost."""
+    return f"(Watcher notice {notice})"
+
+
+def subject(what: str, *, times: int = 1, mended: bool = False) -> str:
+    if mended:
+        return f"Watcher: mended: {what}"
+    return f"Watcher: {what}" if times < 2 else f"Watcher: still: {what}"
+
+
+def for_admins(*, what: str, text: str, step: str, dashboard: str, who: Sequence[str] = ()) -> str:
+    """The body of a mail or of a post."""
+    lines = [what]
+    if text:
+        lines.append(text)
+    if who:
+        lines.append(", ".join(who[:NAMED]))
+        if len(who) > NAMED:
+            lines.append(f"... and {len(who) - NAMED} more")
+    lines += ["", f"What to do: {step}"]
+    if dashboard:
+        lines += ["", dashboard]
+    return "\n".join(lines)
+
+
+def for_employee(notice: int, *, link: str, by_desk: bool) -> str:
+    """The ToDo, as HTML. ``link`` is the connect link or the Desk's page."""
+    shown = html.escape(link)
+    if not link:
+        how = "<p>Ask your administrator for a new connect link.</p>"
+    elif by_desk:
+        how = f'<p>Open <a href="{shown}">{shown}</a> and press <b>Connect</b>.</p>'
+    else:
+        how = (
+            f'<p><a href="{shown}">Connect it again</a>: choose your company account and leave the '
+            "box for your calendar ticked. The link works once.</p>"
+        )
+    return (
+        "<p>Your Google Calendar is no longer connected to ERPNext: Google has ended the "
+        "permission. Your events here stay as they are, but changes no longer arrive.</p>"
+        f"{how}<p>This entry closes by itself when that is done. {marker(notice)}</p>"
+    )
