@@ -22,6 +22,7 @@ import watcher
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.integration.test_cli_runner import run as run_forked
 from tests.integration.test_cli_runner import sqlite_only
+from tests.postbox import Postbox
 from watcher.cli import cli
 from watcher.erpnext.fields import SECTION, WANTED
 from watcher.errors import ExitCode
@@ -29,7 +30,7 @@ from watcher.handlers.context import TALLY
 from watcher.jobs.schedule import timetable
 from watcher.services import Services, build
 from watcher.settings import SECRETS, env_name, fields, load
-from watcher.state import budget, overview
+from watcher.state import budget, notices, overview
 from watcher.state.inbox import Word
 from watcher.web import create_app
 
@@ -98,9 +99,10 @@ def parse(words: Words) -> str:
     Raises ``click.UsageError`` for what click would refuse, and for a group without a command.
     """
     command: click.Command = cli
+    above: click.Context | None = None  # click keeps what it took from it, such as -h for help
     path: Words = []
     while True:
-        with command.make_context(command.name, list(words), resilient_parsing=False) as context:
+        with command.make_context(command.name, list(words), parent=above) as context:
             if not isinstance(command, click.Group):
                 return " ".join(path)
             name, following, words = command.resolve_command(
@@ -108,7 +110,7 @@ def parse(words: Words) -> str:
             )
         assert following is not None
         assert name is not None
-        command = following
+        command, above = following, context
         path.append(name)
 
 
@@ -483,6 +485,9 @@ def test_nets_page_has_the_timetable(services: Services) -> None:
     assert rows["renewal"] == f"{seconds['renew']:g} s"
     assert rows["refresh"] == f"{seconds['refresh']:g} s"
     assert rows["Desk"] == f"{seconds['desk'] / 60:g} min"
+    assert rows["users"] == f"{seconds['users'] / 60:g} min"
+    assert rows["disconnections"] == f"{seconds['disconnect'] / 60:g} min"
+    assert rows["notices"] == f"{seconds['tell']:g} s"
 
 
 def test_quotas() -> None:
@@ -563,6 +568,16 @@ def test_json_is_as_documented(company: Company) -> None:
     check("tokens list", count=3)
     check("tokens renew", "--all", count=2)
     check("keys list", count=1)
+    box = Postbox()
+    company.set("notify_webhook_url", box.webhook_url)
+    check("notify test", count=1)
+    box.refuse = True
+    check("notify test", count=1, code=ExitCode.UNAVAILABLE)
+    box.close()
+    with company.services.db.session() as session:
+        now = company.services.clock()
+        notices.add(session, key="x", account=ANN, state="failing", cause="gone", now=now)
+    check("notify list", count=1)
     check("keys rotate")
     company.set("erpnext_url", "http://127.0.0.1:1")
     check("resync", ANN, code=ExitCode.UNAVAILABLE)

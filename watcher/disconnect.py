@@ -7,7 +7,7 @@ the admin's, or cron's.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -58,7 +58,9 @@ def disconnect(
     told("grant")
     _revoke(services, connections, account)
     told("events")
-    _treat_events(services, connections, account, events)
+    with services.db.session() as session:
+        google_ids = [c.google_id for c in calendars.of_account(session, account.id)]
+    treat_events(connections, account.email, google_ids, events)
     with services.db.session() as session:
         account = accounts.get(session, email)
         account.refresh_token = account.access_token = account.access_expires_at = None
@@ -104,17 +106,19 @@ def _purge_desk(connections: Connections, account: Account) -> None:
         log.warning("the Token Cache row of %s stays in ERPNext: %s", user, error.message)
 
 
-def _treat_events(
-    services: Services, connections: Connections, account: Account, events: str
+def treat_events(
+    connections: Connections, email: str, google_ids: Sequence[str], events: str
 ) -> None:
+    """``keep``, ``cancel`` or ``delete`` what is mirrored of these calendars of an account.
+
+    Raises ``WatcherError`` when ERPNext refuses some of them; repeat it then.
+    """
     if events == "keep":
         return
     mirror = EventMirror(connections.erpnext, delete_cancelled=events == "delete")
-    with services.db.session() as session:
-        google_ids = [c.google_id for c in calendars.of_account(session, account.id)]
     refused = 0
     for google_id in google_ids:
-        held = mirror.held_of_calendar(data_id(account.email), data_id(google_id))
+        held = mirror.held_of_calendar(data_id(email), data_id(google_id))
         actions: list[Action] = [
             Cancel(name=row.name, key=row.key, event_id=row.event_id, reason="disconnected")
             for row in held
@@ -124,7 +128,7 @@ def _treat_events(
     if refused:
         raise WatcherError(
             f"ERPNext refused to change {refused} events",
-            next_step=f"run `watcher accounts disconnect {account.email}` again",
+            next_step="run the same command again",
             exit_code=ExitCode.PARTLY,
         )
 

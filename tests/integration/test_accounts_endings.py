@@ -77,7 +77,7 @@ def revoked(company: Company, email: str = ANN) -> bool:
 
 
 @pytest.mark.parametrize("events", ["keep", "cancel", "delete"])
-@pytest.mark.parametrize("step", ["stop_all", "_revoke", "_treat_events", "purge"])
+@pytest.mark.parametrize("step", ["stop_all", "_revoke", "treat_events", "purge"])
 def test_broken_off_anywhere_it_is_finished_by_another_run(
     ann: Company, monkeypatch: pytest.MonkeyPatch, step: str, events: str
 ) -> None:

@@ -14,6 +14,7 @@ import click
 from watcher import accounts as verbs
 from watcher import disconnect as ending
 from watcher.cli.common import (
+    EVENTS,
     App,
     emit,
     iso,
@@ -257,10 +258,7 @@ def resume(app: App, email: str) -> None:
 
 @accounts.command("disconnect", short_help="Stop, revoke, forget the credential.")
 @click.argument("email")
-@click.option(
-    "--events", type=click.Choice(["keep", "cancel", "delete"]), default="keep", show_default=True,
-    help="What becomes of the mirrored events.",
-)  # fmt: skip
+@EVENTS
 @yes_option
 @pass_app
 def disconnect(app: App, email: str, events: str, yes: bool) -> None:

@@ -7,6 +7,7 @@ import click
 from watcher import accounts as verbs
 from watcher.channels.registry import stop_channel
 from watcher.cli.common import (
+    EVENTS,
     App,
     emit,
     iso,
@@ -16,7 +17,9 @@ from watcher.cli.common import (
     short_time,
     show_table,
     who,
+    yes_option,
 )
+from watcher.disconnect import treat_events
 from watcher.errors import NotFound, WatcherError
 from watcher.state import accounts as ledger
 from watcher.state import calendars as store
@@ -70,12 +73,14 @@ def add(app: App, email: str, calendar_id: str) -> None:
     messages.print("added; its first sync is queued")
 
 
-@calendars.command("remove")
+@calendars.command("remove", short_help="Stop mirroring a calendar.")
 @click.argument("email")
 @click.argument("calendar_id")
+@EVENTS
+@yes_option
 @pass_app
-def remove(app: App, email: str, calendar_id: str) -> None:
-    """Stop mirroring a calendar; its events stay in ERPNext."""
+def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> None:
+    """Stop mirroring a calendar; its events stay in ERPNext unless something else is asked."""
     services = app.services
     with services.db.session() as session:
         account = ledger.get(session, email)
@@ -85,6 +90,8 @@ def remove(app: App, email: str, calendar_id: str) -> None:
                 f"{account.email} has no calendar {calendar_id}",
                 next_step=f"watcher calendars list {account.email}",
             )
+        if events != "keep":
+            app.confirm(f"Remove {calendar_id} and {events} its mirrored events?", yes)
         found[0].removed = True
         found[0].sync_token = None
         open_ids = [c.id for c in channels.open_of_calendar(session, found[0].id)]
@@ -94,4 +101,6 @@ def remove(app: App, email: str, calendar_id: str) -> None:
             stop_channel(services, google, channel_id)
         except WatcherError as error:
             messages.print(f"channel left to expire: {error.message}", markup=False)
-    messages.print("removed; its events stay in ERPNext")
+    treat_events(app.connections, account.email, [calendar_id], events)
+    done = {"keep": "stay in ERPNext", "cancel": "are cancelled", "delete": "are deleted"}
+    messages.print(f"removed; its events {done[events]}")

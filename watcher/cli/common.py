@@ -92,6 +92,12 @@ def yes_option(function: F) -> F:
     return click.option("--yes", is_flag=True, help="Do not ask.")(function)
 
 
+EVENTS = click.option(
+    "--events", type=click.Choice(["keep", "cancel", "delete"]), default="keep", show_default=True,
+    help="What becomes of the mirrored events.",
+)  # fmt: skip
+
+
 def emit(document: object) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(document, indent=2, default=str))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import secrets as random_secrets
-import time
 from pathlib import Path
 
 import click
@@ -111,8 +110,9 @@ def validate(_app: App) -> None:
     settings = read_settings(complete=True).settings
     account = check_delegation(settings)
     if account is not None:
-        age = (time.time() - Path(settings.google_service_account_file).stat().st_mtime) / 86_400
-        messages.print(f"service account {account.client_email}, key file {age:.0f} days old")
+        messages.print(
+            f"service account {account.client_email}, key file {account.age_days} days old"
+        )
         messages.print("  in the Admin console, under domain-wide delegation:")
         messages.print(f"    client ID  {account.client_id}", soft_wrap=True)
         messages.print(f"    scope      {CALENDAR_SCOPE}", soft_wrap=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+
 import click
 
 from watcher import cron as ticker
@@ -10,8 +13,12 @@ from watcher import web as server
 from watcher import worker as rq_worker
 from watcher.cli.common import read_settings
 from watcher.connections import check_delegation
+from watcher.google.endpoints import CALENDAR_SCOPE
 from watcher.jobs.enqueue import Lane
 from watcher.settings import Settings
+from watcher.telemetry import log as logs
+
+log = logging.getLogger(__name__)
 
 HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 PORT = click.option(
@@ -22,7 +29,13 @@ PORT = click.option(
 
 def _settings() -> Settings:
     settings = read_settings(complete=True).settings
-    check_delegation(settings)
+    account = check_delegation(settings)
+    if account is not None and supervisor.PARENT not in os.environ:
+        logs.configure(settings.log_format)
+        log.info(
+            "service account %s (key file %s days old); in the Admin console: client ID %s, "
+            "scope %s", account.client_email, account.age_days, account.client_id, CALENDAR_SCOPE,
+        )  # fmt: skip
     return settings
 
 

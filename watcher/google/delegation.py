@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,8 @@ _MAX_KEY_BYTES = 64 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceAccount:
-    """A validated key file. ``client_id`` is what the admin enters in the Admin console.
+    """A validated key file. ``client_id`` is what the admin enters in the Admin console, the age
+    is the file's.
 
     ``info`` is the whole file, for google-auth; it holds the private key, hence not in the repr.
     ``warnings`` are sentences for ``doctor`` and the log.
@@ -37,6 +39,7 @@ class ServiceAccount:
     client_email: str
     client_id: str
     info: dict[str, Any] = field(repr=False)
+    age_days: int = 0
     warnings: tuple[str, ...] = ()
 
 
@@ -57,6 +60,7 @@ def load_service_account(path: str | Path) -> ServiceAccount:
         client_email=info["client_email"],
         client_id=info["client_id"],
         info=info,
+        age_days=int((time.time() - file.stat().st_mtime) / 86_400),
         warnings=_mode_warnings(file),
     )
 
