@@ -1,0 +1,105 @@
+"""A backup of the ledger, put back on another host: it heals by itself, nothing is twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.company import ANN, BOB, Company, free_port
+from tests.waiting import wait_for
+from watcher.channels import renewal
+
+BACKUP = Path(__file__).parents[2] / "deploy" / "backup.sh"
+
+
+@pytest.fixture
+def company(company: Company) -> Company:
+    """With the ledger where ``watcher`` keeps it by default, since that is what is backed up."""
+    company.set("database_url", "")
+    return company
+
+
+def back_up(company: Company) -> Path:
+    """With the script that docs/operations.md names, while the ledger is in use."""
+    environ = {**os.environ, **company.environ, "PYTHON": sys.executable}
+    done = subprocess.run(
+        ["bash", str(BACKUP), str(company.folder / "backup")], env=environ, text=True,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    return Path(done.stdout.strip())
+
+
+def restore(company: Company, backup: Path) -> None:
+    """On a new host: an empty data directory, the copy in it, the same keys, another address."""
+    company.rebuild()
+    data = company.folder / "new-host"
+    data.mkdir()
+    shutil.copy(backup, data / "ledger.sqlite3")
+    company.set("data_dir", str(data))
+    company.port = free_port()
+    company.public_url = f"http://127.0.0.1:{company.port}"
+    company.set("public_url", company.public_url)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("tokens", ["grown old", "still good"])
+def test_a_restored_ledger_heals_by_itself(company: Company, tokens: str) -> None:
+    google = company.google
+    company.setup_erpnext()
+    company.add(BOB)
+    company.consented(ANN)
+    kept = google.insert_event(ANN, company.timed(summary="Stocktaking"))
+    gone = google.insert_event(ANN, company.timed(summary="Tasting"))
+    for email in (ANN, BOB):
+        assert company.sync(email) == "done"
+    backup = back_up(company)
+
+    # After the backup: edits that are mirrored, and channels that the backup knows nothing of.
+    google.patch_event(ANN, kept, {"summary": "Stocktaking, late"})
+    google.delete_event(ANN, gone)
+    google.insert_event(ANN, company.timed(summary="Delivery"))
+    assert company.sync() == "done"
+    renewal.renew_due(company.services, company.connections, force=True)
+    for email in (ANN, BOB):
+        assert company.sync(email) == "done"
+    renewal.stop_retired(company.services, company.connections)
+    unknown = {channel.id for channel in google.live_channels()}
+    names = {row["name"] for row in company.rows(live=False)}
+
+    google.expire_access_tokens()
+    if tokens == "grown old":
+        google.expire_sync_tokens()
+    restore(company, backup)
+    google.insert_event(BOB, company.timed(summary="On the new host"))
+    company.start("up", "--port", str(company.port), "--workers", "1")
+    wait_for(company.web_is_up, what="the new host")
+    wait_for(lambda: company.subjects(BOB) == ["On the new host"] or None, what="Bob's mirror")
+    wait_for(
+        lambda: sorted(company.subjects()) == ["Delivery", "Stocktaking, late"] or None,
+        what="Ann's mirror",
+    )
+    assert {row["name"] for row in company.rows(live=False)} == names, "the same rows"
+    keys = [row["custom_google_sync_key"] for row in company.site.events()]
+    assert len(keys) == len(set(keys)) == 4
+
+    # Channels that the restored ledger does not know are strangers; the admin renews once.
+    stranger = next(iter(unknown))
+    headers = {"X-Goog-Channel-ID": stranger, "X-Goog-Resource-State": "exists",
+               "X-Goog-Channel-Token": str(google.channels.all[stranger].token)}  # fmt: skip
+    answer = requests.post(f"{company.public_url}/webhooks/google", headers=headers, timeout=10)
+    assert answer.status_code == 404
+    renewed = company.watcher("channels", "renew", "--all", "--force")
+    assert renewed.returncode == 0, renewed.stderr
+    fresh = [c for c in google.live_channels() if c.address.startswith(company.public_url)]
+    assert len(fresh) == 2
+    google.insert_event(ANN, company.timed(summary="By push"))
+    wait_for(lambda: "By push" in company.subjects() or None, what="a push to the new host")
+    assert company.watcher("verify", "--all").returncode == 0
+    status = company.watcher("status", "--json")
+    assert status.returncode == 0, status.stdout
