@@ -14,6 +14,7 @@ import redis
 import requests
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
+from tests.postbox import HOOK_SECRET, PASSWORD, Postbox
 from tests.waiting import wait_for
 
 PRIVATE = "CANARY appointment at the clinic"
@@ -26,6 +27,7 @@ def secrets_of(company: Company) -> dict[str, str]:
     found = {
         "client secret": CLIENT_SECRET, "API secret": company.site.api_secret,
         "encryption key": company.key, "private event": PRIVATE, "private key": key.split("\n")[3],
+        "mail password": PASSWORD, "webhook": HOOK_SECRET,
     }  # fmt: skip
     found |= {f"refresh token {n}": t for n, t in enumerate(oauth.refresh_tokens)}
     found |= {f"access token {n}": t for n, t in enumerate(oauth.access_tokens)}
@@ -59,7 +61,7 @@ def consent(company: Company, email: str, link: str) -> requests.Session:
     return browser
 
 
-def a_day(company: Company) -> list[bytes]:
+def a_day(company: Company, box: Postbox) -> list[bytes]:
     """Onboarding, edits, every kind of trouble; returns all that was printed or served."""
     company.start("web", "--port", str(company.port))
     company.start("worker", "--queue", "live")
@@ -105,9 +107,14 @@ def a_day(company: Company) -> list[bytes]:
         ("status",), ("status", "--json"), ("accounts", "list", "--json"), ("config", "show"),
         ("accounts", "show", ANN, "--json"), ("channels", "list", "--json"), ("tokens", "list"),
         ("queue", "show", "--json"), ("verify", "--all", "--json"), ("keys", "list", "--json"),
-        ("config", "validate"), ("resync", "--all", "--dry-run"),
+        ("config", "validate"), ("resync", "--all", "--dry-run"), ("notify", "test"),
+        ("notify", "list", "--json"),
     ):  # fmt: skip
         run(*words)
+    box.refuse = True
+    run("notify", "test")
+    said.extend(str(mail).encode() for mail in box.mails)
+    said.extend(post.encode() for post in box.posts)
     admin = consent(company, ADMIN, f"{company.public_url}/sign-in")
     for path in ("/", "/metrics", "/healthz", "/readyz", "/nothing", "/connect/x"):
         said.append(admin.get(company.public_url + path, timeout=10).content)
@@ -133,11 +140,17 @@ def everything_kept(company: Company) -> Iterator[tuple[str, bytes]]:
 
 
 def test_no_secret_is_found_anywhere(company: Company) -> None:
+    box = Postbox()
+    company.set("smtp_url", box.smtp_url)
+    company.set("notify_webhook_url", box.webhook_url)
     company.set("sweep_seconds", "1")
-    said = a_day(company)
+    said = a_day(company, box)
+    box.close()
+    assert box.mails
     found = []
     places = [*everything_kept(company), *(("printed or served", text) for text in said)]
-    places.append(("ERPNext", repr(company.site.events()).encode()))
+    for doctype in ("Event", "ToDo"):
+        places.append((doctype, repr(company.site.rows(doctype)).encode()))
     for what, secret in secrets_of(company).items():
         for form in forms(secret):
             found += [f"{what} in {where}" for where, content in places if form in content]

@@ -109,19 +109,22 @@ def joined(known: Sequence[Known]) -> list[Joint]:
 
 
 def _together(alone: Sequence[Known], members: Sequence[datetime]) -> tuple[int, ...]:
-    """Of ``alone`` (by time) those that belong together, or to what has begun (``members``)."""
-    if members:
-        latest, joining = max(members), []
-        for row in alone:
-            if row.seen_at <= latest + TOGETHER:
-                joining.append(row.id)
-                latest = max(latest, row.seen_at)
-        return tuple(joining)
-    for first in range(len(alone) - ALIKE + 1):
-        near = [r for r in alone[first:] if r.seen_at - alone[first].seen_at <= TOGETHER]
+    """Of ``alone`` (by time) those that follow what has begun (``members``), and a wave of their
+    own, whether or not there was one before."""
+    found: list[int] = []
+    rest: list[Known] = []
+    latest = max(members, default=None)
+    for row in alone:
+        if latest is not None and row.seen_at <= latest + TOGETHER:
+            found.append(row.id)
+            latest = max(latest, row.seen_at)
+        else:
+            rest.append(row)
+    for first in range(len(rest) - ALIKE + 1):
+        near = [r.id for r in rest[first:] if r.seen_at - rest[first].seen_at <= TOGETHER]
         if len(near) >= ALIKE:
-            return tuple(row.id for row in near)
-    return ()
+            return (*found, *near)
+    return tuple(found)
 
 
 def grace(state: str, cause: str) -> timedelta:

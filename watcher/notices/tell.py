@@ -1,4 +1,4 @@
-"""Tell people what needs them, and that it is mended: once a minute, from what `status` says.
+"""Tell people what needs them, and that it is mended, from what `status` says.
 
 The admins by mail and webhook; the employee whose account has to be connected again by a ToDo in
 ERPNext. At least once: a process that is killed between telling and noting it tells again. What
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -30,6 +30,7 @@ from watcher.state.models import Account, Notice
 log = logging.getLogger(__name__)
 
 LEASE, LEASE_SECONDS = "tell", 120.0
+NEW_WAVE = timedelta(days=1)
 _COUNTER = {MAIL: "mailed", WEBHOOK: "posted", TODO: "asked"}
 
 
@@ -109,19 +110,25 @@ def _join(session: Session) -> None:
     rows = {row.id: row for row in ledger.lasting(session)}
     for joint in joined([_known(row) for row in rows.values()]):
         first = rows[joint.members[0]]
-        group_id = joint.group
-        if group_id is None:
-            group = ledger.add(
-                session, key=f"common:{joint.cause}", account=None, state=first.state,
-                cause=joint.cause, now=first.seen_at,
-            )  # fmt: skip
-            group.is_group, group.step, group_id = True, _common_step(first), group.id
-            log.warning("%s fail alike: one cause", len(joint.members))
-        ledger.group(session, group_id, joint.members)
+        group = rows[joint.group] if joint.group else _add_group(session, first)
+        if first.seen_at > group.seen_at + NEW_WAVE:
+            # Those who were told of the first wave are told of this one.
+            group.seen_at, group.mailed, group.posted = first.seen_at, 0, 0
+        ledger.group(session, group.id, joint.members)
+        log.warning("%s fail alike: one cause", len(joint.members))
+
+
+def _add_group(session: Session, first: Notice) -> Notice:
+    group = ledger.add(
+        session, key=f"common:{first.cause}", account=None, state=first.state, cause=first.cause,
+        now=first.seen_at,
+    )  # fmt: skip
+    group.is_group, group.step = True, _common_step(first)
+    return group
 
 
 def _common_step(first: Notice) -> str:
-    if first.state != "needs_reconnect":
+    if "accounts invite" not in first.step:
         return first.step
     return (
         "look for one cause: was the app's access taken back in the Admin console, is the OAuth "

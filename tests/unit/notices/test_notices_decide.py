@@ -101,6 +101,14 @@ def test_who_comes_to_a_known_cause_in_time_belongs_to_it() -> None:
     assert joined([group, *members, known(7, minutes=16)]) == [], "another story, days later"
 
 
+def test_a_second_wave_belongs_to_the_same_cause() -> None:
+    group = known(99, is_group=True, is_one_of_many=False)
+    members = [known(n, minutes=n, group=99) for n in range(1, 6)]
+    wave = [known(n, minutes=5_000 + n) for n in range(10, 15)]
+    [joint] = joined([group, *members, *wave])
+    assert joint == Joint(cause="invalid_grant", members=(10, 11, 12, 13, 14), group=99)
+
+
 def test_what_is_no_longer_there_is_mended() -> None:
     here = trouble()
     rows = [known(1, key=here.key), known(2, key="invalid_grant:gone@example.com")]
