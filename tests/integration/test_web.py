@@ -310,6 +310,28 @@ def test_reconnecting_keeps_the_mirror(web: Company) -> None:
     assert web.connections.erpnext.calls - writes <= 3, "a full rewrite"
 
 
+def test_who_gets_the_address_of_somebody_who_left_starts_afresh(web: Company) -> None:
+    """Nothing of the old grant is left to be inherited, and nothing keeps the new one out."""
+    web.setup_erpnext()
+    web.google.insert_event(ANN, web.timed(summary="The old Ann's"))
+    assert consent(web, invite(web), ANN).status_code == 200
+    assert web.sync() == "done"
+    done = web.watcher("accounts", "disconnect", ANN, "--events", "delete", "--yes")
+    assert done.returncode == 0, done.stderr
+    web.google.remove_user(ANN)
+    web.google.add_user(ANN, sub="1" * 21)
+    web.google.insert_event(ANN, web.timed(summary="The new Ann's"))
+    link, calls = invite(web), web.google.log.counts()
+    account = web.account()
+    assert (account.state, account.refresh_token, account.access_token) == ("invited", None, None)
+    assert web.watcher("tokens", "renew", "--all").returncode in (0, 5)
+    assert web.google.log.counts() == calls
+    page = consent(web, link, ANN)
+    assert page.status_code == 200, page.text
+    assert web.sync() == "done"
+    assert web.subjects() == ["The new Ann's"]
+
+
 def test_google_in_trouble_during_consent(web: Company) -> None:
     link = invite(web)
     web.google.add_fault(match="POST /token", status=502, body="<html>", content_type="text/html")
