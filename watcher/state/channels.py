@@ -137,11 +137,14 @@ def expire(session: Session, now: datetime) -> int:
 
 
 def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
-    """Retiring channels whose calendar has synced since the new one opened (or after 10 min)."""
+    """Retiring channels whose calendar has synced since the new one opened (or after 10 min). Of
+    an account that is not active they wait for its return, or for their expiry."""
     return session.scalars(
         select(Channel)
         .join(Calendar)
+        .join(Account)
         .where(
+            Account.state == "active",
             Channel.state == "retiring",
             or_(
                 Calendar.last_success_at > Channel.retired_at,
