@@ -117,6 +117,15 @@ def open_of_calendar(session: Session, calendar_id: int) -> Sequence[Channel]:
     ).all()
 
 
+def retire_all(session: Session, calendar_id: int, now: datetime) -> list[str]:
+    """Have every open channel of a calendar stopped, by whoever comes first; returns their ids."""
+    found = open_of_calendar(session, calendar_id)
+    for channel in found:
+        if channel.state == "live":
+            channel.state, channel.retired_at = "retiring", now
+    return [channel.id for channel in found]
+
+
 def expire(session: Session, now: datetime) -> int:
     """Note channels whose life has run out, and requests that never got an answer."""
     ended = session.execute(
