@@ -64,6 +64,7 @@ def disconnect(
     with services.db.session() as session:
         account = accounts.get(session, email)
         account.refresh_token = account.access_token = account.access_expires_at = None
+        account.google_sub = None  # who gets this address, or this person another, starts afresh
         for calendar in calendars.of_account(session, account.id):
             calendar.removed = True
             calendar.sync_token = None

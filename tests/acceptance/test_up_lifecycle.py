@@ -105,6 +105,14 @@ def a_minute_passes(company: Company) -> None:
     ledger.close()
 
 
+def settled(company: Company) -> bool:
+    """Everybody is watched once, and nothing is owed."""
+    found = [company.calendar(email) for email in PEOPLE]
+    return all(c.last_success_at and c.dirty_seq == c.synced_seq for c in found) and [
+        len(company.google.live_channels(email)) for email in PEOPLE
+    ] == [1] * len(PEOPLE)
+
+
 def log_of(company: Company) -> str:
     return (company.folder / "watcher.log").read_text()
 
@@ -141,6 +149,8 @@ def test_clean_ends_and_what_happened_between_them(shop: Company) -> None:
     assert f"`watcher up` is already running on {data}" in second.stderr
     assert "WATCHER_DATA_DIR" in second.stderr
     assert shop.web_is_up(), "the first one does not notice"
+    wait_for(lambda: settled(shop), what="channels and first syncs")
+    watches = shop.google.log.counts()["events.watch"]
     process.terminate()
     assert process.wait(30) == 0
     wait_for(lambda: not ours(shop), what="the end of all")
@@ -148,6 +158,8 @@ def test_clean_ends_and_what_happened_between_them(shop: Company) -> None:
     shop.google.insert_event(BOB, shop.timed(summary="Meanwhile"))
     process = up(shop)
     wait_for(lambda: shop.subjects(BOB) == ["Meanwhile"], what="what was missed")
+    wait_for(lambda: settled(shop), what="the look around after the start")
+    assert shop.google.log.counts()["events.watch"] == watches, "a restart opens no channel"
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) == 0
     wait_for(lambda: not ours(shop), what="the end of all after Ctrl-C")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.company import ANN, BOB, CLIENT_ID, Company
+from tests.company import ANN, BOB, CLIENT_ID, DOMAIN, Company
 from watcher import disconnect as ending
 from watcher.disconnect import disconnect, finish
 from watcher.errors import Transient
@@ -149,3 +149,18 @@ def test_who_comes_back_after_a_disconnect_is_mirrored_once(ann: Company) -> Non
     assert len(ann.rows(live=False)) == 2
     with ann.services.db.session() as session:
         assert accounts.get(session, ANN).state == "active"
+
+
+def test_the_same_person_under_another_address_can_connect(ann: Company) -> None:
+    """Google's own number of a person stays when the address changes."""
+    with ann.services.db.session() as session:
+        number = accounts.get(session, ANN).google_sub
+    disconnect(ann.services, ann.connections, ANN, events="delete")
+    ann.google.remove_user(ANN)
+    renamed = f"ann.new@{DOMAIN}"
+    ann.google.add_user(renamed, sub=number)
+    ann.site.add_user(renamed)
+    ann.google.insert_event(renamed, ann.timed(summary="Tasting"))
+    ann.consented(renamed)
+    assert ann.sync(renamed) == "done"
+    assert ann.subjects(renamed) == ["Tasting"]

@@ -148,6 +148,32 @@ def test_a_stop_that_fails_is_tried_again(company: Company) -> None:
     assert states(company) == ["stopped", "live"]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_an_old_channel_of_a_dead_account_is_left_alone(company: Company, known: bool) -> None:
+    """Google is not asked about a dead grant again and again only to stop a channel; when the
+    account is back, it is stopped."""
+    company.consented(BOB)
+    assert company.sync(BOB) == "done"
+    company.later(days=6, hours=12)
+    assert renew(company) == ["renewed", "renewed"]
+    company.google.revoke_user(BOB)
+    company.google.expire_access_tokens(BOB)
+    company.later(hours=2)
+    number = company.account(BOB).id
+    assert not known or schedule.refresh_one(company.services, company.connections, number)
+    renew(company)
+    assert company.account(BOB).state == "needs_reconnect"
+    before = asked(company, "token")
+    for _ in range(3):
+        renew(company)
+    assert asked(company, "token") == before
+    assert states(company, BOB) == ["retiring", "live"]
+    company.consented(BOB)
+    assert company.sync(BOB) == "done"
+    renew(company)
+    assert states(company, BOB) == ["stopped", "live"]
+
+
 def test_all_channels_expired_come_back_within_the_cap(company: Company) -> None:
     for email in (BOB, ADMIN):
         company.add(email)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.integration.test_cli_runner import run
+from watcher.channels import renewal
 from watcher.cli import common
 from watcher.errors import UserError
 
@@ -320,6 +321,27 @@ def test_calendars_come_and_go(shop: Company) -> None:
     assert shop.subjects() == ["Opening"]
     run(shop, "calendars", "remove", ANN, OUTLET, code=5, says=(f"watcher calendars list {ANN}",))
     assert len(run(shop, "calendars", "list", "--json").data) == 1
+
+
+def test_a_removal_that_met_an_outage_is_finished(shop: Company) -> None:
+    """ERPNext's part by the same command again, Google's by cron."""
+    shop.google.add_calendar(OUTLET, ANN, "Outlet")
+    shop.google.insert_event(OUTLET, shop.timed(summary="Opening"))
+    run(shop, "calendars", "add", ANN, OUTLET)
+    run(shop, "resync", ANN, "--calendar", OUTLET, says=("created 1",))
+    shop.site.add_fault(match=".*", status=503, html=True, count=100)
+    shop.google.add_fault(match="channels/stop", status=400, reason="invalid")
+    words = ("calendars", "remove", ANN, OUTLET, "--events", "cancel", "--yes")
+    run(shop, *words, code=6, says=("channel not stopped yet", "then try again"))
+    assert (len(shop.google.live_channels(OUTLET)), shop.subjects()) == (1, ["Opening"])
+    shop.site.clear_faults()
+    shop.google.clear_faults()
+    shop.later(minutes=11)
+    renewal.renew_due(shop.services, shop.connections)
+    assert shop.google.live_channels(OUTLET) == []
+    assert len(shop.google.live_channels(ANN)) == 1
+    run(shop, *words, says=("are cancelled",))
+    assert shop.subjects() == []
 
 
 def test_a_calendar_that_google_does_not_know(shop: Company) -> None:

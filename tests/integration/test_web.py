@@ -13,7 +13,7 @@ import requests
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
-from watcher.state import accounts, channels
+from watcher.state import accounts, calendars, channels
 from watcher.state.models import Channel, Counter, Invitation
 from watcher.state.secrets import digest
 
@@ -175,6 +175,18 @@ def test_google_really_reaches_us(watched: Company) -> None:
     wait_for(lambda: watched.calendar().dirty_seq > before, what="Google's notification")
 
 
+def test_notices_as_calendar_sends_them(watched: Company) -> None:
+    """Without a body, of an odd type, and the state only ever says to look; the states of Drive
+    (`add`, `update`, ...) never come."""
+    for state in ("sync", "exists", "not_exists", "of-tomorrow"):
+        before = watched.calendar()
+        with watched.services.db.session() as session:
+            calendars.note_rung(session, before.id, None)
+        odd = {"Content-Type": "application/json; utf-8", "Content-Length": "0"}
+        assert post(watched, headers(watched, Resource_State=state) | odd).status_code == 204
+        assert watched.calendar().dirty_seq == before.dirty_seq + 1, state
+
+
 # --- health and headers ---------------------------------------------------------------------
 
 
@@ -308,6 +320,43 @@ def test_reconnecting_keeps_the_mirror(web: Company) -> None:
     assert web.sync() == "done"
     assert [row["name"] for row in web.rows()] == [name]
     assert web.connections.erpnext.calls - writes <= 3, "a full rewrite"
+
+
+def test_a_consent_outlives_a_restart_between_its_two_halves(web: Company) -> None:
+    """State, verifier and nonce are in the ledger; Google gives no token without the verifier."""
+    with requests.Session() as browser:
+        url, form = at_google(browser, invite(web))
+        web.processes[0].terminate()
+        assert web.processes[0].wait(20) == 0
+        web.start("web", "--port", str(web.port))
+        wait_for(web.web_is_up, what="the web server")
+        page = browser.post(url, data=form | {"account": ANN}, timeout=20)
+    assert "You are connected" in page.text
+    (request,) = [e for e in web.google.log.entries() if e.route == "token"]
+    assert request.status == 200
+    assert state(web) == "active"
+
+
+def test_who_gets_the_address_of_somebody_who_left_starts_afresh(web: Company) -> None:
+    """Nothing of the old grant is left to be inherited, and nothing keeps the new one out."""
+    web.setup_erpnext()
+    web.google.insert_event(ANN, web.timed(summary="The old Ann's"))
+    assert consent(web, invite(web), ANN).status_code == 200
+    assert web.sync() == "done"
+    done = web.watcher("accounts", "disconnect", ANN, "--events", "delete", "--yes")
+    assert done.returncode == 0, done.stderr
+    web.google.remove_user(ANN)
+    web.google.add_user(ANN, sub="1" * 21)
+    web.google.insert_event(ANN, web.timed(summary="The new Ann's"))
+    link, calls = invite(web), web.google.log.counts()
+    account = web.account()
+    assert (account.state, account.refresh_token, account.access_token) == ("invited", None, None)
+    assert web.watcher("tokens", "renew", "--all").returncode in (0, 5)
+    assert web.google.log.counts() == calls
+    page = consent(web, link, ANN)
+    assert page.status_code == 200, page.text
+    assert web.sync() == "done"
+    assert web.subjects() == ["The new Ann's"]
 
 
 def test_google_in_trouble_during_consent(web: Company) -> None:

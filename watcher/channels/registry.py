@@ -150,11 +150,7 @@ def stop_all(services: Services, connections: Connections, account: Account) -> 
     """Stop every open channel of an account; returns the ids. Best effort only for what Google
     refuses for good: such a channel ends by itself at its expiry."""
     with services.db.session() as session:
-        ids = [
-            channel.id
-            for calendar in calendars.of_account(session, account.id)
-            for channel in channels.open_of_calendar(session, calendar.id)
-        ]
+        ids = [channel.id for channel, _ in channels.everything(session, [account.id])]
     google = connections.google(account.id, account.email, "poll")
     for channel_id in ids:
         try:

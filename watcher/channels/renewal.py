@@ -150,5 +150,8 @@ def stop_retired(services: Services, connections: Connections) -> int:
             stop_channel(services, connections.google(account_id, email, "poll"), channel_id)
             stopped += 1
         except WatcherError as error:
+            if isinstance(error, AccountDead):
+                with services.db.session() as session:
+                    accounts.needs_reconnect(session, account_id, error.cause, services.clock())
             log.warning("old channel not stopped yet: %s", error.message)
     return stopped

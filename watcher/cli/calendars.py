@@ -81,26 +81,27 @@ def add(app: App, email: str, calendar_id: str) -> None:
 @pass_app
 def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> None:
     """Stop mirroring a calendar; its events stay in ERPNext unless something else is asked."""
+    # Each step may be repeated, as when ERPNext was away for its events.
     services = app.services
     with services.db.session() as session:
         account = ledger.get(session, email)
-        found = [c for c in store.of_account(session, account.id) if c.google_id == calendar_id]
-        if not found:
+        found = store.find(session, account.id, calendar_id)
+        if found is None or (found.removed and events == "keep"):
             raise NotFound(
                 f"{account.email} has no calendar {calendar_id}",
                 next_step=f"watcher calendars list {account.email}",
             )
         if events != "keep":
             app.confirm(f"Remove {calendar_id} and {events} its mirrored events?", yes)
-        found[0].removed = True
-        found[0].sync_token = None
-        open_ids = [c.id for c in channels.open_of_calendar(session, found[0].id)]
+        found.removed = True
+        found.sync_token = None
+        open_ids = channels.retire_all(session, found.id, services.clock())
     google = app.connections.google(account.id, account.email, "poll")
     for channel_id in open_ids:
         try:
             stop_channel(services, google, channel_id)
         except WatcherError as error:
-            messages.print(f"channel left to expire: {error.message}", markup=False)
+            messages.print(f"channel not stopped yet: {error.message}", markup=False)
     treat_events(app.connections, account.email, [calendar_id], events)
     done = {"keep": "stay in ERPNext", "cancel": "are cancelled", "delete": "are deleted"}
     messages.print(f"removed; its events {done[events]}")

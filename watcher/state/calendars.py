@@ -55,9 +55,7 @@ class Settled:
 
 def add(session: Session, account_id: int, google_id: str, now: datetime) -> Calendar:
     """Register a calendar, or bring a removed one back."""
-    calendar = session.execute(
-        select(Calendar).where(Calendar.account_id == account_id, Calendar.google_id == google_id)
-    ).scalar_one_or_none()
+    calendar = find(session, account_id, google_id)
     if calendar is None:
         calendar = Calendar(account_id=account_id, google_id=google_id, since=now)
         session.add(calendar)
@@ -99,6 +97,13 @@ def of_account(session: Session, account_id: int) -> Sequence[Calendar]:
         .where(Calendar.account_id == account_id, Calendar.removed.is_(False))
         .order_by(Calendar.id)
     ).all()
+
+
+def find(session: Session, account_id: int, google_id: str) -> Calendar | None:
+    """Also one that was removed."""
+    return session.scalars(
+        select(Calendar).where(Calendar.account_id == account_id, Calendar.google_id == google_id)
+    ).one_or_none()
 
 
 def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -> int:

@@ -117,6 +117,15 @@ def open_of_calendar(session: Session, calendar_id: int) -> Sequence[Channel]:
     ).all()
 
 
+def retire_all(session: Session, calendar_id: int, now: datetime) -> list[str]:
+    """Have every open channel of a calendar stopped, by whoever comes first; returns their ids."""
+    found = open_of_calendar(session, calendar_id)
+    for channel in found:
+        if channel.state == "live":
+            channel.state, channel.retired_at = "retiring", now
+    return [channel.id for channel in found]
+
+
 def expire(session: Session, now: datetime) -> int:
     """Note channels whose life has run out, and requests that never got an answer."""
     ended = session.execute(
@@ -137,11 +146,14 @@ def expire(session: Session, now: datetime) -> int:
 
 
 def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
-    """Retiring channels whose calendar has synced since the new one opened (or after 10 min)."""
+    """Retiring channels whose calendar has synced since the new one opened (or after 10 min). Of
+    an account that is not active they wait for its return, or for their expiry."""
     return session.scalars(
         select(Channel)
         .join(Calendar)
+        .join(Account)
         .where(
+            Account.state == "active",
             Channel.state == "retiring",
             or_(
                 Calendar.last_success_at > Channel.retired_at,
