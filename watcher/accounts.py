@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from watcher.connections import Connections, service_account
 from watcher.erpnext import connected_app
-from watcher.errors import UserError
+from watcher.errors import AccountDead, UserError
+from watcher.google.credentials import Grant, Source
 from watcher.google.delegation import DelegationAllow
-from watcher.jobs.reconnect import revive
+from watcher.jobs.reconnect import revive, start
 from watcher.jobs.ringing import ring
 from watcher.services import Services
 from watcher.settings import require
 from watcher.state import accounts, calendars, connect
+from watcher.state.accounts import LedgerTokens
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +95,62 @@ def add_from_desk(
 
 
 def _prove_and_start(
-    services: Services, connections: Connections, address: str, source: str,
+    services: Services, connections: Connections, address: str, source: Source,
     user: str | None, calendar_ids: tuple[str, ...],
 ) -> Added:  # fmt: skip
+    """The grant is proved before anything is changed: an account that works goes on as it does
+    when the new way fails. One that does not is kept as *Needs reconnect* under the new way, and
+    goes live by itself if that is mended."""
+    with services.db.session() as session:
+        known = accounts.find(session, address)
+    works = known is not None and known.state == "active"
+    try:
+        fresh = connections.tokens.prove(
+            known.id if known else 0, Grant(source=source, email=address, erpnext_user=user)
+        )
+    except AccountDead as error:
+        if not works:
+            _register(services, address, source, user, calendar_ids, dead=error.cause)
+        raise
+    account_id = _register(services, address, source, user, calendar_ids)
+    LedgerTokens(services.db, services.keyring).save_access_token(
+        account_id, access_token=fresh.access_token, expires_at=fresh.expires_at
+    )
+    start(services, account_id)
+    return Added(address, user, len(calendar_ids) or 1)
+
+
+def _register(
+    services: Services, address: str, source: Source, user: str | None,
+    calendar_ids: tuple[str, ...], *, dead: str = "",
+) -> int:  # fmt: skip
     now = services.clock()
     with services.db.session() as session:
         known = accounts.find(session, address)
-        account = accounts.add(
-            session, email=address, source=source, state=known.state if known else "paused",
-            now=now, erpnext_user=user,
-        )  # fmt: skip
-        account_id = account.id
+        if known is None or known.state == "disconnecting":
+            known = accounts.add(
+                session, email=address, source=source, state="paused", now=now, erpnext_user=user
+            )
+        if known.source != source:
+            known.refresh_token = None  # of the way before
+        known.source, known.erpnext_user = source, user or known.erpnext_user
         for google_id in calendar_ids or (address,):
-            calendars.add(session, account_id, google_id, now)
-    revive(services, connections, account_id)
-    return Added(address, user, len(calendar_ids) or 1)
+            calendars.add(session, known.id, google_id, now)
+        if dead:
+            accounts.set_state(known, "needs_reconnect", dead, now)
+        return known.id
+
+
+def left_as_it_is(services: Services, email: str, source: str) -> str:
+    """Why an import of many does not touch an account: it works by another way, or an admin has
+    paused it. Empty when it may."""
+    with services.db.session() as session:
+        known = accounts.find(session, email)
+    if known is not None and known.state == "active" and known.source != source:
+        return f"left as it is: connected by {known.source}"
+    if known is not None and (known.state, known.cause) == ("paused", "by_admin"):
+        return "left as it is: paused"
+    return ""
 
 
 def company_users(services: Services, connections: Connections) -> list[str]:
@@ -119,9 +165,14 @@ def company_users(services: Services, connections: Connections) -> list[str]:
 
 
 def desk_users(connections: Connections) -> list[str]:
-    """Everyone with a Token Cache row for our Connected App."""
+    """Everyone with a Token Cache row for our Connected App. Users who are no address, such as
+    Administrator, are nobody's calendar."""
     rows = connected_app.authorised(connections.erpnext, connections.desk_app())
-    return sorted({row.user for row in rows})
+    users = {row.user for row in rows}
+    for user in users:
+        if "@" not in user:
+            log.warning("%s has authorised the Connected App, but is no e-mail address", user)
+    return sorted(user for user in users if "@" in user)
 
 
 def invite(

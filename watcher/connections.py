@@ -24,11 +24,13 @@ from watcher.google.delegation import (
 from watcher.google.endpoints import GoogleEndpoints
 from watcher.services import Services
 from watcher.settings import Settings, require
-from watcher.state import budget
+from watcher.state import budget, overview
 from watcher.state.accounts import LedgerTokens
 from watcher.state.budget import Purpose
 
 SITE_FACTS_SECONDS = 600.0
+DESK_APP_SECONDS = 60.0
+"""A Connected App that was made anew has another name; the old one keeps no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Connections:
         self._tokens: AccessTokens | None = None
         self._erpnext: ErpNextClient | None = None
         self._site: tuple[float, Site] | None = None
-        self._desk_app = ""
+        self._desk_app: tuple[float, str] | None = None
 
     @property
     def tokens(self) -> AccessTokens:
@@ -127,10 +129,15 @@ class Connections:
         """The name of the Connected App of our Google client in ERPNext. Raises ``WatcherError``
         that says how to make it."""
         with self._lock:
-            if not self._desk_app:
+            if self._desk_app is None or time.monotonic() - self._desk_app[0] > DESK_APP_SECONDS:
                 client_id = self._services.settings.google_client_id
-                self._desk_app = connected_app.require_app(self.erpnext, client_id)
-            return self._desk_app
+                self._desk_app = None
+                name = connected_app.require_app(self.erpnext, client_id)
+                self._desk_app = (time.monotonic(), name)
+                link = connected_app.desk_link(self._services.settings.erpnext_url, name)
+                with self._services.db.session() as session:
+                    overview.remember_desk(session, link, self._services.clock())
+            return self._desk_app[1]
 
     def desk_token(self, grant: Grant) -> str:
         """The refresh token that Frappe keeps for an employee. Raises ``AccountDead``."""

@@ -22,14 +22,17 @@ from zoneinfo import ZoneInfo
 
 from watcher.erpnext.events import Applied, EventMirror
 from watcher.errors import SweepHeld, SyncTokenExpired
-from watcher.events.mapping import PRIVATE, data_id
+from watcher.events.mapping import PRIVATE, data_id, sync_key
 from watcher.events.model import (
     Action,
     Cancel,
+    Create,
     ErpEvent,
     GoogleEvent,
     Held,
+    Keep,
     MappingRules,
+    Update,
     Window,
 )
 from watcher.events.plan import (
@@ -297,7 +300,7 @@ def _apply_delta(
     direct = [e for e in events if e.id not in masters and e.recurring_event_id not in masters]
     mapped = map_events([*direct, *newest_by_id(expanded)], rules, sides.window, zone)
     mapped.refused.extend([*refused, *more_refused])
-    _note_ages(report, events)
+    report.newest_change = max((e.updated for e in events if e.updated), default=None)
     keys = sync_keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])
     held = sides.mirror.held_by_keys(keys)
     hold()
@@ -312,6 +315,7 @@ def _apply_delta(
         place=_place(sides, zone),
         spare=frozenset(refusal.key for refusal in mapped.refused),
     )
+    report.oldest_change = _oldest_written(rules, actions, events)
     _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
 
 
@@ -337,10 +341,18 @@ def _place(sides: Sides, zone: ZoneInfo) -> Place:
     return Place(window=sides.window, site_zone=sides.rules.site_zone, calendar_zone=zone)
 
 
-def _note_ages(report: Report, events: Iterable[GoogleEvent]) -> None:
-    stamps = [e.updated for e in events if e.updated is not None]
-    report.newest_change = max(stamps, default=None)
-    report.oldest_change = min(stamps, default=None)
+def _oldest_written(
+    rules: MappingRules, actions: Iterable[Action], events: Iterable[GoogleEvent]
+) -> datetime | None:
+    """When Google made the oldest of the changes that are written now. What a delta tells once
+    more, since a snapshot has written it already, is no latency."""
+    told = {sync_key(rules.account, rules.calendar_id, e.id): e.updated for e in events}
+    stamps = [
+        action.event.updated if isinstance(action, Create | Update) else told.get(action.key)
+        for action in actions
+        if not isinstance(action, Keep)
+    ]
+    return min((stamp for stamp in stamps if stamp is not None), default=None)
 
 
 def _carry_out(

@@ -122,6 +122,9 @@ def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
 
 def _import_one(app: App, via: str, email: str, user: str | None) -> tuple[dict[str, Any], int]:
     try:
+        left = verbs.left_as_it_is(app.services, email, via)
+        if left:
+            return {"email": email, "outcome": left, "code": 0}, 0
         if via == "oauth":
             link = verbs.invite(app.services, app.connections, email, erpnext_user=user)
             return {"email": email, "outcome": "invited", "code": 0, "link": link}, 0
@@ -214,6 +217,7 @@ def show(app: App, email: str, as_json: bool) -> None:
         epoch = services.db.now_epoch(session)
         document = _brief(account) | {
             "granted_scopes": json.loads(account.granted_scopes or "[]"),
+            "next_step": overview.way_out(session, account),
             "calendars": [
                 {
                     "id": c.google_id,

@@ -34,10 +34,11 @@ EXAMPLES = 5
 RUNS_LOOKED_AT = 200
 PERMISSION_CAUSES = frozenset(
     {
-        "auth", "permission", "forbidden", "insufficientpermissions", "accessnotconfigured",
+        "auth", "permission", "forbidden", "insufficient_permissions", "access_not_configured",
         "access_token_scope_insufficient", "service_disabled", "invalid_grant", "invalid_client",
         "deleted_client", "disabled_client", "unauthorized_client", "access_denied",
-        "admin_policy_enforced", "delegation_not_allowed", "no_refresh_token",
+        "admin_policy_enforced", "delegation_not_allowed", "no_refresh_token", "wrong_account",
+        "missing_scope",
     }
 )  # fmt: skip
 """Causes in the ledger, of both sides, that only a person with rights can mend."""

@@ -72,6 +72,8 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> i
         results.append((account.email, outcome, 0 if error is None else error.exit_code))
         if not as_json:
             messages.print(f"{account.email}: {outcome}", markup=False)
+            if error is not None and error.next_step:
+                messages.print(f"  do: {error.next_step}", markup=False)
     if as_json:
         emit([{"account": email, "outcome": outcome} for email, outcome, _ in results])
     elif not results:

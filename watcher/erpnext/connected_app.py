@@ -8,7 +8,7 @@ fresh. https://docs.frappe.io/framework/user/en/guides/integration/connected_app
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from watcher.errors import (
     AccountDead,
     ErpAuthError,
     ExitCode,
-    WatcherError,
+    Permanent,
 )
 
 DOCTYPE = "Connected App"
@@ -78,7 +78,10 @@ def install_app(
     """
     name = find_app(client, client_id)
     if name:
-        return _look_at(client, name, token_url, scopes)
+        uris = {
+            "authorization_uri": auth_url, "token_uri": token_url, "revocation_uri": revoke_url,
+        }  # fmt: skip
+        return _look_at(client, name, uris, client_secret, scopes)
     if dry_run:
         return AppReport(name="", redirect_uri="", link="", created=False)
     made = client.insert(
@@ -97,7 +100,9 @@ def install_app(
     return _report(client, made, created=True)
 
 
-def _look_at(client: ErpNextClient, name: str, token_url: str, scopes: Sequence[str]) -> AppReport:
+def _look_at(
+    client: ErpNextClient, name: str, uris: Mapping[str, str], secret: str, scopes: Sequence[str]
+) -> AppReport:
     doc = client.get_doc(DOCTYPE, name)
     asked = {str(row.get("key")): str(row.get("value")) for row in doc.get("query_parameters", [])}
     there = {str(row.get("scope")) for row in doc.get("scopes", [])}
@@ -107,8 +112,9 @@ def _look_at(client: ErpNextClient, name: str, token_url: str, scopes: Sequence[
         if asked.get(key) != value
     ]
     wrong += [f"scope {scope} is missing" for scope in scopes if scope not in there]
-    if doc.get("token_uri") != token_url:
-        wrong.append(f"token URI is not {token_url}")
+    wrong += [f"{field} is not {uri}" for field, uri in uris.items() if doc.get(field) != uri]
+    if _password(client, DOCTYPE, name, "client_secret") != secret:
+        wrong.append("client secret is not that of WATCHER_GOOGLE_CLIENT_SECRET")
     return _report(client, doc, created=False, wrong=tuple(wrong))
 
 
@@ -123,11 +129,13 @@ def _report(
 
 
 def require_app(client: ErpNextClient, client_id: str) -> str:
-    """The app's name. Raises ``WatcherError`` (not found) that says how to make it."""
+    """The app's name. Raises ``Permanent`` (not found) that says how to make it."""
     name = find_app(client, client_id)
     if not name:
-        raise WatcherError(
+        raise Permanent(
             "ERPNext has no Connected App for our Google client",
+            cause="no_connected_app",
+            side="erpnext",
             next_step="watcher erpnext setup --connected-app",
             exit_code=ExitCode.NOT_FOUND,
         )
@@ -146,20 +154,29 @@ def refresh_token(client: ErpNextClient, app: str, user: str) -> str:
     Raises ``AccountDead`` when there is none (with the Desk link), ``ErpAuthError`` when we may
     not read it, ``Transient``.
     """
-    params = {"doctype": "Token Cache", "name": f"{app}-{user}", "fieldname": "refresh_token"}
+    token = _password(client, "Token Cache", f"{app}-{user}", "refresh_token")
+    if token is None:
+        raise _not_authorised(client, app, user)
+    return token
+
+
+def _password(client: ErpNextClient, doctype: str, name: str, field: str) -> str | None:
+    """A secret, decrypted by the server for System Managers; None when there is none.
+
+    Raises ``ErpAuthError`` when we may not read it, ``Transient``.
+    """
+    params = {"doctype": doctype, "name": name, "fieldname": field}
     try:
-        token = client.method("frappe.client.get_password", read=True, params=params)
+        secret = client.method("frappe.client.get_password", read=True, params=params)
     except RowGone:
-        raise _not_authorised(client, app, user) from None
+        return None
     except ErpAuthError as error:
         # A row without a stored password answers 401, exactly as a wrong API key does.
         if error.cause != "auth":
             raise
         client.whoami()
-        raise _not_authorised(client, app, user) from None
-    if not isinstance(token, str) or not token:
-        raise _not_authorised(client, app, user)
-    return token
+        return None
+    return secret if isinstance(secret, str) and secret else None
 
 
 def forget(client: ErpNextClient, app: str, user: str) -> None:
@@ -172,5 +189,5 @@ def _not_authorised(client: ErpNextClient, app: str, user: str) -> AccountDead:
         f"{user} has not authorised Google Calendar in ERPNext",
         cause="no_refresh_token",
         side="erpnext",
-        next_step=f"{user} opens {desk_link(client.url, app)} and presses Connect",
+        next_step=f"{user} opens {desk_link(client.url, app)} and presses 'Connect to ...'",
     )

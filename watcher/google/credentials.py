@@ -21,7 +21,12 @@ from watcher.google.delegation import (
     ServiceAccount,
     load_service_account,
 )
-from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
+from watcher.google.endpoints import (
+    CALENDAR_SCOPE,
+    CALENDAR_SCOPES,
+    OAUTH_SCOPES,
+    GoogleEndpoints,
+)
 from watcher.google.errors import SIDE
 from watcher.google.refresh import Fresh, refresh_delegated, refresh_user
 
@@ -37,6 +42,9 @@ LAST_RESORT_LIFE: Final = 30.0
 """While the token endpoint fails, a token with at least this many seconds left is still used."""
 
 
+Source = Literal["oauth", "service-account", "erpnext"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grant:
     """What the ledger holds for one account. ``expires_at`` is aware; secrets not in the repr.
@@ -44,7 +52,7 @@ class Grant:
     Of source ``erpnext`` the refresh token is kept by Frappe, for ``erpnext_user``.
     """
 
-    source: Literal["oauth", "service-account", "erpnext"]
+    source: Source
     email: str
     erpnext_user: str | None = None
     refresh_token: str | None = field(default=None, repr=False)
@@ -133,7 +141,11 @@ class AccessTokens:
         """
         if not force:
             cached = self._cache.get(account_id)
-            if cached and self._life(cached.expires_at) >= min(min_life, cached.enough):
+            if (
+                cached
+                and self._life(cached.expires_at) >= min(min_life, cached.enough)
+                and self._store.grant(account_id).access_token == cached.token
+            ):  # else its owner has consented anew, perhaps as somebody else
                 return self._give(account_id, cached)
             return self._give(account_id, self._obtain(account_id, None, min_life))
         refused = self._handed().get(account_id) or self._store.grant(account_id).access_token
@@ -143,6 +155,10 @@ class AccessTokens:
         """Refresh now, whatever is left; the new expiry. Fails loudly, unlike ``token``."""
         current = self._store.grant(account_id).access_token or ""
         return self._obtain(account_id, current, 0.0).expires_at
+
+    def prove(self, account_id: int, grant: Grant) -> Fresh:
+        """Fetch a token by a grant that is not in the store yet; the store is left as it is."""
+        return self._fetch(account_id, grant)
 
     def for_account(self, account_id: int) -> Callable[[bool], str]:
         """The ``tokens`` argument of ``CalendarClient`` for one account."""
@@ -234,6 +250,7 @@ class AccessTokens:
         token = self._desk_tokens(grant)
         try:
             fresh = refresh_user(grant.email, token, self._endpoints, timeout=self._timeout)
+            _check_who_and_what(fresh, grant.email)
         except AccountDead as error:
             self._store.note_dead(account_id, token)
             who = grant.erpnext_user or grant.email
@@ -294,6 +311,22 @@ class AccessTokens:
     def _give(self, account_id: int, held: _Held) -> str:
         self._handed()[account_id] = held.token
         return held.token
+
+
+def _check_who_and_what(fresh: Fresh, email: str) -> None:
+    """In the Desk nobody has looked which Google account was chosen and what was ticked."""
+    if fresh.email is not None and fresh.email != email:
+        raise AccountDead(
+            f"{fresh.email} was chosen in ERPNext's Desk, not {email}",
+            cause="wrong_account",
+            side=SIDE,
+        )
+    if fresh.scopes is not None and not fresh.scopes & CALENDAR_SCOPES:
+        raise AccountDead(
+            f"{email} did not tick the box for the calendar in ERPNext's Desk",
+            cause="missing_scope",
+            side=SIDE,
+        )
 
 
 def _still_waiting(email: str) -> Transient:

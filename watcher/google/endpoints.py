@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
 """The least scope that reads and watches events (channels need no scope of their own)."""
 
+CALENDAR_SCOPES = frozenset(
+    f"https://www.googleapis.com/auth/calendar{part}"
+    for part in (
+        "", ".readonly", ".events", ".events.readonly", ".events.owned", ".events.owned.readonly",
+    )
+)  # fmt: skip
+"""Any of these reads a person's own events; a Connected App may have been made with another one."""
+
 OAUTH_SCOPES: tuple[str, ...] = ("openid", "email", CALENDAR_SCOPE)
 """What an employee is asked for: who they are, and to read their events."""
 

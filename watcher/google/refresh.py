@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import requests
+from google.auth import jwt
 from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.auth.transport.requests import Request
 from google.oauth2 import credentials as user_credentials
@@ -41,11 +42,14 @@ _CODE: Final = re.compile(r"[a-z_]{3,40}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fresh:
-    """A new access token; ``refresh_token`` only when Google gave another one. Expiry in UTC."""
+    """A new access token; ``refresh_token`` only when Google gave another one. Expiry in UTC.
+    ``email`` (lower case) and ``scopes`` are whose and what it is, where Google says so."""
 
     access_token: str = field(repr=False)
     expires_at: datetime
     refresh_token: str | None = field(default=None, repr=False)
+    email: str | None = None
+    scopes: frozenset[str] | None = None
 
 
 # google-auth leaves these untyped.
@@ -151,7 +155,25 @@ def _fresh(credentials: Any, refresh_token: str | None) -> Fresh:
         access_token=token,
         expires_at=expiry.replace(tzinfo=UTC),  # google-auth's expiry is naive UTC
         refresh_token=rotated if isinstance(rotated, str) and rotated != refresh_token else None,
+        email=_email(getattr(credentials, "id_token", None)),
+        scopes=frozenset(granted) if (granted := _granted(credentials)) else None,
     )
+
+
+def _granted(credentials: Any) -> list[str]:
+    granted = getattr(credentials, "granted_scopes", None)
+    return [scope for scope in granted or () if isinstance(scope, str)]
+
+
+def _email(id_token: object) -> str | None:
+    """Whose token it is. It comes straight from Google's token endpoint, so that its signature need
+    not be checked (https://developers.google.com/identity/openid-connect/openid-connect)."""
+    try:
+        claims = jwt.decode(str(id_token), verify=False) if id_token else {}  # type: ignore[no-untyped-call]
+    except (GoogleAuthError, ValueError):
+        return None
+    email = claims.get("email")
+    return email.strip().lower() if isinstance(email, str) else None
 
 
 def _passing(what: str, retry_after: float | None = None) -> Transient:

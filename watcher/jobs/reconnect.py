@@ -27,6 +27,11 @@ def revive(services: Services, connections: Connections, account_id: int) -> Non
         with services.db.session() as session:
             accounts.needs_reconnect(session, account_id, error.cause, services.clock())
         raise
+    start(services, account_id)
+
+
+def start(services: Services, account_id: int) -> None:
+    """An account whose grant is proved works: each calendar is listed now."""
     with services.db.session() as session:
         account = session.get_one(Account, account_id)
         rings = accounts.activate(session, account, services.clock())

@@ -24,8 +24,8 @@ WIDE = frozenset(
         "deleted_client", "invalid_client", "disabled_client", "access_not_configured",
         "service_disabled", "service_account_key", "no_service_account",
         # ERPNext refuses us, or cannot be reached.
-        "auth", "permission", "missing_fields", "no_site", "redirected", "erpnext_unavailable",
-        "google_unavailable", "ledger_unavailable",
+        "auth", "permission", "missing_fields", "no_connected_app", "no_site", "redirected",
+        "erpnext_unavailable", "google_unavailable", "ledger_unavailable",
     }
 )  # fmt: skip
 """Causes that are no matter of one calendar, however few of them show it."""

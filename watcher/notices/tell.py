@@ -217,7 +217,9 @@ def _ask_employee(services: Services, connections: Connections, notice: Notice) 
     if account is None or account.erpnext_user is None:
         return None
     link = _way_back(services, connections, account)
-    text = words.for_employee(notice.id, link=link, by_desk=account.source == "erpnext")
+    text = words.for_employee(
+        notice.id, cause=notice.cause, link=link, by_desk=account.source == "erpnext"
+    )
     return todos.put(
         connections.erpnext, account.erpnext_user, text, name=notice.todo,
         marker=words.marker(notice.id),
@@ -247,8 +249,8 @@ def _wind_up(services: Services, connections: Connections, notice: Notice) -> in
             if medium == TODO:
                 todos.close(connections.erpnext, notice.todo or "")
             elif medium in configured(services.settings):
-                what = _what(notice)
-                send(services.settings, medium, words.subject(what, mended=True), f"{what}: mended")
+                what = f"{_how_it_ended(services, notice)}: {_what(notice)}"
+                send(services.settings, medium, words.subject(what), what)
         except WatcherError as error:
             _note_failure(services, notice, medium, error)
             continue
@@ -260,6 +262,15 @@ def _wind_up(services: Services, connections: Connections, notice: Notice) -> in
         if row.mended_at is not None and not _still_owed(row):
             row.closed_at, row.failing_since = services.clock(), None
     return sent
+
+
+def _how_it_ended(services: Services, notice: Notice) -> str:
+    if notice.account_id is None:
+        return "mended"
+    with services.db.session() as session:
+        account = session.get_one(Account, notice.account_id)
+    left = account.state in ("disconnecting", "disconnected")
+    return "ended by a disconnection" if left else "mended"
 
 
 def _still_owed(notice: Notice) -> list[str]:

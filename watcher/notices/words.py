@@ -14,9 +14,7 @@ def marker(notice: int) -> str:
     return f"(Watcher notice {notice})"
 
 
-def subject(what: str, *, times: int = 1, mended: bool = False) -> str:
-    if mended:
-        return f"Watcher: mended: {what}"
+def subject(what: str, *, times: int = 1) -> str:
     return f"Watcher: {what}" if times < 2 else f"Watcher: still: {what}"
 
 
@@ -35,20 +33,32 @@ def for_admins(*, what: str, text: str, step: str, dashboard: str, who: Sequence
     return "\n".join(lines)
 
 
-def for_employee(notice: int, *, link: str, by_desk: bool) -> str:
+WHY = {
+    "no_refresh_token": "there is no permission by Google for it",
+    "wrong_account": "another Google account than yours was chosen",
+    "missing_scope": "the box for your calendar was not ticked",
+    "key_lost": "the permission cannot be read any more",
+}
+
+
+def for_employee(notice: int, *, cause: str, link: str, by_desk: bool) -> str:
     """The ToDo, as HTML. ``link`` is the connect link or the Desk's page."""
+    why = WHY.get(cause, "Google has ended the permission")
     shown = html.escape(link)
     if not link:
         how = "<p>Ask your administrator for a new connect link.</p>"
     elif by_desk:
-        how = f'<p>Open <a href="{shown}">{shown}</a> and press <b>Connect</b>.</p>'
+        how = (
+            f'<p>Open <a href="{shown}">{shown}</a>, press <b>Connect to ...</b>, choose your '
+            "company account and leave the box for your calendar ticked.</p>"
+        )
     else:
         how = (
             f'<p><a href="{shown}">Connect it again</a>: choose your company account and leave the '
             "box for your calendar ticked. The link works once.</p>"
         )
     return (
-        "<p>Your Google Calendar is no longer connected to ERPNext: Google has ended the "
-        "permission. Your events here stay as they are, but changes no longer arrive.</p>"
+        f"<p>Your Google Calendar is not connected to ERPNext: {why}. Your events here stay as "
+        "they are, but changes do not arrive.</p>"
         f"{how}<p>This entry closes by itself when that is done. {marker(notice)}</p>"
     )

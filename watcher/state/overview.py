@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from watcher import __version__
 from watcher.state import budget, notices
 from watcher.state.db import Database
-from watcher.state.models import Account, Calendar, Channel, Quarantined, Run, Tick
+from watcher.state.models import Account, Calendar, Channel, Fact, Quarantined, Run, Tick
 
 DELAYED_AFTER = timedelta(seconds=90)
 FAILING_AFTER = 5
@@ -42,6 +42,9 @@ STEPS = {
     "service_account_key": _KEY,
     "no_service_account": _KEY,
     "access_not_configured": _API,
+    "no_connected_app": "watcher erpnext setup --connected-app",
+    "insufficient_permissions": "the account has to be connected again, with the box for the "
+    "calendar ticked",
     "service_disabled": _API,
 }
 """What to do about a cause, whichever calendar shows it."""
@@ -191,7 +194,7 @@ def _problems(
     live: Mapping[int, datetime],
     now: datetime,
 ) -> list[dict[str, Any]]:
-    found = [_account_problem(a) for a in _broken_accounts(session, now)]
+    found = [_account_problem(session, a) for a in _broken_accounts(session, now)]
     for calendar, account in pairs:
         word = states[calendar.id]
         if word in ("failing", "delayed"):
@@ -225,10 +228,9 @@ def _broken_accounts(session: Session, now: datetime) -> Sequence[Account]:
     ).all()
 
 
-def _account_problem(account: Account) -> dict[str, Any]:
-    problem = _problem(
-        account.email, None, account.state, account.cause, account.since, _way_out(account)
-    )
+def _account_problem(session: Session, account: Account) -> dict[str, Any]:
+    step = way_out(session, account)
+    problem = _problem(account.email, None, account.state, account.cause, account.since, step)
     if died_of_testing(account):
         problem["message"] = (
             "The grant ended 7 days after the consent, as it does while the OAuth app is External "
@@ -238,20 +240,30 @@ def _account_problem(account: Account) -> dict[str, Any]:
     return problem
 
 
-def _way_out(account: Account) -> str:
+def way_out(session: Session, account: Account) -> str:
+    """What mends an account that does not work; empty for one that does."""
+    desk = session.get(Fact, "desk_link")
     if account.state == "disconnecting":
         return f"watcher accounts disconnect {account.email} (it broke off)"
-    if account.state == "paused":
+    if account.state == "paused" and account.cause == USER_REMOVED:
         return (
             f"enable {account.erpnext_user} in ERPNext again, or "
             f"watcher accounts disconnect {account.email}"
         )
+    if account.state != "needs_reconnect":
+        return ""
+    where = f": {desk.value}" if desk else ""
     return {
         "oauth": f"watcher accounts invite {account.email}",
-        "erpnext": f"{account.erpnext_user} authorises the Connected App in ERPNext again",
+        "erpnext": f"{account.erpnext_user} authorises the Connected App in ERPNext again{where}",
         "service-account": "allow the mailbox in the Admin console, then "
         f"watcher accounts resume {account.email}",
     }[account.source]
+
+
+def remember_desk(session: Session, link: str, now: datetime) -> None:
+    """Where employees authorise the Connected App, for whoever is told of it."""
+    session.merge(Fact(name="desk_link", value=link, learned_at=now))
 
 
 def died_of_testing(account: Account) -> bool:
