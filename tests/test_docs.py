@@ -394,6 +394,29 @@ def test_glossary_is_in_order_and_whole() -> None:
         assert word in text, word
 
 
+def names_of_tests(file: str) -> set[str]:
+    return set(re.findall(r"^def (test_\w+)\(", read(file), re.MULTILINE))
+
+
+def test_each_failure_story_names_tests_that_exist() -> None:
+    rows = table("docs/failure-stories.md", "#")
+    assert [row[0] for row in rows] == [str(number) for number in range(1, 36)]
+    named: set[str] = set()
+    for row in rows:
+        assert all(row), f"story {row[0]} has an empty cell"
+        found = PLAIN.findall(row[3])
+        assert found, f"story {row[0]} names no test"
+        for name in found:
+            file, _, test = name.partition("::")
+            assert (ROOT / file).is_file(), f"story {row[0]} names {file}"
+            assert test in names_of_tests(file), f"story {row[0]} names {name}"
+        named.update(found)
+    file = "tests/integration/test_failure_stories.py"
+    assert {name for name in named if name.startswith(file)} == {
+        f"{file}::{test}" for test in names_of_tests(file)
+    }
+
+
 # --- the running program ------------------------------------------------------------------
 
 

@@ -9,11 +9,15 @@ import pytest
 
 from tests.company import ANN, BOB, CLIENT_ID, DOMAIN, Company
 from watcher import disconnect as ending
+from watcher.accounts import add_calendar
 from watcher.disconnect import disconnect, finish
 from watcher.errors import Transient
 from watcher.google.endpoints import OAUTH_SCOPES
+from watcher.jobs.tasks import work_off
 from watcher.jobs.users import look_at_users
 from watcher.state import accounts, overview
+
+OUTLET = "outlet@group.calendar.google.com"
 
 
 @pytest.fixture
@@ -122,6 +126,19 @@ def test_an_outage_breaks_it_off_and_loses_nothing(ann: Company) -> None:
     disconnect(ann.services, ann.connections, ANN, events="cancel")
     assert ann.account().state == "disconnected"
     assert ann.subjects() == []
+
+
+def test_channels_of_calendars_that_were_removed_are_stopped_too(ann: Company) -> None:
+    """Google did not answer when the calendar was removed; cron had no time to try again."""
+    ann.google.add_calendar(OUTLET, ANN, "Outlet")
+    number = add_calendar(ann.services, ANN, OUTLET)
+    assert work_off(ann.services, ann.connections, number, "test") == "done"
+    ann.google.add_fault(match="channels/stop", status=400, reason="invalid", count=1)
+    done = ann.watcher("calendars", "remove", ANN, OUTLET)
+    assert "channel not stopped yet" in done.stderr
+    assert len(ann.google.live_channels(OUTLET)) == 1
+    disconnect(ann.services, ann.connections, ANN, events="keep")
+    assert ann.google.live_channels() == []
 
 
 def test_what_the_desk_authorised_is_revoked_and_forgotten_too(company: Company) -> None:
