@@ -148,6 +148,18 @@ def test_a_stop_that_fails_is_tried_again(company: Company) -> None:
     assert states(company) == ["stopped", "live"]
 
 
+def test_a_stop_that_is_refused_for_good_is_not_repeated(company: Company) -> None:
+    company.later(days=6, hours=12)
+    company.google.add_fault(match="channels/stop", status=400, reason="invalid")
+    assert renew(company) == ["renewed"]
+    assert company.sync() == "done"
+    for _ in range(3):
+        renew(company)
+    assert asked(company, "channels.stop") == 1
+    assert states(company) == ["stopped", "live"]
+    assert "400" in rows(company)[0].error
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_an_old_channel_of_a_dead_account_is_left_alone(company: Company, known: bool) -> None:
     """Google is not asked about a dead grant again and again only to stop a channel; when the

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_ID, CLIENT_SECRET, Company
+from watcher import connections
 from watcher.errors import AccountDead, WatcherError
 from watcher.jobs.reconnect import look_in_desk
 from watcher.state import accounts
@@ -106,6 +107,94 @@ def test_a_dead_grant_is_not_tried_again_and_a_new_one_is_picked_up(
     assert state(company, ANN) == ("active", "")
     assert company.sync(ANN) == "done"
     assert [row["name"] for row in company.rows(ANN)] == [name]
+
+
+def refused(company: Company) -> dict[str, str]:
+    """What an import says of everybody."""
+    done = company.watcher("accounts", "import", "--via", "erpnext", "--json")
+    return {one["email"]: one["outcome"] for one in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "ticked", "cause"),
+    [(BOB, SCOPES, "wrong_account"), (ANN, SCOPES[:2], "missing_scope")],
+)
+def test_who_was_chosen_and_what_was_ticked_in_the_desk_is_looked_at(
+    company: Company, app: str, chosen: str, ticked: list[str], cause: str
+) -> None:
+    """Frappe asks for neither. What was put right in the Desk is picked up by itself."""
+    token = company.google.oauth.mint_refresh(CLIENT_ID, chosen, ticked)
+    company.site.add_token(app, ANN, token)
+    company.google.insert_event(BOB, company.timed(summary="Bob's own"))
+    assert "in ERPNext's Desk" in refused(company)[ANN]
+    assert state(company, ANN) == ("needs_reconnect", cause)
+    shown = company.watcher("status", "--json").stdout
+    assert f"/app/connected-app/{app}" in shown, "the admin sees where"
+    assert look_in_desk(company.services, company.connections) == 0
+    authorise(company, app, ANN)
+    assert look_in_desk(company.services, company.connections) == 1
+    assert state(company, ANN) == ("active", "")
+    assert company.sync(ANN) == "done"
+    assert company.subjects(ANN) == []
+
+
+def test_an_import_leaves_alone_what_works_otherwise_or_is_paused(
+    company: Company, app: str
+) -> None:
+    """Ann consented and has only begun in the Desk; Bob is paused."""
+    company.consented(ANN)
+    company.site.add_token(app, ANN, None)
+    authorise(company, app, BOB)
+    assert company.watcher("accounts", "add", BOB, "--via", "erpnext").returncode == 0
+    assert company.watcher("accounts", "pause", BOB).returncode == 0
+    assert refused(company) == {
+        ANN: "left as it is: connected by oauth", BOB: "left as it is: paused",
+    }  # fmt: skip
+    assert state(company, BOB) == ("paused", "by_admin")
+    done = company.watcher("accounts", "add", ANN, "--via", "erpnext")
+    assert done.returncode == 4
+    account = company.account(ANN)
+    assert (account.state, account.source) == ("active", "oauth"), "what works goes on"
+    assert account.refresh_token is not None
+    authorise(company, app, ANN)
+    assert company.watcher("accounts", "add", ANN, "--via", "erpnext").returncode == 0
+    account = company.account(ANN)
+    assert (account.source, account.refresh_token) == ("erpnext", None)
+
+
+def test_a_connected_app_that_was_made_anew_is_found(
+    company: Company, app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "DESK_APP_SECONDS", 0.0)
+    authorise(company, app, ANN)
+    assert company.watcher("accounts", "import", "--via", "erpnext").returncode == 0
+    assert company.connections.desk_app() == app
+    company.site.remove("Connected App", app)
+    company.google.expire_access_tokens()
+    assert company.sync(ANN) == "failed"
+    assert company.calendar(ANN).cause == "no_connected_app"
+    assert "erpnext setup --connected-app" in company.watcher("status").stdout
+    company.watcher("erpnext", "setup", "--connected-app")
+    anew = company.connections.desk_app()
+    assert anew != app
+    authorise(company, anew, ANN)
+    assert company.sync(ANN) == "done"
+
+
+def test_an_app_that_was_changed_is_told(company: Company, app: str) -> None:
+    row = company.site.row("Connected App", app)
+    assert row is not None
+    company.site.put("Connected App", row | {"client_secret": "x", "revocation_uri": ""})
+    done = company.watcher("erpnext", "setup", "--connected-app")
+    assert done.returncode == 1
+    assert "client secret is not that of" in done.stderr
+    assert "revocation_uri is not" in done.stderr
+
+
+def test_administrator_is_nobodys_calendar(company: Company, app: str) -> None:
+    authorise(company, app, ANN)
+    company.site.add_token(app, "Administrator", "a token")
+    assert refused(company) == {ANN: "connected"}
 
 
 def test_without_the_app_the_command_that_makes_it_is_named(company: Company) -> None:

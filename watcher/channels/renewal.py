@@ -16,6 +16,7 @@ from watcher.connections import Connections
 from watcher.errors import (
     AccountDead,
     AppDead,
+    Permanent,
     PushNotSupported,
     Transient,
     WatcherError,
@@ -150,6 +151,10 @@ def stop_retired(services: Services, connections: Connections) -> int:
             stop_channel(services, connections.google(account_id, email, "poll"), channel_id)
             stopped += 1
         except WatcherError as error:
+            if isinstance(error, Permanent) and not isinstance(error, AccountDead | AppDead):
+                # Asking again changes nothing: it ends by itself at its expiry.
+                with services.db.session() as session:
+                    channels.close(session, channel_id, "stopped", services.clock(), error.message)
             if isinstance(error, AccountDead):
                 with services.db.session() as session:
                     accounts.needs_reconnect(session, account_id, error.cause, services.clock())

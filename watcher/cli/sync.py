@@ -170,7 +170,7 @@ def _counts(app: App, target: Target) -> dict[str, int]:
 
 
 def _failure_code(calendar: Calendar) -> int:
-    if calendar.state == "gone":
+    if calendar.state == "gone" or calendar.cause == "not_found":
         return ExitCode.NOT_FOUND
     if calendar.cause.lower() in PERMISSION_CAUSES:
         return ExitCode.PERMISSION

@@ -7,6 +7,7 @@ passes.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,14 +66,23 @@ class _Transport(Request):
         self._timeout = timeout
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
+        self.body: bytes | str = b""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # A redirect would carry the client's secret to another address.
         kwargs.update(timeout=self._timeout, allow_redirects=False)
         self.status = None
         answer: Any = super().__call__(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self.status, self.headers = answer.status, answer.headers
+        self.status, self.headers, self.body = answer.status, answer.headers, answer.data
         return answer
+
+    def granted(self) -> frozenset[str] | None:
+        """The scopes that the answer names; google-auth reads them only where it asked for some."""
+        try:
+            scope = json.loads(self.body).get("scope")
+        except (ValueError, AttributeError):
+            return None
+        return frozenset(scope.split()) if isinstance(scope, str) and scope else None
 
 
 def refresh_user(
@@ -143,10 +153,10 @@ def _refresh(
             OverflowError,
         ) as error:
             raise _passing(f"gave a malformed answer ({type(error).__name__})") from None
-    return _fresh(credentials, refresh_token)
+    return _fresh(credentials, refresh_token, transport.granted())
 
 
-def _fresh(credentials: Any, refresh_token: str | None) -> Fresh:
+def _fresh(credentials: Any, refresh_token: str | None, scopes: frozenset[str] | None) -> Fresh:
     token, expiry = credentials.token, credentials.expiry
     if not isinstance(token, str) or not token or not isinstance(expiry, datetime):
         raise _passing("gave an answer without access_token or expires_in")
@@ -156,13 +166,8 @@ def _fresh(credentials: Any, refresh_token: str | None) -> Fresh:
         expires_at=expiry.replace(tzinfo=UTC),  # google-auth's expiry is naive UTC
         refresh_token=rotated if isinstance(rotated, str) and rotated != refresh_token else None,
         email=_email(getattr(credentials, "id_token", None)),
-        scopes=frozenset(granted) if (granted := _granted(credentials)) else None,
+        scopes=scopes,
     )
-
-
-def _granted(credentials: Any) -> list[str]:
-    granted = getattr(credentials, "granted_scopes", None)
-    return [scope for scope in granted or () if isinstance(scope, str)]
 
 
 def _email(id_token: object) -> str | None:
