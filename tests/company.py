@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -36,10 +39,22 @@ CLIENT_ID, CLIENT_SECRET = "tests.apps.googleusercontent.com", "client-secret-of
 SITE_ZONE = ZoneInfo("Asia/Kolkata")
 
 
+# Below the ports that the kernel gives to outgoing connections and to servers without a wish, and
+# above those that Chromium refuses. Each test process has a share of its own.
+PORTS, SHARES = range(12_000, 32_000), 20
+_share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw19").removeprefix("gw")) % SHARES
+_length = len(PORTS) // SHARES
+_first = random.randrange(_length)
+_candidates = (PORTS[_share * _length + (_first + n) % _length] for n in itertools.count())
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has and that no other test is given: it can be bound seconds later."""
+    for port in itertools.islice(_candidates, _length):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"no free port in {PORTS}")
 
 
 class Company:
