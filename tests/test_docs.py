@@ -98,9 +98,11 @@ def parse(words: Words) -> str:
     Raises ``click.UsageError`` for what click would refuse, and for a group without a command.
     """
     command: click.Command = cli
+    parent: click.Context | None = None
     path: Words = []
     while True:
-        with command.make_context(command.name, list(words), resilient_parsing=False) as context:
+        # With its parent, as a command has it in earnest: it keeps the help option made for it.
+        with command.make_context(command.name, list(words), parent) as context:
             if not isinstance(command, click.Group):
                 return " ".join(path)
             name, following, words = command.resolve_command(
@@ -108,7 +110,7 @@ def parse(words: Words) -> str:
             )
         assert following is not None
         assert name is not None
-        command = following
+        command, parent = following, context
         path.append(name)
 
 
