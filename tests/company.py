@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 import requests
 
+from tests.forked import Forked, forked
 from watcher.accounts import Added, add_delegated
 from watcher.connections import Connections
 from watcher.erpnext.fields import install
@@ -37,6 +38,7 @@ DOMAIN = "scoopjoy.test"
 ANN, BOB, ADMIN = f"ann@{DOMAIN}", f"bob@{DOMAIN}", f"admin@{DOMAIN}"
 CLIENT_ID, CLIENT_SECRET = "tests.apps.googleusercontent.com", "client-secret-of-the-tests"
 SITE_ZONE = ZoneInfo("Asia/Kolkata")
+Running = subprocess.Popen[bytes] | Forked
 
 
 # Below the ports that the kernel gives to outgoing connections and to servers without a wish, and
@@ -68,7 +70,7 @@ class Company:
         self.port = free_port()
         self.public_url = f"http://127.0.0.1:{self.port}"
         self.key = secrets.token_urlsafe(32)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Running] = []
         for email in (ANN, BOB, ADMIN):
             google.add_user(email, time_zone="Asia/Kolkata")
             site.add_user(email)
@@ -196,19 +198,20 @@ class Company:
 
     def watcher(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "watcher", *words], env=self.process_environ, text=True,
-            capture_output=True, check=False, timeout=timeout, cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return forked(words, self.process_environ, self.folder, timeout)
 
-    def start(self, *words: str, log: str = "watcher.log") -> subprocess.Popen[bytes]:
+    def start(self, *words: str, log: str = "watcher.log") -> Running:
         """Start a long-running command; its messages go to ``folder/log``."""
-        with (self.folder / log).open("ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "watcher", *words], env=self.process_environ,
-                stdout=out, stderr=out, cwd=self.folder, start_new_session=True,
-            )  # fmt: skip
+        out = self.folder / log
+        process: Running
+        if words[0] == "up":
+            with out.open("ab") as handle:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "watcher", *words], env=self.process_environ,
+                    stdout=handle, stderr=handle, cwd=self.folder, start_new_session=True,
+                )  # fmt: skip
+        else:
+            process = Forked(words, self.process_environ, self.folder, out, out)
         self.processes.append(process)
         return process
 
