@@ -24,8 +24,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## everything on this machine: make demo ARGS="--for 60", ARGS="--ics mine.ics"
 	$(VENV)/bin/watcher demo $(ARGS)
 
-test: $(STAMP) ## the whole test suite
-	$(VENV)/bin/python -m pytest $(ARGS)
+test: $(STAMP) ## the whole test suite, in several processes (ARGS="-n 0": in one)
+	$(VENV)/bin/python -m pytest -n auto --maxschedchunk 1 $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -19,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 import requests
 
+from tests.forked import Forked, forked
 from watcher.accounts import Added, add_delegated
 from watcher.connections import Connections
 from watcher.erpnext.fields import install
@@ -35,12 +39,25 @@ DOMAIN = "scoopjoy.test"
 ANN, BOB, ADMIN = f"ann@{DOMAIN}", f"bob@{DOMAIN}", f"admin@{DOMAIN}"
 CLIENT_ID, CLIENT_SECRET = "tests.apps.googleusercontent.com", "client-secret-of-the-tests"
 SITE_ZONE = ZoneInfo("Asia/Kolkata")
+Running = subprocess.Popen[bytes] | Forked
+
+
+# Below the ports that the kernel gives to outgoing connections and to servers without a wish, and
+# above those that Chromium refuses. Each test process has a share of its own.
+PORTS, SHARES = range(12_000, 32_000), 20
+_share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw19").removeprefix("gw")) % SHARES
+_length = len(PORTS) // SHARES
+_first = random.randrange(_length)
+_candidates = (PORTS[_share * _length + (_first + n) % _length] for n in itertools.count())
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has and that no other test is given: it can be bound seconds later."""
+    for port in itertools.islice(_candidates, _length):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"no free port in {PORTS}")
 
 
 class Company:
@@ -54,7 +71,7 @@ class Company:
         self.port = free_port()
         self.public_url = f"http://127.0.0.1:{self.port}"
         self.key = secrets.token_urlsafe(32)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Running] = []
         for email in (ANN, BOB, ADMIN):
             google.add_user(email, time_zone="Asia/Kolkata")
             site.add_user(email)
@@ -210,19 +227,20 @@ class Company:
 
     def watcher(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "watcher", *words], env=self.process_environ, text=True,
-            capture_output=True, check=False, timeout=timeout, cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return forked(words, self.process_environ, self.folder, timeout)
 
-    def start(self, *words: str, log: str = "watcher.log") -> subprocess.Popen[bytes]:
+    def start(self, *words: str, log: str = "watcher.log") -> Running:
         """Start a long-running command; its messages go to ``folder/log``."""
-        with (self.folder / log).open("ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "watcher", *words], env=self.process_environ,
-                stdout=out, stderr=out, cwd=self.folder, start_new_session=True,
-            )  # fmt: skip
+        out = self.folder / log
+        process: Running
+        if words[0] == "up":
+            with out.open("ab") as handle:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "watcher", *words], env=self.process_environ,
+                    stdout=handle, stderr=handle, cwd=self.folder, start_new_session=True,
+                )  # fmt: skip
+        else:
+            process = Forked(words, self.process_environ, self.folder, out, out)
         self.processes.append(process)
         return process
 

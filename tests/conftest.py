@@ -29,6 +29,30 @@ POSTGRES = os.environ.get("WATCHER_TEST_POSTGRES_URL", "")
 REQUIRE_ALL = os.environ.get("WATCHER_REQUIRE_ALL", "")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: each of them waits at times."""
+    return min((os.cpu_count() or 1) + 1, 8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In which order several test processes take them: what takes long first, the tests that start
+    a whole Watcher spread among those of its parts, the quick ones last."""
+    whole, parts, quick = [], [], []
+    for item in items:
+        folders = item.path.parts
+        if "acceptance" in folders and not item.get_closest_marker("browser"):
+            whole.append(item)
+        elif "acceptance" in folders or "integration" in folders:
+            parts.append(item)
+        else:
+            quick.append(item)
+    every = 1 + len(parts) // (len(whole) or 1)
+    for number, item in enumerate(whole):
+        parts.insert(number * every, item)
+    items[:] = parts + quick
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the person who runs the tests gets in, and no proxy between our servers."""

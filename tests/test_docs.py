@@ -9,7 +9,6 @@ import re
 import secrets
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +19,7 @@ from flask import Flask
 
 import watcher
 from tests.company import ADMIN, ANN, BOB, Company
+from tests.forked import forked
 from tests.integration.test_cli_runner import run as run_forked
 from tests.integration.test_cli_runner import sqlite_only
 from tests.postbox import Postbox
@@ -630,10 +630,7 @@ def run(tmp_path: Path) -> Any:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")}
 
     def go(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "watcher", *words], cwd=tmp_path, env=environ, text=True,
-            capture_output=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = forked(words, environ, tmp_path)
         assert done.returncode == code, f"watcher {shlex.join(words)}: {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
         return done

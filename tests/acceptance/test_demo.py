@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.company import free_port
 from watcher.cli import cli
 from watcher.errors import UserError
 from watcher.sandbox import ics
@@ -22,30 +22,21 @@ LOADED, LEFT_OUT = 11, 6
 YOU = "you@example.com"
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "watcher", "demo", *words], text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+def demo(*words: str) -> str:
+    """Run it to its end; returns what it printed."""
+    port = str(free_port())
+    done = subprocess.run(
+        [sys.executable, "-m", "watcher", "demo", "--port", port, *words], text=True, check=False,
+        capture_output=True, stdin=subprocess.DEVNULL, timeout=200,
     )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert f"dashboard  http://127.0.0.1:{port}/" in done.stdout
+    return done.stdout
 
 
-@pytest.fixture(scope="module")
-def demos() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Both at once: they are about waiting, not about speed."""
-    running = {
-        "sample company": start("--for", "15"),
-        "own export": start("--for", "12", "--ics", str(SAMPLE)),
-    }
-    yield running
-    for process in running.values():
-        process.kill()
-        process.communicate()
-
-
-def test_the_demo_ends_well_and_shows_latencies(demos: dict[str, subprocess.Popen[str]]) -> None:
-    process = demos["sample company"]
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 0, out + err
+def test_the_demo_ends_well_and_shows_latencies() -> None:
+    out = demo("--for", "15")
     found = re.search(r"(\d+) changes? arrived; median ([\d.]+) s, slowest ([\d.]+) s", out)
     assert found, out
     assert int(found[1]) >= 1
@@ -53,16 +44,12 @@ def test_the_demo_ends_well_and_shows_latencies(demos: dict[str, subprocess.Pope
     lines = re.findall(r"^  \d\d:\d\d:\d\d  \w+ .+ [\d.]+ s$", out, re.MULTILINE)
     assert len(lines) == int(found[1]), "each with its latency"
     assert "5 employees connected" in out
-    assert re.search(r"dashboard  http://127\.0\.0\.1:\d+/", out)
     assert "Google and ERPNext are equal" in out
     assert "\x1b" not in out
-    assert "Traceback" not in out + err
 
 
-def test_a_persons_own_export(demos: dict[str, subprocess.Popen[str]]) -> None:
-    process = demos["own export"]
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 0, out + err
+def test_a_persons_own_export() -> None:
+    out = demo("--for", "12", "--ics", str(SAMPLE))
     assert f"{LOADED} events loaded, {LEFT_OUT} left out" in out.replace("\n", " ")
     assert "6 employees connected" in out
     assert "Google and ERPNext are equal" in out

@@ -139,7 +139,8 @@ def test_killed_with_nine_and_started_again(shop: Company) -> None:
         edit(shop, rng, known)
     up(shop)
     wait_for(lambda: equal(shop), what="the mirror", seconds=100)
-    wait_for(lambda: healthy(shop), what="health", seconds=60)
+    # A channel that was just being asked for is asked for again two minutes later.
+    wait_for(lambda: healthy(shop), what="health", seconds=110)
 
 
 def test_every_part_is_started_again(shop: Company) -> None:

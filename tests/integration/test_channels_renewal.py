@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from datetime import timedelta
 from typing import Any
 
@@ -47,11 +46,10 @@ def asked(company: Company, route: str) -> int:
     return company.google.log.counts().get(route, 0)
 
 
-def start_web(company: Company) -> subprocess.Popen[bytes]:
+def start_web(company: Company) -> None:
     """The bridge's own receiver, under the address that the channels name."""
-    process = company.start("web", "--host", "127.0.0.1", "--port", str(company.port))
+    company.start("web", "--host", "127.0.0.1", "--port", str(company.port))
     wait_for(company.web_is_up, what="the web process")
-    return process
 
 
 def test_a_calendar_is_watched_before_it_is_first_read(company: Company) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_ID, Company
+from tests.forked import forked
 from watcher.errors import UserError
 from watcher.services import build
 from watcher.state import accounts, connect, keys
@@ -89,10 +89,7 @@ def test_a_rotation_that_broke_off_is_finished_by_the_next(shop: Company) -> Non
 
 
 def run(words: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "watcher", *words], env=os.environ | environ, text=True,
-        capture_output=True, check=False, timeout=60,
-    )  # fmt: skip
+    return forked(words, os.environ | environ, Path.cwd())
 
 
 def test_a_wrong_key_refuses_to_start_and_says_which_is_missing(shop: Company) -> None:

@@ -338,12 +338,11 @@ def test_a_server_that_never_answers_costs_one_time_out(google: Scripted) -> Non
 
 
 def test_nobody_listening() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    made = rig(f"http://127.0.0.1:{port}", retries=2)
-    with pytest.raises(Transient, match="could not be reached"):
-        delta(made)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # bound but not listening: refused at once
+        made = rig(f"http://127.0.0.1:{held.getsockname()[1]}", retries=2)
+        with pytest.raises(Transient, match="could not be reached"):
+            delta(made)
     assert made.calls == ["delta"] * 3
 
 
