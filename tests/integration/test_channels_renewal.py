@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.company import ADMIN, ANN, BOB, Company
+from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.waiting import wait_for
 from watcher.channels import renewal
 from watcher.errors import Transient
 from watcher.jobs import schedule
-from watcher.state import calendars, channels, leases
+from watcher.state import accounts, calendars, channels, leases
 from watcher.state.models import Channel
 
 
@@ -197,6 +197,39 @@ def test_all_channels_expired_come_back_within_the_cap(company: Company) -> None
     assert renew(company) == ["opened"]
     assert len(company.google.live_channels()) == 3
     assert states(company) == ["expired", "live"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_thousand_expired_channels_come_back_within_the_cap(company: Company) -> None:
+    """After a long outage: 60 a minute and no more, each calendar once, and the poll of all those
+    that still wait is due within the short interval of calendars without a channel."""
+    people = [f"crew{number}@{DOMAIN}" for number in range(1_000)]
+    services = company.services
+    with services.db.session() as session:
+        now = services.clock()
+        for email in people:
+            company.google.add_user(email)
+            account = accounts.add(
+                session, email=email, source="service-account", state="active", now=now
+            )
+            calendar = calendars.add(session, account.id, email, now)
+            channels.add_requesting(
+                session, channel_id=email, calendar_id=calendar.id, token_hash="x", now=now
+            )
+            channels.confirm(
+                session, email, resource_id="r", expires_at=now + timedelta(days=7),
+                renew_at=now + timedelta(days=6), now=now,
+            )  # fmt: skip
+    company.later(days=9)
+    minutes = []
+    while len(company.google.live_channels()) < 1_001:
+        outcomes = renew(company)
+        minutes.append(sum(word in ("opened", "renewed") for word in outcomes))
+        assert renew(company).count("opened") == 0, "the cap is of the minute, not of the call"
+        company.later(minutes=1, seconds=1)
+        assert len(minutes) < 20
+    assert minutes == [60] * 16 + [41]
+    assert len({channel.resource for channel in company.google.live_channels()}) == 1_001
 
 
 @pytest.mark.parametrize(

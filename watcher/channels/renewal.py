@@ -61,9 +61,12 @@ def renew_due(
             retry_after=LEASE_SECONDS,
         )
     try:
-        results = []
+        results: list[Renewed] = []
         for target in _due(services, force, account_ids):
-            result = _renew_one(services, connections, target)
+            if results and results[-1].outcome == "later":
+                result = _later(target)  # of a thousand that wait none has to be looked at
+            else:
+                result = _renew_one(services, connections, target)
             report(result)
             results.append(result)
         stop_retired(services, connections)
@@ -101,12 +104,17 @@ def _due(services: Services, force: bool, account_ids: Sequence[int]) -> list[_T
         ]  # fmt: skip
 
 
+def _later(target: _Target) -> Renewed:
+    what = "the cap of channels per minute is reached"
+    return Renewed(target.email, target.google_id, "later", what)
+
+
 def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed:
     email, google_id = target.email, target.google_id
     with services.db.session() as session:
         minute_ago = services.clock() - timedelta(minutes=1)
         if channels.opened_since(session, minute_ago) >= services.settings.renew_per_minute:
-            return Renewed(email, google_id, "later", "the cap of channels per minute is reached")
+            return _later(target)
         leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)
     try:
         opened = open_channel(services, connections, target.calendar_id)
