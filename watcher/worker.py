@@ -32,7 +32,7 @@ def serve(settings: Settings, lane: Lane) -> int:
     services, _ = tasks.process_services()
     services.db.migrate()
     connection = services.doorbell.worker_client()
-    _wait_for(connection)
+    _wait_for(services.doorbell.client)  # which is told at once, and not after its patience
     queue = Queue(lane, connection=connection, serializer=JSONSerializer)
     worker = SimpleWorker(
         [queue],
@@ -43,7 +43,12 @@ def serve(settings: Settings, lane: Lane) -> int:
         maintenance_interval=60,
     )
     log.info("worker of lane %s is ready", lane)
-    worker.work(logging_level="WARNING", max_jobs=MAX_JOBS, with_scheduler=False)
+    try:
+        worker.work(logging_level="WARNING", max_jobs=MAX_JOBS, with_scheduler=False)
+    except redis.RedisError as error:
+        # RQ's goodbye found nobody. The ledger's lease and sweep bring the work back.
+        log.warning("the queue went away (%s): this worker ends", type(error).__name__)
+        return 1
     return 0
 
 

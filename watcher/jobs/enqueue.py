@@ -12,7 +12,7 @@ import time
 from typing import Literal
 
 import redis
-from redis.backoff import NoBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -22,6 +22,7 @@ LANES: tuple[Lane, ...] = ("live", "backfill")
 TASK = "watcher.jobs.tasks.sync_calendar"
 JOB_TIMEOUT_SECONDS = {"live": 600, "backfill": 3600}
 BREAKER_SECONDS = 5.0
+WORKER_PATIENCE_SECONDS = 60
 
 
 class Doorbell:
@@ -50,8 +51,15 @@ class Doorbell:
             return self._client
 
     def worker_client(self) -> redis.Redis:
-        """A client for a worker, which blocks on its queue (so no short read time-out)."""
-        return redis.Redis.from_url(self._url, socket_connect_timeout=2)
+        """A client for a worker, which blocks on its queue (so no short read time-out).
+
+        A queue that goes away is waited for, whatever the worker is just doing with it: RQ itself
+        does so only while it waits for a job, and ends the process elsewhere.
+        """
+        patience = Retry(
+            ConstantBackoff(0.25), WORKER_PATIENCE_SECONDS * 4, (redis.ConnectionError,)
+        )
+        return redis.Redis.from_url(self._url, socket_connect_timeout=2, retry=patience)
 
     def queue(self, lane: Lane) -> Queue:
         return Queue(lane, connection=self.client, serializer=JSONSerializer)
