@@ -73,6 +73,8 @@ def parts(company: Company) -> dict[str, psutil.Process]:
             words = process.cmdline()
         except psutil.NoSuchProcess:
             continue
+        if not words:
+            continue  # it has ended, and its parent has not looked yet
         if "valkey" in words[0]:
             found["valkey"] = process
         else:
