@@ -29,9 +29,27 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture
+def shop(company: Company) -> Company:
+    company.connect()
+    for hours in range(4):
+        company.google.insert_event(ANN, company.timed(hours=hours + 1))
+    assert company.sync() == "done"
+    for row in schedule.timetable(company.services).values():
+        for work in row:
+            run_one(company.services, company.connections, work)
+    company.start("web", "--port", str(company.port))
+    wait_for(company.web_is_up, what="the web server")
+    return company
+
+
 @pytest.fixture(params=[1280, 360])
-def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A fresh browser profile; any message of the console is a failure."""
+def page(chromium: Browser, shop: Company, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh browser profile; any message of the console is a failure.
+
+    It asks for the shop so that it is closed before the shop's server is stopped: a browser
+    fetches a page's icon when it pleases, also after the test has seen all it wanted.
+    """
     context = chromium.new_context(viewport={"width": request.param, "height": 900})
     tab = context.new_page()
     said: list[str] = []
@@ -49,20 +67,6 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     yield tab
     context.close()
     assert said == []
-
-
-@pytest.fixture
-def shop(company: Company) -> Company:
-    company.connect()
-    for hours in range(4):
-        company.google.insert_event(ANN, company.timed(hours=hours + 1))
-    assert company.sync() == "done"
-    for row in schedule.timetable(company.services).values():
-        for work in row:
-            run_one(company.services, company.connections, work)
-    company.start("web", "--port", str(company.port))
-    wait_for(company.web_is_up, what="the web server")
-    return company
 
 
 def check(page: Page, company: Company, shot: str) -> None:
