@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,6 @@ from watcher.services import Services
 from watcher.settings import require
 from watcher.state import accounts, calendars, connect
 from watcher.state.accounts import LedgerTokens
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def _prove_and_start(
     works = known is not None and known.state == "active"
     try:
         fresh = connections.tokens.prove(
-            known.id if known else 0, Grant(source=source, email=address, erpnext_user=user)
+            known.id if known else None, Grant(source=source, email=address, erpnext_user=user)
         )
     except AccountDead as error:
         if not works:
@@ -143,7 +140,12 @@ def _register(
 
 def left_as_it_is(services: Services, email: str, source: str) -> str:
     """Why an import of many does not touch an account: it works by another way, or an admin has
-    paused it. Empty when it may."""
+    paused it, or it is a user of ERPNext who is no address. Empty when it may."""
+    if source == "erpnext" and email and "@" not in email:
+        return (
+            "left out: not an e-mail address "
+            f"(watcher accounts add EMAIL --via erpnext --erpnext-user {email})"
+        )
     with services.db.session() as session:
         known = accounts.find(session, email)
     if known is not None and known.state == "active" and known.source != source:
@@ -165,14 +167,9 @@ def company_users(services: Services, connections: Connections) -> list[str]:
 
 
 def desk_users(connections: Connections) -> list[str]:
-    """Everyone with a Token Cache row for our Connected App. Users who are no address, such as
-    Administrator, are nobody's calendar."""
+    """Everyone with a Token Cache row for our Connected App; Administrator can be among them."""
     rows = connected_app.authorised(connections.erpnext, connections.desk_app())
-    users = {row.user for row in rows}
-    for user in users:
-        if "@" not in user:
-            log.warning("%s has authorised the Connected App, but is no e-mail address", user)
-    return sorted(user for user in users if "@" in user)
+    return sorted({row.user for row in rows})
 
 
 def invite(
@@ -214,6 +211,23 @@ def add_calendar(services: Services, email: str, google_id: str) -> int:
     if active:
         ring(services, calendar.id, seq, "backfill", "added")
     return calendar.id
+
+
+def set_event_type(services: Services, email: str, event_type: str | None) -> None:
+    """``Public`` or ``Private`` for the ordinary events of this account; None: as the settings say.
+    What is mirrored already follows at once."""
+    rings = []
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.default_event_type == event_type:
+            return
+        account.default_event_type = event_type
+        for calendar in calendars.of_account(session, account.id):
+            seq = calendars.want_snapshot(session, calendar.id, "policy", services.clock())
+            if account.state == "active":
+                rings.append((calendar.id, seq))
+    for calendar_id, seq in rings:
+        ring(services, calendar_id, seq, "backfill", "policy")
 
 
 def pause(services: Services, email: str) -> None:

@@ -10,8 +10,6 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from sqlalchemy.orm import Session
-
 from watcher.channels.registry import stop_all
 from watcher.connections import Connections
 from watcher.erpnext import connected_app
@@ -136,8 +134,12 @@ def treat_events(
 
 def finish(services: Services, connections: Connections) -> int:
     """Go on with disconnections that broke off; returns how many were finished."""
+    before = services.clock() - BROKEN_OFF_AFTER
     with services.db.session() as session:
-        pending = [(a.email, a.on_disconnect) for a in _broken_off(services, session)]
+        pending = [
+            (account.email, account.on_disconnect)
+            for account in accounts.disconnecting_since(session, before)
+        ]
     done = 0
     for email, events in pending:
         try:
@@ -146,9 +148,3 @@ def finish(services: Services, connections: Connections) -> int:
         except WatcherError as error:
             log.warning("%s is not disconnected yet: %s", email, error.message)
     return done
-
-
-def _broken_off(services: Services, session: Session) -> list[Account]:
-    before = services.clock() - BROKEN_OFF_AFTER
-    found = accounts.everyone(session)
-    return [a for a in found if a.state == "disconnecting" and a.since < before]

@@ -236,6 +236,27 @@ def test_who_is_not_there_is_5_whatever_is_asked(company: Company, words: tuple[
     assert done.out == ""
 
 
+def test_who_sees_an_accounts_events_is_chosen_for_it_alone(shop: Company) -> None:
+    shop.google.insert_event(ANN, shop.timed(summary="Appraisal"))
+    assert shop.sync() == "done"
+    assert [row["event_type"] for row in shop.rows()] == ["Public"]
+    (before,) = shop.rows()
+    run(shop, "accounts", "set", ANN, "--event-type", "Private", says=(f"{ANN} are Private",))
+    assert run(shop, "accounts", "show", ANN, "--json").data["event_type"] == "Private"
+    assert shop.sync() == "done"
+    (after,) = shop.rows()
+    assert (after["event_type"], after["name"]) == ("Private", before["name"])
+    assert [share["user"] for share in shop.site.rows("DocShare")] == [ANN]
+    owed = shop.calendar().dirty_seq
+    run(shop, "accounts", "set", ANN, "--event-type", "Private")
+    assert shop.calendar().dirty_seq == owed, "nothing has changed"
+    run(shop, "accounts", "set", ANN, "--event-type", "default", says=("Public, as the settings",))
+    assert shop.sync() == "done"
+    assert [row["event_type"] for row in shop.rows()] == ["Public"]
+    run(shop, "accounts", "set", ANN, code=2, says=("--event-type",))
+    run(shop, "accounts", "set", NOBODY, "--event-type", "Public", code=5)
+
+
 def test_pause_and_resume(shop: Company) -> None:
     run(shop, "accounts", "pause", ANN, says=(f"watcher accounts resume {ANN}",))
     run(shop, "accounts", "pause", ANN)

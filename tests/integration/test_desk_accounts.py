@@ -131,6 +131,9 @@ def test_who_was_chosen_and_what_was_ticked_in_the_desk_is_looked_at(
     shown = company.watcher("status", "--json").stdout
     assert f"/app/connected-app/{app}" in shown, "the admin sees where"
     assert look_in_desk(company.services, company.connections) == 0
+    asked = company.google.log.counts()["token"]
+    assert look_in_desk(company.services, company.connections) == 0
+    assert company.google.log.counts()["token"] == asked, "what Google has refused is known"
     authorise(company, app, ANN)
     assert look_in_desk(company.services, company.connections) == 1
     assert state(company, ANN) == ("active", "")
@@ -194,7 +197,11 @@ def test_an_app_that_was_changed_is_told(company: Company, app: str) -> None:
 def test_administrator_is_nobodys_calendar(company: Company, app: str) -> None:
     authorise(company, app, ANN)
     company.site.add_token(app, "Administrator", "a token")
-    assert refused(company) == {ANN: "connected"}
+    outcomes = refused(company)
+    assert outcomes[ANN] == "connected"
+    assert outcomes["Administrator"].startswith("left out: not an e-mail address (watcher accounts")
+    with company.services.db.session() as session:
+        assert [account.email for account in accounts.everyone(session)] == [ANN]
 
 
 def test_without_the_app_the_command_that_makes_it_is_named(company: Company) -> None:

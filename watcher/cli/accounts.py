@@ -216,6 +216,7 @@ def show(app: App, email: str, as_json: bool) -> None:
         account = ledger.get(session, email)
         epoch = services.db.now_epoch(session)
         document = _brief(account) | {
+            "event_type": account.default_event_type or "default",
             "granted_scopes": json.loads(account.granted_scopes or "[]"),
             "next_step": overview.way_out(session, account),
             "calendars": [
@@ -240,6 +241,26 @@ def show(app: App, email: str, as_json: bool) -> None:
         last = calendar["last_success"] or "never"
         line = f"{calendar['state']}, last success {last}: {calendar['message']}"
         click.echo(f"calendar        {calendar['id']}: {line.removesuffix(': ')}")
+
+
+@accounts.command("set", short_help="Choose Public or Private for an account's events.")
+@click.argument("email")
+@click.option(
+    "--event-type", type=click.Choice(["Public", "Private", "default"]),
+    help="Of ordinary events; `default` follows WATCHER_DEFAULT_EVENT_TYPE.",
+)  # fmt: skip
+@pass_app
+def set_(app: App, email: str, event_type: str | None) -> None:
+    """Choose what an account's ordinary events are in ERPNext; those mirrored follow at once.
+
+    What the employee marked private goes by WATCHER_PRIVATE_EVENTS all the same.
+    """
+    if event_type is None:
+        raise UserError("nothing to set", next_step="--event-type Public, Private or default")
+    chosen = None if event_type == "default" else event_type
+    verbs.set_event_type(app.services, email, chosen)
+    by_default = f"{app.services.settings.default_event_type}, as the settings say"
+    messages.print(f"the events of {ledger.normal(email)} are {chosen or by_default}")
 
 
 @accounts.command("pause")

@@ -156,8 +156,9 @@ class AccessTokens:
         current = self._store.grant(account_id).access_token or ""
         return self._obtain(account_id, current, 0.0).expires_at
 
-    def prove(self, account_id: int, grant: Grant) -> Fresh:
-        """Fetch a token by a grant that is not in the store yet; the store is left as it is."""
+    def prove(self, account_id: int | None, grant: Grant) -> Fresh:
+        """Fetch a token by a grant that is not in the store yet, nor perhaps its account (None);
+        what the store holds is left as it is."""
         return self._fetch(account_id, grant)
 
     def for_account(self, account_id: int) -> Callable[[bool], str]:
@@ -221,7 +222,7 @@ class AccessTokens:
         if self._store.grant(account_id).refresh_token != tried.refresh_token:
             raise Transient(f"{tried.email} was connected again meanwhile", side=SIDE)
 
-    def _fetch(self, account_id: int, grant: Grant) -> Fresh:
+    def _fetch(self, account_id: int | None, grant: Grant) -> Fresh:
         if grant.source == "service-account":
             return self._fetch_delegated(grant.email)
         if grant.source == "erpnext":
@@ -237,7 +238,7 @@ class AccessTokens:
             grant.email, grant.refresh_token, self._endpoints, timeout=self._timeout
         )
 
-    def _fetch_from_desk(self, account_id: int, grant: Grant) -> Fresh:
+    def _fetch_from_desk(self, account_id: int | None, grant: Grant) -> Fresh:
         """The refresh token is read anew each time and kept nowhere here; nor is one that Google
         might hand out instead, since nothing can be written back to Frappe."""
         if self._desk_tokens is None:
@@ -252,7 +253,8 @@ class AccessTokens:
             fresh = refresh_user(grant.email, token, self._endpoints, timeout=self._timeout)
             _check_who_and_what(fresh, grant.email)
         except AccountDead as error:
-            self._store.note_dead(account_id, token)
+            if account_id is not None:
+                self._store.note_dead(account_id, token)
             who = grant.erpnext_user or grant.email
             error.next_step = f"{who} authorises the Connected App in ERPNext again"
             raise

@@ -6,6 +6,7 @@ Sandbox Google and sandbox ERPNext run in this process, Watcher itself as real p
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -68,7 +69,7 @@ def run(*, seconds: float | None, ics: str | None, port: int) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
-        company = _stage(Path(folder), port or _free_port())
+        company = _stage(Path(folder), port)
         log = (Path(folder) / "watcher.log").open("w")
         up = subprocess.Popen(
             [sys.executable, "-m", "watcher", "up", "--port", company.environ["DEMO_PORT"]],
@@ -90,6 +91,7 @@ def _stage(folder: Path, port: int) -> Company:
     google, site = GoogleState(), Site("Asia/Kolkata")
     google_url = serve_google(google).url
     erpnext_url = serve_erpnext(site).url
+    port = port or _free_port()
     fill(google)
     key_file = google.make_service_account(folder / "service-account.json")
     google.delegated_to = [f"@{DOMAIN}"]
@@ -313,6 +315,11 @@ def _await(condition: Callable[[], bool], seconds: float, step: float = 0.2) -> 
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that the web server can still bind in a moment: below the ports that the kernel gives
+    to outgoing connections and to servers without a wish (/proc/sys/net/ipv4/ip_local_port_range).
+    """
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port between 20000 and 32000")

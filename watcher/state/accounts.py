@@ -250,6 +250,17 @@ def waiting_for_desk(session: Session) -> list[Account]:
     )
 
 
+def disconnecting_since(session: Session, before: datetime) -> list[Account]:
+    """Accounts whose disconnection began before ``before`` and is not done."""
+    return list(
+        session.scalars(
+            select(Account)
+            .where(Account.state == "disconnecting", Account.since < before)
+            .order_by(Account.email)
+        )
+    )
+
+
 def due_for_refresh(session: Session, before: datetime, now: datetime) -> list[Account]:
     """Active accounts whose access token ends before ``before`` and that may be tried again."""
     return list(
