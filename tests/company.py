@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import random
 import secrets
@@ -23,6 +24,7 @@ from zoneinfo import ZoneInfo
 import requests
 
 from tests.forked import Forked, forked
+from tests.waiting import wait_for
 from watcher.accounts import Added, add_delegated
 from watcher.connections import Connections
 from watcher.erpnext.fields import install
@@ -228,6 +230,34 @@ class Company:
     def watcher(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return forked(words, self.process_environ, self.folder, timeout)
+
+    def status(self) -> dict[str, Any]:
+        """``watcher status --json``, whose exit code says the same."""
+        done = self.watcher("status", "--json")
+        assert done.returncode in (0, 7), done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        assert document["healthy"] == (done.returncode == 0)
+        return document
+
+    def await_health(self, people: int, *, what: str = "health", seconds: float = 60) -> None:
+        """Nothing amiss, and everybody active, watched and up to date."""
+        seen: dict[str, Any] = {}
+
+        def healthy() -> bool:
+            seen.update(self.status())
+            return bool(
+                seen["healthy"]
+                and seen["accounts"]["active"] == people
+                and seen["channels"]["live"] == people
+                and seen["calendars"]["up_to_date"] == people
+            )
+
+        try:
+            wait_for(healthy, what=what, seconds=seconds)
+        except AssertionError as late:
+            listed = self.watcher("calendars", "list", "--json").stdout
+            log = (self.folder / "watcher.log").read_text().splitlines()
+            raise AssertionError("\n".join([f"{late}: {seen}", listed, *log[-40:]])) from None
 
     def start(self, *words: str, log: str = "watcher.log") -> Running:
         """Start a long-running command; its messages go to ``folder/log``."""

@@ -241,7 +241,7 @@ def test_every_history_ends_equal(shop: Company, seed: int) -> None:
     assert len(keys) == len(set(keys)), "an event twice"
     assert len(keys) > 20, history.done
     assert CANARY not in repr(site.events())
-    wait_for(lambda: healthy(shop), what="health", seconds=90)
+    shop.await_health(len(PEOPLE), seconds=90)
     verify = shop.watcher("verify", "--all")
     assert verify.returncode == 0, verify.stderr
     log = (shop.folder / "watcher.log").read_text()
@@ -258,9 +258,3 @@ def difference(company: Company, email: str) -> dict[str, tuple[object, object]]
         for event in google.keys() | erpnext.keys()
         if google.get(event) != erpnext.get(event)
     }
-
-
-def healthy(company: Company) -> bool:
-    done = company.watcher("status", "--json")
-    now = json.loads(done.stdout)
-    return bool(now["healthy"] and now["channels"]["live"] == len(PEOPLE) and not done.returncode)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -46,17 +45,6 @@ def equal(company: Company) -> bool:
     keys = [row["custom_google_sync_key"] for row in company.site.events()]
     assert len(keys) == len(set(keys)), "an event twice"
     return all(company.mirrored(email) == company.expected(email) for email in PEOPLE)
-
-
-def healthy(company: Company) -> bool:
-    done = company.watcher("status", "--json")
-    status = json.loads(done.stdout)
-    return bool(
-        done.returncode == 0
-        and status["healthy"]
-        and status["channels"]["live"] == len(PEOPLE)
-        and status["calendars"]["up_to_date"] == len(PEOPLE)
-    )
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -107,7 +95,7 @@ def edit(company: Company, rng: random.Random, known: dict[str, list[str]]) -> N
 def test_onboarding_push_and_a_clean_end(shop: Company) -> None:
     process = up(shop)
     connect_all(shop)
-    wait_for(lambda: healthy(shop), what="health")
+    shop.await_health(len(PEOPLE))
     shop.google.insert_event(ANN, shop.timed(summary="Tasting"))
     wait_for(lambda: shop.subjects(ANN) == ["Tasting"], what="the push", seconds=10)
     second = shop.watcher("up", "--port", "1")
@@ -140,13 +128,13 @@ def test_killed_with_nine_and_started_again(shop: Company) -> None:
     up(shop)
     wait_for(lambda: equal(shop), what="the mirror", seconds=100)
     # A channel that was just being asked for is asked for again two minutes later.
-    wait_for(lambda: healthy(shop), what="health", seconds=110)
+    shop.await_health(len(PEOPLE), seconds=110)
 
 
 def test_every_part_is_started_again(shop: Company) -> None:
     process = up(shop)
     connect_all(shop)
-    wait_for(lambda: healthy(shop), what="health")
+    shop.await_health(len(PEOPLE))
     before = {p.pid for p in process.children()}
     for child in process.children():
         child.kill()
@@ -183,4 +171,4 @@ def test_random_histories_end_equal(shop: Company, seed: int) -> None:
     google.set_push_faults()
     wait_for(lambda: equal(shop), what="the mirror", seconds=90)
     assert "CANARY" not in repr([row for row in site.events() if row["status"] != "Cancelled"])
-    wait_for(lambda: healthy(shop), what="health", seconds=60)
+    shop.await_health(len(PEOPLE))

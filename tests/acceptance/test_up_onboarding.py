@@ -31,24 +31,6 @@ def shop(company: Company) -> Company:
     return company
 
 
-def status(company: Company) -> dict[str, Any]:
-    done = company.watcher("status", "--json")
-    assert done.returncode in (0, 7), done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
-    assert document["healthy"] == (done.returncode == 0)
-    return document
-
-
-def healthy(company: Company, people: int) -> bool:
-    now = status(company)
-    return bool(
-        now["healthy"]
-        and now["accounts"]["active"] == people
-        and now["channels"]["live"] == people
-        and now["calendars"]["up_to_date"] == people
-    )
-
-
 def connect_by_import(company: Company) -> None:
     people = company.folder / "people.csv"
     people.write_text("email\n" + "\n".join(PEOPLE) + "\n")
@@ -91,11 +73,11 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
     assert done.status_code == 200, done.text
     assert requests.post(link, timeout=10).status_code >= 400, "a link works once"
     people = (*PEOPLE, CONSENTS)
-    wait_for(lambda: healthy(shop, len(people)), what="health")
+    shop.await_health(len(people))
     for email in people:
         assert len(google.live_channels(email)) == 1
         arrives(shop, email, "Pushed")
-    before = status(shop)
+    before = shop.status()
     assert before["freshness_seconds"]["count"] >= len(people)
     assert before["freshness_seconds"]["p95"] < 10
 
@@ -117,15 +99,15 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
     for email in people:
         arrives(shop, email, "Pushed again")
     assert all(shop.mirrored(email) == shop.expected(email) for email in people)
-    wait_for(lambda: healthy(shop, len(people)), what="health after all")
+    shop.await_health(len(people), what="health after all")
     keys = [row["custom_google_sync_key"] for row in shop.site.events()]
     assert len(keys) == len(set(keys))
 
     # What only a person can mend is said, for the one whom it concerns.
     google.revoke_user(CONSENTS)
     google.expire_access_tokens(CONSENTS)
-    wait_for(lambda: status(shop)["accounts"]["needs_reconnect"] == 1, what="the revoked grant")
-    (problem,) = status(shop)["problems"]
+    wait_for(lambda: shop.status()["accounts"]["needs_reconnect"] == 1, what="the revoked grant")
+    (problem,) = shop.status()["problems"]
     assert problem["account"] == CONSENTS
     assert problem["next_step"] == f"watcher accounts invite {CONSENTS}"
     arrives(shop, ANN, "Nobody else is slowed")
@@ -133,4 +115,4 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
     link = shop.watcher("accounts", "invite", CONSENTS).stdout.strip()
     assert consent(link, CONSENTS).status_code == 200
     wait_for(lambda: "While away" in shop.subjects(CONSENTS), what="what came meanwhile")
-    wait_for(lambda: healthy(shop, len(people)), what="health after the reconnect")
+    shop.await_health(len(people), what="health after the reconnect")
