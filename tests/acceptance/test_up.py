@@ -169,6 +169,8 @@ def test_random_histories_end_equal(shop: Company, seed: int) -> None:
         if number == 45:
             google.kill_channels(rng.choice(PEOPLE))
     google.set_push_faults()
+    google.clear_faults()
     wait_for(lambda: equal(shop), what="the mirror", seconds=90)
     assert "CANARY" not in repr([row for row in site.events() if row["status"] != "Cancelled"])
-    shop.await_health(len(PEOPLE))
+    # A channel that was refused twice is asked for again up to a minute later.
+    shop.await_health(len(PEOPLE), seconds=120)

@@ -260,6 +260,26 @@ def test_a_refused_watch_is_not_asked_again_at_once(
     assert renew(company) == ["opened"]
 
 
+def test_a_long_outage_leaves_no_calendar_without_its_channel_for_long(company: Company) -> None:
+    """However long it was, the next try is minutes away; a refusal waits longer and longer."""
+    company.google.add_fault(match=f"{BOB}/events/watch", status=503)
+    company.google.add_fault(match=f"{ADMIN}/events/watch", status=403, reason="forbidden")
+    for email in (BOB, ADMIN):
+        company.add(email)
+        assert company.sync(email) == "done"
+    waits: dict[str, list[float]] = {BOB: [], ADMIN: []}
+    for _ in range(12):
+        for email, seen in waits.items():
+            retry = company.calendar(email).watch_retry_at
+            assert retry is not None
+            seen.append((retry - company.services.clock()).total_seconds())
+        company.later(hours=1, seconds=1)
+        assert renew(company) == ["failed", "failed"]
+    assert waits[BOB][0] < 31
+    assert 150 - 1 < waits[BOB][-1] <= 300
+    assert 1_800 - 1 < waits[ADMIN][-1] <= 3_600
+
+
 def test_one_calendar_in_trouble_stops_no_other(company: Company) -> None:
     company.add(BOB)
     assert company.sync(BOB) == "done"

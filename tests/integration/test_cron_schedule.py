@@ -119,6 +119,22 @@ def test_polls_are_spread_and_come_within_their_time(company: Company) -> None:
     assert len(found) == 5
 
 
+@pytest.mark.parametrize(("poll", "unwatched", "wait"), [(2, 5, 2), (30, 5, 5)])
+def test_a_calendar_without_a_channel_is_polled_no_more_seldom_than_the_others(
+    company: Company, poll: int, unwatched: int, wait: int
+) -> None:
+    company.set("poll_minutes", str(poll))
+    company.set("unwatched_poll_minutes", str(unwatched))
+    company.rebuild()
+    company.google.add_fault(match="events/watch", status=503)
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    row = company.calendar(BOB)
+    assert row.next_poll_at is not None
+    minutes = (row.next_poll_at - company.services.clock()).total_seconds() / 60
+    assert wait * 0.8 - 0.1 < minutes <= wait * 1.2
+
+
 def test_a_change_whose_push_was_lost_comes_with_the_poll(company: Company) -> None:
     company.google.set_push_faults(drop=1.0)
     company.google.insert_event(ANN, company.timed(summary="Untold"))

@@ -6,6 +6,9 @@ import random
 from datetime import datetime
 
 EARLIEST, LATEST = 0.60, 0.90
+REFUSED_CAP, OUTAGE_CAP = 3_600.0, 300.0
+"""Seconds: what Google refuses is asked for once an hour at last; after an outage no calendar stays
+without its channel for long."""
 
 
 def renewal_point(opened_at: datetime, expires_at: datetime, rng: random.Random) -> datetime:
@@ -17,6 +20,6 @@ def renewal_point(opened_at: datetime, expires_at: datetime, rng: random.Random)
     return opened_at + life * rng.uniform(EARLIEST, LATEST)
 
 
-def backoff_seconds(failures: int, rng: random.Random, cap: float = 3_600.0) -> float:
+def backoff_seconds(failures: int, rng: random.Random, cap: float = REFUSED_CAP) -> float:
     """Truncated exponential with full jitter: up to 30 s, 60 s, 120 s ... ``cap``."""
     return rng.uniform(0.5, 1.0) * min(cap, 15.0 * 2.0 ** min(failures, 20))

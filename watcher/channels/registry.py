@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from watcher.channels.due import backoff_seconds, renewal_point
+from watcher.channels.due import OUTAGE_CAP, REFUSED_CAP, backoff_seconds, renewal_point
 from watcher.connections import Connections
 from watcher.errors import Permanent, PushNotSupported, Transient, WatcherError
 from watcher.google.client import CalendarClient, WatchAnswer, calendar_id_of
@@ -123,7 +123,8 @@ def _note_failure(
                 extra={"calendar": calendar_id},
             )
             return
-        wait = backoff_seconds(calendar.watch_failures, _rng)
+        cap = OUTAGE_CAP if isinstance(error, Transient) else REFUSED_CAP
+        wait = backoff_seconds(calendar.watch_failures, _rng, cap)
         if isinstance(error, Transient) and error.retry_after is not None:
             wait = max(error.retry_after, min(wait, 60.0))
         calendar.watch_retry_at = now + timedelta(seconds=wait)

@@ -125,7 +125,9 @@ def _commit(
         settings = services.settings
         # Without a live channel (not only where there can be none) nothing but the poll tells.
         unwatched = channels.live(session, work.calendar_id, now) is None
-        wanted = settings.unwatched_poll_minutes if unwatched else settings.poll_minutes
+        wanted = settings.poll_minutes
+        if unwatched:
+            wanted = min(wanted, settings.unwatched_poll_minutes)
         minutes = budget.poll_minutes(session, wanted, calendar.push_supported is False)
         runs.quarantine(session, work.calendar_id, report.refused, now)
         runs.release(session, work.calendar_id, report.settled_keys)

@@ -17,7 +17,8 @@ import structlog
 _SECRET = re.compile(
     r"(?P<name>\"?(?:access_token|refresh_token|id_token|client_secret|api_secret|code_verifier"
     r"|code|state|assertion|syncToken|private_key|password)\"?\s*[=:]\s*\"?)[^\s\"&,}']+"
-    r"|(?P<auth>\b(?:Bearer|token|Basic)\s+)[A-Za-z0-9._~+/:=-]{8,}"
+    # Frappe's "token KEY:SECRET" too, but not the words "token endpoint".
+    r"|(?P<auth>\b(?:Bearer|Basic|token(?=\s+\S*(?:\d|:\S)))\s+)[A-Za-z0-9._~+/:=-]{8,}"
     r"|ya29\.[A-Za-z0-9._-]+|1//[A-Za-z0-9._-]+|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9._-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
 )
