@@ -12,6 +12,7 @@ from watcher.events.mapping import data_id
 from watcher.events.model import Held, Window
 from watcher.events.plan import Place
 from watcher.google.client import CalendarClient
+from watcher.google.errors import malformed
 
 EXPAND_ONE_BY_ONE = 8
 """Up to this many changed series are expanded by a call each; more by one listing of the window,
@@ -22,17 +23,31 @@ Hold = Callable[[], None]
 
 
 def expand(
-    google: CalendarClient, calendar_id: str, masters: set[str], window: Window, hold: Hold
+    google: CalendarClient,
+    calendar_id: str,
+    masters: set[str],
+    orphans: set[str],
+    window: Window,
+    hold: Hold,
 ) -> Items:
-    """The instances of ``masters`` in the window."""
-    if len(masters) > EXPAND_ONE_BY_ONE:
-        listed = listing(google, calendar_id, window, hold)
-        return [item for item in listed if item.get("recurringEventId") in masters]
+    """The instances of ``masters`` in the window, and what is left there of ``orphans``: series
+    that Google calls gone while an exception of theirs is said to live.
+
+    Where the two calls contradict each other, the listing of the window decides.
+    """
     found: Items = []
-    for master in sorted(masters):
-        found += google.instances(calendar_id, master, window)
-        hold()
-    return found
+    if not orphans and len(masters) <= EXPAND_ONE_BY_ONE:
+        for master in sorted(masters):
+            instances = google.instances(calendar_id, master, window)
+            hold()
+            if instances is None:
+                break
+            found += instances
+        else:
+            return found
+    wanted = masters | orphans
+    listed = listing(google, calendar_id, window, hold)
+    return [item for item in listed if item.get("recurringEventId") in wanted]
 
 
 def listing(google: CalendarClient, calendar_id: str, window: Window, hold: Hold) -> Items:
@@ -60,6 +75,9 @@ def history(
         begins = [place.starts(r) for r in past if r.recurring_event_id == data_id(master)]
         if begins:
             window = Window(start=min(begins), end=place.window.start)
-            found += google.instances(calendar_id, master, window)
+            instances = google.instances(calendar_id, master, window)
             hold()
+            if instances is None:
+                raise malformed("it does not know a series of which it has just told", "instances")
+            found += instances
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from watcher.events.mapping import sync_key, to_erpnext
+from watcher.events.mapping import PRIVATE, sync_key, to_erpnext
 from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Skipped, Window
 from watcher.events.parse import Unmappable, parse_event
 from watcher.events.plan import newest_by_id
@@ -59,6 +59,13 @@ def map_events(
 ) -> Mapped:
     mapped = Mapped(live=[], outside=[], gone=[], refused=[])
     for event in events:
+        if event.is_cancelled and event.visibility in PRIVATE:
+            # Made private and then deleted: what is left of it in ERPNext is masked as well.
+            key = sync_key(rules.account, rules.calendar_id, event.id)
+            mapped.live.append(
+                Skipped(key=key, event_id=event.id, reason="cancelled_in_google", private=True)
+            )
+            continue
         if event.is_cancelled:
             mapped.gone.append(event.id)
             continue

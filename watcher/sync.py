@@ -289,7 +289,9 @@ def _apply_delta(
     )
     hold()
     google = sides.google
-    expansion = expand(google, rules.calendar_id, masters, sides.window, hold)
+    dead = {e.id for e in roots} - masters
+    orphans = dead & {e.recurring_event_id or "" for e in events if not e.is_cancelled}
+    expansion = expand(google, rules.calendar_id, masters, orphans, sides.window, hold)
     expansion += reached
     expansion += history(
         google, rules.calendar_id, masters & private, series, _place(sides, zone), hold
@@ -297,7 +299,10 @@ def _apply_delta(
     report.items += len(expansion)
     expanded, more_refused = parse_items(expansion, rules)
     # What the expansion says of a changed series is newer than the exceptions in the delta.
-    direct = [e for e in events if e.id not in masters and e.recurring_event_id not in masters]
+    expanded_series = masters | orphans
+    direct = [
+        e for e in events if e.id not in masters and e.recurring_event_id not in expanded_series
+    ]
     mapped = map_events([*direct, *newest_by_id(expanded)], rules, sides.window, zone)
     mapped.refused.extend([*refused, *more_refused])
     report.newest_change = max((e.updated for e in events if e.updated), default=None)

@@ -29,7 +29,7 @@ START = datetime(
 )  # both clock changes of autumn come in the first weeks
 STEP = timedelta(minutes=45)
 POLL_MINUTES = 120.0
-PROMISE = timedelta(minutes=POLL_MINUTES * 1.2) + 2 * STEP
+PROMISE = timedelta(minutes=POLL_MINUTES * 1.1) + 2 * STEP
 """A poll interval with its spread; and a step until it is noticed, on both sides."""
 PEOPLE = (ANN, BOB)
 

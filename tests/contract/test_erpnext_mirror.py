@@ -353,6 +353,24 @@ def test_500_for_every_document_is_an_outage(site: Site) -> None:
     site.proxy.heal()
 
 
+def test_a_series_that_the_server_cannot_digest_stops_nothing_else(site: Site) -> None:
+    """All its instances are as bad as the first: that is no outage, however many there are."""
+
+    def indigestible(call: Call, forward: Callable[[Call], Answer]) -> Answer:
+        return failed("TypeError") if "Indigestible" in str(call.body) else forward(call)
+
+    bad = [
+        site.event(n, event_id=f"m_{n}", subject="Indigestible", recurring_event_id="m")
+        for n in range(OUTAGE_AFTER + 2)
+    ]
+    good = site.event(50)
+    site.proxy.rule("insert_many", indigestible, times=100)
+    applied = site.apply(*(Create(event=e) for e in [*bad, good]))
+    site.proxy.heal()
+    assert len(applied.refused) == len(bad)
+    assert [row.event_id for row in site.held()] == [good.event_id]
+
+
 def test_429_is_obeyed_at_once(site: Site) -> None:
     (pair,) = site.made(1)
     for action in (Create(event=site.event(9)), renamed(pair, "x", site), cancel(pair[1])):

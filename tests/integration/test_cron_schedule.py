@@ -114,7 +114,7 @@ def test_polls_are_spread_and_come_within_their_time(company: Company) -> None:
         row = company.calendar()
         assert row.next_poll_at is not None
         wait = row.next_poll_at - company.services.clock()
-        assert timedelta(minutes=23.9) < wait <= timedelta(minutes=36)
+        assert timedelta(minutes=23.9) < wait <= timedelta(minutes=33)
         found.add(row.next_poll_at)
     assert len(found) == 5
 
@@ -132,7 +132,7 @@ def test_a_calendar_without_a_channel_is_polled_no_more_seldom_than_the_others(
     row = company.calendar(BOB)
     assert row.next_poll_at is not None
     minutes = (row.next_poll_at - company.services.clock()).total_seconds() / 60
-    assert wait * 0.8 - 0.1 < minutes <= wait * 1.2
+    assert wait * 0.8 - 0.1 < minutes <= wait * 1.1
 
 
 def test_a_change_whose_push_was_lost_comes_with_the_poll(company: Company) -> None:

@@ -238,7 +238,7 @@ def test_a_deleted_calendar_is_told_of_and_can_be_let_go(company: Company) -> No
     row = row_of(company, number)
     assert (row.state, row.cause) == ("gone", "not_found")
     assert row.retry_at is not None
-    assert row.retry_at - company.services.clock() > timedelta(minutes=59), "not in a hurry"
+    assert row.retry_at - company.services.clock() > timedelta(minutes=14), "not in a hurry"
     assert company.subjects() == ["Opening", "Shift"], "nobody said that it is cancelled"
     status = json.loads(run(company, "status", "--json", code=7).out)
     steps = {p["calendar"]: p["next_step"] for p in status["problems"]}

@@ -157,6 +157,19 @@ def test_a_poll_that_finds_what_no_push_told_replaces_the_channel(company: Compa
     assert [c.id for c in company.google.live_channels(ANN)] not in ([], [channel.id])
 
 
+def test_two_rings_for_one_debt_are_two_jobs(company: Company) -> None:
+    """RQ drops a job that has the id of one that is just ending, and the calendar would count as
+    rung."""
+    bell = company.services.doorbell
+    number = company.calendar().id
+    for _ in range(2):
+        assert bell.ring(number, 7, "live", "test")
+    first, second = bell.waiting()["live"]
+    assert first != second
+    dirty(company)
+    assert schedule.sweep(company.services, company.connections) == 0, "it is rung for already"
+
+
 def test_refresh_ahead_and_a_dead_grant(company: Company) -> None:
     assert schedule.refresh(company.services, company.connections) == 0
     later(company, minutes=55)

@@ -107,8 +107,8 @@ def test_a_calendar_out_of_reach_cancels_nothing(company: Company) -> None:
 
 
 def test_access_lost_in_the_middle_of_a_delta_cancels_no_series(company: Company) -> None:
-    """The delta still came, the expansion of the changed series meets a 404: that is no word that
-    the series has ended, unless the calendar itself can still be read."""
+    """The delta still came, but the expansion of the changed series meets a 404, and so does the
+    listing of the window: that is no word that the series has ended."""
     body = company.timed(summary="Roster", recurrence=["RRULE:FREQ=DAILY;COUNT=5"])
     series = company.google.insert_event(ANN, body)
     assert company.sync() == "done"
@@ -116,14 +116,15 @@ def test_access_lost_in_the_middle_of_a_delta_cancels_no_series(company: Company
     assert held == 5
     company.google.patch_event(ANN, series, {"summary": "Late roster"})
     company.google.add_fault(match="/instances", status=404, reason="notFound", count=1)
-    company.google.add_fault(match="fields=kind", status=404, reason="notFound", count=1)
+    company.google.add_fault(match="singleEvents=true", status=404, reason="notFound", count=1)
     assert company.sync() == "failed"
     assert company.subjects().count("Roster") == held
     assert company.sync() == "done"
     assert company.subjects().count("Late roster") == held
 
 
-def test_a_series_that_is_gone_when_it_is_expanded_goes(company: Company) -> None:
+def test_a_series_that_is_not_found_for_a_moment_stays(company: Company) -> None:
+    """The delta says that it lives, its expansion that there is none: the listing decides."""
     body = company.timed(summary="Roster", recurrence=["RRULE:FREQ=DAILY;COUNT=5"])
     series = company.google.insert_event(ANN, body)
     assert company.sync() == "done"
@@ -131,6 +132,10 @@ def test_a_series_that_is_gone_when_it_is_expanded_goes(company: Company) -> Non
     company.google.add_fault(match="/instances", status=404, reason="notFound", count=1)
     assert company.sync() == "done"
     assert "Roster" not in company.subjects()
+    assert company.subjects().count("Late roster") == 5
+    company.google.delete_event(ANN, series)
+    assert company.sync() == "done"
+    assert "Late roster" not in company.subjects()
 
 
 def test_missing_custom_fields_name_the_command(company: Company) -> None:

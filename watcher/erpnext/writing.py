@@ -29,7 +29,8 @@ from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
 from watcher.events.model import Cancel, ErpEvent, Held, Update
 
 OUTAGE_AFTER = 5
-"""So many documents in a row that fail alone with a 500 are an outage, not bad documents."""
+"""So many events in a row that fail alone with a 500 are an outage, not bad documents; all that is
+of one series is as bad as its first."""
 
 Find = Callable[[Iterable[str]], dict[str, Held]]
 Put = Literal["done", "gone", "refused"]
@@ -78,7 +79,7 @@ class Writer:
         self._client = client
         self._find = find
         self._hold = hold
-        self._server_errors = 0
+        self._server_errors: set[str] = set()
 
     # --- new rows ---------------------------------------------------------------------------
 
@@ -96,7 +97,7 @@ class Writer:
             names = self._client.insert_many([new_doc(event) for event in batch])
         except (ErpRefused, Transient) as error:
             return error
-        self._server_errors = 0
+        self._server_errors.clear()
         self.applied.created += len(batch)
         self._share(list(zip(names, batch, strict=True)))
         return None
@@ -202,7 +203,7 @@ class Writer:
             self._client.ping()
             error = self._put_once(name, fields)
         if error is None:
-            self._server_errors = 0
+            self._server_errors.clear()
             return "done"
         if isinstance(error, RowGone):
             return "gone"
@@ -317,8 +318,9 @@ class Writer:
 
     def _refuse(self, what: ErpEvent | Cancel, error: WatcherError) -> None:
         if isinstance(error, ServerError):
-            self._server_errors += 1
-            if self._server_errors >= OUTAGE_AFTER:
+            series = what.recurring_event_id if isinstance(what, ErpEvent) else None
+            self._server_errors.add(series or what.key)
+            if len(self._server_errors) >= OUTAGE_AFTER:
                 raise error
         self.applied.refused.append(
             Refused(

@@ -30,6 +30,12 @@ MAX_DATA = 140
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _TAG = re.compile(r"<[^>]*>?")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_BROKEN_SECTION = re.compile(
+    r"<!\[(?!(?:if|else|endif|cdata|temp|ignore|include|rcdata)\b)", re.IGNORECASE
+)
+"""Python's html.parser, with which Frappe sanitises, fails on it: a 500."""
+_DATA_IMAGE = re.compile(r"(src\s*=\s*[\"'])data:[^\"']*", re.IGNORECASE)
+"""Frappe would make a file of it at each writing, or fail on one that is cut short."""
 
 
 def sync_key(account: str, calendar_id: str, event_id: str) -> str:
@@ -121,7 +127,7 @@ def _check_range(*moments: str) -> None:
 
 
 def _clean(text: str) -> str:
-    return _UNSTORABLE.sub("", text)
+    return _BROKEN_SECTION.sub("&lt;![", _UNSTORABLE.sub("", text))
 
 
 def _subject(summary: str | None) -> str:
@@ -137,14 +143,19 @@ def _subject(summary: str | None) -> str:
 
 
 def _looks_empty(text: str) -> bool:
-    """Nothing stays of it when at least as much is taken away as by Frappe's ``strip_html``."""
+    """Nothing stays of it when at least as much is taken away as by Frappe's ``strip_html``, which
+    takes only what ends in ">"."""
+    if ">" not in text:
+        return False
     # Beyond the last "-->" no comment ends; looking for one from every "<!--" is quadratic.
     last = text.rfind("-->") + 3 if "-->" in text else 0
     return not _TAG.sub("", _COMMENT.sub("", text[:last]) + text[last:]).strip()
 
 
 def _description(event: GoogleEvent) -> str:
-    parts = [_clean(event.description)[:MAX_DESCRIPTION]] if event.description else []
+    parts = []
+    if event.description:
+        parts.append(_DATA_IMAGE.sub(r"\1", _clean(event.description))[:MAX_DESCRIPTION])
     if event.location:
         parts.append(f"<p>Place: {html.escape(_clean(event.location))}</p>")
     if event.hangout_link:

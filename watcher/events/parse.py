@@ -31,8 +31,10 @@ def parse_event(item: Mapping[str, Any]) -> GoogleEvent:
     if not isinstance(event_id, str) or not event_id:
         raise Unmappable("Google sent an event without an id")
     status = _text(item, "status") or "confirmed"
-    # A cancelled event needs no times; broken ones must not keep it from being cancelled.
-    live = status != "cancelled"
+    # A cancelled event needs no times; broken ones must not keep it from being cancelled. Nor does
+    # a series: its instances have their own.
+    is_master = bool(item.get("recurrence"))
+    timed = status != "cancelled" and not is_master
     return GoogleEvent(
         id=event_id,
         status=status,
@@ -42,10 +44,10 @@ def parse_event(item: Mapping[str, Any]) -> GoogleEvent:
         hangout_link=_text(item, "hangoutLink"),
         visibility=_visibility(item.get("visibility")),
         event_type=_text(item, "eventType") or "default",
-        start=_time(item.get("start"), "start") if live else None,
-        end=_time(item.get("end"), "end") if live else None,
+        start=_time(item.get("start"), "start") if timed else None,
+        end=_time(item.get("end"), "end") if timed else None,
         recurring_event_id=_text(item, "recurringEventId"),
-        is_master=bool(item.get("recurrence")),
+        is_master=is_master,
         own_response=_own_response(item.get("attendees")),
         updated=_stamp(item.get("updated")),
     )

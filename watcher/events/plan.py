@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from watcher.errors import SweepHeld
@@ -33,17 +34,18 @@ BRAKE_ABOVE = 20
 """A sweep may always cancel in a calendar with this many mirrored events or fewer."""
 
 _MARKUP = re.compile(r"<[^<>]*>|\s+")  # no "<" inside: linear, however many a person typed
-_OLDEST = datetime.min.replace(tzinfo=UTC)
 
 Mapped = ErpEvent | Skipped
 
 
 def newest_by_id(events: Iterable[GoogleEvent]) -> list[GoogleEvent]:
-    """One event an id: the newest ``updated`` wins, the later one where they are equal."""
+    """One event an id: the newest ``updated`` wins, the later one where they are equal. A tombstone
+    may have none, of it only the id is sure: it counts as newer than what came before it."""
     newest: dict[str, GoogleEvent] = {}
     for event in events:
-        known = newest.get(event.id)
-        if known is None or (event.updated or _OLDEST) >= (known.updated or _OLDEST):
+        before = newest[event.id].updated if event.id in newest else None
+        stamp = event.updated or (before if event.is_cancelled else None)
+        if before is None or (stamp is not None and stamp >= before):
             newest[event.id] = event
     return list(newest.values())
 
@@ -122,8 +124,8 @@ def plan_snapshot(
 ) -> list[Action]:
     """Mark and sweep: the finished listing against all rows of the calendar.
 
-    Raises ``SweepHeld`` when more than half of more than 20 live rows in the window would be
-    swept, unless ``force``. Rows that aged out at the past edge are history and stay.
+    Raises ``SweepHeld`` when of more than 20 live rows in the window more than half of the events
+    would be swept, unless ``force``. Rows that aged out at the past edge are history and stay.
     """
     rows = {row.key: row for row in held}
     actions: dict[str, Action] = {}
@@ -132,10 +134,11 @@ def plan_snapshot(
     for event in outside:
         actions[event.key] = _outside(event, rows.get(event.key), place)
     swept: list[Action] = []
-    current = vanished = 0
+    inside: Counter[str] = Counter()
+    vanished: Counter[str] = Counter()
     for row in held:
-        inside = not row.is_cancelled and place.holds(row)
-        current += inside
+        counts = not row.is_cancelled and place.holds(row)
+        inside[_series(row)] += counts
         if row.key in actions or row.key in spare:
             continue
         if row.is_cancelled or place.is_past(row):
@@ -143,16 +146,27 @@ def plan_snapshot(
             actions[row.key] = Keep(key=row.key, event_id=row.event_id, reason=reason)
         else:
             # Rows beyond the window's end go as well, but a window made shorter is no alarm.
-            vanished += inside
+            vanished[_series(row)] += counts
             swept.append(_cancel(row, "vanished"))
-    if vanished * 2 > current and current > BRAKE_ABOVE and not force:
+    if not force and inside.total() > BRAKE_ABOVE and _is_most(vanished, inside):
         raise SweepHeld(
-            f"the listing lacks {vanished} of {current} mirrored events",
+            f"the listing lacks {vanished.total()} of {inside.total()} mirrored events",
             cause="sweep_held",
             side="google",
             next_step="look at Google's calendar, then `watcher resync EMAIL --force`",
         )
     return [*actions.values(), *swept]
+
+
+def _series(row: Held) -> str:
+    return row.recurring_event_id or row.key
+
+
+def _is_most(vanished: Counter[str], inside: Counter[str]) -> bool:
+    """More than half. A series counts as one event, by the share of it that vanished: one that a
+    person deletes or splits is one change, however often it recurs."""
+    there = [name for name, count in inside.items() if count]
+    return sum(vanished[name] / inside[name] for name in there) * 2 > len(there)
 
 
 def _event(event: Mapped, row: Held | None, api_user: str | None = None) -> Action:

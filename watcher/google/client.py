@@ -144,11 +144,13 @@ class CalendarClient:
             page = _page(answer, "snapshot")
             yield Page(items=page.items, next_sync_token=None, time_zone=page.time_zone)
 
-    def instances(self, calendar_id: str, master_id: str, window: Window) -> list[dict[str, Any]]:
+    def instances(
+        self, calendar_id: str, master_id: str, window: Window
+    ) -> list[dict[str, Any]] | None:
         """Google's own expansion of one series in (a little more than) the window.
 
-        Empty when the series is gone. Google answers 404 too when the whole calendar is out of
-        reach, which must not be taken for that: then ``CalendarGone`` is raised.
+        None when Google does not know the series (404, 410). It answers so too when the whole
+        calendar is out of reach, and now and then for a moment: nothing follows from it alone.
         """
         params = {
             "calendarId": calendar_id,
@@ -160,8 +162,7 @@ class CalendarClient:
             for answer in self._pages("instances", **params, **_bounds(window)):
                 items.extend(_page(answer, "instances").items)
         except CalendarGone:
-            self._list("snapshot", {"calendarId": calendar_id, "maxResults": 1, "fields": "kind"})
-            return []
+            return None
         return items
 
     def _pages(self, kind: CallKind, **params: Any) -> Iterator[dict[str, Any]]:

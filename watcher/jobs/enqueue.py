@@ -7,6 +7,7 @@ seconds before it raises).
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from typing import Literal
@@ -26,7 +27,8 @@ WORKER_PATIENCE_SECONDS = 60
 
 
 class Doorbell:
-    """RQ's queues behind a breaker. Job ids are ``calendar-<id>-<seq>``."""
+    """RQ's queues behind a breaker. Job ids are ``calendar-<id>-<seq>-<random>``: were one used
+    again while a job of that id is being worked off, RQ would delete the new one with the old."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -72,7 +74,7 @@ class Doorbell:
             self.queue(lane).enqueue_call(
                 TASK,
                 args=(calendar_id, reason),
-                job_id=f"calendar-{calendar_id}-{seq}",
+                job_id=f"calendar-{calendar_id}-{seq}-{secrets.token_hex(4)}",
                 timeout=JOB_TIMEOUT_SECONDS[lane],
                 result_ttl=0,
                 failure_ttl=86_400,

@@ -138,7 +138,7 @@ def _commit(
             _doubt_channel(session, work.calendar_id, report.newest_change, now)
         calendars.settle(
             session, lease, work, settled, now,
-            timedelta(minutes=minutes * random.uniform(0.8, 1.2)),
+            timedelta(minutes=minutes * random.uniform(0.8, 1.1)),
             held=report.vanished_held,
         )  # fmt: skip
 

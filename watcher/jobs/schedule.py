@@ -62,7 +62,7 @@ def sweep(services: Services, _connections: Connections) -> int:
 
 def _calendar_of(job_id: str) -> int:
     parts = job_id.split("-")
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
+    return int(parts[1]) if len(parts) >= 3 and parts[1].isdigit() else 0
 
 
 def _lane(calendar: Calendar) -> Lane:

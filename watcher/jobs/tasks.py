@@ -43,7 +43,7 @@ MAX_PASSES = 5
 RETRY_CAP_SECONDS = 60.0
 PERMANENT_RETRY = {
     ErpAuthError: 30.0, ErpSetupMissing: 30.0, AppDead: 300.0, AccessLost: 900.0,
-    CalendarGone: 3_600.0,
+    CalendarGone: 900.0,
 }  # fmt: skip
 SURE_AFTER, UNSURE_SECONDS = 3, 20.0
 _rng = random.SystemRandom()
@@ -59,7 +59,12 @@ def process_services() -> tuple[Services, Connections]:
 def sync_calendar(calendar_id: int, reason: str) -> str:
     """Bring one calendar up to date; the function that RQ's jobs name. Returns one word."""
     services, connections = process_services()
-    return work_off(services, connections, calendar_id, reason)
+    try:
+        return work_off(services, connections, calendar_id, reason)
+    except Transient as error:
+        # The ledger is away, so that nothing could be noted. The sweep brings the calendar back.
+        log.warning("calendar %s not synced: %s", calendar_id, error.message)
+        return "failed"
 
 
 def work_off(
@@ -74,8 +79,8 @@ def work_off(
     """Lease the calendar and sync until no change has come in meanwhile.
 
     Returns ``done``, ``busy`` (another process has the lease), ``idle`` (account not active) or
-    ``failed`` (recorded in the ledger with the time of the next try). Raises nothing of
-    ``watcher.errors``.
+    ``failed`` (recorded in the ledger with the time of the next try). Of ``watcher.errors`` it
+    raises ``Transient`` alone, when the ledger does not answer.
     """
     with structlog.contextvars.bound_contextvars(calendar=calendar_id, why=reason):
         lease = _take(services, calendar_id)

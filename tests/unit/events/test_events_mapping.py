@@ -236,8 +236,10 @@ def test_no_title(summary: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "summary", ["Ice & cream", "3 < 5", "a > b", "Q&amp;A", "Grüße 🍦", "x <b>y</b>"]
-)
+    "summary",
+    ["Ice & cream", "3 < 5", "a > b", "Q&amp;A", "Grüße 🍦", "x <b>y</b>", "<3 Valentine", "<- in",
+     "<", "<![CDATA[ x"],
+)  # fmt: skip
 def test_a_title_that_the_server_keeps_is_sent_as_it_is(summary: str) -> None:
     assert sent(event(summary=summary)).subject == summary
 
@@ -249,6 +251,21 @@ def test_a_title_of_nothing_but_markup_stays_readable(summary: str) -> None:
     subject = sent(event(summary=summary)).subject
     assert html.unescape(subject) == summary
     assert FRAPPE_STRIP.sub("", subject).strip()
+
+
+@pytest.mark.parametrize("text", ["<![5]>", "stand <![5]> by", "<![ x"])
+def test_markup_on_which_frappes_parser_fails_is_escaped(text: str) -> None:
+    """Python's html.parser raises AssertionError: a 500, for every try."""
+    row = sent(event(summary=text, description=text))
+    assert "<![" not in row.subject + row.description
+    assert html.unescape(row.subject) == html.unescape(row.description) == text
+
+
+def test_an_image_in_a_description_becomes_no_file_of_erpnext() -> None:
+    text = """<p>a</p><img alt="b" src="data:image/png;base64,iVBO"><IMG SRC = 'data:image/png'>"""
+    row = sent(event(description=text + "src=data: stays"))
+    expected = """<p>a</p><img alt="b" src=""><IMG SRC = ''>src=data: stays"""
+    assert row.description == expected
 
 
 titles = st.text(max_size=60) | st.text("<>!-/ab&\n \x00\ud800🍦", max_size=40)

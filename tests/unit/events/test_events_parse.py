@@ -138,6 +138,13 @@ def test_a_broken_time_does_not_keep_a_cancelled_event_alive() -> None:
     assert parsed.is_cancelled
 
 
+def test_a_broken_time_of_a_series_does_not_keep_its_instances_away() -> None:
+    """Google holds series of the year 1; what they have in the window is sound."""
+    odd = {"date": "0001-11-25"}
+    parsed = parse_event({"id": "x", "recurrence": ["RRULE:FREQ=DAILY"], "start": odd, "end": odd})
+    assert parsed.is_master
+
+
 def test_a_day_is_a_day() -> None:
     start = start_of({"date": "2026-11-23"}).start
     assert start is not None

@@ -319,6 +319,22 @@ def test_more_than_half_of_more_than_twenty_is_held(live: int, listed: int, stop
     assert sum(isinstance(action, Cancel) for action in actions) == live - listed
 
 
+def roster(count: int) -> tuple[Held, ...]:
+    return tuple(held(sent(f"m_{n}", recurring_event_id="m")) for n in range(count))
+
+
+def test_a_series_that_goes_is_one_event_to_the_brake() -> None:
+    """A person deletes a daily shift, or splits it, just when the sync token has expired."""
+    rows = calendar(3) + roster(37)
+    actions = snapshot(*(sent(f"e{n}") for n in range(3)), rows=rows)
+    assert sum(isinstance(action, Cancel) for action in actions) == 37
+    with pytest.raises(SweepHeld, match="39 of 40"):
+        snapshot(sent("e0"), rows=rows)
+    half = [sent(f"m_{n}", recurring_event_id="m") for n in range(10)]
+    with pytest.raises(SweepHeld, match="28 of 38"):  # a listing that was cut short
+        snapshot(*half, rows=rows[2:])
+
+
 def test_cancelled_and_past_rows_neither_press_nor_ease_the_brake() -> None:
     rows = calendar(21) + calendar(50, "old", **days(-20))
     rows += tuple(replace(row, status="Cancelled") for row in calendar(50, "gone"))
@@ -347,6 +363,14 @@ def test_the_newest_of_one_id_wins() -> None:
     unstamped = event(summary="?")
     assert newest_by_id([new, old]) == newest_by_id([old, new]) == [new]
     assert newest_by_id([unstamped, old]) == newest_by_id([old, unstamped]) == [old]
+
+
+def test_a_tombstone_without_a_stamp_ends_what_came_before_it() -> None:
+    """An event is deleted while the pages of a delta are read: it comes twice."""
+    live, tombstone = event(updated=NOW), GoogleEvent(id="e1", status="cancelled")
+    restored = event(updated=NOW.replace(hour=13))
+    assert newest_by_id([live, tombstone]) == [tombstone]
+    assert newest_by_id([live, tombstone, restored]) == [restored]
 
 
 def test_the_last_of_equals_wins() -> None:
