@@ -155,15 +155,18 @@ def left_as_it_is(services: Services, email: str, source: str) -> str:
     return ""
 
 
-def company_users(services: Services, connections: Connections) -> list[str]:
-    """Enabled system users of ERPNext whose address the service account may act for. The API
-    user is left out: it is a program."""
+def company_users(services: Services, connections: Connections, via: str) -> list[str]:
+    """Enabled system users of ERPNext with an address that ``WATCHER_DELEGATION_ALLOW`` covers,
+    which is needed for the service account alone. The API user is left out: it is a program."""
+    if via == "service-account":
+        require(services.settings, "delegation_allow", why="--from erpnext")
+    everybody = not services.settings.delegation_allow
     allow = DelegationAllow.parse(services.settings.delegation_allow)
     filters: list[list[Any]] = [["enabled", "=", 1], ["user_type", "=", "System User"]]
     found = connections.erpnext.rows("User", filters, ["email"])
     emails = {str(row.get("email") or row["name"]).strip().lower() for row in found}
     emails.discard(connections.site().api_user.lower())
-    return sorted(email for email in emails if "@" in email and allow.allows(email))
+    return sorted(email for email in emails if "@" in email and (everybody or allow.allows(email)))
 
 
 def desk_users(connections: Connections) -> list[str]:

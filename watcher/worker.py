@@ -27,10 +27,12 @@ MAX_JOBS = 2_000
 
 
 def serve(settings: Settings, lane: Lane) -> int:
-    """Work until SIGTERM or SIGINT. Returns the exit code; a Redis that is away is waited for."""
+    """Work until SIGTERM or SIGINT. Returns the exit code; a Redis that is away is waited for.
+
+    Raises ``UserError`` for a key that is missing or does not fit the ledger.
+    """
     logs.configure(settings.log_format)
     services, _ = tasks.process_services()
-    services.db.migrate()
     connection = services.doorbell.worker_client()
     _wait_for(services.doorbell.client)  # which is told at once, and not after its patience
     queue = Queue(lane, connection=connection, serializer=JSONSerializer)

@@ -236,6 +236,17 @@ def test_who_is_not_there_is_5_whatever_is_asked(company: Company, words: tuple[
     assert done.out == ""
 
 
+def test_without_an_allow_list_there_is_nobody_whom_the_service_account_may_act_for(
+    company: Company,
+) -> None:
+    company.setup_erpnext()
+    company.set("delegation_allow", "")
+    run(company, "accounts", "import", "--from", "erpnext", code=2,
+        says=("WATCHER_DELEGATION_ALLOW",))  # fmt: skip
+    invited = run(company, "accounts", "import", "--from", "erpnext", "--via", "oauth", "--json")
+    assert [one["email"] for one in invited.data] == [ADMIN, ANN, BOB]
+
+
 def test_who_sees_an_accounts_events_is_chosen_for_it_alone(shop: Company) -> None:
     shop.google.insert_event(ANN, shop.timed(summary="Appraisal"))
     assert shop.sync() == "done"

@@ -99,7 +99,7 @@ def test_show_names_the_source_and_masks_secrets(company: Company) -> None:
     company.environ |= {
         "WATCHER_CONFIG": str(other), "WATCHER_POLL_MINUTES": "11",
         "WATCHER_DATABASE_URL": "postgresql+psycopg://watcher:hidden-password@db.example/watcher",
-        "WATCHER_REDIS_URL": "redis://:hidden-password@redis.example:6379/0",
+        "WATCHER_REDIS_URL": "redis://redis.example:6379/0?password=hidden-password",
     }  # fmt: skip
     shown = run(company, "config", "show", "--json")
     values = shown.data
@@ -116,7 +116,13 @@ def test_show_names_the_source_and_masks_secrets(company: Company) -> None:
     assert table.err == ""
     for line in table.out.splitlines():
         assert line == line.rstrip(), "a table in a pipe has no trailing blanks"
-    for hidden in (company.key, secret.read_text().strip(), CLIENT_SECRET, "hidden-password"):
+    for hidden in (
+        company.key,
+        company.site.api_key,
+        secret.read_text().strip(),
+        CLIENT_SECRET,
+        "hidden-password",
+    ):
         assert hidden not in shown.out + table.out
     # Without WATCHER_CONFIG the file of the working directory counts.
     del company.environ["WATCHER_CONFIG"]

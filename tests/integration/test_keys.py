@@ -88,6 +88,24 @@ def test_a_rotation_that_broke_off_is_finished_by_the_next(shop: Company) -> Non
     assert keys.rotate(shop.services.db, fresh) == 4
 
 
+def test_a_new_key_is_followed_before_something_is_written_but_not_a_mistake(shop: Company) -> None:
+    """A process that never met a secret under the new key would go on writing under the old."""
+    ring, old = shop.services.keyring, shop.services.keyring.first
+    text = key_file(shop).read_text().strip()
+    key_file(shop).write_text("w" * 40)
+    ring.follow()
+    assert ring.first == old, "not one key that is known: a mistake"
+    key_file(shop).write_text("n" * 40 + "," + text)
+    with shop.services.db.session() as session:
+        number = accounts.get(session, ANN).id
+    LedgerTokens(shop.services.db, ring).save_access_token(
+        number, access_token="fresh", expires_at=shop.services.clock()
+    )
+    assert ring.first != old
+    with shop.services.db.session() as session:
+        assert ring.first in keys.used(session)
+
+
 def run(words: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return forked(words, os.environ | environ, Path.cwd())
 
@@ -95,7 +113,7 @@ def run(words: list[str], environ: dict[str, str]) -> subprocess.CompletedProces
 def test_a_wrong_key_refuses_to_start_and_says_which_is_missing(shop: Company) -> None:
     old = shop.services.keyring.first
     key_file(shop).write_text("w" * 40)
-    for words in (["up"], ["web"], ["status"], ["cron"]):
+    for words in (["up"], ["web"], ["status"], ["cron"], ["worker"]):
         done = run(words, {})
         assert done.returncode == 2, words
         text = " ".join(done.stderr.split())

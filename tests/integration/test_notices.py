@@ -12,7 +12,9 @@ import pytest
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.postbox import HOOK_SECRET, PASSWORD, Postbox
 from watcher.channels import renewal
+from watcher.errors import Transient
 from watcher.jobs.schedule import refresh_one
+from watcher.notices.media import Mailbox, send_mail
 from watcher.notices.tell import tell
 from watcher.services import build
 from watcher.state import accounts, leases, overview, runs
@@ -223,6 +225,16 @@ def test_a_mail_server_that_fails_is_tried_again_and_shown(shop: Company, postbo
     assert f"Watcher: {ANN}: needs reconnect (invalid_grant)" in postbox.subjects()
     assert todos(shop)[0]["status"] == "Open"
     assert len(todos(shop)) == 1
+
+
+def test_a_password_that_no_mail_server_can_be_told_stops_no_other_notice(
+    shop: Company, postbox: Postbox
+) -> None:
+    """smtplib raises UnicodeEncodeError for it, which is neither of its own errors nor OSError."""
+    box = Mailbox("127.0.0.1", int(postbox.smtp_url.rpartition(":")[2]), "user", "geheimnis-ä", False)
+    with pytest.raises(Transient, match="cannot be told") as caught:
+        send_mail(box, "watcher@scoopjoy.test", [ADMIN], "subject", "text")
+    assert "geheimnis" not in repr(caught.value)
 
 
 def test_a_lost_answer_makes_no_second_todo(shop: Company, postbox: Postbox) -> None:

@@ -375,6 +375,8 @@ def test_google_in_trouble_during_consent(web: Company) -> None:
 def sign_in(company: Company, email: str) -> tuple[requests.Session, requests.Response]:
     browser = requests.Session()
     page = browser.get(f"{company.public_url}/sign-in", timeout=10)
+    # Of the hundred refresh tokens of an account none is spent on this.
+    assert "access_type=online" in page.url
     form = {
         name: html.unescape(value)
         for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page.text)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
+from collections.abc import Iterator
+
 import pytest
 
+from watcher.telemetry import log as logs
 from watcher.telemetry.log import redact
 
 
@@ -37,3 +42,35 @@ def test_secrets_are_blanked(text: str, secret: str) -> None:
 )
 def test_plain_words_stay(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.fixture
+def undisturbed() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("undisturbed")
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_traceback_shows_neither_local_variables_nor_secrets(
+    log_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(log_format)
+    password = secrets.token_hex(16)
+    try:
+        _fail(password)
+    except ValueError:
+        logging.getLogger("watcher.test").exception("it failed")
+    said = capsys.readouterr().err
+    assert "it failed" in said
+    assert "ValueError" in said
+    assert "_fail" in said
+    assert password not in said
+    assert "abcdefgh" not in said
+
+
+def _fail(password: str) -> None:
+    raise ValueError("Bearer abc" + "defgh" * len(password))

@@ -114,6 +114,8 @@ def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
                 click.echo(f"{email} {result['link']}")
     if as_json:
         emit(results)
+    elif not results:
+        messages.print("nobody to import")
     elif len(results) > 1:
         done = sum(code == 0 for code in codes)
         messages.print(f"{done} of {len(results)} done")
@@ -142,7 +144,9 @@ def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str |
     if source is None:
         yield from ((user, user) for user in verbs.desk_users(app.connections))
     elif source == "erpnext":
-        yield from ((user, user) for user in verbs.company_users(app.services, app.connections))
+        yield from (
+            (user, user) for user in verbs.company_users(app.services, app.connections, via)
+        )
     else:
         yield from _read_csv(source)
 

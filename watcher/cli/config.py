@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import secrets as random_secrets
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from watcher.connections import check_delegation
 from watcher.google.endpoints import CALENDAR_SCOPE
 from watcher.settings import NEEDED, SECRETS, Settings, env_name, fields
 
+_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
 
 
@@ -97,9 +99,12 @@ def _masked(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if name in SECRETS:
         return "********" if value.get_secret_value() else ""
-    if name in ("database_url", "redis_url") and "@" in value:
+    if name == "erpnext_api_key" and value:
+        return f"{value[:4]}****"  # no secret by itself, but half of one
+    if name in ("database_url", "redis_url"):
+        value = _PASSWORD.sub(r"\1********", value)
         scheme, _, rest = value.partition("://")
-        return f"{scheme}://********@{rest.rpartition('@')[2]}"
+        return f"{scheme}://********@{rest.rpartition('@')[2]}" if "@" in rest else value
     return _plain(value)
 
 

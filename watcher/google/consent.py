@@ -82,8 +82,12 @@ def authorization_url(
     login_hint: str | None = None,
     scopes: Iterable[str] = OAUTH_SCOPES,
     nonce: str | None = None,
+    lasting: bool = True,
 ) -> str:
     """The consent page's address: offline, always with the page (else no refresh token comes).
+
+    Not ``lasting``: who somebody is, once. Each refresh token counts towards the 100 of an account
+    and a client, beyond which Google lets the oldest die without a word.
 
     ``include_granted_scopes`` is left out on purpose: it would merge grants of other apps of the
     same Cloud project into ours.
@@ -107,8 +111,8 @@ def authorization_url(
     optional = {"login_hint": login_hint, "nonce": nonce}
     url, _ = flow.authorization_url(
         state=state,
-        access_type="offline",
-        prompt="consent",
+        access_type="offline" if lasting else "online",
+        prompt="consent" if lasting else "select_account",
         code_challenge=code_challenge,
         code_challenge_method="S256",
         **{name: value for name, value in optional.items() if value},

@@ -108,6 +108,7 @@ def _to_google(
     return authorization_url(
         endpoints(app.settings), state=begun.state, code_challenge=code_challenge(begun.verifier),
         redirect_uri=app.settings.callback_url, login_hint=email, scopes=scopes, nonce=begun.nonce,
+        lasting=purpose == "connect",
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ _rng = random.SystemRandom()
 @functools.lru_cache(maxsize=1)
 def process_services() -> tuple[Services, Connections]:
     """This process's own; made at the first job, after any fork."""
-    services = build(load().settings, migrate=False)
+    services = build(load().settings)
     return services, Connections(services)
 
 

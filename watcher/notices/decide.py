@@ -18,14 +18,14 @@ TOGETHER = timedelta(minutes=10)
 AGAIN = (timedelta(0), timedelta(days=2), timedelta(days=7))
 AT_ONCE, A_WHILE, OUTAGE = timedelta(seconds=60), timedelta(minutes=5), timedelta(minutes=15)
 
-WIDE = frozenset(
+ERPNEXT = frozenset({"erpnext_unavailable", "auth", "permission", "no_site", "redirected"})
+"""Causes for which no ToDo can be written either."""
+WIDE = ERPNEXT | frozenset(
     {
         # Google refuses the program, whoever it acts for.
         "deleted_client", "invalid_client", "disabled_client", "access_not_configured",
         "service_disabled", "service_account_key", "no_service_account",
-        # ERPNext refuses us, or cannot be reached.
-        "auth", "permission", "missing_fields", "no_connected_app", "no_site", "redirected",
-        "erpnext_unavailable", "google_unavailable", "ledger_unavailable",
+        "missing_fields", "no_connected_app", "google_unavailable", "ledger_unavailable",
     }
 )  # fmt: skip
 """Causes that are no matter of one calendar, however few of them show it."""
@@ -49,6 +49,8 @@ class Trouble:
             return f"cause:{self.cause}"
         if self.account is None:
             return f"watcher:{self.state}:{self.cause}"
+        if self.state == "needs_reconnect":
+            return f"{self.state}:{self.account}"[:500]  # whatever the cause has become
         what = f"{self.account}:{self.calendar}" if self.calendar else self.account
         return f"{self.cause}:{what}"[:500]
 

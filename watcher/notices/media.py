@@ -84,8 +84,8 @@ def send_mail(
             if box.user:
                 server.login(box.user, box.password)
             refused = server.send_message(message)
-    except (smtplib.SMTPException, OSError) as error:
-        raise _failed(MAIL, _kind(error)) from None
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        raise _failed(MAIL, _kind(error)) from None  # ValueError: a name that is not ASCII
     if refused:
         raise _failed(MAIL, f"refused {len(refused)} of {len(recipients)} recipients")
 
@@ -111,6 +111,8 @@ def _kind(error: Exception) -> str:
         return "offers no TLS for the password (use smtps://)"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"answered {error.smtp_code}"
+    if isinstance(error, ValueError):
+        return f"cannot be told this user, password or address ({type(error).__name__})"
     return f"could not be reached ({type(error).__name__})"
 
 

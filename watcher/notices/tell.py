@@ -20,7 +20,15 @@ from watcher.erpnext import todos
 from watcher.erpnext.connected_app import desk_link
 from watcher.errors import WatcherError
 from watcher.notices import words
-from watcher.notices.decide import Known, Trouble, joined, rounds_due, usable, vanished
+from watcher.notices.decide import (
+    ERPNEXT,
+    Known,
+    Trouble,
+    joined,
+    rounds_due,
+    usable,
+    vanished,
+)
 from watcher.notices.media import MAIL, TODO, WEBHOOK, configured, send
 from watcher.services import Services
 from watcher.state import connect, leases, overview
@@ -65,6 +73,8 @@ def observe(services: Services) -> list[Trouble]:
         for key, alike in _by_key(troubles).items():
             row = rows.get(key) or _add(session, key, alike[0], now)
             row.state, row.message, row.step = alike[0].state, _message(alike), alike[0].step
+            if row.cause != alike[0].cause:
+                row.cause, row.asked = alike[0].cause, 0  # the ToDo is to say so
         _join(session)
     return troubles
 
@@ -123,7 +133,7 @@ def _add_group(session: Session, first: Notice) -> Notice:
         session, key=f"common:{first.cause}", account=None, state=first.state, cause=first.cause,
         now=first.seen_at,
     )  # fmt: skip
-    group.is_group, group.step = True, _common_step(first)
+    group.is_group, group.step, group.message = True, _common_step(first), first.message
     return group
 
 
@@ -147,8 +157,10 @@ def _due(services: Services) -> list[tuple[Notice, int]]:
 def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> list[str]:
     """By what this can be told: never by what is itself in trouble."""
     media = usable(configured(services.settings), notice.cause)
-    away = any(trouble.cause == "erpnext_unavailable" for trouble in troubles)
-    if not away and _employee(services, notice) is not None:
+    if (
+        not any(trouble.cause in ERPNEXT for trouble in troubles)
+        and _employee(services, notice) is not None
+    ):
         media.append(TODO)
     return media
 

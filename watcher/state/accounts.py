@@ -108,6 +108,7 @@ def activate_oauth(
     Returns (calendar id, sequence) pairs to ring. The calendar's id is the verified e-mail, never
     the word ``primary``.
     """
+    keyring.follow()
     account = session.get_one(Account, account_id)
     account.google_sub = sub
     account.refresh_token = keyring.encrypt(
@@ -184,6 +185,7 @@ class LedgerTokens:
         expires_at: datetime,
         refresh_token: str | None = None,
     ) -> None:
+        self._keyring.follow()  # a rotation may be under way
         with self._db.session() as session:
             account = session.get_one(Account, account_id)
             _store_access(account, self._keyring, access_token, expires_at)

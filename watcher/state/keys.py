@@ -20,6 +20,8 @@ from watcher.state.models import Account
 from watcher.state.secrets import Keyring, key_of
 
 COLUMNS = ("refresh_token", "access_token")
+ROUNDS = 3
+"""A process that read its keys a moment before the new one came may still write under the old."""
 
 
 def used(session: Session) -> Counter[str]:
@@ -47,16 +49,21 @@ def rotate(
 ) -> int:
     """Bring every secret under the first key; returns how many were. Raises
     ``SecretUnreadable``."""
-    with db.session() as session:
-        ids = list(session.scalars(select(Account.id).where(_has_secret()).order_by(Account.id)))
     moved = 0
-    for done, account_id in enumerate(ids, 1):
+    for _ in range(ROUNDS):
         with db.session() as session:
-            # Locked, so that a token which is refreshed just now is not overwritten.
-            account = session.get(Account, account_id, with_for_update=True)
-            if account is not None:
-                moved += _move(account, keyring)
-        told(done, len(ids))
+            secret = select(Account.id).where(_has_secret()).order_by(Account.id)
+            ids = list(session.scalars(secret))
+        for done, account_id in enumerate(ids, 1):
+            with db.session() as session:
+                # Locked, so that a token which is refreshed just now is not overwritten.
+                account = session.get(Account, account_id, with_for_update=True)
+                if account is not None:
+                    moved += _move(account, keyring)
+            told(done, len(ids))
+        with db.session() as session:
+            if set(used(session)) <= {keyring.first}:
+                break
     return moved
 
 

@@ -55,6 +55,15 @@ class Keyring:
         if self._again is not None:
             self._take(self._again())
 
+    def follow(self) -> None:
+        """Take up a new key before something is encrypted. What is set now has to have a key in
+        common with what is known: else it is a mistake, which must not be followed."""
+        if self._again is None:
+            return
+        now = [key for key in self._again() if key.strip()]
+        if any(key_id(key.strip().encode()) in self._ciphers for key in now):
+            self._take(now)
+
     def __repr__(self) -> str:
         return f"Keyring(ids={list(self._ciphers)})"
 

@@ -49,13 +49,18 @@ def configure(log_format: str = "", level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(
+            # Without an own formatter it shows the local variables of each frame.
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback,
+        )
         if as_console
         else structlog.processors.JSONRenderer()
-    )
-    tail: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if not as_console:
-        tail.append(structlog.processors.format_exc_info)
+    )  # fmt: skip
+    # The traceback becomes a text first, so that it is looked through like all the others.
+    tail: list[Any] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+    ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

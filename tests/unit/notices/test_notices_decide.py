@@ -29,7 +29,7 @@ def trouble(account: str | None = "ann@example.com", cause: str = "invalid_grant
 
 def known(number: int, minutes: float = 0, **extra: object) -> Known:
     fields: dict[str, object] = {
-        "id": number, "key": f"invalid_grant:{number}", "cause": "invalid_grant",
+        "id": number, "key": f"needs_reconnect:{number}", "cause": "invalid_grant",
         "seen_at": NOW + timedelta(minutes=minutes), "is_one_of_many": True,
     }  # fmt: skip
     return Known(**(fields | extra))  # type: ignore[arg-type]
@@ -64,6 +64,8 @@ def test_one_cause_has_one_key_whoever_shows_it() -> None:
     assert trouble("a@x.de", "missing_fields").key == trouble("b@x.de", "missing_fields").key
     assert trouble("a@x.de", "deleted_client").key == trouble("b@x.de", "deleted_client").key
     assert trouble("a@x.de").key != trouble("b@x.de").key
+    # In the Desk somebody authorised anew, as the wrong person: that is nothing mended.
+    assert trouble("a@x.de", "wrong_account").key == trouble("a@x.de", "invalid_grant").key
     assert trouble("a@x.de").is_one_of_many
     assert not trouble("a@x.de", "auth").is_one_of_many
     assert not trouble(None, "cron_not_running").is_one_of_many
@@ -111,7 +113,7 @@ def test_a_second_wave_belongs_to_the_same_cause() -> None:
 
 def test_what_is_no_longer_there_is_mended() -> None:
     here = trouble()
-    rows = [known(1, key=here.key), known(2, key="invalid_grant:gone@example.com")]
+    rows = [known(1, key=here.key), known(2, key="needs_reconnect:gone@example.com")]
     assert vanished(rows, [here]) == [2]
 
 
