@@ -102,9 +102,7 @@ def _prove_and_start(
         known = accounts.find(session, address)
     works = known is not None and known.state == "active"
     try:
-        fresh = connections.tokens.prove(
-            known.id if known else None, Grant(source=source, email=address, erpnext_user=user)
-        )
+        fresh = connections.tokens.prove(Grant(source=source, email=address, erpnext_user=user))
     except AccountDead as error:
         if not works:
             _register(services, address, source, user, calendar_ids, dead=error.cause)

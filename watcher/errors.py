@@ -106,9 +106,13 @@ class SyncTokenExpired(Permanent):
 
 
 class AccountDead(Permanent):
-    """The account's grant is gone (``invalid_grant`` and kin); only its owner can mend it."""
+    """The account's grant is gone (``invalid_grant`` and kin); only its owner can mend it.
+
+    ``noted``: the ledger knows, for the very grant that was tried.
+    """
 
     exit_code = ExitCode.PERMISSION
+    noted = False
 
 
 class AppDead(Permanent):

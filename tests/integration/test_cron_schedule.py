@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,12 +12,15 @@ from sqlalchemy import update
 
 from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
+from watcher import accounts as accounts_verbs
+from watcher.channels.registry import stop_all
 from watcher.cron import run_one
-from watcher.errors import Transient
+from watcher.errors import AccountDead, Transient
 from watcher.jobs import schedule
 from watcher.jobs.schedule import Periodic
 from watcher.jobs.tasks import retry_seconds
 from watcher.state import accounts, calendars
+from watcher.state.accounts import LedgerTokens
 from watcher.state.models import Account, Calendar, Lease, Tick
 
 
@@ -171,6 +175,38 @@ def test_access_tokens_are_fresh_before_they_are_needed(company: Company) -> Non
     asked = company.google.log.counts()["token"]
     assert company.sync() == "done"
     assert company.google.log.counts()["token"] == asked
+
+
+def test_a_dead_grant_with_many_calendars_is_asked_about_once(company: Company) -> None:
+    """Renewal, refresh ahead, stops: each of them has listed the account before it died."""
+    for number in range(3):
+        google_id = f"outlet{number}@group.calendar.google.com"
+        company.google.add_calendar(google_id, ANN)
+        accounts_verbs.add_calendar(company.services, ANN, google_id)
+    assert schedule.renew(company.services, company.connections)
+    company.later(days=6, hours=12)
+    company.google.delegated_to = []
+    before = company.google.log.counts()["token"]
+    schedule.renew(company.services, company.connections)
+    with company.services.db.session() as session:
+        account = accounts.get(session, ANN)
+        assert (account.state, account.cause) == ("needs_reconnect", "unauthorized_client")
+    stop_all(company.services, company.connections, account)
+    assert company.google.log.counts()["token"] == before + 1
+
+
+def test_a_consent_that_comes_while_the_old_grant_dies_is_not_overwritten(company: Company) -> None:
+    """A call by the old grant finds it dead, and says so after the new one has come."""
+    late = AccountDead("dead", cause="invalid_grant", side="google")
+    late.noted = True  # or its own was refused: then the new one is another by now
+    company.consented(ANN)
+    with company.services.db.session() as session:
+        accounts.note_dead_grant(session, company.account().id, late, company.services.clock())
+        assert accounts.get(session, ANN).state == "active"
+    store = LedgerTokens(company.services.db, company.services.keyring)
+    tried = replace(store.grant(company.account().id), refresh_token="1//of-before")
+    assert not store.bury(company.account().id, tried, "invalid_grant", company.services.clock())
+    assert company.account().state == "active"
 
 
 def test_one_dead_grant_is_its_own_account_s_matter(company: Company) -> None:

@@ -231,7 +231,9 @@ def test_a_password_that_no_mail_server_can_be_told_stops_no_other_notice(
     shop: Company, postbox: Postbox
 ) -> None:
     """smtplib raises UnicodeEncodeError for it, which is neither of its own errors nor OSError."""
-    box = Mailbox("127.0.0.1", int(postbox.smtp_url.rpartition(":")[2]), "user", "geheimnis-ä", False)
+    box = Mailbox(
+        "127.0.0.1", int(postbox.smtp_url.rpartition(":")[2]), "user", "geheimnis-ä", False
+    )
     with pytest.raises(Transient, match="cannot be told") as caught:
         send_mail(box, "watcher@scoopjoy.test", [ADMIN], "subject", "text")
     assert "geheimnis" not in repr(caught.value)

@@ -122,7 +122,7 @@ def _renew_one(services: Services, connections: Connections, target: _Target) ->
         return Renewed(email, google_id, "unsupported", error.message)
     except AccountDead as error:
         with services.db.session() as session:
-            accounts.needs_reconnect(session, target.account_id, error.cause, services.clock())
+            accounts.note_dead_grant(session, target.account_id, error, services.clock())
         return Renewed(email, google_id, "failed", error.message)
     except WatcherError as error:
         if isinstance(error, AppDead):
@@ -165,6 +165,6 @@ def stop_retired(services: Services, connections: Connections) -> int:
                     channels.close(session, channel_id, "stopped", services.clock(), error.message)
             if isinstance(error, AccountDead):
                 with services.db.session() as session:
-                    accounts.needs_reconnect(session, account_id, error.cause, services.clock())
+                    accounts.note_dead_grant(session, account_id, error, services.clock())
             log.warning("old channel not stopped yet: %s", error.message)
     return stopped

@@ -38,8 +38,9 @@ CLAIM_SECONDS: Final = 60.0
 """Longer than a refresh can take: three tries of google-auth with a time-out of 10 s."""
 WAIT_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.1
-LAST_RESORT_LIFE: Final = 30.0
-"""While the token endpoint fails, a token with at least this many seconds left is still used."""
+FRESH_LIFE: Final = 30.0
+"""What somebody else has fetched just now is good with so many seconds left: how long a token lives
+is Google's to say."""
 
 
 Source = Literal["oauth", "service-account", "erpnext"]
@@ -49,7 +50,8 @@ Source = Literal["oauth", "service-account", "erpnext"]
 class Grant:
     """What the ledger holds for one account. ``expires_at`` is aware; secrets not in the repr.
 
-    Of source ``erpnext`` the refresh token is kept by Frappe, for ``erpnext_user``.
+    Of source ``erpnext`` the refresh token is kept by Frappe, for ``erpnext_user``. ``dead`` is
+    what Google said when it refused the grant for good; empty while it is thought to be good.
     """
 
     source: Source
@@ -58,6 +60,7 @@ class Grant:
     refresh_token: str | None = field(default=None, repr=False)
     access_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
+    dead: str = ""
 
 
 class TokenStore(Protocol):
@@ -82,8 +85,11 @@ class TokenStore(Protocol):
     def release_refresh(self, account_id: int) -> None:
         """Give the claim back."""
 
-    def note_dead(self, account_id: int, refresh_token: str) -> None:
-        """Remember (a digest of) a refresh token that Google refused for good."""
+    def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
+        """Note that the account's grant is dead; False when it is another one by now."""
+
+    def note_dead(self, email: str, refresh_token: str) -> None:
+        """Remember (a digest of) a refresh token that is of no use for this address."""
 
 
 DeskTokens = Callable[[Grant], str]
@@ -137,7 +143,7 @@ class AccessTokens:
         """A token with at least ``min_life`` seconds left (refreshed if need be).
 
         ``force``: Google refused the token this thread got last; refresh unless somebody else
-        has done so already. A token endpoint in trouble does not matter while the old token lives.
+        has done so already.
         """
         if not force:
             cached = self._cache.get(account_id)
@@ -151,15 +157,15 @@ class AccessTokens:
         refused = self._handed().get(account_id) or self._store.grant(account_id).access_token
         return self._give(account_id, self._obtain(account_id, refused or "", min_life))
 
-    def renew(self, account_id: int) -> datetime:
-        """Refresh now, whatever is left; the new expiry. Fails loudly, unlike ``token``."""
+    def renew(self, account_id: int, *, even_dead: bool = False) -> datetime:
+        """Refresh now, whatever is left; the new expiry. ``even_dead``: ask Google once more about
+        a grant that it has refused."""
         current = self._store.grant(account_id).access_token or ""
-        return self._obtain(account_id, current, 0.0).expires_at
+        return self._obtain(account_id, current, 0.0, even_dead).expires_at
 
-    def prove(self, account_id: int | None, grant: Grant) -> Fresh:
-        """Fetch a token by a grant that is not in the store yet, nor perhaps its account (None);
-        what the store holds is left as it is."""
-        return self._fetch(account_id, grant)
+    def prove(self, grant: Grant) -> Fresh:
+        """Fetch a token by a grant that is not in the store yet; the store is left as it is."""
+        return self._fetch(grant)
 
     def for_account(self, account_id: int) -> Callable[[bool], str]:
         """The ``tokens`` argument of ``CalendarClient`` for one account."""
@@ -172,24 +178,31 @@ class AccessTokens:
 
     # --- one refresh for all ---------------------------------------------------------------
 
-    def _obtain(self, account_id: int, refused: str | None, min_life: float) -> _Held:
+    def _obtain(
+        self, account_id: int, refused: str | None, min_life: float, even_dead: bool = False
+    ) -> _Held:
         deadline = time.monotonic() + self._wait_seconds
         grant = self._store.grant(account_id)
         before = grant.access_token
         while True:
             held = self._usable(grant, refused, self._need(grant, before, min_life))
             if held is None and self._store.claim_refresh(account_id, CLAIM_SECONDS):
-                held = self._refresh_claimed(account_id, before, refused, min_life)
+                held = self._refresh_claimed(account_id, before, refused, min_life, even_dead)
             if held is not None:
                 self._cache[account_id] = held
                 return held
             if time.monotonic() >= deadline:
-                return self._last_resort(grant, refused, _still_waiting(grant.email))
+                raise _still_waiting(grant.email)
             self._sleep(POLL_SECONDS)
             grant = self._store.grant(account_id)
 
     def _refresh_claimed(
-        self, account_id: int, before: str | None, refused: str | None, min_life: float
+        self,
+        account_id: int,
+        before: str | None,
+        refused: str | None,
+        min_life: float,
+        even_dead: bool,
     ) -> _Held:
         try:
             # Between our look and our claim another process may have finished.
@@ -197,12 +210,17 @@ class AccessTokens:
             held = self._usable(grant, refused, self._need(grant, before, min_life))
             if held is not None:
                 return held
+            if grant.dead and not even_dead:
+                raise _dead(grant)
             try:
-                fresh = self._fetch(account_id, grant)
-            except Transient as failure:
-                return self._last_resort(grant, refused, failure)
-            except AccountDead:
-                self._check_same_grant(account_id, grant)
+                fresh = self._fetch(grant)
+            except AccountDead as error:
+                # Before the claim is given back, so that nobody asks Google again. A grant that
+                # died while its owner connected again says nothing about the new one.
+                if not self._store.bury(account_id, grant, error.cause, self._clock()):
+                    what = f"{grant.email} was connected again meanwhile"
+                    raise Transient(what, side=SIDE) from None
+                error.noted = True
                 raise
             self._store.save_access_token(
                 account_id,
@@ -217,16 +235,11 @@ class AccessTokens:
         finally:
             self._store.release_refresh(account_id)
 
-    def _check_same_grant(self, account_id: int, tried: Grant) -> None:
-        """A grant that died while its owner connected again says nothing about the new one."""
-        if self._store.grant(account_id).refresh_token != tried.refresh_token:
-            raise Transient(f"{tried.email} was connected again meanwhile", side=SIDE)
-
-    def _fetch(self, account_id: int | None, grant: Grant) -> Fresh:
+    def _fetch(self, grant: Grant) -> Fresh:
         if grant.source == "service-account":
             return self._fetch_delegated(grant.email)
         if grant.source == "erpnext":
-            return self._fetch_from_desk(account_id, grant)
+            return self._fetch_from_desk(grant)
         if not grant.refresh_token:
             raise AccountDead(
                 f"There is no refresh token for {grant.email}",
@@ -238,7 +251,7 @@ class AccessTokens:
             grant.email, grant.refresh_token, self._endpoints, timeout=self._timeout
         )
 
-    def _fetch_from_desk(self, account_id: int | None, grant: Grant) -> Fresh:
+    def _fetch_from_desk(self, grant: Grant) -> Fresh:
         """The refresh token is read anew each time and kept nowhere here; nor is one that Google
         might hand out instead, since nothing can be written back to Frappe."""
         if self._desk_tokens is None:
@@ -253,8 +266,7 @@ class AccessTokens:
             fresh = refresh_user(grant.email, token, self._endpoints, timeout=self._timeout)
             _check_who_and_what(fresh, grant.email)
         except AccountDead as error:
-            if account_id is not None:
-                self._store.note_dead(account_id, token)
+            self._store.note_dead(grant.email, token)
             who = grant.erpnext_user or grant.email
             error.next_step = f"{who} authorises the Connected App in ERPNext again"
             raise
@@ -284,7 +296,7 @@ class AccessTokens:
     @staticmethod
     def _need(grant: Grant, before: str | None, min_life: float) -> float:
         """What somebody else has just fetched is as good as what we would get ourselves."""
-        return min_life if grant.access_token == before else min(min_life, LAST_RESORT_LIFE)
+        return min_life if grant.access_token == before else min(min_life, FRESH_LIFE)
 
     def _usable(self, grant: Grant, refused: str | None, min_life: float) -> _Held | None:
         """The stored token, if it is not the refused one and has life enough."""
@@ -293,13 +305,6 @@ class AccessTokens:
         if self._life(grant.expires_at) < min_life:
             return None
         return _Held(grant.access_token, grant.expires_at)
-
-    def _last_resort(self, grant: Grant, refused: str | None, failure: Transient) -> _Held:
-        held = self._usable(grant, refused, LAST_RESORT_LIFE)
-        if held is None:
-            raise failure
-        log.warning("access token of %s not refreshed, still usable: %s", grant.email, failure)
-        return held
 
     def _life(self, expires_at: datetime) -> float:
         return (expires_at - self._clock()).total_seconds()
@@ -313,6 +318,17 @@ class AccessTokens:
     def _give(self, account_id: int, held: _Held) -> str:
         self._handed()[account_id] = held.token
         return held.token
+
+
+def _dead(grant: Grant) -> AccountDead:
+    error = AccountDead(
+        f"Google has refused the grant of {grant.email} ({grant.dead})",
+        cause=grant.dead,
+        side=SIDE,
+        next_step=f"watcher accounts show {grant.email}",
+    )
+    error.noted = True
+    return error
 
 
 def _check_who_and_what(fresh: Fresh, email: str) -> None:

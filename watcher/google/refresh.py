@@ -28,7 +28,7 @@ from watcher.google.endpoints import CALENDAR_SCOPE, GoogleEndpoints
 from watcher.google.errors import SIDE, parse_retry_after
 
 _APP_CODES: Final = frozenset({"deleted_client", "invalid_client", "disabled_client"})
-_ACCOUNT_CODES: Final = frozenset(
+ACCOUNT_CODES: Final = frozenset(
     {
         "invalid_grant",
         "invalid_rapt",
@@ -224,7 +224,7 @@ def refresh_failure(
         return _app_dead(code)
     if source == "service-account":
         return _delegated_failure(code, description, email, status)
-    if code in _ACCOUNT_CODES:
+    if code in ACCOUNT_CODES:
         return AccountDead(
             f"Google no longer accepts the grant of {email} ({code})",
             cause=code,
@@ -260,7 +260,7 @@ def _delegated_failure(code: str, description: str, email: str, status: int) -> 
         )
     if code == "invalid_grant":
         step = f"Check that the mailbox {email} exists and is active in Google Workspace."
-    elif code in _ACCOUNT_CODES:
+    elif code in ACCOUNT_CODES:
         step = (
             "In the Google Admin console (Security > API controls > Domain-wide delegation) give "
             f"the service account's client id the scope {CALENDAR_SCOPE}; this can take 24 hours."

@@ -22,10 +22,10 @@ def revive(services: Services, connections: Connections, account_id: int) -> Non
     """Prove an account's grant and go on with it. Raises ``AccountDead`` (noted), ``AppDead``,
     ``Transient``."""
     try:
-        connections.tokens.renew(account_id)
+        connections.tokens.renew(account_id, even_dead=True)
     except AccountDead as error:
         with services.db.session() as session:
-            accounts.needs_reconnect(session, account_id, error.cause, services.clock())
+            accounts.note_dead_grant(session, account_id, error, services.clock())
         raise
     start(services, account_id)
 
@@ -52,9 +52,10 @@ def look_in_desk(services: Services, connections: Connections) -> int:
 def _try_one(services: Services, connections: Connections, account_id: int) -> bool:
     store = LedgerTokens(services.db, services.keyring)
     try:
-        token = connections.desk_token(store.grant(account_id))
+        grant = store.grant(account_id)
+        token = connections.desk_token(grant)
         with services.db.session() as session:
-            if accounts.is_dead_grant(session, account_id, token):
+            if accounts.is_dead_grant(session, grant.email, token):
                 return False
         revive(services, connections, account_id)
     except AccountDead:

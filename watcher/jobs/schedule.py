@@ -120,7 +120,7 @@ def refresh_one(
         connections.tokens.renew(account_id)
     except AccountDead as error:
         with services.db.session() as session:
-            accounts.needs_reconnect(session, account_id, error.cause, services.clock())
+            accounts.note_dead_grant(session, account_id, error, services.clock())
         log.warning("account needs to reconnect: %s", error.message)
         return error
     except WatcherError as error:

@@ -203,7 +203,7 @@ def _record_failure(
             ),
         )  # fmt: skip
         if isinstance(error, AccountDead):
-            accounts.needs_reconnect(session, work.account_id, error.cause, now)
+            accounts.note_dead_grant(session, work.account_id, error, now)
     log.warning("sync failed (%s), next try at %s: %s", cause, retry_at, error.message)
 
 

@@ -10,12 +10,13 @@ from typing import Literal, cast
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from watcher.errors import NotFound, UserError
+from watcher.errors import AccountDead, NotFound, UserError
 from watcher.google.credentials import Grant
+from watcher.google.refresh import ACCOUNT_CODES
 from watcher.state import calendars
 from watcher.state.db import Database
 from watcher.state.models import Account, Fact
-from watcher.state.secrets import Keyring, digest, same
+from watcher.state.secrets import Keyring, digest
 
 STATES = (
     "invited",
@@ -149,6 +150,10 @@ def _store_access(account: Account, keyring: Keyring, token: str, expires_at: da
     account.access_expires_at = expires_at
 
 
+def _is_refused(account: Account) -> bool:
+    return account.state == "needs_reconnect" and account.cause in ACCOUNT_CODES
+
+
 class LedgerTokens:
     """The token store that ``google.credentials`` works on: ciphertext in ``accounts``."""
 
@@ -169,6 +174,7 @@ class LedgerTokens:
                 refresh_token=self._open(account, "refresh_token"),
                 access_token=self._open(account, "access_token"),
                 expires_at=account.access_expires_at,
+                dead=account.cause if _is_refused(account) else "",
             )
 
     def _open(self, account: Account, column: str) -> str | None:
@@ -212,23 +218,35 @@ class LedgerTokens:
                 update(Account).where(Account.id == account_id).values(refresh_claimed_until=0.0)
             )
 
-    def note_dead(self, account_id: int, refresh_token: str) -> None:
+    def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
         with self._db.session() as session:
-            fact = Fact(
-                name=_dead_grant(account_id), value=digest(refresh_token),
-                learned_at=datetime.now(UTC),
-            )  # fmt: skip
-            session.merge(fact)
+            account = session.get(Account, account_id, with_for_update=True)
+            if account is None or account.source != tried.source:
+                return False
+            if self._open(account, "refresh_token") != tried.refresh_token:
+                return False
+            needs_reconnect(session, account_id, cause, now)
+            return True
+
+    def note_dead(self, email: str, refresh_token: str) -> None:
+        with self._db.session() as session:
+            name = _dead_grant(email, refresh_token)
+            session.merge(Fact(name=name, value="", learned_at=datetime.now(UTC)))
 
 
-def _dead_grant(account_id: int) -> str:
-    return f"dead_grant:{account_id}"
+def _dead_grant(email: str, refresh_token: str) -> str:
+    return f"dead_grant:{digest(f'{email} {refresh_token}')[:40]}"
 
 
-def is_dead_grant(session: Session, account_id: int, refresh_token: str) -> bool:
-    """Whether this is the refresh token that Google last refused for good."""
-    known = session.get(Fact, _dead_grant(account_id))
-    return known is not None and same(known.value, digest(refresh_token))
+def is_dead_grant(session: Session, email: str, refresh_token: str) -> bool:
+    """Whether Google has refused this refresh token for good, or it is of no use for ``email``."""
+    return session.get(Fact, _dead_grant(email, refresh_token)) is not None
+
+
+def note_dead_grant(session: Session, account_id: int, error: AccountDead, now: datetime) -> None:
+    """Note what a call has found, unless it is noted: by now the account may have a new grant."""
+    if not error.noted:
+        needs_reconnect(session, account_id, error.cause, now)
 
 
 def with_users(session: Session, removed_cause: str) -> list[Account]:

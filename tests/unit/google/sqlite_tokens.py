@@ -20,7 +20,7 @@ class SqliteTokens:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(
                 "CREATE TABLE IF NOT EXISTS grants (id INTEGER PRIMARY KEY, source, email,"
-                " refresh, access, expires REAL, claimed REAL DEFAULT 0)"
+                " refresh, access, expires REAL, claimed REAL DEFAULT 0, dead DEFAULT '')"
             )
 
     @contextmanager
@@ -43,12 +43,12 @@ class SqliteTokens:
         stamp = expires_at.timestamp() if expires_at else None
         row = (account_id, source, "ann@example.com", refresh, access, stamp)
         with self._open() as db:
-            db.execute("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, 0)", row)
+            db.execute("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, 0, '')", row)
 
     def grant(self, account_id: int) -> Grant:
         with self._open() as db:
             row: tuple[Any, ...] = db.execute(
-                "SELECT source, email, refresh, access, expires FROM grants WHERE id = ?",
+                "SELECT source, email, refresh, access, expires, dead FROM grants WHERE id = ?",
                 (account_id,),
             ).fetchone()
         expires_at = None if row[4] is None else datetime.fromtimestamp(row[4], UTC)
@@ -58,6 +58,7 @@ class SqliteTokens:
             refresh_token=row[2],
             access_token=row[3],
             expires_at=expires_at,
+            dead=row[5],
         )
 
     def save_access_token(
@@ -74,6 +75,17 @@ class SqliteTokens:
                 " WHERE id = ?",
                 (access_token, expires_at.timestamp(), refresh_token, account_id),
             )
+
+    def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
+        with self._open() as db:
+            done = db.execute(
+                "UPDATE grants SET access = NULL, dead = ? WHERE id = ? AND refresh IS ?",
+                (cause, account_id, tried.refresh_token),
+            )
+            return done.rowcount == 1
+
+    def note_dead(self, email: str, refresh_token: str) -> None:
+        raise NotImplementedError
 
     def claim_refresh(self, account_id: int, seconds: float) -> bool:
         now = time.time()

@@ -250,17 +250,32 @@ def test_a_token_endpoint_that_hangs_or_is_not_there(store: SqliteTokens, google
         AccessTokens(store, nowhere).token(ANN)
 
 
-def test_while_the_old_token_lives_an_outage_does_not_matter(
-    store: SqliteTokens, google: Scripted, caplog: pytest.LogCaptureFixture
+def test_no_call_begins_with_a_token_that_is_about_to_end_not_even_in_an_outage(
+    store: SqliteTokens, google: Scripted
 ) -> None:
-    store.add(ANN, access="ya29.old", expires_at=soon(120))
     google.otherwise = lambda _: Answer(502, b"")
-    access = tokens(store, google)
-    assert access.token(ANN) == "ya29.old"
-    assert "still usable" in caplog.text
-    assert "ya29" not in caplog.text
+    store.add(ANN, access="ya29.old", expires_at=soon(320))
+    assert tokens(store, google).token(ANN) == "ya29.old"
+    store.add(ANN, access="ya29.old", expires_at=soon(280))
     with pytest.raises(Transient):
-        access.token(ANN, force=True)
+        tokens(store, google).token(ANN)
+
+
+def test_a_dead_grant_is_asked_about_once_however_many_want_a_token(
+    store: SqliteTokens, google: Scripted
+) -> None:
+    store.add(ANN)
+    google.say(refused("invalid_grant"))
+    for _ in range(3):
+        with pytest.raises(AccountDead) as caught:
+            tokens(store, google).token(ANN)
+        assert caught.value.cause == "invalid_grant"
+        assert caught.value.noted
+    assert len(google.asked) == 1
+    google.say(refused("invalid_grant"))
+    with pytest.raises(AccountDead):
+        tokens(store, google).renew(ANN, even_dead=True)
+    assert len(google.asked) == 2, "a person who says that it is mended is believed"
 
 
 @pytest.mark.parametrize(
