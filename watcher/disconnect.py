@@ -7,6 +7,7 @@ the admin's, or cron's.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -20,13 +21,14 @@ from watcher.events.model import Action, Cancel
 from watcher.google.consent import revoke
 from watcher.google.credentials import Grant
 from watcher.services import Services
-from watcher.state import accounts, calendars
+from watcher.state import accounts, calendars, connect, leases
 from watcher.state.accounts import LedgerTokens
 from watcher.state.models import Account
 
 log = logging.getLogger(__name__)
 
 BROKEN_OFF_AFTER = timedelta(minutes=5)
+DRAIN_SECONDS, PULSE_SECONDS = 90.0, 20.0
 
 
 def disconnect(
@@ -48,6 +50,10 @@ def disconnect(
             raise UserError(f"{account.email} is disconnected already")
         account.on_disconnect = events
         accounts.set_state(account, "disconnecting", "by_admin", services.clock())
+        connect.end_invitations(session, account.id, services.clock())
+        mirrored = [(c.id, c.google_id) for c in calendars.of_account(session, account.id)]
+    told("syncs")
+    drain(services, [number for number, _ in mirrored])
     told("channels")
     try:
         stop_all(services, connections, account)
@@ -55,19 +61,62 @@ def disconnect(
         log.warning("channels are left to expire: %s", error.message)
     told("grant")
     _revoke(services, connections, account)
-    told("events")
-    with services.db.session() as session:
-        google_ids = [c.google_id for c in calendars.of_account(session, account.id)]
-    treat_events(connections, account.email, google_ids, events)
     with services.db.session() as session:
         account = accounts.get(session, email)
         account.refresh_token = account.access_token = account.access_expires_at = None
+    told("events")
+    google_ids = [google_id for _, google_id in mirrored]
+    treat_events(
+        connections, account.email, google_ids, events, alive=_pulse(services, account.email)
+    )
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.state != "disconnecting":
+            return  # another run was at it too, and has finished
         account.google_sub = None  # who gets this address, or this person another, starts afresh
         for calendar in calendars.of_account(session, account.id):
             calendar.removed = True
             calendar.sync_token = None
             calendar.last_snapshot_at = None
         accounts.set_state(account, "disconnected", "by_admin", services.clock())
+
+
+def drain(services: Services, calendar_ids: Sequence[int]) -> None:
+    """Wait for syncs of these calendars that are under way. They give up by themselves once nobody
+    wants them, and none is begun any more: who takes a lease looks again whether he may.
+
+    Raises ``Transient`` when one does not end; a killed worker's lease lapses after a minute.
+    """
+    deadline = time.monotonic() + DRAIN_SECONDS
+    for calendar_id in calendar_ids:
+        while not _is_free(services, calendar_id):
+            if time.monotonic() > deadline:
+                raise Transient(
+                    "a sync is still at work", side="ledger", next_step="run it again in a minute"
+                )
+            time.sleep(0.2)
+
+
+def _is_free(services: Services, calendar_id: int) -> bool:
+    with services.db.session() as session:
+        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
+        if lease is not None:
+            leases.release_calendar(session, lease)
+    return lease is not None
+
+
+def _pulse(services: Services, email: str) -> Callable[[], None]:
+    """Tells cron, now and then, that this run has not broken off."""
+    last = time.monotonic()
+
+    def alive() -> None:
+        nonlocal last
+        if time.monotonic() - last > PULSE_SECONDS:
+            with services.db.session() as session:
+                accounts.still_disconnecting(session, email, services.clock())
+            last = time.monotonic()
+
+    return alive
 
 
 def _revoke(services: Services, connections: Connections, account: Account) -> None:
@@ -106,9 +155,15 @@ def _purge_desk(connections: Connections, account: Account) -> None:
 
 
 def treat_events(
-    connections: Connections, email: str, google_ids: Sequence[str], events: str
+    connections: Connections,
+    email: str,
+    google_ids: Sequence[str],
+    events: str,
+    *,
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """``keep``, ``cancel`` or ``delete`` what is mirrored of these calendars of an account.
+    ``alive`` is called before each request that writes.
 
     Raises ``WatcherError`` when ERPNext refuses some of them; repeat it then.
     """
@@ -123,11 +178,11 @@ def treat_events(
             for row in held
             if events == "delete" or not row.is_cancelled
         ]
-        refused += len(mirror.apply(actions).refused)
+        refused += len(mirror.apply(actions, before_batch=alive).refused)
     if refused:
         raise WatcherError(
             f"ERPNext refused to change {refused} events",
-            next_step="run the same command again",
+            next_step="run the same command again, or leave them in ERPNext: --events keep",
             exit_code=ExitCode.PARTLY,
         )
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 from tests.company import ANN, BOB, CLIENT_ID, DOMAIN, Company
 from watcher import disconnect as ending
 from watcher.accounts import add_calendar
+from watcher.channels.registry import open_channel
 from watcher.disconnect import disconnect, finish
-from watcher.errors import Transient
+from watcher.errors import LeaseLost, Transient
+from watcher.google.client import CalendarClient
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.jobs.tasks import work_off
 from watcher.jobs.users import look_at_users
-from watcher.state import accounts, overview
+from watcher.state import accounts, leases, overview
+from watcher.state.db import Database
 
 OUTLET = "outlet@group.calendar.google.com"
 
@@ -81,7 +88,7 @@ def revoked(company: Company, email: str = ANN) -> bool:
 
 
 @pytest.mark.parametrize("events", ["keep", "cancel", "delete"])
-@pytest.mark.parametrize("step", ["stop_all", "_revoke", "treat_events", "purge"])
+@pytest.mark.parametrize("step", ["drain", "stop_all", "_revoke", "treat_events", "purge"])
 def test_broken_off_anywhere_it_is_finished_by_another_run(
     ann: Company, monkeypatch: pytest.MonkeyPatch, step: str, events: str
 ) -> None:
@@ -116,6 +123,91 @@ def test_broken_off_anywhere_it_is_finished_by_another_run(
     assert len(rows) == (0 if events == "delete" else 2)
     assert {row["status"] for row in rows} <= {"Cancelled" if events == "cancel" else "Open"}
     assert finish(ann.services, ann.connections) == 0
+
+
+def test_a_sync_that_is_at_work_ends_first_and_none_begins(ann: Company) -> None:
+    """What it still wrote after the events were deleted would stay for ever."""
+    services, number = ann.services, ann.calendar().id
+    with services.db.session() as session:
+        lease = leases.take_calendar(services.db, session, number, "a worker")
+    assert lease is not None
+    gave_up: list[float] = []
+
+    def work() -> None:
+        """A worker that is writing: it prolongs its lease before each batch."""
+        with contextlib.suppress(LeaseLost):
+            while True:
+                with services.db.session() as session:
+                    leases.extend_calendar(services.db, session, lease)
+                time.sleep(0.05)
+        assert len(ann.rows(live=False)) == 2, "nothing is deleted under its hands"
+        gave_up.append(time.monotonic())
+        with services.db.session() as session:
+            leases.release_calendar(session, lease)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    disconnect(services, ann.connections, ANN, events="delete")
+    worker.join()
+    assert gave_up
+    assert ann.rows(live=False) == []
+    assert work_off(services, ann.connections, number, "test") == "idle"
+
+
+def test_who_takes_a_lease_looks_again_whether_he_may(
+    ann: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the account and the lease the account was let go."""
+    take = leases.take_calendar
+
+    def slow(db: Database, session: Session, *args: Any) -> Any:
+        lease = take(db, session, *args)
+        accounts.get(session, ANN).state = "disconnecting"
+        session.flush()
+        return lease
+
+    monkeypatch.setattr(leases, "take_calendar", slow)
+    assert ann.sync() == "idle"
+    assert ann.calendar().lease_owner is None
+
+
+def test_a_channel_that_is_just_being_opened_does_not_outlive_the_account(
+    ann: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row has no resource id yet, so that the disconnection cannot stop it."""
+    watch = CalendarClient.watch
+
+    def overtaken(client: CalendarClient, *args: Any, **kwargs: Any) -> Any:
+        answer = watch(client, *args, **kwargs)
+        with ann.services.db.session() as session:
+            accounts.get(session, ANN).state = "disconnecting"
+        return answer
+
+    monkeypatch.setattr(CalendarClient, "watch", overtaken)
+    before = ann.google.live_channels(ANN)
+    with pytest.raises(Transient, match="let go"):
+        open_channel(ann.services, ann.connections, ann.calendar().id)
+    assert ann.google.live_channels(ANN) == before
+    asked = ann.google.log.counts()["events.watch"]
+    with pytest.raises(Transient):
+        open_channel(ann.services, ann.connections, ann.calendar().id)
+    assert ann.google.log.counts()["events.watch"] == asked, "nothing is begun any more"
+
+
+def test_a_second_run_that_comes_late_undoes_nothing(
+    ann: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile the first has finished, and Ann is connected again."""
+
+    def overtaken(*_: Any, **__: Any) -> None:
+        with ann.services.db.session() as session:
+            accounts.get(session, ANN).state = "disconnected"
+        ann.consented(ANN)
+
+    monkeypatch.setattr(ending, "treat_events", overtaken)
+    disconnect(ann.services, ann.connections, ANN, events="keep")
+    assert ann.account().state == "active"
+    assert ann.account().refresh_token is not None
 
 
 def test_an_outage_breaks_it_off_and_loses_nothing(ann: Company) -> None:

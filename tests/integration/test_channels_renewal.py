@@ -199,6 +199,30 @@ def test_all_channels_expired_come_back_within_the_cap(company: Company) -> None
     assert states(company) == ["expired", "live"]
 
 
+def test_all_renewed_by_force_are_renewed_however_many_there_are(company: Company) -> None:
+    """After a move to another address: what is beyond the cap stays due, and saying it again does
+    not begin at the beginning."""
+    for email in (BOB, ADMIN):
+        company.add(email)
+        assert company.sync(email) == "done"
+    company.rebuild()
+    company.set("renew_per_minute", "1")
+    company.later(hours=1)
+    before = {channel.id for channel in company.google.live_channels()}
+    seen = set[str]()
+    for force in (True, True, False):
+        found = renewal.renew_due(company.services, company.connections, force=force)
+        seen |= {each.account for each in found if each.outcome == "renewed"}
+        company.later(minutes=1, seconds=1)
+    assert seen == {ANN, BOB, ADMIN}
+    for _ in range(4):
+        company.later(minutes=11)
+        renew(company)
+    after = {channel.id for channel in company.google.live_channels()}
+    assert len(after) == 3
+    assert not after & before
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_thousand_expired_channels_come_back_within_the_cap(company: Company) -> None:
     """After a long outage: 60 a minute and no more, each calendar once, and the poll of all those

@@ -359,6 +359,17 @@ def test_who_gets_the_address_of_somebody_who_left_starts_afresh(web: Company) -
     assert web.subjects() == ["The new Ann's"]
 
 
+def test_a_link_that_was_sent_before_a_disconnection_leads_nowhere(web: Company) -> None:
+    web.setup_erpnext()
+    assert consent(web, invite(web), ANN).status_code == 200
+    again = invite(web)
+    done = web.watcher("accounts", "disconnect", ANN, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert requests.get(again, timeout=10).status_code == 410
+    assert web.account().state == "disconnected"
+    assert consent(web, invite(web), ANN).status_code == 200
+
+
 def test_google_in_trouble_during_consent(web: Company) -> None:
     link = invite(web)
     web.google.add_fault(match="POST /token", status=502, body="<html>", content_type="text/html")

@@ -56,7 +56,7 @@ def open_channel(services: Services, connections: Connections, calendar_id: int)
             now=services.clock(),
         )  # fmt: skip
     if row is None:
-        raise Transient("another process is opening this channel", side="ledger")
+        raise Transient("another process is opening this channel or letting it go", side="ledger")
     google = connections.google(account_id, email, "poll")
     try:
         answer = google.watch(
@@ -69,14 +69,35 @@ def open_channel(services: Services, connections: Connections, calendar_id: int)
     except WatcherError as error:
         _note_failure(services, calendar_id, channel_id, error)
         raise
-    return _confirm(services, calendar_id, channel_id, answer)
+    opened = _confirm(services, calendar_id, channel_id, answer)
+    if opened is None:
+        _stop_unwanted(services, google, channel_id, answer.resource_id)
+        raise Transient("the calendar was let go while it was being watched anew", side="ledger")
+    return opened
 
 
-def _confirm(services: Services, calendar_id: int, channel_id: str, answer: WatchAnswer) -> Opened:
+def _stop_unwanted(
+    services: Services, google: CalendarClient, channel_id: str, resource_id: str
+) -> None:
+    """A channel whose calendar was let go, or which was given up, while Google was being asked."""
+    try:
+        google.stop(channel_id, resource_id)
+    except WatcherError as error:
+        log.warning("channel left to expire: %s", error.message)
+    with services.db.session() as session:
+        channels.close(session, channel_id, "stopped", services.clock())
+
+
+def _confirm(
+    services: Services, calendar_id: int, channel_id: str, answer: WatchAnswer
+) -> Opened | None:
+    """None when the channel is no longer wanted."""
     now = services.clock()
     with services.db.session() as session:
         # First, as a notification does it: else the two could wait for each other.
         calendar = calendars.locked(session, calendar_id)
+        if not channels.is_awaited(session, channel_id):
+            return None
         retired = channels.confirm(
             session,
             channel_id,

@@ -50,7 +50,8 @@ def renew_due(
     account_ids: Sequence[int] = (),
     report: Callable[[Renewed], None] = lambda _: None,
 ) -> list[Renewed]:
-    """Renew what is due (all with ``force``); one calendar's failure stops no other.
+    """Renew what is due (all with ``force``, and what is beyond the cap then stays due for the next
+    minutes); one calendar's failure stops no other.
 
     Raises ``Transient`` when another process is at it.
     """
@@ -94,7 +95,9 @@ def _due(services: Services, force: bool, account_ids: Sequence[int]) -> list[_T
     now = services.clock()
     with services.db.session() as session:
         channels.expire(session, now)
-        due = channels.calendars_due(session, now, force=force, account_ids=account_ids)
+        if force:
+            channels.make_due(session, now, account_ids)
+        due = channels.calendars_due(session, now, account_ids=account_ids)
         return [
             _Target(
                 calendar.id, account.id, account.email, calendar.google_id,

@@ -19,7 +19,7 @@ from watcher.cli.common import (
     who,
     yes_option,
 )
-from watcher.disconnect import treat_events
+from watcher.disconnect import drain, treat_events
 from watcher.errors import NotFound, WatcherError
 from watcher.state import accounts as ledger
 from watcher.state import calendars as store
@@ -102,6 +102,8 @@ def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> No
             stop_channel(services, google, channel_id)
         except WatcherError as error:
             messages.print(f"channel not stopped yet: {error.message}", markup=False)
+    if events != "keep":
+        drain(services, [found.id])
     treat_events(app.connections, account.email, [calendar_id], events)
     done = {"keep": "stay in ERPNext", "cancel": "are cancelled", "delete": "are deleted"}
     messages.print(f"removed; its events {done[events]}")

@@ -31,7 +31,7 @@ from watcher.handlers.context import browser, services
 from watcher.jobs.ringing import ring
 from watcher.state import accounts, connect
 from watcher.state.connect import Flow
-from watcher.state.models import Account
+from watcher.state.models import LEAVING, Account
 
 log = logging.getLogger(__name__)
 bp = Blueprint("oauth", __name__)
@@ -206,6 +206,10 @@ def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseR
         if found is None:
             raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
         account = found[1]
+        if account.state in LEAVING:
+            raise Refusal("This link is no longer valid",
+                          f"{account.email} was disconnected. Ask your administrator for a new "
+                          "link.", 410)  # fmt: skip
         _check_identity(account, identity, again)
         other = db.execute(
             select(Account.email).where(

@@ -104,6 +104,9 @@ def _take(services: Services, calendar_id: int) -> CalendarLease | str:
         lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
         if lease is None:
             calendars.hand_over(session, calendar_id)
+        elif not calendars.is_wanted(session, calendar_id):  # by now; see disconnect.drain
+            leases.release_calendar(session, lease)
+            return "idle"
     return lease or "busy"
 
 

@@ -270,6 +270,12 @@ def waiting_for_desk(session: Session) -> list[Account]:
     )
 
 
+def still_disconnecting(session: Session, email: str, now: datetime) -> None:
+    account = get(session, email)
+    if account.state == "disconnecting":
+        account.since = now
+
+
 def disconnecting_since(session: Session, before: datetime) -> list[Account]:
     """Accounts whose disconnection began before ``before`` and is not done."""
     return list(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from watcher.errors import LeaseLost, NotFound
 from watcher.state.db import Database
 from watcher.state.leases import CalendarLease
-from watcher.state.models import Account, Calendar, Run
+from watcher.state.models import LEAVING, Account, Calendar, Run
 
 RECONCILE_EVERY = timedelta(hours=24)
 RUNG_PATIENCE = timedelta(seconds=60)
@@ -97,6 +97,22 @@ def of_account(session: Session, account_id: int) -> Sequence[Calendar]:
         .where(Calendar.account_id == account_id, Calendar.removed.is_(False))
         .order_by(Calendar.id)
     ).all()
+
+
+def is_wanted(session: Session, calendar_id: int) -> bool:
+    """Whether the calendar is still to be mirrored and its account stays, as committed now."""
+    return (
+        session.scalar(
+            select(Calendar.id)
+            .join(Account)
+            .where(
+                Calendar.id == calendar_id,
+                Calendar.removed.is_(False),
+                Account.state.not_in(LEAVING),
+            )
+        )
+        is not None
+    )
 
 
 def find(session: Session, account_id: int, google_id: str) -> Calendar | None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from watcher.state.calendars import is_wanted
 from watcher.state.models import Account, Calendar, Channel
 
 LIVE = ("live",)
@@ -25,8 +26,10 @@ def add_requesting(
     now: datetime,
 ) -> Channel | None:
     """Write the row of a channel that is about to be asked for; None while another process is
-    opening one for the same calendar."""
+    opening one for the same calendar, or when it is no longer to be watched."""
     session.execute(select(Calendar.id).where(Calendar.id == calendar_id).with_for_update())
+    if not is_wanted(session, calendar_id):
+        return None
     under_way = session.scalars(
         select(Channel.id).where(
             Channel.calendar_id == calendar_id,
@@ -73,6 +76,13 @@ def confirm(
         .returning(Channel.id)
     )
     return list(retired)
+
+
+def is_awaited(session: Session, channel_id: str) -> bool:
+    """Whether Google's answer is still of use: nobody has closed the row meanwhile, and the
+    calendar is still to be watched."""
+    channel = session.get_one(Channel, channel_id)
+    return channel.state == "requesting" and is_wanted(session, channel.calendar_id)
 
 
 def close(session: Session, channel_id: str, state: str, now: datetime, error: str = "") -> None:
@@ -163,17 +173,32 @@ def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
     ).all()
 
 
+def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -> None:
+    """Have every calendar watched anew: what is beyond the cap of a minute is due in the next."""
+    chosen = select(Calendar.id).join(Account).where(Account.state == "active")
+    if account_ids:
+        chosen = chosen.where(Account.id.in_(account_ids))
+    session.execute(update(Calendar).where(Calendar.id.in_(chosen)).values(watch_retry_at=None))
+    session.execute(
+        update(Channel)
+        .where(Channel.calendar_id.in_(chosen), Channel.state == "live")
+        .values(renew_at=now)
+    )
+
+
 def calendars_due(
-    session: Session,
-    now: datetime,
-    *,
-    force: bool = False,
-    account_ids: Sequence[int] = (),
+    session: Session, now: datetime, *, account_ids: Sequence[int] = ()
 ) -> list[tuple[Calendar, Account]]:
-    """Calendars without a live channel, or whose live channel has reached its renewal point.
+    """Calendars without a live channel, or whose live channel has reached its renewal point; the
+    one that was watched anew the longest time ago comes first.
 
     Those known to be unwatchable come up again when their ``watch_retry_at`` has passed.
     """
+    opened = (
+        select(func.max(Channel.opened_at))
+        .where(Channel.calendar_id == Calendar.id, Channel.state == "live")
+        .scalar_subquery()
+    )
     fresh = exists().where(
         Channel.calendar_id == Calendar.id,
         Channel.state == "live",
@@ -183,16 +208,16 @@ def calendars_due(
     query = (
         select(Calendar, Account)
         .join(Account)
-        .where(Account.state == "active", Calendar.removed.is_(False))
-        .order_by(Calendar.id)
-    )
-    if account_ids:
-        query = query.where(Account.id.in_(account_ids))
-    if not force:
-        query = query.where(
+        .where(
+            Account.state == "active",
+            Calendar.removed.is_(False),
             ~fresh,
             or_(Calendar.watch_retry_at.is_(None), Calendar.watch_retry_at <= now),
         )
+        .order_by(opened.asc().nulls_first(), Calendar.id)
+    )
+    if account_ids:
+        query = query.where(Account.id.in_(account_ids))
     return [(row[0], row[1]) for row in session.execute(query)]
 
 

@@ -44,11 +44,7 @@ class Begun:
 
 def create_invitation(session: Session, account_id: int, now: datetime) -> str:
     """A new invitation; earlier unused ones of the account end."""
-    session.execute(
-        update(Invitation)
-        .where(Invitation.account_id == account_id, Invitation.used_at.is_(None))
-        .values(expires_at=now)
-    )
+    end_invitations(session, account_id, now)
     invitation = Invitation(
         id=uuid.uuid4().hex, account_id=account_id, created_at=now,
         expires_at=now + INVITATION_LIFE,
@@ -56,6 +52,15 @@ def create_invitation(session: Session, account_id: int, now: datetime) -> str:
     session.add(invitation)
     session.flush()
     return invitation.id
+
+
+def end_invitations(session: Session, account_id: int, now: datetime) -> None:
+    """Links that were sent and not used lead nowhere any more."""
+    session.execute(
+        update(Invitation)
+        .where(Invitation.account_id == account_id, Invitation.used_at.is_(None))
+        .values(expires_at=now)
+    )
 
 
 def lasting_invitation(session: Session, account_id: int, now: datetime) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import LeaseLost
 from watcher.state.db import Database
-from watcher.state.models import Calendar, Lease
+from watcher.state.models import LEAVING, Account, Calendar, Lease
 
 CALENDAR_LEASE_SECONDS = 60.0
 
@@ -46,11 +46,13 @@ def take_calendar(
 
 
 def extend_calendar(db: Database, session: Session, lease: CalendarLease) -> None:
-    """Hold on for another 60 s. Raises ``LeaseLost`` when another process took over."""
+    """Hold on for another 60 s. Raises ``LeaseLost`` when another process took over, or the
+    calendar is being let go."""
     now = db.now_epoch(session)
+    leaving = select(Account.id).where(Account.state.in_(LEAVING))
     kept = session.execute(
         update(Calendar)
-        .where(_held(lease))
+        .where(_held(lease), Calendar.removed.is_(False), Calendar.account_id.not_in(leaving))
         .values(lease_until=now + CALENDAR_LEASE_SECONDS)
         .returning(Calendar.id)
     ).scalar_one_or_none()

@@ -60,6 +60,10 @@ class Base(DeclarativeBase):
     )
 
 
+LEAVING = ("disconnecting", "disconnected")
+"""States of an account for which nothing is begun any more."""
+
+
 class Account(Base):
     """An employee's Google account. ``state``: invited, active, paused, needs_reconnect,
     disconnecting, disconnected."""
