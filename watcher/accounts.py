@@ -81,14 +81,25 @@ def add_from_desk(
     """
     address = accounts.normal(email)
     require(services.settings, "google_client_id", "google_client_secret", why="--via erpnext")
-    connections.desk_app()
+    app = connections.desk_app()
     user = choose_user(connections, address, erpnext_user)
     if user is None:
         raise UserError(
             f"ERPNext has no enabled user {address}",
             next_step="name the one who authorised: --erpnext-user USER",
         )
-    return _prove_and_start(services, connections, address, "erpnext", user, calendar_ids)
+    link = connected_app.desk_link(services.settings.erpnext_url, app)
+    try:
+        added = _prove_and_start(services, connections, address, "erpnext", user, calendar_ids)
+    except AccountDead as error:
+        if link not in error.next_step:
+            error.next_step = f"{error.next_step}: {link}"
+        raise
+    zone = connections.site().zone
+    since = connected_app.authorised_at(connections.erpnext, app, user, zone)
+    with services.db.session() as session:
+        accounts.get(session, address).granted_at = since
+    return added
 
 
 def _prove_and_start(

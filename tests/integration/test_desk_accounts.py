@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -93,6 +94,9 @@ def test_a_dead_grant_is_not_tried_again_and_a_new_one_is_picked_up(
     company.google.insert_event(ANN, company.timed(summary="Shift"))
     assert company.sync(ANN) == "done"
     name = company.rows(ANN)[0]["name"]
+    granted = company.account(ANN).granted_at
+    assert granted is not None, "else an app in Testing, which ends it after 7 days, is not seen"
+    assert abs(granted - company.services.clock()) < timedelta(minutes=1)
     company.google.revoke_user(ANN)
     with pytest.raises(AccountDead):
         company.connections.tokens.renew(company.calendar(ANN).account_id)
@@ -126,7 +130,9 @@ def test_who_was_chosen_and_what_was_ticked_in_the_desk_is_looked_at(
     token = company.google.oauth.mint_refresh(CLIENT_ID, chosen, ticked)
     company.site.add_token(app, ANN, token)
     company.google.insert_event(BOB, company.timed(summary="Bob's own"))
-    assert "in ERPNext's Desk" in refused(company)[ANN]
+    said = refused(company)[ANN]
+    assert "in ERPNext's Desk" in said
+    assert f"/app/connected-app/{app}" in said, "and where it is mended"
     assert state(company, ANN) == ("needs_reconnect", cause)
     shown = company.watcher("status", "--json").stdout
     assert f"/app/connected-app/{app}" in shown, "the admin sees where"

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone
@@ -21,6 +23,7 @@ from watcher.errors import (
     ExitCode,
     Permanent,
 )
+from watcher.events.times import from_site
 
 DOCTYPE = "Connected App"
 QUERY = {"access_type": "offline", "prompt": "consent"}
@@ -146,6 +149,12 @@ def authorised(client: ErpNextClient, app: str) -> list[Authorised]:
     """Everyone with a Token Cache row for the app, also those whose token is missing or dead."""
     rows = client.rows("Token Cache", [["connected_app", "=", app]], ["user", "modified"])
     return [Authorised(str(row["user"]), str(row["modified"])) for row in rows if row.get("user")]
+
+
+def authorised_at(client: ErpNextClient, app: str, user: str, zone: ZoneInfo) -> datetime | None:
+    """When the user's Token Cache row last changed: then he authorised, or Frappe refreshed."""
+    stamps = [row.modified for row in authorised(client, app) if row.user == user]
+    return from_site(max(stamps), zone) if stamps else None
 
 
 def refresh_token(client: ErpNextClient, app: str, user: str) -> str:

@@ -58,6 +58,8 @@ def _try_one(services: Services, connections: Connections, account_id: int) -> b
             if accounts.is_dead_grant(session, grant.email, token):
                 return False
         revive(services, connections, account_id)
+        with services.db.session() as session:
+            session.get_one(Account, account_id).granted_at = services.clock()
     except AccountDead:
         return False  # still nothing to go on with, as is shown on the account
     except WatcherError as error:
