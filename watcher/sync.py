@@ -304,6 +304,14 @@ def _apply_delta(
         e for e in events if e.id not in masters and e.recurring_event_id not in expanded_series
     ]
     mapped = map_events([*direct, *newest_by_id(expanded)], rules, sides.window, zone)
+    # An instance that has aged out is in no expansion, but it may be this that was made private.
+    listed = {e.id for e in expanded}
+    hidden = [
+        e
+        for e in events
+        if e.recurring_event_id in masters and e.visibility in PRIVATE and e.id not in listed
+    ]
+    mapped.outside.extend(map_events(hidden, rules, sides.window, zone).outside)
     mapped.refused.extend([*refused, *more_refused])
     report.newest_change = max((e.updated for e in events if e.updated), default=None)
     keys = sync_keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])

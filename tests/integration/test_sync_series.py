@@ -175,3 +175,20 @@ def test_a_series_made_private_hides_its_past_too(company: Company) -> None:
     assert company.sync() == "done"
     assert SECRET not in repr(company.site.events())
     assert len(company.rows()) == aged, "history was cancelled"
+
+
+def test_an_instance_of_the_past_that_is_made_private_is_hidden(company: Company) -> None:
+    """Together with a change of its series, whose expansion reaches no further than the window."""
+    master = series(company, "FREQ=DAILY", hours=-24 * 6, summary=SECRET)
+    synced(company)
+    first = instances(company, master)[0]
+    company.rebuild()
+    company.set("window_past_days", "3")
+    assert company.sync() == "done"
+    rows = len(company.rows())
+    company.google.patch_event(ANN, first, {"visibility": "private"})
+    company.google.patch_event(ANN, master, {"location": "Baner"})
+    assert company.sync() == "done"
+    subjects = {row["custom_google_event_id"]: row["subject"] for row in company.rows()}
+    assert subjects[first] == "Busy"
+    assert len(company.rows()) == rows
