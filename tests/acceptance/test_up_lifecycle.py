@@ -17,6 +17,7 @@ import requests
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
+from watcher.state import channels
 
 PEOPLE = (ANN, BOB, ADMIN)
 PARTS = {"valkey", "web", "cron", "live", "backfill"}
@@ -108,11 +109,15 @@ def a_minute_passes(company: Company) -> None:
 
 
 def settled(company: Company) -> bool:
-    """Everybody is watched once, and nothing is owed."""
+    """Everybody is watched once, as Google and the ledger see it, and nothing is owed."""
     found = [company.calendar(email) for email in PEOPLE]
-    return all(c.last_success_at and c.dirty_seq == c.synced_seq for c in found) and [
-        len(company.google.live_channels(email)) for email in PEOPLE
-    ] == [1] * len(PEOPLE)
+    with company.services.db.session() as session:
+        watched = all(channels.live(session, c.id, company.services.clock()) for c in found)
+    return (
+        watched
+        and all(c.last_success_at and c.dirty_seq == c.synced_seq for c in found)
+        and all(len(company.google.live_channels(email)) == 1 for email in PEOPLE)
+    )
 
 
 def log_of(company: Company) -> str:
@@ -161,7 +166,8 @@ def test_clean_ends_and_what_happened_between_them(shop: Company) -> None:
     process = up(shop)
     wait_for(lambda: shop.subjects(BOB) == ["Meanwhile"], what="what was missed")
     wait_for(lambda: settled(shop), what="the look around after the start")
-    assert shop.google.log.counts()["events.watch"] == watches, "a restart opens no channel"
+    asked = shop.google.log.counts()["events.watch"]
+    assert asked == watches, f"a restart opens no channel\n{log_of(shop)}"
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) == 0
     wait_for(lambda: not ours(shop), what="the end of all after Ctrl-C")

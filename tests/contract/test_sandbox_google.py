@@ -429,6 +429,12 @@ class Shelf:
             expires_at=expires_at, refresh_token=refresh_token or self.kept.refresh_token,
         )  # fmt: skip
 
+    def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
+        return True
+
+    def note_dead(self, email: str, refresh_token: str) -> None:
+        return
+
     def claim_refresh(self, account_id: int, seconds: float) -> bool:
         return True
 
