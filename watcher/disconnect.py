@@ -59,10 +59,14 @@ def disconnect(
         stop_all(services, connections, account)
     except (AccountDead, Permanent) as error:
         log.warning("channels are left to expire: %s", error.message)
+    if not _goes_on(services, email):
+        return
     told("grant")
     _revoke(services, connections, account)
     with services.db.session() as session:
         account = accounts.get(session, email)
+        if account.state != "disconnecting":
+            return
         account.refresh_token = account.access_token = account.access_expires_at = None
     told("events")
     google_ids = [google_id for _, google_id in mirrored]
@@ -72,13 +76,20 @@ def disconnect(
     with services.db.session() as session:
         account = accounts.get(session, email)
         if account.state != "disconnecting":
-            return  # another run was at it too, and has finished
+            return
         account.google_sub = None  # who gets this address, or this person another, starts afresh
         for calendar in calendars.of_account(session, account.id):
             calendar.removed = True
             calendar.sync_token = None
             calendar.last_snapshot_at = None
         accounts.set_state(account, "disconnected", "by_admin", services.clock())
+
+
+def _goes_on(services: Services, email: str) -> bool:
+    """False when another run was at it too and has finished: by now the account may be connected
+    again."""
+    with services.db.session() as session:
+        return accounts.get(session, email).state == "disconnecting"
 
 
 def drain(services: Services, calendar_ids: Sequence[int]) -> None:

@@ -194,8 +194,9 @@ def test_a_channel_that_is_just_being_opened_does_not_outlive_the_account(
     assert ann.google.log.counts()["events.watch"] == asked, "nothing is begun any more"
 
 
+@pytest.mark.parametrize("step", ["drain", "stop_all", "_revoke", "treat_events"])
 def test_a_second_run_that_comes_late_undoes_nothing(
-    ann: Company, monkeypatch: pytest.MonkeyPatch
+    ann: Company, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Meanwhile the first has finished, and Ann is connected again."""
 
@@ -204,7 +205,7 @@ def test_a_second_run_that_comes_late_undoes_nothing(
             accounts.get(session, ANN).state = "disconnected"
         ann.consented(ANN)
 
-    monkeypatch.setattr(ending, "treat_events", overtaken)
+    monkeypatch.setattr(ending, step, overtaken)
     disconnect(ann.services, ann.connections, ANN, events="keep")
     assert ann.account().state == "active"
     assert ann.account().refresh_token is not None

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from watcher.channels.due import OUTAGE_CAP, REFUSED_CAP, backoff_seconds, renewal_point
 from watcher.connections import Connections
-from watcher.errors import Permanent, PushNotSupported, Transient, WatcherError
+from watcher.errors import AccountDead, Permanent, PushNotSupported, Transient, WatcherError
 from watcher.google.client import CalendarClient, WatchAnswer, calendar_id_of
 from watcher.services import Services
 from watcher.settings import require
@@ -169,16 +169,23 @@ def stop_channel(services: Services, google: CalendarClient, channel_id: str) ->
 
 
 def stop_all(services: Services, connections: Connections, account: Account) -> list[str]:
-    """Stop every open channel of an account; returns the ids. Best effort only for what Google
-    refuses for good: such a channel ends by itself at its expiry."""
+    """Stop every open channel of an account; returns the ids of those that Google has stopped. What
+    it refuses for good ends by itself at its expiry."""
     with services.db.session() as session:
         ids = [channel.id for channel, _ in channels.everything(session, [account.id])]
     google = connections.google(account.id, account.email, "poll")
+    stopped: list[str] = []
+    dead, why = False, ""
     for channel_id in ids:
-        try:
-            stop_channel(services, google, channel_id)
-        except Permanent as error:
-            log.warning("channel left to expire: %s", error.message)
-            with services.db.session() as session:
-                channels.close(session, channel_id, "stopped", services.clock(), error.message)
-    return ids
+        if not dead:  # else Google would say the same of each
+            try:
+                stop_channel(services, google, channel_id)
+            except Permanent as error:
+                dead, why = isinstance(error, AccountDead), error.message
+                log.warning("channel left to expire: %s", why)
+            else:
+                stopped.append(channel_id)
+                continue
+        with services.db.session() as session:
+            channels.close(session, channel_id, "stopped", services.clock(), why)
+    return stopped

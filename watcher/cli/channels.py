@@ -105,6 +105,9 @@ def stop(app: App, email: str, yes: bool) -> None:
     """Stop an account's channels at Google (cron opens new ones unless it is paused)."""
     with app.services.db.session() as session:
         account = ledger.get(session, email)
+        open_now = len(store.everything(session, [account.id]))
     app.confirm(f"Stop all channels of {account.email}?", yes)
-    stopped = stop_all(app.services, app.connections, account)
-    messages.print(f"{account.email}: {len(stopped)} channels stopped")
+    stopped = len(stop_all(app.services, app.connections, account))
+    messages.print(f"{account.email}: {stopped} channels stopped")
+    if stopped < open_now:
+        messages.print(f"  {open_now - stopped} end by themselves: Google would not stop them")

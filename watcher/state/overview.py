@@ -46,6 +46,8 @@ STEPS = {
     "insufficient_permissions": "the account has to be connected again, with the box for the "
     "calendar ticked",
     "service_disabled": _API,
+    "key_missing": "put the old key back into WATCHER_SECRET_KEYS",
+    "secret_altered": "connect the account again: its secret was altered, or moved between rows",
 }
 """What to do about a cause, whichever calendar shows it."""
 PERMANENT_STATES = frozenset({"failing", "gone", "held"})
