@@ -81,6 +81,21 @@ def map_events(
     return mapped
 
 
+def made_private(
+    events: Iterable[GoogleEvent], masters: set[str], expanded: Iterable[GoogleEvent]
+) -> list[GoogleEvent]:
+    """Private instances of changed series that no expansion holds: one that has aged out of the
+    window may be what was made private."""
+    listed = {event.id for event in expanded}
+    return [
+        event
+        for event in events
+        if event.recurring_event_id in masters
+        and event.visibility in PRIVATE
+        and event.id not in listed
+    ]
+
+
 def _inside(event: GoogleEvent, window: Window, zone: ZoneInfo) -> bool:
     if event.start is None:
         return True

@@ -46,7 +46,9 @@ from watcher.events.plan import (
 from watcher.events.window import REACH
 from watcher.expansion import expand, history, listing
 from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
-from watcher.intake import Mapped, map_events, map_items, parse_items, sync_keys, zone_or_utc
+from watcher.intake import (
+    Mapped, made_private, map_events, map_items, parse_items, sync_keys, zone_or_utc,
+)  # fmt: skip
 from watcher.state.calendars import Settled, Work
 from watcher.state.runs import Refusal
 
@@ -304,13 +306,7 @@ def _apply_delta(
         e for e in events if e.id not in masters and e.recurring_event_id not in expanded_series
     ]
     mapped = map_events([*direct, *newest_by_id(expanded)], rules, sides.window, zone)
-    # An instance that has aged out is in no expansion, but it may be this that was made private.
-    listed = {e.id for e in expanded}
-    hidden = [
-        e
-        for e in events
-        if e.recurring_event_id in masters and e.visibility in PRIVATE and e.id not in listed
-    ]
+    hidden = made_private(events, masters, expanded)
     mapped.outside.extend(map_events(hidden, rules, sides.window, zone).outside)
     mapped.refused.extend([*refused, *more_refused])
     report.newest_change = max((e.updated for e in events if e.updated), default=None)
