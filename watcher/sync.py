@@ -47,8 +47,14 @@ from watcher.events.window import REACH
 from watcher.expansion import expand, history, listing
 from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
 from watcher.intake import (
-    Mapped, made_private, map_events, map_items, parse_items, sync_keys, zone_or_utc,
-)  # fmt: skip
+    Mapped,
+    made_private,
+    map_events,
+    map_items,
+    parse_items,
+    sync_keys,
+    zone_or_utc,
+)
 from watcher.state.calendars import Settled, Work
 from watcher.state.runs import Refusal
 
@@ -390,8 +396,4 @@ def _carry_out(
     refused = [Refusal(key=r.key, event_id=r.event_id, message=r.message) for r in applied.refused]
     report.refused += refused
     aside = {refusal.key for refusal in report.refused}
-    report.settled_keys = [k for k in _action_keys(actions) if k not in aside]
-
-
-def _action_keys(actions: Iterable[Action]) -> list[str]:
-    return [getattr(a, "key", None) or a.event.key for a in actions]  # type: ignore[union-attr]
+    report.settled_keys = [action.key for action in actions if action.key not in aside]

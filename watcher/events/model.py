@@ -163,6 +163,10 @@ class Skipped:
 class Create:
     event: ErpEvent
 
+    @property
+    def key(self) -> str:
+        return self.event.key
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Update:
@@ -171,6 +175,10 @@ class Update:
     name: str
     event: ErpEvent
     revive: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.event.key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
