@@ -54,7 +54,7 @@ ONLY = {
     "google": {"google"},
     "google_auth_oauthlib": {"google"},
     "rq": {"jobs", "worker"},
-    "sqlalchemy": {"state", "handlers", "jobs", "notices", "disconnect"},
+    "sqlalchemy": {"state", "handlers", "jobs", "notices"},
     "alembic": {"state"},
     "cryptography": {"state", "google", "sandbox"},
     "flask": {"handlers", "web", "sandbox"},

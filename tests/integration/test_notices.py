@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -237,6 +238,20 @@ def test_a_password_that_no_mail_server_can_be_told_stops_no_other_notice(
     with pytest.raises(Transient, match="cannot be told") as caught:
         send_mail(box, "watcher@scoopjoy.test", [ADMIN], "subject", "text")
     assert "geheimnis" not in repr(caught.value)
+
+
+def test_a_mail_server_with_a_bad_certificate_is_said_to_be_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error of a bad certificate is a ValueError too: the password is not to blame."""
+
+    def dial(_box: Mailbox) -> None:
+        raise ssl.SSLCertVerificationError("self-signed certificate")
+
+    monkeypatch.setattr("watcher.notices.media._dial", dial)
+    box = Mailbox("mail.example", 465, "user", "secret", True)
+    with pytest.raises(Transient, match=r"could not be reached \(SSLCertVerificationError\)"):
+        send_mail(box, "watcher@scoopjoy.test", [ADMIN], "subject", "text")
 
 
 def test_a_lost_answer_makes_no_second_todo(shop: Company, postbox: Postbox) -> None:

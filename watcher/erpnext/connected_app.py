@@ -145,15 +145,17 @@ def require_app(client: ErpNextClient, client_id: str) -> str:
     return name
 
 
-def authorised(client: ErpNextClient, app: str) -> list[Authorised]:
-    """Everyone with a Token Cache row for the app, also those whose token is missing or dead."""
-    rows = client.rows("Token Cache", [["connected_app", "=", app]], ["user", "modified"])
+def authorised(client: ErpNextClient, app: str, user: str | None = None) -> list[Authorised]:
+    """Everyone (or ``user`` alone) with a Token Cache row for the app, also those whose token is
+    missing or dead."""
+    filters = [["connected_app", "=", app]] + ([["user", "=", user]] if user else [])
+    rows = client.rows("Token Cache", filters, ["user", "modified"])
     return [Authorised(str(row["user"]), str(row["modified"])) for row in rows if row.get("user")]
 
 
 def authorised_at(client: ErpNextClient, app: str, user: str, zone: ZoneInfo) -> datetime | None:
     """When the user's Token Cache row last changed: then he authorised, or Frappe refreshed."""
-    stamps = [row.modified for row in authorised(client, app) if row.user == user]
+    stamps = [row.modified for row in authorised(client, app, user)]
     return from_site(max(stamps), zone) if stamps else None
 
 

@@ -21,12 +21,7 @@ log = logging.getLogger(__name__)
 def revive(services: Services, connections: Connections, account_id: int) -> None:
     """Prove an account's grant and go on with it. Raises ``AccountDead`` (noted), ``AppDead``,
     ``Transient``."""
-    try:
-        connections.tokens.renew(account_id, even_dead=True)
-    except AccountDead as error:
-        with services.db.session() as session:
-            accounts.note_dead_grant(session, account_id, error, services.clock())
-        raise
+    connections.tokens.renew(account_id, even_dead=True)
     start(services, account_id)
 
 

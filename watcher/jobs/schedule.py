@@ -118,9 +118,7 @@ def refresh_one(
     """Refresh one account's access token now; the failure is noted and returned."""
     try:
         connections.tokens.renew(account_id)
-    except AccountDead as error:
-        with services.db.session() as session:
-            accounts.note_dead_grant(session, account_id, error, services.clock())
+    except AccountDead as error:  # noted by the token layer
         log.warning("account needs to reconnect: %s", error.message)
         return error
     except WatcherError as error:

@@ -111,7 +111,9 @@ def _kind(error: Exception) -> str:
         return "offers no TLS for the password (use smtps://)"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"answered {error.smtp_code}"
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(
+        error, OSError
+    ):  # a bad certificate is both
         return f"cannot be told this user, password or address ({type(error).__name__})"
     return f"could not be reached ({type(error).__name__})"
 
