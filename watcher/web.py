@@ -41,6 +41,8 @@ def create_app(services: Services) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=urlsplit(services.settings.public_url).scheme == "https",
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        # Else whatever is still being fetched when an admin signs out would sign him in again.
+        SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
     for part in (notifications, oauth, dashboard, health):
