@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -318,6 +320,24 @@ def test_a_second_renewer_waits_its_turn(company: Company) -> None:
     with pytest.raises(Transient, match="another process"):
         renew(company)
     assert schedule.renew(company.services, company.connections) == 0
+
+
+def test_the_admin_s_renewal_waits_for_cron_s(company: Company) -> None:
+    """``channels renew`` beside cron is what an admin does after a restore: it has to get there."""
+    company.add(BOB)
+    with company.services.db.session() as session:
+        assert leases.take(company.services.db, session, renewal.LEASE, "cron", 3_600)
+
+    def cron_ends() -> None:
+        with company.services.db.session() as session:
+            leases.drop(session, renewal.LEASE, "cron")
+
+    ending = threading.Timer(2.0, cron_ends)
+    ending.start()
+    done = company.watcher("channels", "renew", "--all", "--force", "--json")
+    ending.join()
+    assert done.returncode == 0, done.stderr
+    assert {each["account"] for each in json.loads(done.stdout)} == {ANN, BOB}
 
 
 def test_a_lost_answer_of_watch_leaves_no_channel_behind(company: Company) -> None:

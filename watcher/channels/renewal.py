@@ -7,6 +7,7 @@ two run at once; the cap per minute counts the rows of all processes.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,19 +49,15 @@ def renew_due(
     *,
     force: bool = False,
     account_ids: Sequence[int] = (),
+    patience: float = 0.0,
     report: Callable[[Renewed], None] = lambda _: None,
 ) -> list[Renewed]:
     """Renew what is due (all with ``force``, and what is beyond the cap then stays due for the next
     minutes); one calendar's failure stops no other.
 
-    Raises ``Transient`` when another process is at it.
+    Raises ``Transient`` when another process is still at it after ``patience`` seconds.
     """
-    if not _lease(services):
-        raise Transient(
-            "another process is renewing channels",
-            side="ledger",
-            retry_after=LEASE_SECONDS,
-        )
+    _take_turn(services, patience)
     try:
         results: list[Renewed] = []
         for target in _due(services, force, account_ids):
@@ -75,6 +72,16 @@ def renew_due(
     finally:
         with services.db.session() as session:
             leases.drop(session, LEASE, services.owner)
+
+
+def _take_turn(services: Services, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not _lease(services):
+        if time.monotonic() >= deadline:
+            raise Transient(
+                "another process is renewing channels", side="ledger", retry_after=LEASE_SECONDS
+            )
+        time.sleep(0.2)
 
 
 def _lease(services: Services) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from watcher.channels.registry import stop_all
-from watcher.channels.renewal import Renewed, renew_due
+from watcher.channels.renewal import LEASE_SECONDS, Renewed, renew_due
 from watcher.cli.common import (
     App,
     emit,
@@ -26,6 +26,9 @@ from watcher.errors import ExitCode
 from watcher.state import accounts as ledger
 from watcher.state import channels as store
 from watcher.state.models import Account
+
+# Cron looks every few seconds, and what a killed process held lapses after LEASE_SECONDS.
+PATIENCE_SECONDS = LEASE_SECONDS + 30.0
 
 
 @click.group()
@@ -74,7 +77,10 @@ def list_(app: App, as_json: bool) -> None:
 @json_option
 @pass_app
 def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_json: bool) -> int:
-    """Open missing channels and replace those that are due; reports each."""
+    """Open missing channels and replace those that are due; reports each.
+
+    Waits its turn while another process, such as cron, renews.
+    """
     chosen = select_accounts(app, emails, everyone or not emails, ("active",))
 
     def report(result: Renewed) -> None:
@@ -84,7 +90,7 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
 
     results = renew_due(
         app.services, app.connections, force=force, account_ids=[a.id for a in chosen],
-        report=report,
+        patience=PATIENCE_SECONDS, report=report,
     )  # fmt: skip
     if as_json:
         emit([{"account": r.account, "calendar": r.calendar, "outcome": r.outcome,
