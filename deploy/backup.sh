@@ -24,7 +24,7 @@ else
 import sqlite3, sys
 source = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=30)
 copy = sqlite3.connect(sys.argv[2])
-source.backup(copy, pages=256)
+source.backup(copy)  # in one step: several would begin anew at each write beside them
 if copy.execute("PRAGMA integrity_check").fetchone() != ("ok",):
     sys.exit("the copy is damaged")
 copy.close()

@@ -227,7 +227,7 @@ class Company:
     def process_environ(self) -> dict[str, str]:
         return {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")} | self.environ
 
-    def watcher(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def watcher(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return forked(words, self.process_environ, self.folder, timeout)
 
@@ -239,12 +239,16 @@ class Company:
         assert document["healthy"] == (done.returncode == 0)
         return document
 
-    def await_health(self, people: int, *, what: str = "health", seconds: float = 60) -> None:
+    def await_health(self, people: int, *, what: str = "health", seconds: float = 120) -> None:
         """Nothing amiss, and everybody active, watched and up to date."""
         seen: dict[str, Any] = {}
 
         def healthy() -> bool:
-            seen.update(self.status())
+            done = self.watcher("status", "--json")
+            if done.returncode not in (0, 7):
+                seen["refused"] = done.stderr
+                return False
+            seen.update(json.loads(done.stdout))
             return bool(
                 seen["healthy"]
                 and seen["accounts"]["active"] == people

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 import sqlalchemy
@@ -25,6 +26,8 @@ from watcher.sandbox.google import serve as serve_google
 from watcher.state.db import Database
 from watcher.up import valkey_binary
 
+hypothesis.settings.register_profile("calm", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("calm")
 POSTGRES = os.environ.get("WATCHER_TEST_POSTGRES_URL", "")
 REQUIRE_ALL = os.environ.get("WATCHER_REQUIRE_ALL", "")
 

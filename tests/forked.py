@@ -17,7 +17,7 @@ CONTEXT.set_forkserver_preload(["watcher.cli", "watcher.web", "watcher.worker", 
 
 
 def forked(
-    words: Sequence[str], environ: Mapping[str, str], folder: Path, timeout: float = 60
+    words: Sequence[str], environ: Mapping[str, str], folder: Path, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """Run ``watcher WORDS`` in ``folder`` to its end, with nothing to read on its stdin."""
     with tempfile.TemporaryDirectory(prefix="watcher-said-") as said:

@@ -15,6 +15,7 @@ MAY = {
     "errors": set(),
     "settings": {"errors"},
     "valkey": {"settings"},
+    "signals": set(),
     "events": {"errors"},
     "google": {"errors", "events"},
     "erpnext": BASE | {"events"},
@@ -41,9 +42,11 @@ MAY = {
     "handlers": {"connections", "errors", "google", "jobs", "services", "state"},
     "web": {"errors", "handlers", "services", "settings", "state", "telemetry", "up"},
     "worker": {"jobs", "settings", "telemetry"},
-    "cron": {"connections", "errors", "jobs", "services", "settings", "state", "telemetry"},
-    "up": {"errors", "services", "settings", "telemetry", "valkey"},
-    "sandbox": set(),
+    "cron": {
+        "connections", "errors", "jobs", "services", "settings", "signals", "state", "telemetry",
+    },
+    "up": {"errors", "services", "settings", "signals", "telemetry", "valkey"},
+    "sandbox": {"signals"},
     "__main__": {"cli"},
 }  # fmt: skip
 """Which rooms a room may import; ``cli`` may import all."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], *, what: str, seconds: float = 30.0) -> T:
+def wait_for(condition: Callable[[], T], *, what: str, seconds: float = 90.0) -> T:
     """The condition's first true value. Raises ``AssertionError`` at the deadline."""
     deadline = time.monotonic() + seconds
     while (asked := time.monotonic()) < deadline:

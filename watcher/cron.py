@@ -8,7 +8,6 @@ delays a sweep.
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
 
@@ -17,6 +16,7 @@ from watcher.errors import WatcherError
 from watcher.jobs.schedule import Periodic, timetable
 from watcher.services import Services, build
 from watcher.settings import Settings
+from watcher.signals import stop_event
 from watcher.state import leases, runs
 from watcher.telemetry import log as logs
 
@@ -74,9 +74,7 @@ def serve(settings: Settings) -> int:
     """Tick until SIGTERM or SIGINT. Returns the exit code."""
     logs.configure(settings.log_format)
     services = build(settings)
-    stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+    stop = stop_event()
     threads = [
         threading.Thread(target=_tick, args=(services, Connections(services), lease, row, stop))
         for lease, row in timetable(services).items()

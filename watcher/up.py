@@ -30,6 +30,7 @@ from watcher import valkey
 from watcher.errors import UserError, WatcherError
 from watcher.services import build
 from watcher.settings import Settings
+from watcher.signals import stop_event
 from watcher.telemetry import log as logs
 
 log = logging.getLogger(__name__)
@@ -129,8 +130,7 @@ class Supervisor:
         ]
 
     def run(self) -> int:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: self._stop.set())
+        self._stop = stop_event()
         try:
             for child in self._children:
                 self._start(child)

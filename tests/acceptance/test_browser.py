@@ -51,6 +51,7 @@ def page(chromium: Browser, shop: Company, request: pytest.FixtureRequest) -> It
     fetches a page's icon when it pleases, also after the test has seen all it wanted.
     """
     context = chromium.new_context(viewport={"width": request.param, "height": 900})
+    context.set_default_timeout(60_000)
     tab = context.new_page()
     said: list[str] = []
 
@@ -113,13 +114,18 @@ def test_the_wrong_account_gets_another_try(page: Page, shop: Company) -> None:
 
 
 def test_an_admin_looks_at_the_dashboard(page: Page, shop: Company) -> None:
+    shop.start("worker", "--queue", "backfill")  # for the look around after web's start
+    shop.start("cron")
+    shop.await_health(1)
     page.goto(shop.public_url)
     check(page, shop, "sign-in")
     page.get_by_role("link", name="Sign in with Google").click()
     page.get_by_label(ADMIN).check()
     page.get_by_role("button", name="Allow").click()
     page.get_by_text("All is well").wait_for()
+    page.reload()  # it does so itself every ten seconds, but not while we look
     check(page, shop, "dashboard")
     assert page.get_by_role("cell", name=ANN).count() >= 1
+    page.reload()  # or it could swallow the click
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("link", name="Sign in with Google").wait_for()

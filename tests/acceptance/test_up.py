@@ -52,7 +52,14 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+    return not any(alive(p) for p in processes)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def edit(company: Company, rng: random.Random, known: dict[str, list[str]]) -> None:
@@ -97,14 +104,14 @@ def test_onboarding_push_and_a_clean_end(shop: Company) -> None:
     connect_all(shop)
     shop.await_health(len(PEOPLE))
     shop.google.insert_event(ANN, shop.timed(summary="Tasting"))
-    wait_for(lambda: shop.subjects(ANN) == ["Tasting"], what="the push", seconds=10)
+    wait_for(lambda: shop.subjects(ANN) == ["Tasting"], what="the push", seconds=30)
     second = shop.watcher("up", "--port", "1")
     assert second.returncode == 2
     assert "already running" in second.stderr
     assert requests.get(f"{shop.public_url}/readyz", timeout=10).status_code == 200
     everybody = family(process)
     process.terminate()
-    assert process.wait(40) == 0
+    assert process.wait(60) == 0
     wait_for(lambda: gone(everybody), what="the end of all")
     log = (shop.folder / "watcher.log").read_text()
     for line in log.splitlines():
@@ -126,9 +133,9 @@ def test_killed_with_nine_and_started_again(shop: Company) -> None:
     for _ in range(10):
         edit(shop, rng, known)
     up(shop)
-    wait_for(lambda: equal(shop), what="the mirror", seconds=100)
+    wait_for(lambda: equal(shop), what="the mirror", seconds=120)
     # A channel that was just being asked for is asked for again two minutes later.
-    shop.await_health(len(PEOPLE), seconds=110)
+    shop.await_health(len(PEOPLE), seconds=180)
 
 
 def test_every_part_is_started_again(shop: Company) -> None:
@@ -144,7 +151,7 @@ def test_every_part_is_started_again(shop: Company) -> None:
     )
     wait_for(shop.web_is_up, what="the web server")
     shop.google.insert_event(BOB, shop.timed(summary="After"))
-    wait_for(lambda: shop.subjects(BOB) == ["After"], what="the push", seconds=100)
+    wait_for(lambda: shop.subjects(BOB) == ["After"], what="the push", seconds=120)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -170,7 +177,7 @@ def test_random_histories_end_equal(shop: Company, seed: int) -> None:
             google.kill_channels(rng.choice(PEOPLE))
     google.set_push_faults()
     google.clear_faults()
-    wait_for(lambda: equal(shop), what="the mirror", seconds=90)
+    wait_for(lambda: equal(shop), what="the mirror", seconds=120)
     assert "CANARY" not in repr([row for row in site.events() if row["status"] != "Cancelled"])
     # A channel that was refused twice is asked for again up to a minute later.
-    shop.await_health(len(PEOPLE), seconds=120)
+    shop.await_health(len(PEOPLE))

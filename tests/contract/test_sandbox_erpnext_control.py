@@ -93,7 +93,8 @@ def test_troubles_begin_and_end(
 def test_the_rate_limit_ends_by_the_clock(desk: Desk) -> None:
     desk.switch("troubles", {"rate_limit": 12})
     limited = desk.call("GET", WHO)
-    assert (limited.headers["Retry-After"], limited.headers["X-RateLimit-Reset"]) == ("12", "12")
+    assert limited.headers["Retry-After"] == limited.headers["X-RateLimit-Reset"]
+    assert 8 <= int(limited.headers["Retry-After"]) <= 12
     desk.switch("clock", {"advance": 13})
     assert desk.call("GET", WHO).ok
 

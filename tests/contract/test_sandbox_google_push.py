@@ -152,7 +152,7 @@ class TestWatch:
         self, google: Server, ann: Watcher, hook: Receiver
     ) -> None:
         google.state.behaviour.sync_before_answer = False
-        google.state.set_push_faults(delay=0.1)
+        google.state.set_push_faults(delay=2)
         assert ann.watch().status_code == 200
         assert hook.got == []
         hook.wait(lambda: hook.numbers("c-1") == [1])

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.waiting import wait_for
 from watcher.channels import renewal
+from watcher.channels.registry import open_channel
 from watcher.errors import Transient
 from watcher.jobs import schedule
 from watcher.state import accounts, calendars, channels, leases
@@ -338,6 +339,20 @@ def test_the_admin_s_renewal_waits_for_cron_s(company: Company) -> None:
     ending.join()
     assert done.returncode == 0, done.stderr
     assert {each["account"] for each in json.loads(done.stdout)} == {ANN, BOB}
+
+
+def test_what_a_worker_has_opened_meanwhile_is_not_opened_again(company: Company) -> None:
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    company.later(days=6, hours=12)
+    services, connections = company.services, company.connections
+
+    def worker(_: renewal.Renewed) -> None:
+        open_channel(services, connections, company.calendar(BOB).id)
+
+    found = renewal.renew_due(services, connections, report=worker)
+    assert [each.account for each in found] == [ANN]
+    assert states(company, BOB) == ["retiring", "live"]
 
 
 def test_a_lost_answer_of_watch_leaves_no_channel_behind(company: Company) -> None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
 from watcher import accounts as accounts_verbs
 from watcher.channels.registry import stop_all
+from watcher.connections import Connections
 from watcher.cron import run_one
 from watcher.errors import AccountDead, Transient
 from watcher.jobs import schedule
 from watcher.jobs.schedule import Periodic
 from watcher.jobs.tasks import retry_seconds
+from watcher.services import Services
 from watcher.state import accounts, calendars
 from watcher.state.accounts import LedgerTokens
 from watcher.state.models import Account, Calendar, Lease, Tick
@@ -271,3 +275,42 @@ def test_an_account_that_is_gone_stops_no_sweep(company: Company) -> None:
         session.execute(update(Calendar).values(dirty_seq=99))
     company.services.doorbell.client.flushall()
     assert sweep(company) == 1
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+@pytest.mark.parametrize("work", [schedule.poll, schedule.reconcile])
+def test_who_changes_several_calendars_never_waits_in_a_circle(
+    company: Company, work: Callable[[Services, Connections], int]
+) -> None:
+    """PostgreSQL would end one of the two, as "deadlock detected"."""
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    services, now = company.services, company.services.clock()
+    first, second = company.calendar(ANN).id, company.calendar(BOB).id
+    with services.db.session() as session:
+        for number, hours in ((first, 1), (second, 2)):  # the second is due longer
+            due = now - timedelta(hours=hours)
+            session.execute(
+                update(Calendar)
+                .where(Calendar.id == number)
+                .values(next_poll_at=due, next_reconcile_at=due)
+            )
+    found: list[int] = []
+    cron = threading.Thread(
+        target=lambda: found.append(work(services, company.connections)), daemon=True
+    )
+
+    def somebody_waits() -> int:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        with services.db.engine.connect() as observer:
+            return observer.execute(text(f"{asked} AND wait_event_type = 'Lock'")).scalar_one()
+
+    with services.db.session() as session:
+        calendars.mark_dirty(session, first, "restart", now)
+        cron.start()
+        wait_for(somebody_waits, what="both at it")
+        calendars.mark_dirty(session, second, "restart", now)
+    cron.join(30)
+    assert found == [2]

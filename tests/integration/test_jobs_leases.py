@@ -255,7 +255,7 @@ def test_a_worker_killed_in_the_middle_is_succeeded(company: Company) -> None:
     before or after that of the successor."""
     for n in range(3):
         company.google.insert_event(ANN, company.timed(hours=n + 1, summary=f"Shift {n}"))
-    company.site.add_fault(match="insert_many", status=0, delay=1.5)
+    company.site.add_fault(match="insert_many", status=0, delay=5)
     assert notify(company) == "recorded"
     worker = company.start("worker", "--queue", "live")
     company.services.doorbell.ring(

@@ -113,7 +113,14 @@ def run(words: list[str], environ: dict[str, str]) -> subprocess.CompletedProces
 def test_a_wrong_key_refuses_to_start_and_says_which_is_missing(shop: Company) -> None:
     old = shop.services.keyring.first
     key_file(shop).write_text("w" * 40)
-    for words in (["up"], ["web"], ["status"], ["cron"], ["worker"]):
+    port = str(shop.port)
+    for words in (
+        ["up", "--port", port],
+        ["web", "--port", port],
+        ["status"],
+        ["cron"],
+        ["worker"],
+    ):
         done = run(words, {})
         assert done.returncode == 2, words
         text = " ".join(done.stderr.split())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -65,6 +67,23 @@ def test_several_processes_migrate_one_empty_ledger(database_url: str) -> None:
     ledger = Database(database_url)
     assert ledger.revision() is not None
     ledger.migrate()  # and again: nothing to do
+    ledger.dispose()
+
+
+def test_a_new_file_that_another_is_just_writing_to_is_waited_for(tmp_path: Path) -> None:
+    """Several processes begin at once: the switch to WAL is refused without waiting for a lock."""
+    path = tmp_path / "ledger.sqlite3"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE theirs (n)")
+    other.execute("BEGIN IMMEDIATE")
+    ends = threading.Timer(0.5, other.execute, ["COMMIT"])
+    ends.start()
+    ledger = Database(f"sqlite:///{path}")
+    ledger.migrate()
+    ends.join()
+    other.close()
+    with ledger.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
     ledger.dispose()
 
 

@@ -64,7 +64,10 @@ def renew_due(
             if results and results[-1].outcome == "later":
                 result = _later(target)  # of a thousand that wait none has to be looked at
             else:
-                result = _renew_one(services, connections, target)
+                renewed = _renew_one(services, connections, target)
+                if renewed is None:
+                    continue
+                result = renewed
             report(result)
             results.append(result)
         stop_retired(services, connections)
@@ -119,10 +122,14 @@ def _later(target: _Target) -> Renewed:
     return Renewed(target.email, target.google_id, "later", what)
 
 
-def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed:
+def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed | None:
+    """None: a worker that found no channel has opened it meanwhile."""
     email, google_id = target.email, target.google_id
     with services.db.session() as session:
-        minute_ago = services.clock() - timedelta(minutes=1)
+        now = services.clock()
+        if not channels.calendars_due(session, now, calendar_id=target.calendar_id):
+            return None
+        minute_ago = now - timedelta(minutes=1)
         if channels.opened_since(session, minute_ago) >= services.settings.renew_per_minute:
             return _later(target)
         leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)

@@ -131,7 +131,10 @@ def retry(app: App) -> None:
     with services.db.session() as session:
         ids = {calendar.id for _, calendar, _ in runs.quarantined(session)}
         ids |= {c.id for c in calendars.failed(session)}
-        seqs = [(i, calendars.want_snapshot(session, i, "retry", now)) for i in sorted(ids)]
+        seqs = [
+            (number, calendars.want_snapshot(session, number, "retry", now))
+            for number in calendars.in_lock_order(ids)
+        ]
     for calendar_id, seq in seqs:
         ring(services, calendar_id, seq, "backfill", "retry")
     number = f"{len(seqs)} calendar{'s' if len(seqs) > 1 else ''}"

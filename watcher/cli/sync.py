@@ -86,8 +86,8 @@ def resync(
     if not dry_run:
         now = services.clock()
         with services.db.session() as session:
-            for target in targets:
-                calendars.want_snapshot(session, target.calendar_id, "resync", now, force=force)
+            for number in calendars.in_lock_order(target.calendar_id for target in targets):
+                calendars.want_snapshot(session, number, "resync", now, force=force)
     work = _dry_run if dry_run else _resync_one
     results = _with_bar(app, targets, lambda target: work(app, target), as_json)
     if as_json:

@@ -75,8 +75,8 @@ def poll(services: Services, _connections: Connections) -> int:
     now = services.clock()
     with services.db.session() as session:
         due = [
-            (c.id, calendars.mark_dirty(session, c.id, "poll", now))
-            for c in calendars.due_for_poll(session, now)[:MAX_RINGS]
+            (calendar_id, calendars.mark_dirty(session, calendar_id, "poll", now))
+            for calendar_id in calendars.due_for_poll(session, now, MAX_RINGS)
         ]
     return sum(ring(services, calendar_id, seq, "backfill", "poll") for calendar_id, seq in due)
 
@@ -86,8 +86,8 @@ def reconcile(services: Services, _connections: Connections) -> int:
     now = services.clock()
     with services.db.session() as session:
         due = [
-            (c.id, calendars.want_snapshot(session, c.id, "reconcile", now))
-            for c in calendars.due_for_reconcile(session, now)[:MAX_RINGS]
+            (calendar_id, calendars.want_snapshot(session, calendar_id, "reconcile", now))
+            for calendar_id in calendars.due_for_reconcile(session, now, MAX_RINGS)
         ]
     return sum(ring(services, c, seq, "backfill", "reconcile") for c, seq in due)
 

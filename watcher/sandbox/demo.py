@@ -11,7 +11,6 @@ import json
 import os
 import random
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from watcher.sandbox.erpnext.site import Site
 from watcher.sandbox.google import GoogleState
 from watcher.sandbox.google import serve as serve_google
 from watcher.sandbox.people import DOMAIN, PEOPLE, days, fill, timed
+from watcher.signals import stop_event
 
 ARRIVAL_SECONDS = 20.0
 READY_SECONDS = 60.0
@@ -65,9 +65,7 @@ class Company:
 
 def run(*, seconds: float | None, ics: str | None, port: int) -> int:
     """Play the demo; 0 when every change arrived, 1 when not."""
-    stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+    stop = stop_event()
     with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
         company = _stage(Path(folder), port)
         log = (Path(folder) / "watcher.log").open("w")

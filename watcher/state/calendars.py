@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import and_, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from watcher.errors import LeaseLost, NotFound
 from watcher.state.db import Database
@@ -317,28 +318,39 @@ def _clean_and_active() -> list[object]:
 def owe_all(session: Session, reason: str, now: datetime) -> int:
     """Make every calendar that is up to date owe a look at Google; returns how many."""
     clean = select(Calendar.id).join(Account).where(and_(*_clean_and_active()))  # type: ignore[arg-type]
-    ids = session.scalars(clean).all()
+    ids = in_lock_order(session.scalars(clean))
     for calendar_id in ids:
         mark_dirty(session, calendar_id, reason, now)
     return len(ids)
 
 
-def due_for_poll(session: Session, now: datetime) -> Sequence[Calendar]:
-    return session.scalars(
-        select(Calendar)
-        .join(Account)
-        .where(and_(*_clean_and_active()), Calendar.next_poll_at <= now)  # type: ignore[arg-type]
-        .order_by(Calendar.next_poll_at)
-    ).all()
+def in_lock_order(calendar_ids: Iterable[int]) -> list[int]:
+    """The one order in which a transaction may change several calendars: two that meet in
+    different orders wait for each other, and PostgreSQL ends one of them."""
+    return sorted(set(calendar_ids))
 
 
-def due_for_reconcile(session: Session, now: datetime) -> Sequence[Calendar]:
-    return session.scalars(
-        select(Calendar)
+def due_for_poll(session: Session, now: datetime, most: int) -> list[int]:
+    """Ids of the ``most`` clean calendars whose poll is due the longest, in lock order."""
+    return _longest_due(session, Calendar.next_poll_at, now, most)
+
+
+def due_for_reconcile(session: Session, now: datetime, most: int) -> list[int]:
+    """As ``due_for_poll``, of the daily reconcile."""
+    return _longest_due(session, Calendar.next_reconcile_at, now, most)
+
+
+def _longest_due(
+    session: Session, when: InstrumentedAttribute[Any], now: datetime, most: int
+) -> list[int]:
+    found = (
+        select(Calendar.id)
         .join(Account)
-        .where(and_(*_clean_and_active()), Calendar.next_reconcile_at <= now)  # type: ignore[arg-type]
-        .order_by(Calendar.next_reconcile_at)
-    ).all()
+        .where(and_(*_clean_and_active()), when <= now)  # type: ignore[arg-type]
+        .order_by(when)
+        .limit(most)
+    )
+    return in_lock_order(session.scalars(found))
 
 
 def failed(session: Session) -> Sequence[Calendar]:

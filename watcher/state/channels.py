@@ -175,9 +175,11 @@ def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
 
 def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -> None:
     """Have every calendar watched anew: what is beyond the cap of a minute is due in the next."""
-    chosen = select(Calendar.id).join(Account).where(Account.state == "active")
+    query = select(Calendar.id).join(Account).where(Account.state == "active")
     if account_ids:
-        chosen = chosen.where(Account.id.in_(account_ids))
+        query = query.where(Account.id.in_(account_ids))
+    # The order in which all change several calendars: see calendars.in_lock_order.
+    chosen = session.scalars(query.order_by(Calendar.id).with_for_update(of=Calendar)).all()
     session.execute(update(Calendar).where(Calendar.id.in_(chosen)).values(watch_retry_at=None))
     session.execute(
         update(Channel)
@@ -187,10 +189,14 @@ def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -
 
 
 def calendars_due(
-    session: Session, now: datetime, *, account_ids: Sequence[int] = ()
+    session: Session,
+    now: datetime,
+    *,
+    account_ids: Sequence[int] = (),
+    calendar_id: int | None = None,
 ) -> list[tuple[Calendar, Account]]:
     """Calendars without a live channel, or whose live channel has reached its renewal point; the
-    one that was watched anew the longest time ago comes first.
+    one that was watched anew the longest time ago comes first. With ``calendar_id`` that one alone.
 
     Those known to be unwatchable come up again when their ``watch_retry_at`` has passed.
     """
@@ -218,6 +224,8 @@ def calendars_due(
     )
     if account_ids:
         query = query.where(Account.id.in_(account_ids))
+    if calendar_id is not None:
+        query = query.where(Calendar.id == calendar_id)
     return [(row[0], row[1]) for row in session.execute(query)]
 
 

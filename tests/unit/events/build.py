@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from watcher.events.model import (
@@ -39,8 +38,6 @@ ZONES = [
 ]
 KOLKATA = ZoneInfo("Asia/Kolkata")
 zones = st.sampled_from(ZONES)
-calm = settings(deadline=None)
-"""For property tests: a busy machine is no failure."""
 
 
 def at(text: str) -> EventTime:

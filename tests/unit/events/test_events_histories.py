@@ -230,5 +230,5 @@ class History(RuleBasedStateMachine):
         assert len(names) == len(set(names))
 
 
-History.TestCase.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
+History.TestCase.settings = settings(max_examples=80, stateful_step_count=25)
 TestHistory = History.TestCase

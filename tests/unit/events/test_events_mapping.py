@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.events.build import NOW, ZONES, at, calm, event, on, rules, spans
+from tests.unit.events.build import NOW, ZONES, at, event, on, rules, spans
 from tests.unit.events.build import zones as some_zone
 from watcher.events.mapping import data_id, sync_key, to_erpnext
 from watcher.events.model import ErpEvent, EventTime, GoogleEvent, Skipped
@@ -105,7 +105,6 @@ def test_a_year_that_only_the_sites_zone_pushes_out_is_set_aside(text: str) -> N
         to_erpnext(event(start=at(text), end=at(text)), rules(site_zone=zone))
 
 
-@calm
 @given(span=spans(), zone=some_zone)
 def test_what_is_sent_never_ends_before_it_starts(
     span: tuple[EventTime, EventTime], zone: ZoneInfo
@@ -116,7 +115,6 @@ def test_what_is_sent_never_ends_before_it_starts(
     assert row.starts_on <= row.ends_on
 
 
-@calm
 @given(
     begins=st.datetimes(datetime(2009, 1, 1), datetime(2037, 1, 1)),
     seconds=st.integers(0, 200_000),
@@ -184,7 +182,6 @@ def test_public_is_readable_and_private_is_shared_with_its_owner() -> None:
 words = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=6, max_size=30)
 
 
-@calm
 @given(
     content=st.fixed_dictionaries(
         {name: words.map(lambda word: SECRET + word) for name in
@@ -271,7 +268,6 @@ def test_an_image_in_a_description_becomes_no_file_of_erpnext() -> None:
 titles = st.text(max_size=60) | st.text("<>!-/ab&\n \x00\ud800🍦", max_size=40)
 
 
-@calm
 @given(summary=titles, repeat=st.sampled_from([1, 1, 1, 100, 3000]))
 def test_frappe_takes_every_title(summary: str, repeat: int) -> None:
     subject = sent(event(summary=summary * repeat)).subject
@@ -330,7 +326,6 @@ def test_the_key_is_lower_case_hex_and_knows_no_case_of_the_account() -> None:
 parts = st.tuples(*[st.text('ab|:,"[]\\ \x00', max_size=4)] * 3)
 
 
-@calm
 @given(one=parts, other=parts)
 def test_keys_are_equal_only_for_equal_parts(
     one: tuple[str, str, str], other: tuple[str, str, str]
@@ -350,7 +345,6 @@ def test_long_ids_fit_and_stay_apart() -> None:
     assert data_id("a" * 140) == "a" * 140
 
 
-@calm
 @given(value=st.text(max_size=300))
 def test_an_id_of_any_kind_fits(value: str) -> None:
     assert len(data_id(value)) <= 140

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.events.build import calm
 from watcher.events.model import GoogleEvent
 from watcher.events.parse import Unmappable, parse_event
 
@@ -151,7 +150,6 @@ def test_a_day_is_a_day() -> None:
     assert (start.day, start.instant) == (date(2026, 11, 23), None)
 
 
-@calm
 @given(
     item=st.fixed_dictionaries({"id": json_values}, optional=dict.fromkeys(NAMES, json_values)),
     start=times | json_values,

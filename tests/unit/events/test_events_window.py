@@ -13,7 +13,6 @@ from tests.unit.events.build import (
     NOW,
     ZONES,
     at,
-    calm,
     event,
     held,
     instants,
@@ -54,7 +53,6 @@ def test_site_string_goes_by_instant(utc: str, zone: str, wall: str) -> None:
     assert site_string(datetime.fromisoformat(utc), ZoneInfo(zone)) == wall
 
 
-@calm
 @given(
     moment=instants(datetime(2009, 1, 1, tzinfo=UTC), datetime(2037, 1, 1, tzinfo=UTC)),
     zone=some_zone,
@@ -120,7 +118,6 @@ def test_the_window_is_in_whole_seconds() -> None:
     assert window == Window(start=NOW - timedelta(days=7), end=NOW + timedelta(days=30))
 
 
-@calm
 @given(span=spans(), site=some_zone, calendar=some_zone)
 def test_both_sides_agree_on_what_we_wrote(
     span: tuple[EventTime, EventTime], site: ZoneInfo, calendar: ZoneInfo
@@ -138,7 +135,6 @@ def test_both_sides_agree_on_what_we_wrote(
         assert not held_is_past(row, WINDOW, site, calendar)
 
 
-@calm
 @given(offset=st.integers(-1, 1), length=st.integers(1, 5))
 def test_a_row_is_past_exactly_when_it_ended_by_the_windows_start(offset: int, length: int) -> None:
     ends = WINDOW.start + timedelta(seconds=offset)

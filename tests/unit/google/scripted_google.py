@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,6 +70,7 @@ class Scripted:
         self.answers: list[Answer] = []
         self.otherwise: Callable[[Asked], Answer] = lambda _: Answer(599, b"nothing scripted")
         self.ended = threading.Event()
+        self.kept: list[socket.socket] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = False
@@ -82,6 +85,9 @@ class Scripted:
         self.ended.set()
         self._server.shutdown()
         self._thread.join()
+        for connection in self.kept:  # an idle one must not hold up the end of a test
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
 
     def next_answer(self, asked: Asked) -> Answer:
@@ -96,7 +102,10 @@ class Scripted:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            timeout = 2  # an idle kept connection must not hold up the end of a test
+
+            def setup(self) -> None:
+                super().setup()
+                script.kept.append(self.connection)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Quiet."""

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 RETRIED = frozenset({500, 502, 503, 504})
 SUCCESS = frozenset({102, 200, 201, 202, 204})
-MOST_WAIT = 2.0
+MOST_WAIT = 10.0
 """Seconds that events.watch waits for the receiver of its `sync` message."""
 USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
 
