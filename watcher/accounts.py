@@ -133,6 +133,8 @@ def _register(
     now = services.clock()
     with services.db.session() as session:
         known = accounts.find(session, address)
+        if known is not None:
+            accounts.hold(session, known.id)
         if known is None or known.state == "disconnecting":
             known = accounts.add(
                 session, email=address, source=source, state="paused", now=now, erpnext_user=user

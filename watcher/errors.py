@@ -77,6 +77,13 @@ class Transient(WatcherError):
         self.retry_after = retry_after
 
 
+class Overtaken(Transient):
+    """Another process has done it, or is at it, or it is no longer wanted: nothing to repeat."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, side="ledger")
+
+
 class Permanent(WatcherError):
     """Trying again without a change by a person cannot help.
 

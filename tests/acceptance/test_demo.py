@@ -40,7 +40,8 @@ def test_the_demo_ends_well_and_shows_latencies() -> None:
     found = re.search(r"(\d+) changes? arrived; median ([\d.]+) s, slowest ([\d.]+) s", out)
     assert found, out
     assert int(found[1]) >= 1
-    assert float(found[2]) <= float(found[3]) < 20
+    assert float(found[2]) < 10
+    assert float(found[2]) <= float(found[3])
     lines = re.findall(r"^  \d\d:\d\d:\d\d  \w+ .+ [\d.]+ s$", out, re.MULTILINE)
     assert len(lines) == int(found[1]), "each with its latency"
     assert "5 employees connected" in out

@@ -13,6 +13,7 @@ import requests
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.waiting import wait_for
+from watcher.state.models import Channel
 
 PEOPLE = (ANN, BOB, ADMIN)
 CONSENTS = "carla@scoopjoy.test"
@@ -51,6 +52,14 @@ def consent(link: str, email: str) -> requests.Response:
         return browser.post(page.url, data=form | answer, timeout=20)
 
 
+def pushed(company: Company, email: str) -> bool:
+    """Whether a channel of the calendar has told of a change, not only of itself."""
+    number = company.calendar(email).id
+    with company.services.db.session() as session:
+        rows = session.query(Channel).filter_by(calendar_id=number)
+        return any((row.last_message_number or 0) > 1 for row in rows)
+
+
 def arrives(company: Company, email: str, subject: str) -> None:
     company.google.insert_event(email, company.timed(summary=subject))
     wait_for(lambda: subject in company.subjects(email), what=f"{subject} of {email}")
@@ -76,6 +85,7 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
     for email in people:
         wait_for(lambda e=email: len(google.live_channels(e)) == 1, what="one channel")
         arrives(shop, email, "Pushed")
+        wait_for(lambda e=email: pushed(shop, e), what="the push")
     # A change that the poll happened to find first is none of the push's.
     wait_for(lambda: shop.status()["freshness_seconds"]["count"] >= 1, what="a measured push")
 

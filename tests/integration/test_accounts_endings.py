@@ -16,7 +16,7 @@ from watcher import disconnect as ending
 from watcher.accounts import add_calendar
 from watcher.channels.registry import open_channel
 from watcher.disconnect import disconnect, finish
-from watcher.errors import LeaseLost, Transient
+from watcher.errors import LeaseLost, Overtaken, Transient
 from watcher.google.client import CalendarClient
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.jobs.tasks import work_off
@@ -185,12 +185,13 @@ def test_a_channel_that_is_just_being_opened_does_not_outlive_the_account(
 
     monkeypatch.setattr(CalendarClient, "watch", overtaken)
     before = ann.google.live_channels(ANN)
-    with pytest.raises(Transient, match="let go"):
-        open_channel(ann.services, ann.connections, ann.calendar().id)
+    number, (old,) = ann.calendar().id, before
+    with pytest.raises(Overtaken, match="let go"):
+        open_channel(ann.services, ann.connections, number, instead_of=old.id)
     assert ann.google.live_channels(ANN) == before
     asked = ann.google.log.counts()["events.watch"]
-    with pytest.raises(Transient):
-        open_channel(ann.services, ann.connections, ann.calendar().id)
+    with pytest.raises(Overtaken):
+        open_channel(ann.services, ann.connections, number, instead_of=old.id)
     assert ann.google.log.counts()["events.watch"] == asked, "nothing is begun any more"
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.waiting import wait_for
@@ -17,7 +15,7 @@ from watcher.channels.registry import open_channel
 from watcher.errors import Transient
 from watcher.jobs import schedule
 from watcher.state import accounts, calendars, channels, leases
-from watcher.state.models import Channel
+from watcher.state.models import Channel, Lease
 
 
 @pytest.fixture(autouse=True)
@@ -241,7 +239,12 @@ def test_a_thousand_expired_channels_come_back_within_the_cap(company: Company) 
             )
             calendar = calendars.add(session, account.id, email, now)
             channels.add_requesting(
-                session, channel_id=email, calendar_id=calendar.id, token_hash="x", now=now
+                session,
+                channel_id=email,
+                calendar_id=calendar.id,
+                token_hash="x",
+                instead_of=None,
+                now=now,
             )
             channels.confirm(
                 session, email, resource_id="r", expires_at=now + timedelta(days=7),
@@ -329,16 +332,46 @@ def test_the_admin_s_renewal_waits_for_cron_s(company: Company) -> None:
     with company.services.db.session() as session:
         assert leases.take(company.services.db, session, renewal.LEASE, "cron", 3_600)
 
-    def cron_ends() -> None:
-        with company.services.db.session() as session:
-            leases.drop(session, renewal.LEASE, "cron")
+    said = company.folder / "renew.log"
+    said.touch()
+    admin = company.start("channels", "renew", "--all", "--force", log=said.name)
+    wait_for(lambda: "waiting: another process" in said.read_text(), what="the admin's command")
+    assert len(rows(company)) == 1
+    with company.services.db.session() as session:
+        leases.drop(session, renewal.LEASE, "cron")
+    assert admin.wait(60) == 0, said.read_text()
+    assert "ann@scoopjoy.test: renewed" in said.read_text()
+    assert "bob@scoopjoy.test: opened" in said.read_text()
 
-    ending = threading.Timer(2.0, cron_ends)
-    ending.start()
-    done = company.watcher("channels", "renew", "--all", "--force", "--json")
-    ending.join()
-    assert done.returncode == 0, done.stderr
-    assert {each["account"] for each in json.loads(done.stdout)} == {ANN, BOB}
+
+def test_a_renewal_that_never_ends_is_not_waited_for_for_ever(company: Company) -> None:
+    with company.services.db.session() as session:
+        assert leases.take(company.services.db, session, renewal.LEASE, "cron", 3_600)
+    said: list[str] = []
+    with pytest.raises(Transient, match="another process"):
+        renewal.renew_due(
+            company.services, company.connections, patience=0.5, waits=lambda: said.append("waits")
+        )
+    assert said == ["waits"]
+
+
+def test_a_renewal_that_was_taken_over_ends(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its lease has lapsed meanwhile, say because the machine slept."""
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    company.later(days=6, hours=12)
+
+    def takes_over(_: renewal.Renewed) -> None:
+        with company.services.db.session() as session:
+            session.execute(update(Lease).values(owner="another", until=4_000_000_000.0))
+
+    found = renewal.renew_due(company.services, company.connections, report=takes_over)
+    assert [each.account for each in found] == [ANN]
+    assert states(company) == ["retiring", "live"], "what is left to do is the other's"
+    assert states(company, BOB) == ["live"]
+    assert "taken the renewal over" in caplog.text
 
 
 def test_what_a_worker_has_opened_meanwhile_is_not_opened_again(company: Company) -> None:
@@ -348,7 +381,8 @@ def test_what_a_worker_has_opened_meanwhile_is_not_opened_again(company: Company
     services, connections = company.services, company.connections
 
     def worker(_: renewal.Renewed) -> None:
-        open_channel(services, connections, company.calendar(BOB).id)
+        number, (old,) = company.calendar(BOB).id, company.google.live_channels(BOB)
+        open_channel(services, connections, number, instead_of=old.id)
 
     found = renewal.renew_due(services, connections, report=worker)
     assert [each.account for each in found] == [ANN]
@@ -404,9 +438,14 @@ def test_what_nobody_answered_for_is_given_up(company: Company) -> None:
     with company.services.db.session() as session:
         channels.close(session, rows(company)[0].id, "stopped", now)
         channels.add_requesting(
-            session, channel_id="half-open", calendar_id=number, token_hash="x", now=now
+            session,
+            channel_id="half-open",
+            calendar_id=number,
+            token_hash="x",
+            instead_of=None,
+            now=now,
         )
-    assert renew(company) == ["failed"], "somebody may just be opening it"
+    assert renew(company) == [], "somebody may just be opening it"
     company.later(minutes=3)
     assert renew(company) == ["opened"]
     company.later(minutes=10)

@@ -209,7 +209,8 @@ def test_the_sync_message_and_the_answer_of_watch_do_not_block_each_other(
 
     monkeypatch.setattr(channels, "confirm", with_message)
     number = company.calendar().id
-    registry.open_channel(company.services, company.connections, number)
+    (old,) = company.google.live_channels(ANN)
+    registry.open_channel(company.services, company.connections, number, instead_of=old.id)
     assert messages[0].exception(20) is None
     pool.shutdown()
     with company.services.db.session() as session:

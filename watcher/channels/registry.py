@@ -15,7 +15,14 @@ from datetime import timedelta
 
 from watcher.channels.due import OUTAGE_CAP, REFUSED_CAP, backoff_seconds, renewal_point
 from watcher.connections import Connections
-from watcher.errors import AccountDead, Permanent, PushNotSupported, Transient, WatcherError
+from watcher.errors import (
+    AccountDead,
+    Overtaken,
+    Permanent,
+    PushNotSupported,
+    Transient,
+    WatcherError,
+)
 from watcher.google.client import CalendarClient, WatchAnswer, calendar_id_of
 from watcher.services import Services
 from watcher.settings import require
@@ -38,12 +45,15 @@ class Opened:
     seq: int
 
 
-def open_channel(services: Services, connections: Connections, calendar_id: int) -> Opened:
-    """Open a fresh channel for a calendar and retire the one before, which is still accepted.
+def open_channel(
+    services: Services, connections: Connections, calendar_id: int, *, instead_of: str | None
+) -> Opened:
+    """Open a fresh channel for a calendar and retire ``instead_of``, the id of the live one as the
+    caller has seen it (None: there was none), which is still accepted.
 
     The calendar is left owing a sync, since a change between the old and the new channel could
-    have been told to neither. Raises what events.watch raises; the failure is kept on the
-    calendar with the time of the next try.
+    have been told to neither. Raises ``Overtaken``, and what events.watch raises; the failure is
+    kept on the calendar with the time of the next try.
     """
     require(services.settings, "public_url", why="opening a watch channel")
     channel_id, token = str(uuid.uuid4()), secrets.token_urlsafe(32)
@@ -53,10 +63,10 @@ def open_channel(services: Services, connections: Connections, calendar_id: int)
         google_id, email, account_id = calendar.google_id, account.email, account.id
         row = channels.add_requesting(
             session, channel_id=channel_id, calendar_id=calendar_id, token_hash=digest(token),
-            now=services.clock(),
+            instead_of=instead_of, now=services.clock(),
         )  # fmt: skip
     if row is None:
-        raise Transient("another process is opening this channel or letting it go", side="ledger")
+        raise Overtaken("another process has opened this channel, is at it, or lets it go")
     google = connections.google(account_id, email, "poll")
     try:
         answer = google.watch(
@@ -72,7 +82,7 @@ def open_channel(services: Services, connections: Connections, calendar_id: int)
     opened = _confirm(services, calendar_id, channel_id, answer)
     if opened is None:
         _stop_unwanted(services, google, channel_id, answer.resource_id)
-        raise Transient("the calendar was let go while it was being watched anew", side="ledger")
+        raise Overtaken("the calendar was let go while it was being watched anew")
     return opened
 
 

@@ -17,6 +17,7 @@ from watcher.connections import Connections
 from watcher.errors import (
     AccountDead,
     AppDead,
+    Overtaken,
     Permanent,
     PushNotSupported,
     Transient,
@@ -50,19 +51,24 @@ def renew_due(
     force: bool = False,
     account_ids: Sequence[int] = (),
     patience: float = 0.0,
+    waits: Callable[[], None] = lambda: None,
     report: Callable[[Renewed], None] = lambda _: None,
 ) -> list[Renewed]:
     """Renew what is due (all with ``force``, and what is beyond the cap then stays due for the next
     minutes); one calendar's failure stops no other.
 
-    Raises ``Transient`` when another process is still at it after ``patience`` seconds.
+    Raises ``Transient`` when another process is still at it after ``patience`` seconds; ``waits``
+    is called once when there is such a wait.
     """
-    _take_turn(services, patience)
+    _take_turn(services, patience, waits)
     try:
         results: list[Renewed] = []
         for target in _due(services, force, account_ids):
             if results and results[-1].outcome == "later":
                 result = _later(target)  # of a thousand that wait none has to be looked at
+            elif not _lease(services):
+                log.warning("another process has taken the renewal over")
+                return results
             else:
                 renewed = _renew_one(services, connections, target)
                 if renewed is None:
@@ -70,15 +76,17 @@ def renew_due(
                 result = renewed
             report(result)
             results.append(result)
-        stop_retired(services, connections)
+        stop_retired(services, connections, lambda: _lease(services))
         return results
     finally:
         with services.db.session() as session:
             leases.drop(session, LEASE, services.owner)
 
 
-def _take_turn(services: Services, patience: float) -> None:
+def _take_turn(services: Services, patience: float, waits: Callable[[], None]) -> None:
     deadline = time.monotonic() + patience
+    if not _lease(services) and patience:
+        waits()
     while not _lease(services):
         if time.monotonic() >= deadline:
             raise Transient(
@@ -98,20 +106,23 @@ class _Target:
     account_id: int
     email: str
     google_id: str
-    had_one: bool
+    channel_id: str | None
+    """Of its live channel."""
 
 
 def _due(services: Services, force: bool, account_ids: Sequence[int]) -> list[_Target]:
     now = services.clock()
     with services.db.session() as session:
         channels.expire(session, now)
+    # Apart: who changes both locks the calendar first, and the channel after it.
+    with services.db.session() as session:
         if force:
             channels.make_due(session, now, account_ids)
         due = channels.calendars_due(session, now, account_ids=account_ids)
         return [
             _Target(
                 calendar.id, account.id, account.email, calendar.google_id,
-                channels.live(session, calendar.id, now) is not None,
+                live.id if (live := channels.live(session, calendar.id, now)) else None,
             )
             for calendar, account in due
         ]  # fmt: skip
@@ -123,18 +134,18 @@ def _later(target: _Target) -> Renewed:
 
 
 def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed | None:
-    """None: a worker that found no channel has opened it meanwhile."""
+    """None when that is no longer to be done: a worker has, or the calendar is let go."""
     email, google_id = target.email, target.google_id
     with services.db.session() as session:
-        now = services.clock()
-        if not channels.calendars_due(session, now, calendar_id=target.calendar_id):
-            return None
-        minute_ago = now - timedelta(minutes=1)
+        minute_ago = services.clock() - timedelta(minutes=1)
         if channels.opened_since(session, minute_ago) >= services.settings.renew_per_minute:
             return _later(target)
-        leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)
     try:
-        opened = open_channel(services, connections, target.calendar_id)
+        opened = open_channel(
+            services, connections, target.calendar_id, instead_of=target.channel_id
+        )
+    except Overtaken:
+        return None
     except PushNotSupported as error:
         return Renewed(email, google_id, "unsupported", error.message)
     except AccountDead as error:
@@ -146,7 +157,7 @@ def _renew_one(services: Services, connections: Connections, target: _Target) ->
             log.error("Google refuses this installation: %s", error.message)
         return Renewed(email, google_id, "failed", error.message)
     ring(services, target.calendar_id, opened.seq)
-    return Renewed(email, google_id, "renewed" if target.had_one else "opened")
+    return Renewed(email, google_id, "renewed" if target.channel_id else "opened")
 
 
 def ring(services: Services, calendar_id: int, seq: int) -> None:
@@ -162,8 +173,11 @@ def ring(services: Services, calendar_id: int, seq: int) -> None:
             calendars.note_rung(session, calendar_id, None)
 
 
-def stop_retired(services: Services, connections: Connections) -> int:
-    """Stop channels whose successor is live and whose calendar has synced since."""
+def stop_retired(
+    services: Services, connections: Connections, goes_on: Callable[[], bool] = lambda: True
+) -> int:
+    """Stop channels whose successor is live and whose calendar has synced since; asks before each
+    whether it ``goes_on``."""
     with services.db.session() as session:
         todo = []
         for channel in channels.to_stop(session, services.clock()):
@@ -172,6 +186,8 @@ def stop_retired(services: Services, connections: Connections) -> int:
             todo.append((channel.id, account.id, account.email))
     stopped = 0
     for channel_id, account_id, email in todo:
+        if not goes_on():
+            break
         try:
             stop_channel(services, connections.google(account_id, email, "poll"), channel_id)
             stopped += 1

@@ -91,6 +91,7 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
     results = renew_due(
         app.services, app.connections, force=force, account_ids=[a.id for a in chosen],
         patience=PATIENCE_SECONDS, report=report,
+        waits=lambda: messages.print("waiting: another process is renewing channels"),
     )  # fmt: skip
     if as_json:
         emit([{"account": r.account, "calendar": r.calendar, "outcome": r.outcome,

@@ -228,6 +228,7 @@ def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseR
             raise Refusal("Google gave no lasting permission",
                           "Try again; if it happens once more, remove Watcher under "
                           "myaccount.google.com/permissions first.", 400, again)  # fmt: skip
+        accounts.hold(db, account.id)
         if not connect.use_invitation(db, found[0].id, now):
             raise Refusal("This link has been used", "Nothing more is to be done.", 410)
         rings = accounts.activate_oauth(

@@ -174,7 +174,7 @@ def _watch_if_missing(services: Services, connections: Connections, work: Work) 
     if not wanted or asked >= services.settings.renew_per_minute:
         return
     try:
-        open_channel(services, connections, work.calendar_id)
+        open_channel(services, connections, work.calendar_id, instead_of=None)
     except (AccountDead, AppDead):
         raise
     except WatcherError as error:
@@ -205,7 +205,8 @@ def _record_failure(
                 started_at=started, seconds=seconds, error=f"{cause}: {error.message}"[:2000],
             ),
         )  # fmt: skip
-        if isinstance(error, AccountDead):
+    if isinstance(error, AccountDead):  # not above: who changes both locks the account first
+        with services.db.session() as session:
             accounts.note_dead_grant(session, work.account_id, error, now)
     log.warning("sync failed (%s), next try at %s: %s", cause, retry_at, error.message)
 

@@ -15,7 +15,7 @@ from watcher.google.credentials import Grant
 from watcher.google.refresh import ACCOUNT_CODES
 from watcher.state import calendars
 from watcher.state.db import Database
-from watcher.state.models import Account, Fact
+from watcher.state.models import Account, Calendar, Fact
 from watcher.state.secrets import Keyring, digest
 
 STATES = (
@@ -85,6 +85,17 @@ def add(
         set_state(account, state, "", now)
     session.flush()
     return account
+
+
+def hold(session: Session, account_id: int) -> None:
+    """Keep an account and its calendars from others until the transaction ends. Who changes an
+    account and its calendars or invitations locks them in this order: see
+    ``calendars.in_lock_order``."""
+    for query in (
+        select(Account.id).where(Account.id == account_id),
+        select(Calendar.id).where(Calendar.account_id == account_id).order_by(Calendar.id),
+    ):
+        session.execute(query.with_for_update())
 
 
 def set_state(account: Account, state: str, cause: str, now: datetime) -> None:

@@ -23,10 +23,12 @@ def add_requesting(
     channel_id: str,
     calendar_id: int,
     token_hash: str,
+    instead_of: str | None,
     now: datetime,
 ) -> Channel | None:
     """Write the row of a channel that is about to be asked for; None while another process is
-    opening one for the same calendar, or when it is no longer to be watched."""
+    opening one for the same calendar, when the live channel is no longer ``instead_of`` (None:
+    there was none), or when the calendar is no longer to be watched."""
     session.execute(select(Calendar.id).where(Calendar.id == calendar_id).with_for_update())
     if not is_wanted(session, calendar_id):
         return None
@@ -37,7 +39,8 @@ def add_requesting(
             Channel.requested_at > now - OPENING_PATIENCE,
         )
     ).first()
-    if under_way is not None:
+    here = live(session, calendar_id, now)
+    if under_way is not None or (here.id if here else None) != instead_of:
         return None
     channel = Channel(
         id=channel_id, calendar_id=calendar_id, token_hash=token_hash, state="requesting",
@@ -193,10 +196,9 @@ def calendars_due(
     now: datetime,
     *,
     account_ids: Sequence[int] = (),
-    calendar_id: int | None = None,
 ) -> list[tuple[Calendar, Account]]:
     """Calendars without a live channel, or whose live channel has reached its renewal point; the
-    one that was watched anew the longest time ago comes first. With ``calendar_id`` that one alone.
+    one that was watched anew the longest time ago comes first.
 
     Those known to be unwatchable come up again when their ``watch_retry_at`` has passed.
     """
@@ -224,8 +226,6 @@ def calendars_due(
     )
     if account_ids:
         query = query.where(Account.id.in_(account_ids))
-    if calendar_id is not None:
-        query = query.where(Calendar.id == calendar_id)
     return [(row[0], row[1]) for row in session.execute(query)]
 
 

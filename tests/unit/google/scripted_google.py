@@ -106,6 +106,8 @@ class Scripted:
             def setup(self) -> None:
                 super().setup()
                 script.kept.append(self.connection)
+                if script.ended.is_set():
+                    self.connection.shutdown(socket.SHUT_RDWR)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Quiet."""
