@@ -36,7 +36,8 @@ LEASE_SECONDS = 120.0
 @dataclass(frozen=True, slots=True)
 class Renewed:
     """What became of one calendar: ``opened``, ``renewed``, ``unsupported``, ``failed``,
-    ``later`` (the cap of this minute is reached)."""
+    ``skipped`` (another process has done it meanwhile, or it is let go), ``later`` (the cap of
+    this minute is reached)."""
 
     account: str
     calendar: str
@@ -70,10 +71,7 @@ def renew_due(
                 log.warning("another process has taken the renewal over")
                 return results
             else:
-                renewed = _renew_one(services, connections, target)
-                if renewed is None:
-                    continue
-                result = renewed
+                result = _renew_one(services, connections, target)
             report(result)
             results.append(result)
         stop_retired(services, connections, lambda: _lease(services))
@@ -133,8 +131,7 @@ def _later(target: _Target) -> Renewed:
     return Renewed(target.email, target.google_id, "later", what)
 
 
-def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed | None:
-    """None when that is no longer to be done: a worker has, or the calendar is let go."""
+def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed:
     email, google_id = target.email, target.google_id
     with services.db.session() as session:
         minute_ago = services.clock() - timedelta(minutes=1)
@@ -144,8 +141,8 @@ def _renew_one(services: Services, connections: Connections, target: _Target) ->
         opened = open_channel(
             services, connections, target.calendar_id, instead_of=target.channel_id
         )
-    except Overtaken:
-        return None
+    except Overtaken as error:
+        return Renewed(email, google_id, "skipped", error.message)
     except PushNotSupported as error:
         return Renewed(email, google_id, "unsupported", error.message)
     except AccountDead as error:
