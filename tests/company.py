@@ -233,11 +233,7 @@ class Company:
 
     def status(self) -> dict[str, Any]:
         """``watcher status --json``, whose exit code says the same."""
-        done = self.watcher("status", "--json")
-        assert done.returncode in (0, 7), done.stderr
-        document: dict[str, Any] = json.loads(done.stdout)
-        assert document["healthy"] == (done.returncode == 0)
-        return document
+        return _status_of(self.watcher("status", "--json"))
 
     def await_health(self, people: int, *, what: str = "health", seconds: float = 120) -> None:
         """Nothing amiss, and everybody active, watched and up to date."""
@@ -245,11 +241,10 @@ class Company:
 
         def healthy() -> bool:
             done = self.watcher("status", "--json")
-            assert done.returncode in (0, 6, 7), done.stderr
             if done.returncode == 6:  # the ledger did not answer in time
                 seen["refused"] = done.stderr
                 return False
-            seen.update(json.loads(done.stdout))
+            seen.update(_status_of(done))
             return bool(
                 seen["healthy"]
                 and seen["accounts"]["active"] == people
@@ -293,6 +288,13 @@ class Company:
         if "services" in self.__dict__:
             self.services.doorbell.client.close()
             self.services.db.dispose()
+
+
+def _status_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode in (0, 7), done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["healthy"] == (done.returncode == 0)
+    return document
 
 
 def _as_row(item: dict[str, Any]) -> tuple[str, tuple[str, str, str | None]] | None:

@@ -110,7 +110,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         self._settings = settings
-        self._stop = threading.Event()
+        self._stop = stop_event()
         self._as_json = settings.log_format == "json" or (
             not settings.log_format and not sys.stderr.isatty()
         )
@@ -130,7 +130,6 @@ class Supervisor:
         ]
 
     def run(self) -> int:
-        self._stop = stop_event()
         try:
             for child in self._children:
                 self._start(child)

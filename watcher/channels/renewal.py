@@ -82,15 +82,18 @@ def renew_due(
 
 
 def _take_turn(services: Services, patience: float, waits: Callable[[], None]) -> None:
-    deadline = time.monotonic() + patience
-    if not _lease(services) and patience:
+    if _lease(services):
+        return
+    if patience:
         waits()
-    while not _lease(services):
-        if time.monotonic() >= deadline:
-            raise Transient(
-                "another process is renewing channels", side="ledger", retry_after=LEASE_SECONDS
-            )
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
         time.sleep(0.2)
+        if _lease(services):
+            return
+    raise Transient(
+        "another process is renewing channels", side="ledger", retry_after=LEASE_SECONDS
+    )
 
 
 def _lease(services: Services) -> bool:

@@ -111,9 +111,8 @@ def _kind(error: Exception) -> str:
         return "offers no TLS for the password (use smtps://)"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"answered {error.smtp_code}"
-    if isinstance(error, ValueError) and not isinstance(
-        error, OSError
-    ):  # a bad certificate is both
+    # A bad certificate is both.
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
         return f"cannot be told this user, password or address ({type(error).__name__})"
     return f"could not be reached ({type(error).__name__})"
 

@@ -192,10 +192,7 @@ def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -
 
 
 def calendars_due(
-    session: Session,
-    now: datetime,
-    *,
-    account_ids: Sequence[int] = (),
+    session: Session, now: datetime, *, account_ids: Sequence[int] = ()
 ) -> list[tuple[Calendar, Account]]:
     """Calendars without a live channel, or whose live channel has reached its renewal point; the
     one that was watched anew the longest time ago comes first.
