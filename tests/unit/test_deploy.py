@@ -60,8 +60,17 @@ def test_commands_were_found() -> None:
     assert {file for file, _ in CALLS} >= {"crontab.example", "watcher.service"}
 
 
-def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+@pytest.mark.parametrize("told", ["by the environment", "by the settings file"])
+def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(
+    tmp_path: Path, told: str
+) -> None:
+    """Cron gives no environment but what its own file says, such as WATCHER_CONFIG."""
+    data, config = tmp_path / "data", tmp_path / "watcher.env"
+    config.write_text(f"# ours\nWATCHER_DATA_DIR={data}\n")
+    setting = {
+        "by the environment": {"WATCHER_DATA_DIR": str(data)},
+        "by the settings file": {"WATCHER_CONFIG": str(config)},
+    }[told]
     data.mkdir()
     db = Database(f"sqlite:///{data / 'ledger.sqlite3'}")
     db.migrate()
@@ -84,9 +93,7 @@ def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(tmp_path: Pa
         done = subprocess.run(
             [DEPLOY / "backup.sh", tmp_path / "backups"], text=True, capture_output=True,
             check=True, timeout=60,
-            env={
-                "PATH": os.environ["PATH"], "WATCHER_DATA_DIR": str(data), "PYTHON": sys.executable,
-            },
+            env={"PATH": os.environ["PATH"], "PYTHON": sys.executable, **setting},
         )  # fmt: skip
     finally:
         stop.set()
