@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo
 BUSY = "Busy"
 """The subject of what is masked."""
 
+OPTIONAL_FIELDS = ("location", "google_meet_link", "custom_google_employee")
+"""Fields of Event that are written where the site has them, in the order of ``ErpEvent``'s."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventTime:
@@ -60,7 +63,11 @@ class GoogleEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MappingRules:
-    """Policy of one calendar: everything ``to_erpnext`` needs besides the event."""
+    """Policy of one calendar: everything ``to_erpnext`` needs besides the event.
+
+    ``employee`` is the name of the ERPNext Employee whose user the account's is. ``site_fields``
+    names those fields of ``OPTIONAL_FIELDS`` that Event has on this site.
+    """
 
     account: str
     calendar_id: str
@@ -69,6 +76,8 @@ class MappingRules:
     default_event_type: Literal["Public", "Private"] = "Public"
     private_events: Literal["busy", "private", "skip"] = "busy"
     declined_events: Literal["skip", "mirror"] = "skip"
+    employee: str | None = None
+    site_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +94,8 @@ class ErpEvent:
 
     ``content_hash`` is the SHA-256 of every other written field plus the mapping version.
     ``share_with`` is the ERPNext user who must be able to read a Private event, or None.
+    ``masked`` is true when the subject stands for a title that nobody may read. ``location``,
+    ``meet_link`` and ``employee`` are None where the site's Event has no such field.
     ``updated`` is Google's own stamp of the last change (for the freshness measure, not hashed).
     """
 
@@ -102,6 +113,10 @@ class ErpEvent:
     description: str
     content_hash: str
     share_with: str | None = None
+    masked: bool = False
+    location: str | None = None
+    meet_link: str | None = None
+    employee: str | None = None
     updated: datetime | None = None
 
     def fields(self) -> dict[str, object]:
@@ -122,7 +137,13 @@ class ErpEvent:
             "custom_google_user": self.erpnext_user or "",
             "custom_synced_from": "Google Calendar",
             "custom_google_hash": self.content_hash,
+            **self._optional_fields(),
         }
+
+    def _optional_fields(self) -> dict[str, object]:
+        values = (self.location, self.meet_link, self.employee)
+        named = zip(OPTIONAL_FIELDS, values, strict=True)
+        return {name: value for name, value in named if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
