@@ -12,7 +12,7 @@ from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Skipped, W
 from watcher.events.parse import Unmappable, parse_event
 from watcher.events.plan import newest_by_id
 from watcher.events.window import in_window
-from watcher.state.runs import Refusal
+from watcher.state.aside import Refusal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,7 @@ from watcher.events.model import (
     Skipped,
     Update,
 )
-from watcher.events.plan import difference, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.plan import Trust, difference, newest_by_id, plan_delta, plan_snapshot
 
 PERSON = "person@example.com"
 
@@ -56,7 +56,7 @@ def delta(*mapped: ErpEvent | Skipped, rows: tuple[Held, ...] = (), **more: Any)
 
 
 def snapshot(*mapped: ErpEvent | Skipped, rows: tuple[Held, ...] = (), **more: Any) -> list[Action]:
-    return plan_snapshot(mapped, held=rows, place=place(), api_user=API, **more)
+    return plan_snapshot(mapped, held=rows, place=place(), trust=Trust(api_user=API), **more)
 
 
 def only(actions: list[Action]) -> Action:
