@@ -62,11 +62,13 @@ def line(text: str, limit: int) -> str:
     given = _cut(_in_line(text), limit)
     decoded = _decoded(given)
     meant = _in_line(decoded)
-    if all(unicodedata.category(character) in _INVISIBLE for character in meant):
-        return ""
     if meant != decoded or _reads_as_markup(meant):
-        return _cut(meant.translate(_BRACKETS), limit)
-    return given
+        given = meant = _cut(meant.translate(_BRACKETS), limit)
+    return "" if _is_blank(meant) else given
+
+
+def _is_blank(text: str) -> bool:
+    return all(unicodedata.category(character) in _INVISIBLE for character in text)
 
 
 def _in_line(text: str) -> str:
@@ -175,7 +177,8 @@ def is_html(text: str) -> bool:
 
 def plain(text: str) -> str:
     """Text without markup as one paragraph; its line breaks are kept."""
-    return f"<p>{html.escape(text, quote=False).replace(chr(10), '<br>')}</p>"
+    escaped = html.escape(text, quote=False).replace("\xa0", "&nbsp;")  # as nh3 writes it
+    return f"<p>{escaped.replace(chr(10), '<br>')}</p>"
 
 
 def _name(found: re.Match[str]) -> str:
