@@ -258,7 +258,7 @@ def _apply_delta(
     progress: Callable[[str, int], None],
 ) -> None:
     rules = sides.rules
-    parsed, refused = parse_items(items, rules)
+    parsed, refused = parse_items(items, rules, zone)
     events = newest_by_id(parsed)
     roots = [e for e in events if e.recurring_event_id is None]
     masters = {e.id for e in roots if e.is_master and not e.is_cancelled}
@@ -278,7 +278,7 @@ def _apply_delta(
         google, rules.calendar_id, masters & private, series, sides.place(zone), hold
     )
     report.items += len(expansion)
-    expanded, more_refused = parse_items(expansion, rules)
+    expanded, more_refused = parse_items(expansion, rules, zone)
     # What the expansion says of a changed series is newer than the exceptions in the delta.
     expanded_series = masters | orphans
     direct = [

@@ -14,7 +14,10 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 BUSY = "Busy"
-"""The subject of what is masked."""
+PRIVATE_FREE = "Private"
+"""The subject of what is masked and, in Google, leaves its owner free."""
+MASKS = frozenset({BUSY, PRIVATE_FREE})
+"""The subjects that stand for a title which nobody may read."""
 
 PRIVATE_FREE = "Private"
 """The subject of what is masked and does not make the employee busy."""
@@ -48,6 +51,8 @@ class GoogleEvent:
 
     ``is_master`` is true for the parent of a recurring series. ``end`` is exclusive, as Google
     gives it. ``own_response`` is the responseStatus of the attendee with ``self=true``.
+    ``meeting_link`` is where to join: Google Meet, or what an add-on of another provider left.
+    ``is_free`` is true when the event does not block its time (``transparency``).
     """
 
     id: str
@@ -55,8 +60,9 @@ class GoogleEvent:
     summary: str | None = None
     description: str | None = None
     location: str | None = None
-    hangout_link: str | None = None
+    meeting_link: str | None = None
     visibility: str = "default"
+    is_free: bool = False
     event_type: str = "default"
     start: EventTime | None = None
     end: EventTime | None = None
@@ -99,9 +105,10 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErpEvent:
-    """What Watcher writes into one ERPNext Event. ``ends_on`` is inclusive for all-day events.
+    """What Watcher writes into one ERPNext Event. ``ends_on`` of an all-day event names its last
+    day: at 23:59:59 for a single day, at midnight for several.
 
-    ``content_hash`` is the SHA-256 of every other written field plus the mapping version.
+    ``content_hash`` is the SHA-256 of every other written field and of the mapping version.
     ``share_with`` is the ERPNext user who must be able to read a Private event, or None.
     ``masked`` is true when the subject stands for a title that nobody may read. ``location``,
     ``meet_link`` and ``employee`` are None where the site's Event has no such field.
