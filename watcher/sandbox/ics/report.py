@@ -32,16 +32,20 @@ class Report:
         if not self.loaded and not self.missing:
             yield f"{name}: there are no events in it"
             return
-        yield f"{name}: {self.loaded} events loaded, {self.missing} left out"
+        word = "event" if self.loaded == 1 else "events"
+        yield f"{name}: {self.loaded} {word} loaded, {self.missing} left out"
         yield from _listed("left out", self.left_out)
         yield from _listed("note", self.notes)
 
 
 def _listed(word: str, found: dict[str, list[str]]) -> Iterator[str]:
     for reason, titles in sorted(found.items(), key=lambda pair: -len(pair[1])):
-        named = ", ".join(f'"{_short(title)}"' for title in titles[:_SHOWN] if title)
-        more = f" and {len(titles) - _SHOWN} more" if len(titles) > _SHOWN else ""
-        yield f"  {word}: {len(titles)} x {_clean(reason)}" + (named and f": {named}{more}")
+        shown = [f'"{_short(title)}"' for title in titles if title][:_SHOWN]
+        rest = len(titles) - len(shown)
+        more = f" and {rest} more" if rest else ""
+        yield f"  {word}: {len(titles)} x {_clean(reason)}" + (
+            f": {', '.join(shown)}{more}" if shown else ""
+        )
 
 
 def _short(title: str) -> str:
