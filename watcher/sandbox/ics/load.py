@@ -14,7 +14,7 @@ from watcher.sandbox.google.errors import GoogleError
 from watcher.sandbox.ics.event import Event, LeftOut, Moment
 from watcher.sandbox.ics.file import Source, read
 from watcher.sandbox.ics.report import Report
-from watcher.sandbox.ics.zones import Zones, known
+from watcher.sandbox.ics.zones import Zones, explained, known
 
 FOLLOWING = timedelta(days=2 * 365)
 """How far around now a change of "this and following" is carried out."""
@@ -39,8 +39,8 @@ def load(google: GoogleState, calendar_id: str, path: Path) -> Report:
 
     Times without a zone are in the zone of their VCALENDAR, else of the calendar in Google.
     """
-    loader = _Loader(google, calendar_id)
     sources = read(path)
+    loader = _Loader(google, calendar_id, sources)
     events = [event for source in sources for event in loader.events(source)]
     plain = [event for event in events if not event.is_override]
     for event in sorted(plain, key=lambda event: -event.sequence):
@@ -59,20 +59,23 @@ def _order(event: Event) -> tuple[bool, str]:
 
 
 class _Loader:
-    def __init__(self, google: GoogleState, calendar_id: str) -> None:
+    def __init__(self, google: GoogleState, calendar_id: str, sources: list[Source]) -> None:
         self.report = Report()
+        self._zones = explained(b for source in sources for b in source.named("VTIMEZONE"))
         self._google = google
         self._calendar = calendar_id
         self._series: dict[str, Series | None] = {}
 
     def events(self, source: Source) -> Iterator[Event]:
-        zones = Zones(source.named("VTIMEZONE"), self._zone(source))
+        """A VTIMEZONE of another VCALENDAR is better than none."""
+        own = explained(source.named("VTIMEZONE"))
+        zones = Zones(self._zones | own, self._zone(source))
         cancelled = source.properties.get("METHOD", "").upper() == "CANCEL"
         for block in source.blocks:
             if block.name == "VEVENT":
                 yield Event.of(block, zones, cancelled)
             elif block.name != "VTIMEZONE":
-                self.report.leave_out(f"no event but a {block.name}", block.title)
+                self.report.leave_out(f"it is no event but a {block.name}", block.title)
 
     def _zone(self, source: Source) -> str:
         default = self._google.store.calendar(self._calendar).time_zone
@@ -171,7 +174,7 @@ class _Loader:
             begin = _placed(each, start, start.wall - original.wall)
             times = {"start": begin.body(), "end": begin.later(length).body()}
             self._patch(series.id, each, body | times)
-        event.notes.append("changed from a day on: done for two years before and after today")
+        event.notes.append("changed from a day on: carried out within two years of today")
 
     def _starts(self, series: Series, original: Moment) -> list[Moment]:
         """Original starts of the live instances from ``original`` on."""

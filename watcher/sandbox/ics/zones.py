@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
@@ -35,13 +35,21 @@ class Found:
 
 
 class Zones:
-    """The zones of one VCALENDAR: its own VTIMEZONEs, and ``default`` for times without one."""
+    """The zones of one VCALENDAR: those that the file explains (``own``), and ``default`` for
+    times without one."""
 
-    def __init__(self, blocks: Iterable[Block], default: str) -> None:
+    def __init__(self, own: Mapping[str, tzinfo], default: str) -> None:
         self.default = default
-        self._own = dict(filter(None, map(_own, blocks)))
+        self._own = own
+        self._found: dict[tuple[str, int], Found] = {}
 
     def find(self, tzid: str, year: int) -> Found:
+        key = (tzid, year)
+        if key not in self._found:
+            self._found[key] = self._find(tzid, year)
+        return self._found[key]
+
+    def _find(self, tzid: str, year: int) -> Found:
         """A name of the IANA's own means that zone, even if the file explains it otherwise; then
         the file's explanation counts; then what the name says; then the calendar's zone."""
         name = _clean(tzid)
@@ -67,6 +75,11 @@ class Zones:
     def _unknown(self, name: str) -> Found:
         note = f'zone "{name}" is not known, and not explained in the file: read as {self.default}'
         return Found(ZoneInfo(self.default), self.default, note)
+
+
+def explained(blocks: Iterable[Block]) -> dict[str, tzinfo]:
+    """VTIMEZONEs by name; the last of a name counts."""
+    return dict(filter(None, map(_own, blocks)))
 
 
 def known(name: str) -> str | None:
