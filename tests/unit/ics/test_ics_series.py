@@ -131,3 +131,9 @@ def test_an_override_without_its_series_is_an_event(tmp_path: Path) -> None:
     played = Played(tmp_path, calendar(gone, event(lines, uid="a")))
     assert played.starts() == []
     assert "the series that it changes was left out" in played.told
+
+
+def test_a_change_of_no_day_that_can_be_read(tmp_path: Path) -> None:
+    lines = f"RECURRENCE-ID;RANGE=THISANDFUTURE:someday\n{ONE_HOUR}"
+    played = Played(tmp_path, calendar(series(), event(lines, "Bad", uid="a")))
+    assert 'its RECURRENCE-ID cannot be read: "Bad"' in played.told

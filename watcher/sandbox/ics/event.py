@@ -129,6 +129,12 @@ class Event:
         return self.first("RECURRENCE-ID") is not None
 
     @property
+    def named_instance(self) -> str:
+        """RECURRENCE-ID as text, for an order in time."""
+        value = self.first("RECURRENCE-ID")
+        return "" if isinstance(value, vBroken) else str(getattr(value, "dt", ""))
+
+    @property
     def and_following(self) -> bool:
         value = self.first("RECURRENCE-ID")
         return str(getattr(value, "params", {}).get("RANGE", "")).upper() == "THISANDFUTURE"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from watcher.sandbox.google import GoogleState, instance_id
+from watcher.sandbox.google import GoogleState, expand, instance_id
 from watcher.sandbox.google.errors import GoogleError
 from watcher.sandbox.ics.event import Event, LeftOut, Moment
 from watcher.sandbox.ics.file import Source, read
@@ -54,8 +54,7 @@ def load(google: GoogleState, calendar_id: str, path: Path) -> Report:
 
 def _order(event: Event) -> tuple[bool, str]:
     """What changes all that follow comes before what changes one of them; the rest by time."""
-    value = event.first("RECURRENCE-ID")
-    return not event.and_following, str(getattr(value, "dt", "")) if event.and_following else ""
+    return not event.and_following, event.named_instance if event.and_following else ""
 
 
 class _Loader:
@@ -179,9 +178,13 @@ class _Loader:
     def _starts(self, series: Series, original: Moment) -> list[Moment]:
         """Original starts of the live instances from ``original`` on."""
         now = self._google.clock.now()
-        found = self._google.truth(self._calendar, now - FOLLOWING, now + FOLLOWING)
-        mine = (each for each in found if each.get("recurringEventId") == series.id)
-        starts = (_moment(each["originalStartTime"], series.start.zone) for each in mine)
+        calendar = self._google.store.calendar(self._calendar)
+        master = calendar.items[series.id]
+        if not master.is_series:
+            return []
+        found = expand.instances(calendar, master, now - FOLLOWING, now + FOLLOWING)
+        live = (each.data["originalStartTime"] for each in found if not each.cancelled)
+        starts = (_moment(each, series.start.zone) for each in live)
         return [each for each in starts if each.utc >= original.utc]
 
 
