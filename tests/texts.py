@@ -81,7 +81,8 @@ HOSTILE = [
     "<?php echo 1 ?><b>x</b>",
     # what parsers and their second reading made of it
     "<svg></p><style><a id='</style><img src=x onerror=alert(1)>'>",
-    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
+    "<math><mtext><table><mglyph><style><!--</style>"
+    "<img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
     "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
     "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
     "<svg><desc><b><style></desc><img src=x onerror=alert(1)></style></b>",
