@@ -166,7 +166,7 @@ def rich(text: str) -> str:
     given = storable(text)[:MAX_DESCRIPTION].strip()
     found = _safe(given)
     while len(found) > MAX_DESCRIPTION:
-        given = given[: len(given) * MAX_DESCRIPTION // len(found)]
+        given = given[: len(given) * MAX_DESCRIPTION // (len(found) + len(found) // 50)]
         found = _safe(given)
     return found
 
@@ -204,6 +204,8 @@ def _clean(text: str) -> str:
         return _without_markup(text)
     whole = bool(_DOCUMENT.search(text))  # in a whole document line ends are white space
     found = _nh3(_prepared(text))
+    if len(found) > MAX_DESCRIPTION:
+        return found  # to be cut and cleaned again: the rest would be work for nothing
     found = _begun_with_a_tag(_with_breaks(found, " " if whole else "<br>"))
     if _depth(found) > MAX_DEPTH or _nh3(found) != found:
         return _without_markup(text)

@@ -150,11 +150,11 @@ UNITS = [
 @pytest.mark.parametrize("before", ["", "<b>x</b>", "<a "])
 def test_no_text_takes_long(unit: str, before: str) -> None:
     text = before + unit * (LONG // len(unit))
-    began = time.monotonic()
+    began = time.process_time()
     rich(text)
     line(text, LIMIT)
     link("https://" + text)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 2
 
 
 # --- titles -------------------------------------------------------------------------------------
