@@ -72,6 +72,12 @@ def _is_blank(text: str) -> bool:
     return all(unicodedata.category(character) in _INVISIBLE for character in text)
 
 
+def paragraph(label: str, text: str, limit: int) -> str:
+    """A line of a description of its own; "" when nothing of ``text`` would be seen."""
+    words = " ".join(_cut(_in_line(text), limit).split())
+    return "" if _is_blank(words) else f"<p>{label}: {html.escape(words, quote=False)}</p>"
+
+
 def _in_line(text: str) -> str:
     return _BIDI.sub("", storable(text))
 
@@ -109,6 +115,12 @@ def link(address: str | None) -> str | None:
     if not _WEB.fullmatch(given) or _reads_as_markup(_decoded(given)):
         return None
     return given
+
+
+def anchor(address: str) -> str:
+    """A ``link`` as it can be clicked in a description."""
+    text = html.escape(address, quote=False)
+    return f'<a href="{text}" rel="noopener noreferrer">{text}</a>'
 
 
 def _href(element: str, attribute: str, value: str) -> str | None:
