@@ -119,6 +119,9 @@ ORDINARY = [
     "<3",
     "3 < 5",
     "<- in",
+    "Ann <> Bob 1:1",
+    "a < b and c > d",
+    "in -> out <-",
     "out ->",
     '"quoted"',
     "it's 5 o'clock",
@@ -188,7 +191,6 @@ def assert_no_markup(stored: str, decodings: int = 8) -> None:
     """Text that shows no tag, however often a page decodes it before it shows it."""
     for _ in range(decodings):
         assert not re.search(r"<[a-zA-Z/!?]", stored), stored[:200]
-        assert not re.search(r"<[^<>]*>", stored), stored[:200]
         stored = html.unescape(stored)
 
 

@@ -43,6 +43,7 @@ def storable(text: str) -> str:
 # --- lines --------------------------------------------------------------------------------------
 
 _TAG_START = re.compile(r"<[a-zA-Z/!?]")
+_STRIPPED = re.compile(r"<[^>]*>")
 _BRACKETS = str.maketrans("<>", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
                                 "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}")  # fmt: skip
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -56,9 +57,9 @@ def line(text: str, limit: int) -> str:
     """``text`` as it is, at most ``limit`` UTF-8 bytes; "" when nothing of it would be seen.
 
     One in which a tag could begin (``<b>``, ``a<b and c>d``, and ``&lt;b&gt;`` too, since Frappe's
-    Kanban board and calendar decode a title before they show it) gets typographic
-    brackets (U+2039, U+203A). They read alike in form, list and calendar; an entity would be shown
-    as such in the form, and Frappe's page title leaves out what stands between ``<`` and ``>``.
+    Kanban board decodes a title twice), or of which Frappe's ``strip_html`` would leave nothing,
+    gets typographic brackets (U+2039, U+203A). They read alike in form, list and calendar; an
+    entity would be shown as such in the form.
     """
     given = _cut(_in_line(text), limit)
     decoded = _decoded(given)
@@ -93,13 +94,15 @@ def _decoded(text: str) -> str:
         before, text = text, html.unescape(text)
         if text == before:
             return text
-    return text.replace("&", "<>")
+    return text.replace("&", "<!")
 
 
 def _reads_as_markup(text: str) -> bool:
-    """A browser could see a tag, or Frappe's ``strip_html`` take something away."""
-    first = text.find("<")
-    return first >= 0 and (text.rfind(">") > first or bool(_TAG_START.search(text)))
+    """A browser could see a tag, or Frappe nothing but tags, and refuse the title (417)."""
+    if _TAG_START.search(text):
+        return True
+    last = text.rfind(">") + 1  # looking for a ">" where none comes is quadratic
+    return last > 0 and _is_blank(_STRIPPED.sub("", text[:last]) + text[last:])
 
 
 # --- links --------------------------------------------------------------------------------------
@@ -112,9 +115,7 @@ def link(address: str | None) -> str | None:
     """A web address that can be clicked; None for anything else. Frappe's form puts it between
     single quotes as it is."""
     given = _in_line(address or "").strip()
-    if not _WEB.fullmatch(given) or _reads_as_markup(_decoded(given)):
-        return None
-    return given
+    return given if _WEB.fullmatch(given) and "<" not in _decoded(given) else None
 
 
 def anchor(address: str) -> str:

@@ -186,7 +186,8 @@ def test_an_ordinary_title_is_stored_as_it_is(text: str) -> None:
     [
         ("<b>L</b> & co", "‹b›L‹/b› & co"),
         ("a<b and c>d", "a‹b and c›d"),
-        ("a < b and c > d", "a ‹ b and c › d"),  # Frappe's page title would leave out the middle
+        (" < b and c > ", " ‹ b and c › "),  # Frappe would leave nothing of it, and refuse it
+        ("<>", "‹›"),
         ("R&D <draft>", "R&D ‹draft›"),
         ("&lt;draft&gt; R&amp;D", "‹draft› R&D"),
         ("Tom &amp; Jerry", "Tom &amp; Jerry"),
