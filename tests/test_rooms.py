@@ -26,7 +26,8 @@ MAY = {
     "policy": {"events", "settings"},
     "intake": {"events", "state"},
     "expansion": {"events", "google"},
-    "sync": {"erpnext", "errors", "events", "expansion", "google", "intake", "state"},
+    "sides": {"erpnext", "events", "google", "state"},
+    "sync": {"erpnext", "errors", "events", "expansion", "google", "intake", "sides", "state"},
     "channels": {"connections", "errors", "google", "services", "settings", "state"},
     "disconnect": {
         "channels", "connections", "erpnext", "errors", "events", "google", "services", "state",
@@ -34,7 +35,7 @@ MAY = {
     "notices": {"connections", "erpnext", "errors", "services", "settings", "state"},
     "jobs": {
         "channels", "connections", "disconnect", "erpnext", "errors", "notices", "policy",
-        "services", "settings", "state", "sync",
+        "services", "settings", "sides", "state", "sync",
     },
     "accounts": {
         "connections", "erpnext", "errors", "google", "jobs", "services", "settings", "state",

@@ -18,7 +18,7 @@ from watcher.events.parse import Unmappable, parse_event
 from watcher.events.plan import newest_by_id
 from watcher.events.times import zone_named
 from watcher.events.window import in_window
-from watcher.state.runs import Refusal
+from watcher.state.aside import Refusal
 
 log = logging.getLogger(__name__)
 

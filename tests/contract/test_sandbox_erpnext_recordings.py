@@ -1,4 +1,4 @@
-"""The stand-in for ERPNext answers all the recorded exchanges as a Frappe v15 did.
+"""The stand-in for ERPNext answers all the recorded exchanges as Frappe 15.43 and 16.4.1 did.
 
 They are sent in the order in which they were made, over a real socket, to one site whose next
 Event has the number that it had then, so that whole answers can be compared.
@@ -8,15 +8,44 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from watcher.sandbox.erpnext.app import serve
 from watcher.sandbox.erpnext.site import Site
 
-RECORDINGS = Path(__file__).parent.parent / "recordings"
+
+@dataclass(frozen=True)
+class Record:
+    """What was recorded from one site. ``domain``: of its users; ``first``: the number of the
+    first Event; ``custom``: its fields; ``more``: users beside the known ones; ``app``: the name
+    of its Connected App, with ``tokens`` of so many seconds; ``wait``: what its rate limit said.
+    """
+
+    frappe: int
+    folder: str
+    domain: str
+    first: int
+    custom: dict[str, dict[str, Any]]
+    more: tuple[str, ...]
+    app: str
+    tokens: tuple[str, str, int]
+    wait: int
+
+    def exchanges(self) -> list[tuple[str, dict[str, Any]]]:
+        found = []
+        for name in FILES:
+            path = Path(__file__).parent.parent / self.folder / f"{name}.json"
+            text = path.read_text().replace(f"@{self.domain}", "@scoopjoy.test")
+            for each in json.loads(text)["exchanges"]:
+                found.append((each["title"], each))
+        return found
+
+
 FILES = (
     "auth", "custom-fields", "event-values", "permissions", "batches", "read-update-delete",
     "settings-users-notices", "token-cache", "outages",
@@ -30,8 +59,9 @@ SHAPE_ONLY = {
 SYSTEM_MANAGER = "token of a user with role System Manager"
 MORE = re.compile(r"\.\.\. (\d+) more like these")
 CUT = re.compile(r"^(.*?)\.\.\. \((\d+) characters\)$", re.DOTALL)
+LEFT_OUT = re.compile(r"^(.*?) ?\.\.\.(\d+) characters left out\.\.\.", re.DOTALL)
 TAIL = re.compile(r"\d+$")
-CUSTOM = {
+CUSTOM_15 = {
     "custom_google_sync_key": {"label": "Google Sync Key", "unique": 1},
     "custom_google_event_id": {"label": "Google Event Id"},
     "custom_google_calendar_id": {"label": "Google Calendar Id"},
@@ -39,6 +69,24 @@ CUSTOM = {
     "custom_google_user": {"label": "Google User", "fieldtype": "Link", "options": "User"},
     "custom_synced_from": {"label": "Synced From"},
 }
+CUSTOM_16 = CUSTOM_15 | {
+    "custom_google_event_id": {"label": "Google Event ID"},
+    "custom_google_user": {"label": "Google Calendar of", "fieldtype": "Link", "options": "User"},
+    "custom_google_account": {"label": "Google Account"},
+    "custom_google_recurring_event_id": {"label": "Google Recurring Event ID"},
+    "custom_google_calendar_section": {"fieldtype": "Section Break"},
+}
+RECORDS = {
+    15: Record(
+        15, "recordings", "scoopjoy.test", 5023, CUSTOM_15, (), "u9q9bhru89",
+        ("RT1", "AT1", 3600), 12,
+    ),
+    16: Record(
+        16, "recordings-16", "scoop.test", 650, CUSTOM_16,
+        tuple(f"u{n}@j1795992920.test" for n in range(4)), "kb02u6d1mf",
+        ("rt-recorded", "at-recorded", 3599), 4,
+    ),
+}  # fmt: skip
 
 
 # --- the recorded exchanges ---------------------------------------------------------------------
@@ -54,7 +102,7 @@ def unpack(value: Any) -> Any:
         more = MORE.fullmatch(value[-1]) if value and isinstance(value[-1], str) else None
         kept = [unpack(each) for each in (value[:-1] if more else value)]
         return kept + [_after(kept, n + 1) for n in range(int(more[1]))] if more else kept
-    if isinstance(value, str) and (cut := CUT.match(value)):
+    if isinstance(value, str) and (cut := CUT.match(value) or LEFT_OUT.match(value)):
         return cut[1][0] * int(cut[2])
     return value
 
@@ -73,14 +121,6 @@ def _count(before: Any, last: Any, steps: int) -> Any:
     return TAIL.sub(lambda m: str(int(m[0]) + steps).zfill(len(m[0])), last)
 
 
-def exchanges() -> list[tuple[str, dict[str, Any]]]:
-    found = []
-    for name in FILES:
-        for each in json.loads((RECORDINGS / f"{name}.json").read_text())["exchanges"]:
-            found.append((each["title"], each))
-    return found
-
-
 def send(url: str, users: dict[str, tuple[str, str]], request: dict[str, Any]) -> requests.Response:
     who = request["auth"]
     auth, headers = None, {}
@@ -95,7 +135,7 @@ def send(url: str, users: dict[str, tuple[str, str]], request: dict[str, Any]) -
     )  # fmt: skip
 
 
-def prepare(site: Site, title: str) -> None:
+def prepare(site: Site, title: str, record: Record) -> None:
     """What was done to the recorded site by hand before these exchanges."""
     site.clear_troubles()
     if title.startswith("maintenance mode"):
@@ -103,10 +143,10 @@ def prepare(site: Site, title: str) -> None:
     elif title.startswith("read-only maintenance"):
         site.maintenance = "read-only"
     elif title == "site rate limit reached":
-        site.limit_rate(12)
+        site.limit_rate(record.wait)
     elif title == "token rows, masked":
-        app = site.add_connected_app("cid", "csec", name="u9q9bhru89")
-        site.add_token(app, "ann@scoopjoy.test", "RT1")
+        app = site.add_connected_app("cid", "csec", name=record.app)
+        site.add_token(app, "ann@scoopjoy.test", *record.tokens)
 
 
 def whole(title: str, exchange: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +160,7 @@ def whole(title: str, exchange: dict[str, Any]) -> dict[str, Any]:
 
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
-SCHEMA = re.compile(r"`_\w+`\.")
+SCHEMA = re.compile(r"`(_\w+|scoop164_db)`\.")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+|(?<=callback/)\w{10}$")
 RANDOM_NAME = re.compile(r"[0-9a-z]{10}")
 SENT_MOMENT = "2026-11-23 10:00:00.123456"
@@ -184,42 +224,46 @@ def difference(recorded: dict[str, Any], answer: requests.Response, title: str) 
     return "" if got == wanted else f"{title}:\n  got    {got}\n  wanted {wanted}"
 
 
-def test_every_recorded_exchange_is_answered_as_it_was() -> None:
-    site = Site(first_number=5023)
+@pytest.mark.parametrize("record", RECORDS.values(), ids=[f"frappe {n}" for n in RECORDS])
+def test_every_recorded_exchange_is_answered_as_it_was(record: Record) -> None:
+    site = Site(first_number=record.first, frappe=record.frappe)
+    exchanges = record.exchanges()
     users = {
         SYSTEM_MANAGER: (site.api_key, site.api_secret),
         "token with a wrong secret": (site.api_key, "wrong"),
         "token of a plain desk user (role All/Desk User)": site.add_user("ann@scoopjoy.test"),
         "token of another plain desk user": site.add_user("bob@scoopjoy.test"),
     }
+    for email in record.more:
+        site.add_user(email)
     server = serve(site)
     try:
-        for fieldname, more in CUSTOM.items():
+        for fieldname, more in record.custom.items():
             field = {"dt": "Event", "fieldname": fieldname, "fieldtype": "Data", **more}
             request = {"method": "POST", "path": "/api/resource/Custom Field", "json": field}
             assert send(server.url, users, request | {"auth": SYSTEM_MANAGER}).ok
         replayed, wrong = 0, []
-        for title, each in exchanges():
+        for title, each in exchanges:
             if title not in NOT_REPLAYED:
-                prepare(site, title)
+                prepare(site, title, record)
                 answer = send(server.url, users, whole(title, each))
                 wrong.append(difference(each["response"], answer, title))
                 replayed += 1
     finally:
         server.close()
         site.close()
-    assert [each for each in wrong if each] == []
-    assert replayed == len(exchanges()) - len(NOT_REPLAYED) == 99 - len(NOT_REPLAYED)
+    assert "\n".join(filter(None, wrong)) == ""
+    assert replayed == len(exchanges) - len(NOT_REPLAYED) == 99 - len(NOT_REPLAYED)
 
 
 def test_the_lists_of_exceptions_name_exchanges_that_exist() -> None:
-    titles = {title for title, _ in exchanges()}
+    titles = {title for record in RECORDS.values() for title, _ in record.exchanges()}
     assert titles >= set(NOT_REPLAYED) | set(SHAPE_ONLY)
 
 
 def test_the_comparison_can_fail() -> None:
     """A replay that accepts anything would prove nothing."""
-    (recorded,) = [e["response"] for title, e in exchanges() if title == "insert"]
+    (recorded,) = [e["response"] for title, e in RECORDS[15].exchanges() if title == "insert"]
     answer = requests.Response()
     answer.status_code = 200
     answer.headers["Content-Type"] = "application/json"

@@ -12,6 +12,7 @@ from watcher.sandbox import ics as export
 from watcher.sandbox.erpnext.app import run as run_erpnext
 from watcher.sandbox.google import run as run_google
 
+FRAPPE = click.Choice(["15", "16"])
 PORT = click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any free port.")
 
 
@@ -29,9 +30,11 @@ def google(port: int) -> None:
 
 @sandbox.command("erpnext")
 @PORT
-def erpnext(port: int) -> None:
+@click.option("--frappe", type=FRAPPE, default="15", show_default=True, help="Its version.")
+@click.option("--with-erpnext", is_flag=True, help="With Employee, Branch and Department.")
+def erpnext(port: int, frappe: str, with_erpnext: bool) -> None:
     """An ERPNext with the REST calls that Watcher uses."""
-    run_erpnext(port)
+    run_erpnext(port, frappe=int(frappe), erpnext=with_erpnext)
 
 
 def _check_export(ics: str) -> None:
@@ -48,8 +51,9 @@ def _check_export(ics: str) -> None:
 @click.option("--for", "seconds", type=click.FloatRange(min=5), help="End by itself after so long.")
 @click.option("--ics", type=click.Path(exists=True, dir_okay=False), help="Your calendar export.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Dashboard's port.")
-def demo(seconds: float | None, ics: str | None, port: int) -> int:
+@click.option("--frappe", type=FRAPPE, default="16", show_default=True, help="ERPNext's version.")
+def demo(seconds: float | None, ics: str | None, port: int, frappe: str) -> int:
     """Five employees, a live calendar, ERPNext following: all on this machine."""
     if ics is not None:
         _check_export(ics)
-    return story.run(seconds=seconds, ics=ics, port=port)
+    return story.run(seconds=seconds, ics=ics, port=port, frappe=int(frappe))

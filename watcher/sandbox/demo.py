@@ -37,6 +37,7 @@ ARRIVAL_SECONDS = 20.0
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
 YOU = f"you@{DOMAIN}"
+HEAD_OFFICE = PEOPLE[4]
 CLIENT_ID, CLIENT_SECRET = "demo.apps.googleusercontent.com", "demo-client-secret"
 
 console = Console(highlight=False)
@@ -63,11 +64,11 @@ class Company:
         return [e for e in self.site.events() if e.get("custom_google_account") == email]
 
 
-def run(*, seconds: float | None, ics: str | None, port: int) -> int:
-    """Play the demo; 0 when every change arrived, 1 when not."""
+def run(*, seconds: float | None, ics: str | None, port: int, frappe: int = 16) -> int:
+    """Play the demo against an ERPNext on that Frappe; 0 when every change arrived, 1 when not."""
     stop = stop_event()
     with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
-        company = _stage(Path(folder), port)
+        company = _stage(Path(folder), port, frappe)
         log = (Path(folder) / "watcher.log").open("w")
         up = subprocess.Popen(
             [sys.executable, "-m", "watcher", "up", "--port", company.environ["DEMO_PORT"]],
@@ -85,8 +86,8 @@ def run(*, seconds: float | None, ics: str | None, port: int) -> int:
             log.close()
 
 
-def _stage(folder: Path, port: int) -> Company:
-    google, site = GoogleState(), Site("Asia/Kolkata")
+def _stage(folder: Path, port: int, frappe: int) -> Company:
+    google, site = GoogleState(), Site("Asia/Kolkata", frappe=frappe, erpnext=True)
     google_url = serve_google(google).url
     erpnext_url = serve_erpnext(site).url
     port = port or _free_port()
@@ -96,6 +97,8 @@ def _stage(folder: Path, port: int) -> Company:
     google.add_client(CLIENT_ID, CLIENT_SECRET, [f"http://127.0.0.1:{port}/oauth/google/callback"])
     for person in PEOPLE:
         site.add_user(person.email)
+        name, _, branch = person.name.partition(", ")
+        site.add_employee(name, person.email, branch=branch or None)
     environ = {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")} | {
         "WATCHER_DATA_DIR": str(folder / "data"),
         "WATCHER_SECRET_KEYS": secrets.token_urlsafe(32),
@@ -126,12 +129,14 @@ def _play(
     stop: threading.Event,
 ) -> int:
     began = time.monotonic()
-    console.print("[bold]Watcher demo[/bold]: sandbox Google -> Watcher -> sandbox ERPNext")
+    where = f"sandbox ERPNext (Frappe {company.site.version})"
+    console.print(f"[bold]Watcher demo[/bold]: sandbox Google -> Watcher -> {where}")
     if not _connect(company, up, ics, stop):
         return 1
     base = company.environ["WATCHER_PUBLIC_URL"]
     console.print(f"\n  dashboard  {base}/  (sign in as {PEOPLE[4].email})")
-    console.print(f"  ERPNext    {company.environ['WATCHER_ERPNEXT_URL']}/app/event\n")
+    desk = "/desk" if company.site.frappe >= 16 else "/app"
+    console.print(f"  ERPNext    {company.environ['WATCHER_ERPNEXT_URL']}{desk}/event\n")
     console.print("[bold]edits in Google, and when they are in ERPNext[/bold]")
     rng = random.Random(7)
     scenes = _scenes(company)
@@ -153,9 +158,9 @@ def _connect(
 ) -> bool:
     emails = [person.email for person in PEOPLE]
     if ics is not None:
-        company.google.add_user(YOU, "You", "UTC")
-        loaded, left_out = export.load(company.google, YOU, Path(ics))
-        console.print(f"  {ics}: {loaded} events loaded, {left_out} left out")
+        company.google.add_user(YOU, "You", export.zone_of(Path(ics), HEAD_OFFICE.zone))
+        for line in export.load(company.google, YOU, Path(ics)).lines(ics):
+            console.print(f"  {line}", markup=False, soft_wrap=True)
         company.site.add_user(YOU)
         emails.append(YOU)
     setup = company.watcher("erpnext", "setup")

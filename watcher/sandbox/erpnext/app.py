@@ -3,7 +3,7 @@
 GET POST        /api/method/<method>, and ``cmd=<method>`` to / and /api/method/
 GET POST        /api/resource/<Doctype>
 GET PUT DELETE  /api/resource/<Doctype>/<name>
-GET             /app/event                   a page for people
+GET             /app/event, /desk/event      a page for people; 16 sends from /app to /desk
                 /_sandbox/...                switches, see ``control``
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from watcher.sandbox.erpnext import control, resources, signin, views
+from watcher.sandbox.erpnext.catalogue import OLD
 from watcher.sandbox.erpnext.errors import FrappeError, gunicorn_page, page, shown
 from watcher.sandbox.erpnext.faults import Fault
 from watcher.sandbox.erpnext.methods import Call
@@ -26,6 +27,7 @@ from watcher.sandbox.erpnext.site import GUEST, Site
 MAX_REQUEST_LINE = 4094
 MAX_BODY = 25 * 1024 * 1024
 MAX_SAFE_BODY = 17_000_000
+_USER = "watcher.sandbox.user"
 _DEFAULT_EXC = {
     400: "ValidationError",
     401: "AuthenticationError",
@@ -61,10 +63,17 @@ def serve(site: Site, host: str = "127.0.0.1", port: int = 0) -> Server:
     return server
 
 
-def run(port: int, host: str = "127.0.0.1", path: str | Path = ":memory:") -> None:
+def run(
+    port: int,
+    host: str = "127.0.0.1",
+    path: str | Path = ":memory:",
+    *,
+    frappe: int = OLD,
+    erpnext: bool = False,
+) -> None:
     """Serves until the process ends; one line of JSON says where and with what key. ``path``: a
     file from which the site's rows and keys are taken up again."""
-    site = Site(path=path)
+    site = Site(path=path, frappe=frappe, erpnext=erpnext)
     server = serve(site, host, port)
     where = {"url": server.url, "api_key": site.api_key, "api_secret": site.api_secret}
     sys.stdout.write(json.dumps(where) + "\n")
@@ -89,7 +98,7 @@ def _answer(site: Site) -> Response:
                 "at": site.clock(), "method": request.method, "path": request.path,
                 "cmd": resources.command(request), "status": response.status_code,
                 "bytes": len(body), "ms": round((time.perf_counter() - began) * 1000, 1),
-                "user": request.environ.get("watcher.sandbox.user", ""), "fault": met,
+                "user": request.environ.get(_USER, ""), "fault": met,
             }
         )  # fmt: skip
     return response
@@ -152,22 +161,28 @@ def _frappe(site: Site) -> Response:
     try:
         return _signed_in(site)
     except FrappeError as error:
-        response = resources.answer(error.body(tracebacks=site.tracebacks), error.status)
+        response = _refused(site, error)
     except UnicodeEncodeError as error:  # half of a surrogate pair
-        found = FrappeError(500, "UnicodeEncodeError", error.reason, module="")
-        response = resources.answer(found.body(tracebacks=site.tracebacks), found.status)
+        response = _refused(site, FrappeError(500, "UnicodeEncodeError", error.reason, module=""))
     return _limited(response, site.retry_after()) if response.status_code == 429 else response
+
+
+def _refused(site: Site, error: FrappeError) -> Response:
+    """On 16 nobody but a System User is shown a traceback."""
+    user = request.environ.get(_USER, "")
+    tracebacks = site.tracebacks and (site.frappe == OLD or not user or site.is_desk_user(user))
+    return resources.answer(error.body(site.frappe, tracebacks=tracebacks), error.status)
 
 
 def _signed_in(site: Site) -> Response:
     if site.maintenance == "full":
-        raise FrappeError(503, "SessionStopped", "Session Stopped")
+        raise FrappeError(503, "SessionStopped", "Session Stopped", early=True)
     if site.retry_after():
-        raise FrappeError(429, "TooManyRequestsError")
+        raise FrappeError(429, "TooManyRequestsError", early=True)
     user = signin.user_of(
         site, request.headers.get("Authorization", ""), request.cookies.get("sid", "")
     )
-    request.environ["watcher.sandbox.user"] = user
+    request.environ[_USER] = user
     params = resources.parameters(request)
     call = Call(site=site, user=user, params=params, verb=request.method)
     response = resources.dispatch(request, call)
@@ -193,7 +208,7 @@ def _faulty(site: Site, fault: Fault) -> Response:
         exc_type = fault.exc_type or _DEFAULT_EXC.get(status, "OperationalError")
         messages = [shown(fault.message)] if fault.message else []
         error = FrappeError(status, exc_type, fault.message, messages=messages)
-        response = resources.answer(error.body(tracebacks=site.tracebacks), status)
+        response = _refused(site, error)
     if status == 429:
         response = _limited(response, 1)
     for name, value in fault.headers.items():

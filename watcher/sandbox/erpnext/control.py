@@ -12,9 +12,12 @@ POST        tracebacks             {"allowed": true | false}
 POST        jobs                   run what waits for a background worker
 POST        close-past             Frappe's daily job on Events
 GET DELETE  requests               counts and the last requests; forget them
-POST        reset                  {"keep_fields": true | false}
+GET         site                   what the site is: version, ERPNext or not
+POST        reset                  {"keep_fields": true | false, "frappe": 15 | 16}
 POST        connected-app          {"client_id", "client_secret"}
 POST        token                  {"app", "user", "refresh_token"}
+POST        employee               {"employee_name", "user_id", ...}; with ERPNext only
+POST        google-calendar        {"user"}: Frappe's own integration, switched on
 """
 
 from __future__ import annotations
@@ -66,6 +69,12 @@ def _reading(site: Site) -> dict[tuple[str, str], Action]:
         ("GET", "/events"): lambda _: site.events(),
         ("GET", "/users"): lambda _: list(site.users()),
         ("GET", "/zone"): lambda _: {"zone": site.zone},
+        ("GET", "/site"): lambda _: {
+            "frappe": site.frappe,
+            "version": site.version,
+            "erpnext": site.erpnext,
+            "rich_events": site.rich_events,
+        },
         ("GET", "/requests"): requests,
         ("DELETE", "/requests"): forget,
     }
@@ -126,8 +135,10 @@ def _changing(site: Site) -> dict[tuple[str, str], Action]:
         return {"allowed": site.tracebacks}
 
     def reset(body: dict[str, Any]) -> dict[str, Any]:
-        site.reset(keep_fields=bool(body.get("keep_fields")))
-        return {}
+        frappe = body.get("frappe")
+        keep = bool(body.get("keep_fields"))
+        site.reset(keep_fields=keep, frappe=None if frappe is None else int(frappe))
+        return {"frappe": site.frappe}
 
     return {
         ("POST", "/users"): add_user,
@@ -140,4 +151,6 @@ def _changing(site: Site) -> dict[tuple[str, str], Action]:
         ("POST", "/close-past"): lambda _: {"closed": site.close_past_events()},
         ("POST", "/connected-app"): lambda body: {"name": site.add_connected_app(**body)},
         ("POST", "/token"): lambda body: {"name": site.add_token(**body)},
+        ("POST", "/employee"): lambda body: {"name": site.add_employee(**body)},
+        ("POST", "/google-calendar"): lambda body: {"name": site.add_google_calendar(**body)},
     }

@@ -90,17 +90,22 @@ class Database:
     # --- tables ---------------------------------------------------------------------------------
 
     def create(self, doctype: str, columns: Iterable[tuple[str, str]]) -> None:
-        """``columns`` are (name, field type); ``name`` is the primary key."""
-        parts = [self._declared(name, kind) for name, kind in columns]
-        self.run(
-            f"CREATE TABLE IF NOT EXISTS {_table(doctype)} "
-            f"({', '.join([*parts, _quoted(CHILDREN) + ' TEXT'])})"
-        )
+        """``columns`` are (name, field type); ``name`` is the primary key. A table of before gets
+        those that it lacks."""
+        parts = {name: self._declared(name, kind) for name, kind in columns}
+        parts[CHILDREN] = f"{_quoted(CHILDREN)} TEXT"
+        self.run(f"CREATE TABLE IF NOT EXISTS {_table(doctype)} ({', '.join(parts.values())})")
+        have = self._columns(doctype)
+        for name, part in parts.items():
+            if name not in have:
+                self.run(f"ALTER TABLE {_table(doctype)} ADD COLUMN {part}")
+
+    def _columns(self, doctype: str) -> frozenset[str]:
+        return frozenset(row[1] for row in self.run(f"PRAGMA table_info({_table(doctype)})"))
 
     def add_column(self, doctype: str, name: str, kind: str, unique: bool) -> None:
         """A column of before stays with what is in it, as Frappe leaves it."""
-        have = {row[1] for row in self.run(f"PRAGMA table_info({_table(doctype)})")}
-        if name not in have:
+        if name not in self._columns(doctype):
             self.run(f"ALTER TABLE {_table(doctype)} ADD COLUMN {self._declared(name, kind)}")
         index = _quoted(f"unique {doctype} {name}")
         self.run(f"DROP INDEX IF EXISTS {index}")

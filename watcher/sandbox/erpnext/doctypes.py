@@ -7,16 +7,21 @@ from dataclasses import dataclass
 
 STANDARD = ("name", "owner", "creation", "modified", "modified_by", "docstatus", "idx")
 """Columns of every document; none of them is for clients to write."""
+OPTIONAL = ("_user_tags", "_comments", "_assign", "_liked_by", "_seen")
+"""Columns beside the fields, which Frappe fills by itself; a list shows them when it asks for
+them by name."""
 NO_COLUMN = frozenset({"Section Break", "Column Break", "Tab Break", "HTML", "Heading", "Button"})
 DATA_LENGTH = 140
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Field:
-    """One column. ``options``: choices of a Select, the document type of a Link."""
+    """One column. ``options``: choices of a Select, the document type of a Link. ``length``: the
+    most characters that a text of one line may have."""
 
     name: str
     type: str = "Data"
+    length: int = DATA_LENGTH
     label: str = ""
     options: tuple[str, ...] = ()
     default: object = None
@@ -28,44 +33,44 @@ class Field:
         return self.label or self.name.replace("_", " ").title()
 
 
-def _select(name: str, *options: str, required: bool = False) -> Field:
+def select(name: str, *options: str, required: bool = False) -> Field:
     """Frappe fills a missing Select with its first choice."""
     default = options[0]
     return Field(name=name, type="Select", options=options, default=default, required=required)
 
 
-def _check(name: str, default: int = 0) -> Field:
+def check(name: str, default: int = 0) -> Field:
     return Field(name=name, type="Check", default=default)
 
 
-def _user(name: str) -> Field:
-    return Field(name=name, type="Link", options=("User",))
+def link(name: str, to: str = "User") -> Field:
+    return Field(name=name, type="Link", options=(to,))
 
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 EVENT = (
     Field(name="subject", type="Small Text", required=True),
-    _select("event_category", "Event", "Meeting", "Call", "Sent/Received Email", "Other"),
-    _select("event_type", "Private", "Public", required=True),
+    select("event_category", "Event", "Meeting", "Call", "Sent/Received Email", "Other"),
+    select("event_type", "Private", "Public", required=True),
     Field(name="color"),
-    _check("send_reminder", 1),
-    _check("repeat_this_event"),
+    check("send_reminder", 1),
+    check("repeat_this_event"),
     Field(name="starts_on", type="Datetime", required=True),
     Field(name="ends_on", type="Datetime"),
-    _select("status", "Open", "Completed", "Closed", "Cancelled"),
+    select("status", "Open", "Completed", "Closed", "Cancelled"),
     Field(name="sender"),
-    _check("all_day"),
-    _check("sync_with_google_calendar"),
-    _check("add_video_conferencing"),
-    Field(name="google_calendar"),
+    check("all_day"),
+    check("sync_with_google_calendar"),
+    check("add_video_conferencing"),
+    link("google_calendar", "Google Calendar"),
     Field(name="google_calendar_id"),
-    Field(name="google_calendar_event_id"),
+    Field(name="google_calendar_event_id", length=320),
     Field(name="google_meet_link"),
-    _check("pulled_from_google_calendar"),
-    _select("repeat_on", "", "Daily", "Weekly", "Monthly", "Yearly"),
+    check("pulled_from_google_calendar"),
+    select("repeat_on", "", "Daily", "Weekly", "Monthly", "Yearly"),
     Field(name="repeat_till", type="Date"),
-    *(_check(day) for day in _DAYS),
+    *(check(day) for day in _DAYS),
     Field(name="description", type="Text Editor"),
 )
 
@@ -91,41 +96,55 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(name="default", type="Text"),
         Field(name="description", type="Text"),
         *(Field(name=name, type="Int", default=0) for name in ("length", "permlevel", "columns")),
-        *(_check(name) for name in _CUSTOM_CHECKS),
+        *(check(name) for name in _CUSTOM_CHECKS),
     ),
     "User": (
-        _check("enabled", 1),
+        check("enabled", 1),
         Field(name="email", required=True),
         Field(name="first_name"),
         Field(name="full_name"),
         Field(name="time_zone"),
-        _select("user_type", "System User", "Website User"),
+        select("user_type", "System User", "Website User"),
     ),
     "ToDo": (
-        _select("status", "Open", "Closed", "Cancelled"),
-        _select("priority", "Medium", "High", "Low"),
+        select("status", "Open", "Closed", "Cancelled"),
+        select("priority", "Medium", "High", "Low"),
         Field(name="color"),
         Field(name="date", type="Date"),
-        _user("allocated_to"),
+        link("allocated_to"),
         Field(name="description", type="Text Editor", required=True),
         Field(name="reference_type"),
         Field(name="reference_name"),
+        Field(name="role"),
+        link("assigned_by"),
+        Field(name="assigned_by_full_name"),
+        Field(name="sender"),
+        Field(name="assignment_rule"),
     ),
     "DocShare": (
-        _user("user"),
+        link("user"),
         Field(name="share_doctype", required=True),
         Field(name="share_name", required=True),
-        *(_check(name) for name in ("read", "write", "share", "submit", "everyone")),
-        _check("notify_by_email", 1),
+        *(check(name) for name in ("read", "write", "share", "submit", "everyone")),
+        check("notify_by_email", 1),
     ),
     "Error Log": (
-        _check("seen"),
+        check("seen"),
         Field(name="reference_doctype"),
         Field(name="reference_name"),
         Field(name="method"),
         Field(name="error", type="Text"),
     ),
-    "Notification Log": (Field(name="subject", type="Text"), _user("for_user")),
+    "Notification Log": (
+        Field(name="subject", type="Text"),
+        link("for_user"),
+        Field(name="type"),
+        Field(name="email_content", type="Text Editor"),
+        Field(name="document_type"),
+        Field(name="document_name"),
+        link("from_user"),
+        check("read"),
+    ),
     "Connected App": (
         Field(name="provider_name", required=True),
         Field(name="openid_configuration"),
@@ -137,7 +156,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(name="introspection_uri"),
     ),
     "Token Cache": (
-        _user("user"),
+        link("user"),
         Field(name="connected_app", type="Link", options=("Connected App",)),
         Field(name="provider_name"),
         Field(name="access_token", type="Password"),
@@ -161,6 +180,9 @@ CHILD_TABLES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "query_parameters": ("Query Parameters", ("key", "value")),
     },
     "Token Cache": {"scopes": ("OAuth Scope", ("scope",))},
+    "Communication": {
+        "timeline_links": ("Communication Link", ("link_doctype", "link_name", "link_title")),
+    },
 }  # fmt: skip
 """By document type: the fields that are tables, their document type and its fields."""
 
@@ -170,6 +192,7 @@ _NONE: frozenset[str] = frozenset()
 ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Event": (_ALL - {"delete"}, _ALL),
     "Custom Field": (_NONE, _ALL),
+    "Property Setter": (_NONE, _ALL),
     "User": (frozenset({"read"}), _ALL),
     "ToDo": (_ALL, _ALL),
     "DocShare": (_NONE, _ALL),
@@ -179,5 +202,17 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Connected App": (frozenset({"read"}), _ALL),
     "Token Cache": (_NONE, frozenset({"read", "delete"})),
     "DocType": (_NONE, frozenset({"read"})),
+    "Version": (_NONE, frozenset({"read"})),
+    "Deleted Document": (_NONE, frozenset({"read", "delete"})),
+    "Comment": (_NONE, _ALL),
+    "Communication": (_NONE, _ALL),
+    "View Log": (_NONE, frozenset({"read"})),
+    "Activity Log": (_NONE, frozenset({"read"})),
+    "Tag": (_ALL - {"delete"}, _ALL),
+    "Tag Link": (_ALL - {"delete"}, _ALL),
+    "Google Calendar": (_NONE, _ALL),
+    "Employee": (frozenset({"read"}), _ALL),
+    "Branch": (_NONE, _ALL),
+    "Department": (_NONE, _ALL),
 }
 """By document type: what a plain desk user may, and what a System Manager may."""

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from watcher.sandbox.erpnext import permissions, validation
+from watcher.sandbox.erpnext.catalogue import NEW
 from watcher.sandbox.erpnext.db import Duplicate, Row
-from watcher.sandbox.erpnext.doctypes import CHILD_TABLES, STANDARD
+from watcher.sandbox.erpnext.doctypes import STANDARD
 from watcher.sandbox.erpnext.errors import FrappeError, missing, refusal
 from watcher.sandbox.erpnext.site import Site
 
@@ -20,7 +21,7 @@ _CALLBACK = "/api/method/frappe.integrations.doctype.connected_app.connected_app
 
 def find(site: Site, doctype: str, name: str) -> Row:
     """Raises 404."""
-    permissions.known(doctype)
+    permissions.known(site, doctype)
     row = site.row(doctype, name)
     if row is None:
         raise missing(doctype, name)
@@ -42,8 +43,9 @@ def shown(site: Site, doctype: str, row: Row) -> Row:
     for name, each in fields.items():
         if each.type == "Password" and answer[name]:
             answer[name] = "*" * len(str(answer[name]))
-    children = {table: row.get(table, []) for table in CHILD_TABLES.get(doctype, {})}
-    return {**answer, "doctype": doctype, **children}
+    children = {table: row.get(table, []) for table in site.tables(doctype)}
+    extra = {name: row[name] for name in ("_user_tags", "_liked_by") if row.get(name)}
+    return {**answer, "doctype": doctype, **children, **extra}
 
 
 def insert(site: Site, user: str, doctype: str, body: Mapping[str, Any]) -> Row:
@@ -57,17 +59,17 @@ def insert(site: Site, user: str, doctype: str, body: Mapping[str, Any]) -> Row:
             if body.get(name) is None:
                 row[name] = each.default
         _before_insert(site, doctype, row)
-        row |= _children(doctype, row, body)
+        row |= _children(site, doctype, row, body)
         answer = _save(site, doctype, row)
-        for table in CHILD_TABLES.get(doctype, {}):
+        for table in site.tables(doctype):
             answer[table] = [{**child, "__unsaved": 1} for child in answer[table]]
         return answer
 
 
-def _children(doctype: str, row: Row, body: Mapping[str, Any]) -> dict[str, list[Row]]:
+def _children(site: Site, doctype: str, row: Row, body: Mapping[str, Any]) -> dict[str, list[Row]]:
     """The rows of the child tables that ``body`` names, each a document of its own."""
     found: dict[str, list[Row]] = {}
-    for table, (child_type, names) in CHILD_TABLES.get(doctype, {}).items():
+    for table, (child_type, names) in site.tables(doctype).items():
         if table not in body:
             continue
         given = body[table] or []
@@ -101,7 +103,7 @@ def _name_custom_field(site: Site, row: Row) -> None:
     name = row["fieldname"] or f"custom_{re.sub(r'[^a-z0-9]+', '_', (row['label'] or '').lower())}"
     dt = str(row["dt"] or "")
     row |= {"fieldname": name, "name": f"{dt}-{name}"}
-    if dt not in CHILD_TABLES and dt not in ("User", "ToDo"):
+    if dt not in site.types:
         raise missing("DocType", dt)
     if name in site.columns(dt) or site.row("Custom Field", row["name"]) is not None:
         raise refusal(f"A field with the name <strong>{name}</strong> already exists in {dt}")
@@ -121,14 +123,15 @@ def update(site: Site, user: str, doctype: str, name: str, body: Mapping[str, An
         row = {**dict.fromkeys(fields), **before}
         row |= {k: validation.cast(f, body[k]) for k, f in fields.items() if k in body}
         row |= {k: str(body[k]) for k in _CONSTANT if k in body}
-        row |= _children(doctype, row, body)
+        row |= _children(site, doctype, row, body)
         # Frappe looks at the document as it would become, so both must be allowed.
         for each in (before, row):
             permissions.require_row(site, user, doctype, each, "write")
         now = site.now()
         if str(body.get("modified", before["modified"])) != before["modified"]:
+            what = f"{name} ({doctype})" if site.frappe == NEW else "Document"
             raise refusal(
-                "Error: Document has been modified after you have opened it "
+                f"Error: {what} has been modified after you have opened it "
                 f"({before['modified']}, {now}). Please refresh to get the latest document.",
                 "TimestampMismatchError",
             )
@@ -158,7 +161,7 @@ def _save(site: Site, doctype: str, row: Row) -> Row:
 def delete(site: Site, user: str, doctype: str, name: str) -> None:
     """Raises 404 with nothing but ``exc_type``, 403; with the queue down 500 after the commit."""
     with site.transaction():
-        permissions.known(doctype)
+        permissions.known(site, doctype)
         row = site.row(doctype, name)
         if row is None:
             raise FrappeError(404, "DoesNotExistError")

@@ -9,15 +9,18 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from watcher.sandbox.erpnext.catalogue import NEW, OLD
+
 FRAPPE = "frappe.exceptions."
-DATABASE = "pymysql.err."
+DATABASE, DATABASE_16 = "pymysql.err.", "MySQLdb."
 
 Message = dict[str, Any]
 
 
 class FrappeError(Exception):
     """One refusal. ``text`` follows the exception's name; ``messages`` are shown to people;
-    ``module`` is where Python says that the class lives (empty for a builtin one)."""
+    ``module`` is where Python says that the class lives (empty for a builtin one). ``early``:
+    made before Frappe knows whom it may show a traceback (16 then says only ``exc_type``)."""
 
     def __init__(
         self,
@@ -28,32 +31,48 @@ class FrappeError(Exception):
         messages: Iterable[Message] = (),
         module: str = FRAPPE,
         error_message: str = "",
+        early: bool = False,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.exc_type = exc_type
         self.messages = list(messages)
         self.error_message = error_message
-        self.exception = f"{module}{exc_type}{': ' if text else ''}{text}"
+        self.early = early
+        self._module, self._text = module, text
 
-    def body(self, *, tracebacks: bool = True) -> dict[str, Any]:
-        """The answer's JSON. ``tracebacks``: the site's setting ``allow_error_traceback``."""
+    def exception(self, frappe: int = OLD) -> str:
+        """The last line of a traceback; 16 speaks to its database by another library."""
+        module = self._module
+        if frappe == NEW and module == DATABASE:
+            module = DATABASE_16
+        return f"{module}{self.exc_type}{': ' if self._text else ''}{self._text}"
+
+    def body(self, frappe: int = OLD, *, tracebacks: bool = True) -> dict[str, Any]:
+        """The answer's JSON. ``tracebacks``: this user may see them on this site."""
         answer: dict[str, Any] = {"exc_type": self.exc_type}
-        if tracebacks and self.status != 404:
-            answer = {"exception": self.exception, **answer, "exc": json.dumps([self.traceback()])}
+        if tracebacks and self.status != 404 and not (self.early and frappe == NEW):
+            line = self.exception(frappe)
+            answer = {"exception": line, **answer, "exc": json.dumps([self.traceback(frappe)])}
         if self.messages:
-            answer["_server_messages"] = server_messages(self.messages)
+            answer["_server_messages"] = server_messages(self.messages, frappe)
         if self.error_message:
             answer["_error_message"] = self.error_message
         return answer
 
-    def traceback(self) -> str:
-        return f"Traceback (most recent call last):\n{self.exception}\n"
+    def traceback(self, frappe: int = OLD) -> str:
+        return f"Traceback (most recent call last):\n{self.exception(frappe)}\n"
 
 
-def server_messages(messages: Iterable[Message]) -> str:
+def server_messages(messages: Iterable[Message], frappe: int = OLD) -> str:
     """JSON in JSON, which is how Frappe sends them."""
-    return json.dumps([json.dumps(message) for message in messages])
+    if frappe == OLD:
+        return json.dumps([json.dumps(message) for message in messages])
+    tight = (",", ":")
+    return json.dumps(
+        [json.dumps({**message, "as_table": False}, separators=tight) for message in messages],
+        separators=tight,
+    )
 
 
 def shown(text: str) -> Message:
@@ -64,9 +83,12 @@ def shown(text: str) -> Message:
 def thrown(text: str, title: str = "Message") -> Message:
     """A message that went with an exception."""
     return {
-        "message": text, "title": title, "indicator": "red", "raise_exception": 1,
+        "message": text,
+        "title": title,
+        "indicator": "red",
+        "raise_exception": 1,
         "__frappe_exc_id": secrets.token_hex(28),
-    }  # fmt: skip
+    }
 
 
 def refusal(
@@ -83,36 +105,6 @@ def missing(doctype: str, name: str) -> FrappeError:
 def database(exc_type: str, code: int, text: str) -> FrappeError:
     """A 500 that the database brought about; permanent all the same when a value is to blame."""
     return FrappeError(500, exc_type, f'({code}, "{text}")', module=DATABASE)
-
-
-def denied(*lines: str, error_message: str = "") -> FrappeError:
-    message = shown("<br>".join(lines))
-    return FrappeError(403, "PermissionError", messages=[message], error_message=error_message)
-
-
-def no_role(user: str, doctype: str, permission: str) -> FrappeError:
-    """The user's roles do not allow it, whatever the document."""
-    line = (
-        f"User <strong>{user}</strong> does not have doctype access via role permission for "
-        f"document <strong>{doctype}</strong>"
-    )
-    if permission == "read":
-        return denied(line, error_message=f"No permission for {doctype}")
-    access = f"User <strong>{user}</strong> does not have access to this document"
-    return denied(line, access, error_message=insufficient(doctype, permission))
-
-
-def not_theirs(user: str, doctype: str, name: str, permission: str) -> FrappeError:
-    """A Private Event of somebody else, for System Managers too."""
-    return denied(
-        "Not allowed via controller permission check",
-        f"User <strong>{user}</strong> does not have access to this document: {doctype} - {name}",
-        error_message="" if permission == "read" else insufficient(doctype, permission),
-    )
-
-
-def insufficient(doctype: str, permission: str) -> str:
-    return f"Insufficient Permission for {doctype} (<strong>{permission}</strong>)"
 
 
 def page(status: int, title: str, text: str) -> str:

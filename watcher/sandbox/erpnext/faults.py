@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Maintenance = Literal["", "full", "read-only"]
+UnknownField = Literal["", "permission"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -96,6 +97,9 @@ class Troubles:
     """Until then (in the site's seconds) each request is answered 429."""
     deadlock_at: int | None = None
     """The next bulk_update meets a deadlock on its document of this number, from 1 on."""
+    unknown_field_answer: UnknownField = ""
+    """How a field that there is not is refused in a query: "" as the version does it (417
+    DataError), "permission" as later versions do (403 PermissionError that names the field)."""
     host: str = ""
     """The only Host (without port) that is a site; any other is 404 HTML. Empty: all are."""
 
@@ -115,6 +119,8 @@ class Troubles:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
         if wanted.get("maintenance", "") not in ("", "full", "read-only"):
             raise ValueError("maintenance is '', 'full' or 'read-only'")
+        if wanted.get("unknown_field_answer", "") not in ("", "permission"):
+            raise ValueError("unknown_field_answer is '' or 'permission'")
         for name, value in wanted.items():
             if name == "rate_limit":
                 self.limit_rate(float(value))
@@ -138,4 +144,5 @@ STATES: dict[str, Any] = {
     "limited_until": 0.0,
     "deadlock_at": None,
     "host": "",
+    "unknown_field_answer": "",
 }

@@ -11,8 +11,10 @@ from typing import Any
 from dateutil import parser
 
 from watcher.sandbox.erpnext import permissions
-from watcher.sandbox.erpnext.db import Row
-from watcher.sandbox.erpnext.doctypes import STANDARD, Field
+from watcher.sandbox.erpnext.catalogue import NEW, OLD
+from watcher.sandbox.erpnext.db import CHILDREN, Row
+from watcher.sandbox.erpnext.denials import no_field
+from watcher.sandbox.erpnext.doctypes import OPTIONAL, STANDARD, Field
 from watcher.sandbox.erpnext.errors import FrappeError, database, missing, refusal
 from watcher.sandbox.erpnext.site import Site
 
@@ -47,7 +49,7 @@ def rows(
     Raises 403, and 417 DataError for a column that the site does not have.
     """
     with site.lock:
-        permissions.require(site, user, doctype, "read")
+        permissions.require_list(site, user, doctype)
         query = Query(site, doctype)
         wanted = query.wanted(fields)
         asked = list(triples(filters))
@@ -59,10 +61,16 @@ def rows(
 
 
 def count(site: Site, user: str, doctype: str, filters: Any) -> int:
-    """Counts what the user's lists would not even show, as Frappe's own ``get_count`` does."""
+    """On 15 Frappe's ``get_count`` counts what the user's lists would not even show; on 16 it
+    counts what they show."""
     with site.lock:
-        permissions.known(doctype)
-        where, values = Query(site, doctype, unknown_is_sql=True).where(list(triples(filters)), [])
+        permissions.known(site, doctype)
+        if site.frappe == NEW:
+            permissions.require_list(site, user, doctype)
+            where, values = Query(site, doctype).where(list(triples(filters)), [], user)
+        else:
+            query = Query(site, doctype, unknown_is_sql=True)
+            where, values = query.where(list(triples(filters)), [])
         return site.db.count(doctype, where, values)
 
 
@@ -93,11 +101,38 @@ def _parsed(text: str) -> Any:
         raise FrappeError(500, "JSONDecodeError", str(error), module=module) from None
 
 
+def theirs(site: Site, doctype: str, user: str) -> list[Condition]:
+    """What Frappe adds to every list of these document types, System Managers' included."""
+    if doctype == "Notification Log":
+        return [("for_user = ?", [user])]
+    if site.is_system_manager(user) and doctype != "Event":
+        return []
+    if doctype == "ToDo":
+        return [("(allocated_to = ? OR assigned_by = ?)", [user, user])]
+    if doctype == "Employee":
+        return [("user_id = ?", [user])]
+    if doctype != "Event":
+        return []
+    own = "event_type = 'Public' OR owner = ?"
+    if site.frappe == OLD:
+        return [(f"({own})", [user])]
+    shared = (
+        "name IN (SELECT share_name FROM \"tabDocShare\" WHERE share_doctype = 'Event' "
+        'AND (user = ? OR everyone) AND "read")'
+    )
+    invited = (
+        f"EXISTS (SELECT 1 FROM json_each({CHILDREN}, '$.event_participants') AS each "
+        "WHERE json_extract(each.value, '$.email') = ?)"
+    )
+    return [(f"({own} OR {shared} OR {invited})", [user, user, user])]
+
+
 class Query:
     """Builds one statement. ``unknown_is_sql``: an unknown column gets as far as the database."""
 
     def __init__(self, site: Site, doctype: str, *, unknown_is_sql: bool = False) -> None:
         self._doctype = doctype
+        self._site = site
         self._columns = site.columns(doctype)
         self._fields: dict[str, Field] = site.fields(doctype)
         self._unknown_is_sql = unknown_is_sql
@@ -111,8 +146,12 @@ class Query:
         return [self._known(str(name).strip("`")) for name in names]
 
     def _known(self, name: str, clause: str = "WHERE") -> str:
-        if name in self._columns:
+        """Versions differ in how they refuse what they do not know."""
+        if name in self._columns or name in OPTIONAL:
             return name
+        by_field = self._site.unknown_field_answer == "permission"
+        if by_field or (clause == "ORDER BY" and self._site.frappe == NEW):
+            raise no_field(self._doctype, name)
         if self._unknown_is_sql or clause == "ORDER BY":
             raise database("OperationalError", 1054, f"Unknown column '{name}' in '{clause}'")
         raise refusal(f"Field not permitted in query: {name}", "DataError")
@@ -125,8 +164,9 @@ class Query:
         return row
 
     def index(self, asked: Iterable[Filter]) -> str:
-        """The order nobody asked for: that of whichever index the database happens to use."""
-        for name, _, _ in asked:
+        """The order nobody asked for: that of whichever index the database happens to use; on 16,
+        which asks the database for no order, that in which the rows were made."""
+        for name, _, _ in asked if self._site.frappe == OLD else ():
             if name in self._fields and self._fields[name].unique:
                 return name
         return "name"
@@ -149,8 +189,8 @@ class Query:
             any_of = [self._condition(*each) for each in either]
             text = " OR ".join(each for each, _ in any_of)
             conditions.append((f"({text})", [v for _, values in any_of for v in values]))
-        if user is not None and self._doctype == "Event":
-            conditions.append(("(event_type = 'Public' OR owner = ?)", [user]))
+        if user is not None:
+            conditions += theirs(self._site, self._doctype, user)
         text = " AND ".join(each for each, _ in conditions)
         return text, [value for _, values in conditions for value in values]
 

@@ -40,7 +40,7 @@ def dispatch(request: Request, call: Call) -> Response:
         return _method(call, name)
     if request.path.startswith(RESOURCE):
         doctype, _, document = request.path.removeprefix(RESOURCE).partition("/")
-        known(doctype)
+        known(call.site, doctype)
         return _document(call, doctype, document) if document else _collection(call, doctype)
     raise FrappeError(404, "DoesNotExistError")
 
@@ -53,7 +53,7 @@ def _method(call: Call, name: str) -> Response:
     message = methods.run(name, call)
     body: dict[str, Any] = {} if message is None else {"message": message}
     if call.messages:
-        body["_server_messages"] = server_messages(call.messages)
+        body["_server_messages"] = server_messages(call.messages, call.site.frappe)
     return answer(body, 202 if name == "frappe.client.delete" and call.verb == "DELETE" else 200)
 
 

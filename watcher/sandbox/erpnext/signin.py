@@ -19,7 +19,7 @@ def user_of(site: Site, authorization: str, sid: str) -> str:
         return GUEST
     user = site.user_of(*_pair(authorization))
     if user is None:
-        raise FrappeError(401, "AuthenticationError")
+        raise FrappeError(401, "AuthenticationError", early=True)
     return user
 
 

@@ -6,22 +6,26 @@ import json
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from watcher.sandbox.erpnext import jobs
+from watcher.sandbox.erpnext.accounts import ADMINISTRATOR, GUEST, INTEGRATION, Accounts, User
+from watcher.sandbox.erpnext.catalogue import OLD, VERSIONS, Tables, catalogue
 from watcher.sandbox.erpnext.db import CHILDREN, Database, Row
-from watcher.sandbox.erpnext.doctypes import CHILD_TABLES, FIELDS, NO_COLUMN, STANDARD, Field
+from watcher.sandbox.erpnext.doctypes import NO_COLUMN, OPTIONAL, STANDARD, Field
 from watcher.sandbox.erpnext.errors import refusal
 from watcher.sandbox.erpnext.faults import Fault, Faults, Troubles
+from watcher.sandbox.erpnext.furnish import Furnished
 
-INTEGRATION = "integration@scoopjoy.test"
-GUEST = "Guest"
-ADMINISTRATOR = "Administrator"
+__all__ = ["ADMINISTRATOR", "GUEST", "INTEGRATION", "Site", "User"]
+
+Job = tuple[str, dict[str, Any]]
+
 KEPT_REQUESTS = 10_000
 READ_ONLY = (
     "Site is running in read only mode for maintenance or site update, this action can not be "
@@ -29,19 +33,11 @@ READ_ONLY = (
 )
 
 
-@dataclass(kw_only=True, slots=True)
-class User:
-    """An API user. A disabled one's key still works, as it does on a real site."""
-
-    email: str
-    key: str
-    secret: str = field(repr=False)
-    system_manager: bool = False
-
-
-class Site(Troubles):
+class Site(Accounts, Furnished, Troubles):
     """A site. Everything that reads or changes it holds ``lock``.
 
+    ``frappe`` is 15 or 16: every answer is that version's. ``erpnext``: it has Employee, Branch
+    and Department. ``rich_events``: a later 15.x, whose Event has ``location`` and ``attending``.
     ``clock`` gives seconds since 1970; ``first_number`` is that of the first Event's name.
     ``path``: a file for the database, from which a later process can go on; else in memory.
     ``tracebacks`` is the setting ``allow_error_traceback``. ``requests`` counts by
@@ -52,11 +48,15 @@ class Site(Troubles):
         self,
         zone: str = "Asia/Kolkata",
         *,
+        frappe: int = OLD,
+        erpnext: bool = False,
+        rich_events: bool = False,
         clock: Callable[[], float] = time.time,
         first_number: int = 1,
         path: str | Path = ":memory:",
         seed: int = 0,
     ) -> None:
+        self._install(frappe, erpnext, rich_events)
         self.db = Database(path)
         self.lock = self.db.lock
         self._real_clock, self._ahead = clock, 0.0
@@ -73,79 +73,29 @@ class Site(Troubles):
         self._last = datetime.fromtimestamp(0, UTC)
         self._open(zone, first_number)
 
+    def _install(self, frappe: int, erpnext: bool, rich_events: bool) -> None:
+        self.frappe, self.erpnext, self.rich_events = frappe, erpnext, rich_events
+        found = catalogue(frappe, erpnext=erpnext, rich_events=rich_events)
+        self.types, self._tables = found.types, found.tables
+        self.version = VERSIONS[frappe]
+
     def _open(self, zone: str, first_number: int) -> None:
+        """Tables and columns that an older database lacks are added, as an upgrade does."""
         with self.db.transaction():
             self.zone = self.db.setting("zone", zone)
             self.db.set("zone", self.zone)
             self.db.set("series", self.db.setting("series", first_number - 1))
-            for doctype, fields in FIELDS.items():
+            for doctype, fields in self.types.items():
                 names = [(name, "Int" if name in ("docstatus", "idx") else "") for name in STANDARD]
-                self.db.create(doctype, [*names, *((each.name, each.type) for each in fields)])
-            for user in self.db.setting("users", []):
-                self._users[user["email"]] = User(**user)
-            if INTEGRATION not in self._users:
-                self.add_user(INTEGRATION, system_manager=True)
-        self.api_key, self.api_secret = self.keys_of(INTEGRATION)
+                optional = [(name, "") for name in OPTIONAL]
+                own = [(each.name, each.type) for each in fields]
+                self.db.create(doctype, [*names, *own, *optional])
+            self._load_users()
 
     def close(self) -> None:
         self.db.close()
 
-    # --- users and time -------------------------------------------------------------------------
-
-    def add_user(self, email: str, system_manager: bool = False) -> tuple[str, str]:
-        """Returns the API key and secret of the new (or replaced) user."""
-        user = User(
-            email=email, key=secrets.token_hex(8), secret=secrets.token_hex(8),
-            system_manager=system_manager,
-        )  # fmt: skip
-        with self.transaction():
-            self._users[email] = user
-            self._keep_users()
-            name = email.partition("@")[0].title()
-            row = self.blank("User", email, ADMINISTRATOR) | {
-                "enabled": 1, "email": email, "first_name": name, "full_name": name,
-                "time_zone": self.zone, "user_type": "System User",
-            }  # fmt: skip
-            self.db.put("User", row)
-        return user.key, user.secret
-
-    def remove_user(self, email: str) -> None:
-        """Nobody signs in as them any more, and no Link can point to them."""
-        with self.transaction():
-            self._users.pop(email, None)
-            self._keep_users()
-            self.db.remove("User", email)
-
-    def _keep_users(self) -> None:
-        self.db.set(
-            "users",
-            [
-                {"email": u.email, "key": u.key, "secret": u.secret,
-                 "system_manager": u.system_manager}
-                for u in self._users.values()
-            ],
-        )  # fmt: skip
-
-    def users(self) -> list[str]:
-        with self.lock:
-            return sorted(self._users)
-
-    def keys_of(self, email: str) -> tuple[str, str]:
-        """Raises KeyError."""
-        return self._users[email].key, self._users[email].secret
-
-    def user_of(self, key: str, secret: str) -> str | None:
-        """Whose key and secret these are; None when nobody's."""
-        given = f"{key}:{secret}".encode()
-        with self.lock:
-            for user in self._users.values():
-                if secrets.compare_digest(f"{user.key}:{user.secret}".encode(), given):
-                    return None if self.wrong_keys else user.email
-        return None
-
-    def is_system_manager(self, email: str) -> bool:
-        user = self._users.get(email)
-        return user is not None and user.system_manager
+    # --- time ------------------------------------------------------------------------------------
 
     def clock(self) -> float:
         """Seconds since 1970."""
@@ -177,7 +127,7 @@ class Site(Troubles):
         """The fields with a column, the custom ones (from the moment they exist) included."""
         with self.lock:
             if doctype not in self._fields:
-                found = {each.name: each for each in FIELDS[doctype]}
+                found = {each.name: each for each in self.types[doctype]}
                 for row in self.rows("Custom Field"):
                     if row["dt"] == doctype and row["fieldtype"] not in NO_COLUMN:
                         found[row["fieldname"]] = _custom(row)
@@ -187,13 +137,17 @@ class Site(Troubles):
     def columns(self, doctype: str) -> list[str]:
         return [*STANDARD, *self.fields(doctype)]
 
+    def tables(self, doctype: str) -> Tables:
+        """The fields that are tables: their rows' document type and fields."""
+        return self._tables.get(doctype, {})
+
     def blank(self, doctype: str, name: str, owner: str) -> Row:
         """A row with nothing in it but who made it when."""
         now = self.now()
         return {
             "name": name, "owner": owner, "creation": now, "modified": now, "modified_by": owner,
             "docstatus": 0, "idx": 0, **dict.fromkeys(self.fields(doctype)),
-            **{table: [] for table in CHILD_TABLES.get(doctype, {})},
+            **{table: [] for table in self.tables(doctype)},
         }  # fmt: skip
 
     # --- documents ------------------------------------------------------------------------------
@@ -220,16 +174,17 @@ class Site(Troubles):
         return self.rows("Event")
 
     def _select(self, doctype: str, where: str, values: tuple[object, ...]) -> list[Row]:
-        fields = {each.name for each in FIELDS[doctype]}
+        fields = {each.name for each in self.types[doctype]}
         custom = [] if doctype == "Custom Field" else self.fields(doctype)
-        columns = [*STANDARD, *fields, *(name for name in custom if name not in fields), CHILDREN]
+        more = [name for name in custom if name not in fields]
+        columns = [*STANDARD, *fields, *more, *OPTIONAL, CHILDREN]
         found = self.db.select(doctype, columns, where, values, "name")
         return [{**row, **json.loads(row.pop(CHILDREN) or "{}")} for row in found]
 
     def put(self, doctype: str, row: Row) -> None:
         """Inserts, or replaces the row of that name. Raises db.Duplicate."""
         self.guard()
-        tables = {table: row.get(table, []) for table in CHILD_TABLES.get(doctype, {})}
+        tables = {table: row.get(table, []) for table in self.tables(doctype)}
         kept = {name: row.get(name) for name in self.columns(doctype)}
         self.db.put(doctype, kept | {CHILDREN: json.dumps(tables)})
         if doctype == "Custom Field":
@@ -269,13 +224,15 @@ class Site(Troubles):
         self.db.rollback()
         self._fields.clear()
 
-    def reset(self, *, keep_fields: bool = False) -> None:
-        """An empty site without troubles: users and keys stay, custom fields when wanted."""
+    def reset(self, *, keep_fields: bool = False, frappe: int | None = None) -> None:
+        """An empty site without troubles, from now on of another version when ``frappe`` is
+        given: users and keys stay, custom fields when wanted. Raises ValueError."""
         kept = self.rows("Custom Field") if keep_fields else []
         with self.transaction():
-            for doctype in FIELDS:
+            for doctype in self.types:
                 if doctype != "User":
                     self.db.drop(doctype)
+            self._install(frappe or self.frappe, self.erpnext, self.rich_events)
             self._fields.clear()
             self.db.set("series", 0)
             self.background.clear()
@@ -300,69 +257,15 @@ class Site(Troubles):
         return len(jobs)
 
     def close_past_events(self) -> list[str]:
-        """Frappe's daily job: Open events that ended before today become Closed. Their names."""
-        closed = []
-        with self.transaction():
-            today = self.now()[:10]
-            for row in self.events():
-                last = row["ends_on"] or row["repeat_till"]
-                if row["status"] == "Open" and last and last[:10] < today:
-                    change = {"modified": self.now(), "modified_by": ADMINISTRATOR}
-                    self.put("Event", row | {"status": "Closed"} | change)
-                    closed.append(row["name"])
-        return closed
+        """Frappe's daily job, see ``jobs``. Returns the names of the Events that it closed."""
+        return jobs.close_past_events(self)
 
-    def add_fault(
-        self,
-        match: str = "",
-        status: int = 503,
-        exc_type: str = "",
-        html: bool = False,
-        count: int | None = 1,
-        after_commit: bool = False,
-        drop: bool = False,
-        headers: Mapping[str, str] | None = None,
-        *,
-        message: str = "",
-        probability: float = 1.0,
-        delay: float = 0.0,
-    ) -> None:
-        """See ``faults.Fault``. Raises ValueError for what makes no sense."""
-        self.faults.add(
-            Fault(
-                match=match, status=status, exc_type=exc_type, html=html, count=count,
-                after_commit=after_commit, drop=drop, headers=dict(headers or {}),
-                message=message, probability=probability, delay=delay,
-            )
-        )  # fmt: skip
+    def add_fault(self, match: str = "", status: int = 503, **more: Any) -> None:
+        """See ``faults.Fault``. Raises ValueError or TypeError for what makes no sense."""
+        self.faults.add(Fault(match=match, status=status, **more))
 
     def clear_faults(self) -> None:
         self.faults.clear()
-
-    # --- Connected App --------------------------------------------------------------------------
-
-    def add_connected_app(self, client_id: str, client_secret: str, name: str = "") -> str:
-        """As an administrator makes it in the desk. Returns its name."""
-        with self.transaction():
-            name = name or self.next_name("Connected App")
-            row = self.blank("Connected App", name, ADMINISTRATOR)
-            own = {"provider_name": "Google Calendar", "client_id": client_id}
-            self.put("Connected App", row | own | {"client_secret": client_secret})
-        return name
-
-    def add_token(
-        self, app: str, user: str, refresh_token: str | None, access_token: str = "AT1"
-    ) -> str:
-        """As Frappe's own consent flow leaves it. ``refresh_token`` None: the row is there and
-        the password is not. Returns the row's name."""
-        name = f"{app}-{user}"
-        with self.transaction():
-            row = self.blank("Token Cache", name, user) | {
-                "user": user, "connected_app": app, "access_token": access_token,
-                "refresh_token": refresh_token, "expires_in": 3600, "token_type": "Bearer",
-            }  # fmt: skip
-            self.put("Token Cache", row)
-        return name
 
 
 def _custom(row: Row) -> Field:

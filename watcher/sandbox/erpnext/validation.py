@@ -10,7 +10,7 @@ from typing import Any
 from dateutil import parser
 
 from watcher.sandbox.erpnext.db import Row
-from watcher.sandbox.erpnext.doctypes import DATA_LENGTH, FIELDS, Field
+from watcher.sandbox.erpnext.doctypes import Field
 from watcher.sandbox.erpnext.errors import FrappeError, database, refusal, shown
 from watcher.sandbox.erpnext.sanitise import sanitise, without_tags
 from watcher.sandbox.erpnext.site import Site
@@ -110,7 +110,9 @@ def _links(site: Site, row: Row, fields: Mapping[str, Field]) -> None:
 
 def _exists(site: Site, field: Field, name: str) -> bool:
     target = field.options[0] if field.options else ""
-    return target in FIELDS and site.row(target, name) is not None
+    if target == "DocType":
+        return name in site.types
+    return target in site.types and site.row(target, name) is not None
 
 
 def _event(row: Row, now: str) -> None:
@@ -190,10 +192,10 @@ def _selects(row: Row, fields: Mapping[str, Field]) -> None:
 def _lengths(doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
     for name, field in fields.items():
         value = row.get(name)
-        if field.type in _VARCHAR and isinstance(value, str) and len(value) > DATA_LENGTH:
+        if field.type in _VARCHAR and isinstance(value, str) and len(value) > field.length:
             raise refusal(
                 f"{doctype} {row['name']}: '<strong>{field.title}</strong>' ({value}) will get "
-                f"truncated, as max characters allowed is {DATA_LENGTH}",
+                f"truncated, as max characters allowed is {field.length}",
                 "CharacterLengthExceededError",
                 title="Value too big",
             )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from flask import Blueprint
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
 
+from watcher.sandbox.erpnext.catalogue import NEW
 from watcher.sandbox.erpnext.db import Row
 from watcher.sandbox.erpnext.site import Site
 
@@ -17,11 +19,21 @@ _STYLE = (
 
 
 def create(site: Site) -> Blueprint:
-    """No key is asked for."""
+    """No key is asked for. 15 has the Desk under /app, 16 under /desk; each sends on who comes by
+    the other's address."""
     views = Blueprint("views", __name__)
 
     @views.get("/app/event")
-    def event_list() -> str:
+    def event_list() -> str | Response:
+        if site.frappe == NEW:
+            query = request.query_string.decode()
+            return redirect(f"/desk/event{'?' + query if query else ''}", 301)
+        return _page(site.events())
+
+    @views.get("/desk/event")
+    def desk_event_list() -> str | Response:
+        if site.frappe != NEW:
+            return redirect("/app/event", 301)
         return _page(site.events())
 
     return views

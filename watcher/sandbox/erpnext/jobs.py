@@ -1,0 +1,40 @@
+"""What a real site does beside requests: the scheduler's daily job, and the workers' jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.sandbox.erpnext.accounts import ADMINISTRATOR
+from watcher.sandbox.erpnext.catalogue import NEW
+from watcher.sandbox.erpnext.db import Row
+
+if TYPE_CHECKING:
+    from watcher.sandbox.erpnext.site import Site
+
+
+def close_past_events(site: Site) -> list[str]:
+    """Open Events that ended before today become Closed: those only that Administrator's list
+    shows, so Private ones of others stay Open for ever. ``modified`` moves, and no Version is
+    written. Returns their names."""
+    closed = []
+    with site.transaction():
+        today = site.now()[:10]
+        for row in site.events():
+            if row["status"] == "Open" and _is_over(row, today) and _listed(site, row):
+                change = {"modified": site.now(), "modified_by": ADMINISTRATOR}
+                site.put("Event", row | {"status": "Closed"} | change)
+                closed.append(row["name"])
+    return closed
+
+
+def _is_over(row: Row, today: str) -> bool:
+    last = [row[name] for name in ("ends_on", "repeat_till") if row[name]]
+    return any(moment[:10] < today for moment in last)
+
+
+def _listed(site: Site, row: Row) -> bool:
+    """Whether Administrator's own list of Events has it; on 16 also as a participant."""
+    if row["event_type"] == "Public" or row["owner"] == ADMINISTRATOR:
+        return True
+    people = row["event_participants"] if site.frappe == NEW else []
+    return any(each.get("email") == ADMINISTRATOR for each in people)
