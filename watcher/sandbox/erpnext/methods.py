@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from watcher.sandbox.erpnext import desk, documents, permissions, queries
+from watcher.sandbox.erpnext import desk, documents, permissions, queries, signatures
 from watcher.sandbox.erpnext.catalogue import ERPNEXT_VERSIONS, NEW, OLD
 from watcher.sandbox.erpnext.db import Row
 from watcher.sandbox.erpnext.doctypes import STANDARD
@@ -34,16 +34,21 @@ class Call:
     user: str
     params: Mapping[str, Any]
     verb: str = "POST"
+    method: str = ""
     messages: list[Message] = field(default_factory=list)
 
     def text(self, name: str) -> str:
         """A parameter that must be there. Raises 500 as Python does for a missing argument."""
         value = self.params.get(name)
         if value in (None, ""):
-            raise FrappeError(
-                500, "TypeError", f"missing 1 required positional argument: '{name}'", module=""
-            )
+            raise self.lacks(name)
         return str(value)
+
+    def lacks(self, name: str) -> FrappeError:
+        """What Python says about an argument that is not there."""
+        function = self.method.rpartition(".")[2]
+        text = f"{function}() missing 1 required positional argument: '{name}'"
+        return FrappeError(500, "TypeError", text, module="")
 
     def value(self, name: str) -> Any:
         """A parameter that may be a JSON string."""
@@ -175,6 +180,8 @@ def _delete_items(call: Call) -> None:
 def _has_permission(call: Call) -> dict[str, bool]:
     site, user, doctype = call.site, call.user, call.text("doctype")
     permission = str(call.params.get("perm_type") or "read").lower()
+    if "docname" not in call.params:
+        raise call.lacks("docname")
     if not call.params.get("docname"):
         return {"has_permission": permissions.allowed(site, user, doctype, permission)}
     row = documents.find(site, doctype, call.text("docname"))
@@ -312,6 +319,8 @@ def run(name: str, call: Call) -> Any:
         raise _not_whitelisted(call.site, name)
     if call.verb == "GET" and name in _WRITES:
         raise refusal("Not permitted", "PermissionError", status=403)
+    signatures.check(call.site.frappe, name, call.params)
+    call.method = name
     with call.site.lock:
         return method(call)
 
