@@ -47,7 +47,7 @@ def _whole(value: Any) -> int:
 
 def check(site: Site, doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
     """Frappe's own checks and ``Event.validate``; ``row`` is put right in place."""
-    _links(site, row, fields)
+    _links(site, doctype, row, fields)
     if doctype == "Event":
         _event(row, site.now()[:19])
     _mandatory(doctype, row, fields)
@@ -98,14 +98,25 @@ def _encodes(value: str) -> None:
         raise FrappeError(500, "UnicodeEncodeError", error.reason, module="") from None
 
 
-def _links(site: Site, row: Row, fields: Mapping[str, Field]) -> None:
+def _links(site: Site, doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
     lost = [
         f"{field.title}: {row[name]}"
         for name, field in fields.items()
         if field.type == "Link" and row.get(name) and not _exists(site, field, row[name])
     ]
+    lost += [
+        f"Row #{number}: Reference Name: {one['reference_docname']}"
+        for number, one in enumerate(row.get("event_participants", []), 1)
+        if not _takes_part(site, one)
+    ]
     if lost:
         raise refusal(f"Could not find {', '.join(lost)}", "LinkValidationError")
+
+
+def _takes_part(site: Site, participant: Row) -> bool:
+    """A document type that the stand-in does not know may have any document."""
+    doctype, name = participant["reference_doctype"], participant["reference_docname"]
+    return doctype not in site.types or site.row(doctype, str(name)) is not None
 
 
 def _exists(site: Site, field: Field, name: str) -> bool:
