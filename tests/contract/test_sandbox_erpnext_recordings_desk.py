@@ -108,8 +108,8 @@ def rows_of(body: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("frappe", "path", "first", "dates"),
-    [(15, "recordings/versions.json", 348, "dd-mm-yyyy"),
-     (16, "recordings-16/versions.json", 1135, "yyyy-mm-dd")],
+    [(15, "recordings-desk/versions-15.json", 348, "dd-mm-yyyy"),
+     (16, "recordings-desk/versions-16.json", 1135, "yyyy-mm-dd")],
 )  # fmt: skip
 def test_versions_and_deleted_documents(frappe: int, path: str, first: int, dates: str) -> None:
     wrong = []
@@ -134,7 +134,7 @@ def test_a_full_queue() -> None:
     wrong = []
     with integration(frappe=16, first_number=1235) as person:
         replay = Replay(person)
-        for each in exchanges("recordings-16/queue-overloaded.json"):
+        for each in exchanges("recordings-desk/queue-overloaded-16.json"):
             title, request = each["title"], each["request"]
             if title.startswith("insert_many"):
                 number = int(title[-1]) - 1

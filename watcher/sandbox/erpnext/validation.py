@@ -18,6 +18,7 @@ from watcher.sandbox.erpnext.site import Site
 TEXT_BYTES = 65_535
 LARGEST = 2**31 - 1
 _VARCHAR = frozenset({"Data", "Link", "Select", "Color"})
+_AS_SENT = frozenset({"Select", "Long Text", "Password"})
 _TEXTS = frozenset({"Small Text", "Text"})
 _STORED_MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?::(\d\d))?(\.\d{1,6})?)?", re.ASCII
@@ -54,8 +55,9 @@ def check(site: Site, doctype: str, row: Row, fields: Mapping[str, Field]) -> No
     _selects(row, fields)
     _lengths(doctype, row, fields)
     for name, field in fields.items():
-        if isinstance(row.get(name), str) and field.type != "Select":
-            row[name] = sanitise(row[name])
+        if isinstance(row.get(name), str) and field.type not in _AS_SENT:
+            always = field.type == "HTML Editor"
+            row[name] = sanitise(row[name], site.frappe, always=always)
 
 
 def stored(doctype: str, row: Row, fields: Mapping[str, Field]) -> Row:
