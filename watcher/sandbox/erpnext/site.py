@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from watcher.sandbox.erpnext import jobs
+from watcher.sandbox.erpnext import calendar, jobs
 from watcher.sandbox.erpnext.accounts import ADMINISTRATOR, GUEST, INTEGRATION, Accounts, User
 from watcher.sandbox.erpnext.catalogue import NEW, OLD, VERSIONS, Tables, catalogue
 from watcher.sandbox.erpnext.db import CHILDREN, Database, Row
@@ -228,6 +228,11 @@ class Site(Accounts, Furnished, Troubles):
     def overloaded(self) -> bool:
         """16 takes no more than 550 waiting jobs; 15 any number."""
         return self.queue_full and self.frappe == NEW
+
+    def drawn(self, row: Row, reader_zone: str = "") -> list[str]:
+        """On which days the Desk's calendar of this version shows the row (``calendar``)."""
+        found = calendar.days(row, frappe=self.frappe, site_zone=self.zone, reader_zone=reader_zone)
+        return [day.isoformat() for day in found]
 
     def dump(self) -> str:
         """All that the database keeps, as text: rows, Versions, Deleted Documents, logs..."""
