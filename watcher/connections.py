@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from zoneinfo import ZoneInfo, available_timezones
 
 from watcher.erpnext import connected_app
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
-from watcher.errors import UserError
+from watcher.erpnext.site import EMPLOYEE_FIELD, Site, employee_of, read_site
 from watcher.google.client import CalendarClient
 from watcher.google.credentials import AccessTokens, Grant
 from watcher.google.delegation import (
@@ -31,14 +29,6 @@ from watcher.state.budget import Purpose
 SITE_FACTS_SECONDS = 600.0
 DESK_APP_SECONDS = 60.0
 """A Connected App that was made anew has another name; the old one keeps no tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What must be known of an ERPNext site: its time zone, and who we are there."""
-
-    zone: ZoneInfo
-    api_user: str
 
 
 def endpoints(settings: Settings) -> GoogleEndpoints:
@@ -92,6 +82,7 @@ class Connections:
         self._erpnext: ErpNextClient | None = None
         self._site: tuple[float, Site] | None = None
         self._desk_app: tuple[float, str] | None = None
+        self._employees: dict[str, tuple[float, str | None]] = {}
 
     @property
     def tokens(self) -> AccessTokens:
@@ -148,20 +139,31 @@ class Connections:
         return EventMirror(
             self.erpnext,
             delete_cancelled=self._services.settings.cancelled_events == "delete",
+            site_fields=self.site().fields,
         )
 
+    def employee(self, user: str | None) -> str | None:
+        """The Employee of an ERPNext user, where the site's Event has a field for it; asked for
+        again every ten minutes."""
+        if user is None or EMPLOYEE_FIELD not in self.site().fields:
+            return None
+        with self._lock:
+            asked, found = self._employees.get(user, (0.0, None))
+            if not asked or time.monotonic() - asked > SITE_FACTS_SECONDS:
+                found = employee_of(self.erpnext, user)
+                self._employees[user] = (time.monotonic(), found)
+            return found
+
     def site(self) -> Site:
-        """Time zone and API user of the site, read again every ten minutes."""
+        """What the site says of itself, read again every ten minutes."""
         with self._lock:
             if self._site is None or time.monotonic() - self._site[0] > SITE_FACTS_SECONDS:
                 self._site = (time.monotonic(), self._read_site())
             return self._site[1]
 
     def _read_site(self) -> Site:
-        name = self._services.settings.erpnext_time_zone or self.erpnext.time_zone()
-        if name not in available_timezones():
-            raise UserError(
-                f"the ERPNext site's time zone {name!r} is not an IANA zone",
-                next_step="set WATCHER_ERPNEXT_TIME_ZONE, e.g. Asia/Kolkata",
-            )
-        return Site(ZoneInfo(name), self.erpnext.whoami())
+        services = self._services
+        site = read_site(self.erpnext, services.settings.erpnext_time_zone)
+        with services.db.session() as session:
+            overview.remember_site(session, site.versions, services.clock())
+        return site

@@ -158,7 +158,14 @@ class ErpSetupMissing(Permanent):
 
 
 class ErpRefused(Permanent):
-    """ERPNext refused one document or request; ``message`` is ERPNext's own text."""
+    """ERPNext refused one document or request; ``message`` is ERPNext's own text.
+
+    ``exc_type`` is the class of Frappe's exception (``MandatoryError`` ...), ``fields`` the names
+    or labels of the fields that it complains of; both are empty where the answer does not say.
+    """
+
+    exc_type: str = ""
+    fields: tuple[str, ...] = ()
 
 
 class DuplicateKey(ErpRefused):

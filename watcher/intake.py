@@ -1,18 +1,26 @@
-"""Google's items as the plan takes them: parsed, mapped, and split by what is to be done. Pure."""
+"""Google's items as the plan takes them: parsed, mapped, and split by what is to be done.
+
+No I/O but a line in the log for a zone that nobody knows.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from watcher.events.mapping import PRIVATE, sync_key, to_erpnext
 from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Skipped, Window
 from watcher.events.parse import Unmappable, parse_event
 from watcher.events.plan import newest_by_id
+from watcher.events.times import zone_named
 from watcher.events.window import in_window
-from watcher.state.runs import Refusal
+from watcher.state.aside import Refusal
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,12 +34,13 @@ class Mapped:
 
 
 def parse_items(
-    items: Iterable[dict[str, Any]], rules: MappingRules
+    items: Iterable[dict[str, Any]], rules: MappingRules, zone: ZoneInfo
 ) -> tuple[list[GoogleEvent], list[Refusal]]:
+    """The events, and what could not be read. ``zone`` is the calendar's."""
     events, refused = [], []
     for item in items:
         try:
-            events.append(parse_event(item))
+            events.append(parse_event(item, zone))
         except Unmappable as error:
             refused.append(_refusal(rules, str(item.get("id", "")), error))
     return events, refused
@@ -48,7 +57,7 @@ def _refusal(rules: MappingRules, event_id: str, error: Unmappable) -> Refusal:
 def map_items(
     items: Iterable[dict[str, Any]], rules: MappingRules, window: Window, zone: ZoneInfo
 ) -> Mapped:
-    events, refused = parse_items(items, rules)
+    events, refused = parse_items(items, rules, zone)
     mapped = map_events(newest_by_id(events), rules, window, zone)
     mapped.refused.extend(refused)
     return mapped
@@ -107,5 +116,11 @@ def sync_keys(rules: MappingRules, event_ids: Iterable[str]) -> list[str]:
     return [sync_key(rules.account, rules.calendar_id, event_id) for event_id in unique]
 
 
+@lru_cache(maxsize=1024)
 def zone_or_utc(name: str) -> ZoneInfo:
-    return ZoneInfo(name) if name in available_timezones() else ZoneInfo("UTC")
+    """The calendar's zone. One that is not in the zone database is taken for UTC and logged, once
+    in this process."""
+    zone = zone_named(name) if name else None
+    if name and not isinstance(zone, ZoneInfo):
+        log.warning("unknown time zone of a calendar, taken for UTC: %r", name[:60])
+    return zone if isinstance(zone, ZoneInfo) else ZoneInfo("UTC")

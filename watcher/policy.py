@@ -40,5 +40,6 @@ def policy_fingerprint(settings: Settings, rules: MappingRules) -> str:
         MAPPING_VERSION, str(rules.site_zone), rules.erpnext_user, rules.default_event_type,
         rules.private_events, rules.declined_events, settings.cancelled_events,
         settings.window_past_days, settings.window_future_days, settings.erpnext_url,
+        rules.employee, sorted(rules.site_fields),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(shape).encode()).hexdigest()

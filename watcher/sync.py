@@ -13,14 +13,13 @@ The token moves last. A crash anywhere before repeats work and loses nothing.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from watcher.erpnext.events import Applied, EventMirror
+from watcher.erpnext.site import ADMINISTRATOR
 from watcher.errors import SweepHeld, SyncTokenExpired
 from watcher.events.mapping import PRIVATE, data_id, sync_key
 from watcher.events.model import (
@@ -37,15 +36,17 @@ from watcher.events.model import (
 )
 from watcher.events.plan import (
     Difference,
-    Place,
+    Trust,
+    conceals,
     difference,
+    discards,
     newest_by_id,
     plan_delta,
     plan_snapshot,
 )
 from watcher.events.window import REACH
 from watcher.expansion import expand, history, listing
-from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
+from watcher.google.client import QUERY_FINGERPRINT
 from watcher.intake import (
     Mapped,
     made_private,
@@ -55,45 +56,16 @@ from watcher.intake import (
     sync_keys,
     zone_or_utc,
 )
+from watcher.sides import Report, Sides
+from watcher.state.aside import Refusal
 from watcher.state.calendars import Settled, Work
-from watcher.state.runs import Refusal
 
 log = logging.getLogger(__name__)
 
 ROLL_AFTER = REACH / 4
+EVER = "1000-01-01 00:00:00"
 CLOCK_TOLERANCE = timedelta(hours=1)
 """Clocks of several machines differ a little; a shorter window is another policy."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sides:
-    """Both outside systems and the policy, for one calendar. ``window`` is what is mirrored (with
-    its reach), ``api_user`` who writes."""
-
-    google: CalendarClient
-    mirror: EventMirror
-    rules: MappingRules
-    window: Window
-    api_user: str
-    policy: str
-
-
-@dataclass(kw_only=True, slots=True)
-class Report:
-    """What a sync did; becomes a row of ``runs``. ``vanished_held`` counts cancellations that
-    wait for a person's word."""
-
-    kind: str
-    pages: int = 0
-    items: int = 0
-    applied: Applied | None = None
-    planned: list[Action] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    refused: list[Refusal] = field(default_factory=list)
-    settled_keys: list[str] = field(default_factory=list)
-    vanished_held: str = ""
-    newest_change: datetime | None = None
-    oldest_change: datetime | None = None
 
 
 def sync(
@@ -110,7 +82,7 @@ def sync(
     between calls to either side. Raises the errors of ``watcher.errors``; then nothing may be
     stored. The caller stores ``Settled`` in one transaction, under the lease's fence.
     """
-    if not _token_is_good(sides, work) or work.snapshot:
+    if not _token_is_good(sides, work) or work.snapshot or _was_touched(sides, work):
         return _snapshot(sides, work, hold, dry_run, progress)
     try:
         return _delta(sides, work, hold, dry_run, progress)
@@ -134,11 +106,8 @@ def compare(sides: Sides, covered_to: datetime | None = None) -> tuple[Differenc
         zone_name = page.time_zone or zone_name
     zone = zone_or_utc(zone_name)
     mapped = map_items(items, sides.rules, sides.window, zone)
-    held = sides.mirror.held_of_calendar(
-        data_id(sides.rules.account), data_id(sides.rules.calendar_id)
-    )
     spare = frozenset(refusal.key for refusal in mapped.refused)
-    found = difference(mapped.live, held, _place(sides, zone), spare=spare)
+    found = difference(mapped.live, sides.all_rows(), sides.place(zone), spare=spare)
     return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
 
 
@@ -179,10 +148,11 @@ def _snapshot(
     report.items = len(items)
     zone = zone_or_utc(zone_name)
     mapped = map_items(items, rules, sides.window, zone)
-    held = sides.mirror.held_of_calendar(data_id(rules.account), data_id(rules.calendar_id))
+    held = sides.all_rows()
     hold()
     actions = _brake(sides, work, mapped, held, zone, report)
     _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
+    newest = max((row.modified for row in held), default="")
     return report, Settled(
         sync_token=token,
         query_fingerprint=QUERY_FINGERPRINT,
@@ -191,6 +161,7 @@ def _snapshot(
         window_start=sides.window.start,
         window_end=sides.window.end,
         snapshot=True,
+        rows_seen=_rows_seen(sides, report, newest) or newest,
     )
 
 
@@ -203,7 +174,7 @@ def _brake(
     report: Report,
 ) -> list[Action]:
     """The plan; where the sweep is held back, everything else goes on without it."""
-    place = _place(sides, zone)
+    place = sides.place(zone)
 
     def plan(force: bool) -> list[Action]:
         return plan_snapshot(
@@ -211,7 +182,8 @@ def _brake(
             outside=mapped.outside,
             held=held,
             place=place,
-            api_user=sides.api_user,
+            trust=Trust(api_user=sides.api_user, seen=work.rows_seen),
+            to_mask=work.to_mask,
             spare=frozenset(refusal.key for refusal in mapped.refused),
             force=force,
         )
@@ -271,6 +243,7 @@ def _delta(
         time_zone=zone_name,
         window_start=sides.window.start if rolled else None,
         window_end=sides.window.end if rolled else None,
+        rows_seen=_rows_seen(sides, report, work.rows_seen) if work.rows_seen else None,
     )
 
 
@@ -285,7 +258,7 @@ def _apply_delta(
     progress: Callable[[str, int], None],
 ) -> None:
     rules = sides.rules
-    parsed, refused = parse_items(items, rules)
+    parsed, refused = parse_items(items, rules, zone)
     events = newest_by_id(parsed)
     roots = [e for e in events if e.recurring_event_id is None]
     masters = {e.id for e in roots if e.is_master and not e.is_cancelled}
@@ -302,10 +275,10 @@ def _apply_delta(
     expansion = expand(google, rules.calendar_id, masters, orphans, sides.window, hold)
     expansion += reached
     expansion += history(
-        google, rules.calendar_id, masters & private, series, _place(sides, zone), hold
+        google, rules.calendar_id, masters & private, series, sides.place(zone), hold
     )
     report.items += len(expansion)
-    expanded, more_refused = parse_items(expansion, rules)
+    expanded, more_refused = parse_items(expansion, rules, zone)
     # What the expansion says of a changed series is newer than the exceptions in the delta.
     expanded_series = masters | orphans
     direct = [
@@ -327,9 +300,11 @@ def _apply_delta(
         series_held=series,
         series=_series_plan(rules, roots, masters),
         private_series=frozenset(data_id(master) for master in private),
-        place=_place(sides, zone),
+        place=sides.place(zone),
         spare=frozenset(refusal.key for refusal in mapped.refused),
     )
+    if any(conceals(action) for action in actions):
+        actions += discards(sides.mirror.leftovers(*sides.calendar))
     report.oldest_change = _oldest_written(rules, actions, events)
     _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
 
@@ -352,8 +327,29 @@ def _newly_reached(sides: Sides, work: Work) -> Window | None:
     return Window(start=work.window_end, end=sides.window.end)
 
 
-def _place(sides: Sides, zone: ZoneInfo) -> Place:
-    return Place(window=sides.window, site_zone=sides.rules.site_zone, calendar_zone=zone)
+def _was_touched(sides: Sides, work: Work) -> bool:
+    """Whether a poll finds rows that somebody else has written since Watcher last did: a person in
+    the Desk, or another script under the same key. A full listing puts them right."""
+    if work.reason != "poll" or not work.rows_seen:
+        return False
+    touched = sides.mirror.touched_since(*sides.calendar, work.rows_seen)
+    return any(not _is_closed_by_erpnext(row) for row in touched)
+
+
+def _is_closed_by_erpnext(row: Held) -> bool:
+    """ERPNext's daily job closes what is past; nothing else is changed by it."""
+    return row.status == "Closed" and row.modified_by == ADMINISTRATOR
+
+
+def _rows_seen(sides: Sides, report: Report, before: str) -> str | None:
+    """ERPNext's newest stamp of the calendar's rows, after the pass has written; None when it has
+    written nothing. Stays at ``before`` when somebody else wrote meanwhile: the next poll looks."""
+    if report.applied is None or not report.applied.wrote:
+        return None
+    written = {action.key for action in report.planned if not isinstance(action, Keep)}
+    touched = sides.mirror.touched_since(*sides.calendar, before or EVER)
+    others = [r for r in touched if r.key not in written and not _is_closed_by_erpnext(r)]
+    return before if others else max([before, *(row.modified for row in touched)])
 
 
 def _oldest_written(
@@ -393,7 +389,12 @@ def _carry_out(
 
     applied = sides.mirror.apply(actions, before_batch=before_batch)
     report.applied = applied
-    refused = [Refusal(key=r.key, event_id=r.event_id, message=r.message) for r in applied.refused]
-    report.refused += refused
+    report.refused += [
+        Refusal(
+            key=r.key, event_id=r.event_id, message=r.message, series=r.series, cause=r.cause,
+            kind=r.kind, alike=r.alike, step=r.step,
+        )
+        for r in applied.refused
+    ]  # fmt: skip
     aside = {refusal.key for refusal in report.refused}
     report.settled_keys = [action.key for action in actions if action.key not in aside]

@@ -21,7 +21,7 @@ from test_erpnext_sites import KEY, PEER, SECRET, Answer, Call, FaultProxy, Stan
 from watcher.erpnext import fields, rows
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
-from watcher.erpnext.writing import OUTAGE_AFTER
+from watcher.erpnext.refusals import OUTAGE_AFTER
 from watcher.errors import ErpAuthError, ErpSetupMissing, Transient
 from watcher.events.model import Action, Cancel, Create, ErpEvent, Held, Keep, Update
 from watcher.sandbox.erpnext.app import serve as serve_sandbox

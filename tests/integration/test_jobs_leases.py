@@ -19,7 +19,7 @@ from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
 from watcher.jobs import schedule
 from watcher.jobs.tasks import work_off
-from watcher.state import calendars, channels, inbox, leases, runs
+from watcher.state import aside, calendars, channels, inbox, leases
 from watcher.state.calendars import Work
 from watcher.state.leases import CalendarLease
 from watcher.state.models import Calendar, Run
@@ -157,7 +157,7 @@ def test_a_run_that_lost_its_lease_leaves_no_trace(
     assert after.lease_owner == "thief"
     with company.services.db.session() as session:
         assert session.query(Run).count() == diary
-        assert runs.quarantined(session) == []
+        assert aside.everything(session) == []
 
 
 def test_a_notification_while_a_job_waits_costs_nothing_more(company: Company) -> None:

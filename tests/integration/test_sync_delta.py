@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, BOB, Company
-from watcher.state import runs
+from watcher.state import aside
 
 SECRET = "Root canal at Dr. Frost"
 
@@ -220,7 +220,7 @@ def test_titles_that_erpnext_would_refuse_arrive_all_the_same(company: Company) 
     assert company.sync() == "done"
     assert len(company.rows()) == 6
     with company.services.db.session() as session:
-        assert runs.quarantined(session) == []
+        assert aside.everything(session) == []
     before = company.connections.erpnext.calls
     assert company.sync(snapshot=True) == "done"
     assert company.connections.erpnext.calls - before == 1, "read once, nothing written again"

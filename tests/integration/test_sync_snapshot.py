@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.company import ANN, BOB, Company
-from watcher.state import runs
+from watcher.state import aside as stand_aside
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def equal(company: Company) -> bool:
 
 def aside(company: Company) -> list[str]:
     with company.services.db.session() as session:
-        return [row.message for row, _, _ in runs.quarantined(session)]
+        return [row.message for row, _, _ in stand_aside.everything(session)]
 
 
 @pytest.mark.parametrize("status", [400, 410])
@@ -209,7 +209,7 @@ def test_an_event_still_broken_stays_aside_and_counts_its_tries(company: Company
         assert company.sync(snapshot=True) == "done"
     with company.services.db.session() as session:
         rows = [
-            (row.attempts, row.first_at < row.last_at) for row, _, _ in runs.quarantined(session)
+            (row.attempts, row.first_at < row.last_at) for row, _, _ in stand_aside.everything(session)
         ]
     assert rows == [(3, True)]
     assert len(company.rows()) == 1

@@ -18,7 +18,7 @@ from watcher.cli.common import (
 )
 from watcher.errors import ExitCode
 from watcher.jobs.ringing import ring
-from watcher.state import calendars, overview, runs
+from watcher.state import aside, calendars, overview
 from watcher.state.models import Account
 
 
@@ -100,7 +100,7 @@ def show(app: App, as_json: bool) -> None:
                 "message": row.message, "attempts": row.attempts,
                 "last": iso(row.last_at),
             }
-            for row, calendar, account in runs.quarantined(session)
+            for row, calendar, account in aside.everything(session)
         ]  # fmt: skip
     lanes = services.doorbell.lengths()
     if as_json:
@@ -129,7 +129,7 @@ def retry(app: App) -> None:
     services = app.services
     now = services.clock()
     with services.db.session() as session:
-        ids = {calendar.id for _, calendar, _ in runs.quarantined(session)}
+        ids = {calendar.id for _, calendar, _ in aside.everything(session)}
         ids |= {c.id for c in calendars.failed(session)}
         seqs = [
             (number, calendars.want_snapshot(session, number, "retry", now))

@@ -24,10 +24,11 @@ from watcher.cli.common import (
 from watcher.errors import ExitCode, NotFound, Transient, WatcherError
 from watcher.jobs.run import make_sides
 from watcher.jobs.tasks import work_off
+from watcher.sides import Sides
 from watcher.state import calendars
 from watcher.state.calendars import Work
 from watcher.state.models import Calendar, Run
-from watcher.sync import Sides, compare, sync
+from watcher.sync import compare, sync
 
 BUSY_PATIENCE_SECONDS = 180.0
 EXAMPLES = 5

@@ -136,6 +136,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         body = {
             key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
             for key, value in params.items()
+            if value is not None  # Frappe 16 refuses null for an argument of another type
         }
         return self._send("POST", f"/api/method/{quote(name)}", body, read=read)
 
@@ -175,6 +176,17 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         zone = answer.get("time_zone") if isinstance(answer, dict) else answer
         return str(zone or "")
 
+    def versions(self) -> dict[str, str]:
+        """Version by app (``frappe``, ``erpnext``, ``hrms`` ...), as the site itself says."""
+        answer = self.method("frappe.utils.change_log.get_versions", read=True, params={})
+        if not isinstance(answer, dict):
+            return {}
+        return {
+            str(app): str(about.get("version") or "")
+            for app, about in answer.items()
+            if isinstance(about, dict)
+        }
+
     def is_system_manager(self) -> bool:
         """System Settings are for System Managers alone."""
         params = {"doctype": "System Settings", "field": "time_zone"}
@@ -188,7 +200,8 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
 
     def may(self, permission: str, doctype: str = "Event") -> bool:
         """Whether the API user's roles allow ``read``, ``write``, ``create``, ``delete`` ..."""
-        params = {"doctype": doctype, "docname": None, "perm_type": permission}
+        # An empty docname and not null: Frappe 16 type-checks arguments and refuses null here.
+        params = {"doctype": doctype, "docname": "", "perm_type": permission}
         answer = self.method("frappe.client.has_permission", read=True, params=params)
         return bool(isinstance(answer, dict) and answer.get("has_permission"))
 

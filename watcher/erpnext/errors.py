@@ -6,13 +6,16 @@ the write happened.
 
     429, RateLimitExceededError           Transient(retry_after)
     503 SessionStopped, InReadOnlyMode    Transient "maintenance mode"
+    503 QueueOverloaded                   Transient "job queue is full"
     500 with any other exc_type           ServerError (a Transient that may be one bad value)
     5xx, HTML, redirects that may pass    Transient
     401, 403                              ErpAuthError cause auth / permission
     409, UniqueValidationError            DuplicateKey
     404 DoesNotExistError                 RowGone
     404 without it                        Permanent: no such site or method
-    417 DataError                         ErpSetupMissing (a field that is not on the site)
+    417 DataError, 403 PermissionError,
+      either naming a field of ours       ErpSetupMissing (a field that is not on the site)
+    417 DataError that names no field     ErpSetupMissing (a translated or hidden message)
     400, 413, 414 as HTML; other 4xx      ErpRefused with ERPNext's own text
 """
 
@@ -47,6 +50,7 @@ _BAD_KEY = frozenset(
     {"AuthenticationError", "InvalidAuthorizationHeader", "InvalidAuthorizationPrefix",
      "InvalidAuthorizationToken", "SessionExpired"}
 )  # fmt: skip
+_QUEUE_FULL = "QueueOverloaded"
 _DUPLICATE = frozenset({"UniqueValidationError", "DuplicateEntryError"})
 _COLLIDED = frozenset({"TimestampMismatchError", "DocumentLockedError"})
 _PASSING = frozenset(
@@ -56,6 +60,9 @@ _PASSING = frozenset(
 """500s that are the server's trouble whatever the document holds."""
 _REQUEST_TOO_LARGE = frozenset({400, 413, 414, 431})
 _TAG = re.compile(r"<[^>]*>")
+_OUR_FIELD = re.compile(r"\bcustom_(?:google_[a-z_]+|synced_from)\b")
+_MANDATORY = re.compile(r"MandatoryError: \[[^\]]*\]: ([\w, ]+)")
+_MANDATORY_LABEL = re.compile(r"Value missing for [^:]+: (.+)")
 _MAX_RAW = 4_000
 """Characters of a message that are looked at: the tag pattern is slow on endless ``<<<``."""
 
@@ -81,16 +88,20 @@ def classify(status: int, body: object, headers: Mapping[str, str]) -> WatcherEr
         return _limited(headers)
     if exc_type in _MAINTENANCE:
         return Transient("the ERPNext site is in maintenance mode", side=SIDE)
+    if exc_type == _QUEUE_FULL:
+        return _queue_full(headers)
+    if status in (403, 417) and exc_type in ("PermissionError", "DataError") and _names_ours(body):
+        return _missing_fields()
     if status >= 500:
         return _server(status, exc_type, headers)
     if status in (401, 403) or exc_type in _BAD_KEY:
         return _auth(status, exc_type, text)
     if status < 400:
         return _elsewhere(status)
-    return _refused(status, exc_type, text)
+    return _refused(status, exc_type, text, body)
 
 
-def _refused(status: int, exc_type: str, text: str) -> WatcherError:
+def _refused(status: int, exc_type: str, text: str, body: Mapping[str, Any]) -> WatcherError:
     if status == 409 or exc_type in _DUPLICATE:
         return DuplicateKey(
             text or "a row with this key is there already", cause="duplicate_key", side=SIDE
@@ -100,14 +111,61 @@ def _refused(status: int, exc_type: str, text: str) -> WatcherError:
             return RowGone(text or "the document is not there", cause="not_found", side=SIDE)
         return _no_site()
     if status == 417 and exc_type == "DataError":
-        return ErpSetupMissing(
-            "the ERPNext site lacks Watcher's custom fields on Event",
-            cause="missing_fields",
-            side=SIDE,
-            next_step=SETUP,
-        )
+        return _missing_fields()
     cause = COLLISION if exc_type in _COLLIDED else "refused"
-    return ErpRefused(text or exc_type or f"status {status}", cause=cause, side=SIDE)
+    error = ErpRefused(text or exc_type or f"status {status}", cause=cause, side=SIDE)
+    error.exc_type = exc_type
+    if exc_type == "MandatoryError":
+        error.fields = _mandatory_fields(body)
+        error.next_step = mandatory_step(error.fields)
+    return error
+
+
+def _missing_fields() -> ErpSetupMissing:
+    return ErpSetupMissing(
+        "the ERPNext site lacks Watcher's custom fields on Event",
+        cause="missing_fields",
+        side=SIDE,
+        next_step=SETUP,
+    )
+
+
+def _names_ours(body: Mapping[str, Any]) -> bool:
+    """Whether a refused query names a field that ``watcher erpnext setup`` makes.
+
+    Frappe 15 and 16.4 answer an unknown field with 417 DataError, later versions with 403
+    PermissionError. The texts are translated, the field's name in them is not.
+    """
+    said = f"{body.get('_server_messages') or ''} {body.get('exception') or ''}"
+    return _OUR_FIELD.search(said[:_MAX_RAW]) is not None
+
+
+def _mandatory_fields(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the fields without a value; their labels where the site shows no exception."""
+    named = _MANDATORY.search(str(body.get("exception") or "")[:_MAX_RAW])
+    if named:
+        return tuple(name.strip() for name in named[1].split(",") if name.strip())
+    labels = (_MANDATORY_LABEL.search(text) for text in _texts(body))
+    return tuple(dict.fromkeys(label[1].strip() for label in labels if label))
+
+
+def mandatory_step(fields: tuple[str, ...]) -> str:
+    """What to do about a field that the site makes mandatory on Event."""
+    which = ", ".join(fields) or "the field that ERPNext names"
+    return (
+        f"in ERPNext's Customize Form for Event give {which} a default value or make it not "
+        "mandatory; Watcher tries again by itself (at once: watcher queue retry)"
+    )
+
+
+def _queue_full(headers: Mapping[str, str]) -> Transient:
+    """Frappe 16 refuses new background jobs above ``max_queued_jobs``; a deletion needs one."""
+    return Transient(
+        "ERPNext's queue of background jobs is full (QueueOverloaded)",
+        side=SIDE,
+        retry_after=_seconds(headers) or 30.0,
+        next_step="see that ERPNext's background workers run, and what fills their queue",
+    )
 
 
 def _page(status: int, headers: Mapping[str, str]) -> WatcherError:
@@ -189,15 +247,19 @@ def message_of(answer: Mapping[str, Any]) -> str:
 
     At most 500 characters, without markup; empty when there is none.
     """
-    try:
-        parts = [json.loads(part) for part in json.loads(answer.get("_server_messages") or "[]")]
-    except (TypeError, ValueError):
-        parts = []
-    texts = [str(p.get("message", "")) if isinstance(p, dict) else str(p) for p in parts]
+    texts = _texts(answer)
     if not any(texts) and isinstance(answer.get("exception"), str):
         texts = [answer["exception"].rpartition("exceptions.")[2]]
     raw = "; ".join(t for t in texts if t)[:_MAX_RAW]
     return " ".join(html.unescape(_TAG.sub(" ", raw)).split())[:MAX_MESSAGE]
+
+
+def _texts(answer: Mapping[str, Any]) -> list[str]:
+    try:
+        parts = [json.loads(part) for part in json.loads(answer.get("_server_messages") or "[]")]
+    except (TypeError, ValueError):
+        return []
+    return [str(p.get("message", "")) if isinstance(p, dict) else str(p) for p in parts]
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import BATCH, ErpNextClient
+from watcher.erpnext.refusals import Refused
 from watcher.erpnext.rows import (
     FIELDS,
     KEY,
@@ -16,8 +18,8 @@ from watcher.erpnext.rows import (
     new_doc,
     of_calendar,
 )
-from watcher.erpnext.writing import Applied, Refused, Writer
-from watcher.events.model import Action, Cancel, Create, ErpEvent, Held, Keep, Update
+from watcher.erpnext.writing import Writer
+from watcher.events.model import Action, Cancel, Create, Discard, ErpEvent, Held, Keep, Update
 
 __all__ = ["Applied", "EventMirror", "Refused"]
 
@@ -27,12 +29,19 @@ a name may belong to another row when its turn comes."""
 
 
 class EventMirror:
-    """The mirrored rows of Event on one site. ``delete_cancelled``: delete instead of cancel."""
+    """The mirrored rows of Event on one site. ``delete_cancelled``: delete instead of cancel.
+    ``site_fields`` are the optional fields of Event that the site has."""
 
     def __init__(
-        self, client: ErpNextClient, *, batch_size: int = BATCH, delete_cancelled: bool = False
+        self,
+        client: ErpNextClient,
+        *,
+        batch_size: int = BATCH,
+        delete_cancelled: bool = False,
+        site_fields: frozenset[str] = frozenset(),
     ) -> None:
         self._client = client
+        self._site_fields = site_fields
         self._batch = min(batch_size, BATCH)
         self._delete = delete_cancelled
 
@@ -77,8 +86,17 @@ class EventMirror:
     def _rows(
         self, filters: list[list[Any]], or_filters: list[list[Any]] | None = None
     ) -> list[Held]:
-        rows = self._client.rows("Event", filters, FIELDS, or_filters=or_filters or [])
+        fields = [*FIELDS, *sorted(self._site_fields)]
+        rows = self._client.rows("Event", filters, fields, or_filters=or_filters or [])
         return [held_of(row) for row in rows]
+
+    def leftovers(self, account: str, calendar_id: str) -> list[Held]:
+        """Rows of a calendar that have given up their key: see ``erasure``."""
+        return self._rows([*of_calendar(account, calendar_id), [KEY, "is", "not set"]])
+
+    def touched_since(self, account: str, calendar_id: str, stamp: str) -> list[Held]:
+        """Rows of a calendar that were written after ``stamp`` (the site's own, see ``Held``)."""
+        return self._rows([*of_calendar(account, calendar_id), ["modified", ">", stamp]])
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -94,10 +112,11 @@ class EventMirror:
         that ERPNext refuses are in the answer's ``refused``. Raises ``Transient``,
         ``ErpAuthError``, ``ErpSetupMissing``.
         """
-        writer = Writer(self._client, self.held_by_keys, before_batch)
+        writer = Writer(self._client, self.held_by_keys, before_batch, self._site_fields)
         creates: list[ErpEvent] = []
         updates: list[Update] = []
         cancels: list[Cancel] = []
+        discards: list[Discard] = []
         for action in actions:
             match action:
                 case Create(event=event):
@@ -106,8 +125,12 @@ class EventMirror:
                     updates.append(action)
                 case Cancel():
                     cancels.append(action)
-                case Keep(reason=reason):
+                case Discard():
+                    discards.append(action)
+                case Keep(reason=reason, private_row=name, key=key):
                     writer.applied.kept[reason] += 1
+                    if name:
+                        writer.is_private({name: key})
         for updated in batches(updates, changes, self._batch):
             writer.update(updated)
         for created in batches(creates, new_doc, self._batch):
@@ -115,6 +138,10 @@ class EventMirror:
         # Deletions come last: Frappe gives a deleted row's name to the next one, while a
         # background job may still be removing what hung on the old row.
         self._carry_out_cancels(writer, cancels)
+        writer.eraser.forget([event.key for event in creates if event.masked])
+        for discard in discards:
+            writer.eraser.delete(discard.name, discard.key)
+        writer.clear_past()
         return writer.applied
 
     def _carry_out_cancels(self, writer: Writer, cancels: list[Cancel]) -> None:

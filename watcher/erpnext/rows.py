@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from watcher.erpnext.client import BATCH
-from watcher.events.model import ErpEvent, Held, Update
+from watcher.events.model import OPTIONAL_FIELDS, ErpEvent, Held, Update
 
 T = TypeVar("T")
 Doc = dict[str, object]
 
 HASH = "custom_google_hash"
 KEY = "custom_google_sync_key"
-CANCELLED = "Cancelled"
 MAX_BATCH_BYTES = 4_000_000
 """Frappe answers 500 with a page from about 17 MB on, and 413 from 25 MB."""
 
 FIELDS = (
     "name", KEY, "custom_google_event_id", "custom_google_recurring_event_id", HASH, "status",
     "subject", "starts_on", "ends_on", "all_day", "event_type", "description", "modified_by",
+    "modified",
 )  # fmt: skip
 
 
@@ -58,8 +58,9 @@ def new_doc(event: ErpEvent) -> Doc:
 
 
 def changes(update: Update) -> Doc:
-    """All mirrored fields; ``status`` only when a cancelled row comes back."""
-    return {**_fields(update.event), **({"status": "Open"} if update.revive else {})}
+    """All mirrored fields; ``status`` only when a cancelled or a closed row comes back."""
+    status = {"status": "Open"} if update.revive or update.reopen else {}
+    return {**_fields(update.event), **status}
 
 
 def bulk_doc(name: str, fields: Mapping[str, object]) -> Doc:
@@ -86,12 +87,16 @@ def is_as_wanted(row: Held, event: ErpEvent) -> bool:
         (row.subject, row.starts_on, row.ends_on or row.starts_on, row.all_day, row.event_type)
         == (event.subject, event.starts_on, event.ends_on, event.all_day, event.event_type)
         and row.description == event.description
+        and (row.location, row.meet_link) == (event.location, event.meet_link)
     )
 
 
 def held_of(row: Mapping[str, Any]) -> Held:
     """One row of get_list. ``ends_on`` is NULL where it equals ``starts_on``; datetimes carry
-    microseconds now and then."""
+    microseconds now and then. Of ``OPTIONAL_FIELDS`` the row has those that were asked for."""
+    location, meet_link, employee = (
+        _text(row, name) if name in row else None for name in OPTIONAL_FIELDS
+    )
     return Held(
         name=str(row["name"]),
         key=_text(row, KEY),
@@ -106,6 +111,10 @@ def held_of(row: Mapping[str, Any]) -> Held:
         event_type=_text(row, "event_type"),
         description=_text(row, "description"),
         modified_by=_text(row, "modified_by"),
+        modified=_text(row, "modified"),
+        location=location,
+        meet_link=meet_link,
+        employee=employee,
     )
 
 

@@ -8,13 +8,16 @@ on; a server that fails for every document alike is an outage and not their faul
 
 from __future__ import annotations
 
-from collections import Counter
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Literal
 
+from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.erasure import Eraser
 from watcher.erpnext.errors import COLLISION, SIDE, RowGone, ServerError
+from watcher.erpnext.refusals import Ceiling, Kind, refused
 from watcher.erpnext.rows import (
     HASH,
     batches,
@@ -28,68 +31,66 @@ from watcher.erpnext.sharing import stale_shares
 from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
 from watcher.events.model import Cancel, ErpEvent, Held, Update
 
-OUTAGE_AFTER = 5
-"""So many events in a row that fail alone with a 500 are an outage, not bad documents; all that is
-of one series is as bad as its first."""
+PROBES = 2
+"""So many of the events that are left are still tried once the site seems to refuse everything."""
 
+_rng = random.SystemRandom()
 Find = Callable[[Iterable[str]], dict[str, Held]]
 Put = Literal["done", "gone", "refused"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
-    """An event set aside: ``message`` is ERPNext's own. ``content_hash`` is of what was refused,
-    empty for a cancellation."""
-
-    key: str
-    event_id: str
-    message: str
-    content_hash: str = ""
-
-
-@dataclass(kw_only=True, slots=True)
-class Applied:
-    """What a list of actions came to. ``kept`` counts what was not written, by reason; a row
-    that was written but could not be shared is both counted as written and ``refused``."""
-
-    created: int = 0
-    updated: int = 0
-    revived: int = 0
-    cancelled: int = 0
-    deleted: int = 0
-    kept: Counter[str] = field(default_factory=Counter)
-    refused: list[Refused] = field(default_factory=list)
-
-    @property
-    def unchanged(self) -> int:
-        return self.kept["unchanged"]
-
-    @property
-    def skipped(self) -> Counter[str]:
-        """What was left alone for another reason than being unchanged."""
-        return Counter({why: count for why, count in self.kept.items() if why != "unchanged"})
-
-
 class Writer:
     """Writes the batches of one ``apply``. ``find`` gives the rows of some keys as they are now;
-    ``hold`` is called before each request that writes and may raise to stop."""
+    ``hold`` is called before each request that writes and may raise to stop. ``site_fields`` are
+    the optional fields of Event that the site has."""
 
-    def __init__(self, client: ErpNextClient, find: Find, hold: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: ErpNextClient,
+        find: Find,
+        hold: Callable[[], None],
+        site_fields: frozenset[str] = frozenset(),
+    ) -> None:
         self.applied = Applied()
+        self.eraser = Eraser(client, find, hold)
         self._client = client
         self._find = find
         self._hold = hold
-        self._server_errors: set[str] = set()
+        self._site_fields = site_fields
+        self._ceiling = Ceiling()
+        self._private: dict[str, str] = {}
+        self._just_masked: set[str] = set()
 
     # --- new rows ---------------------------------------------------------------------------
 
     def create(self, events: Sequence[ErpEvent]) -> None:
         todo = [list(events)]
+        probes = PROBES
         while todo:
             batch = todo.pop()
+            if self._ceiling.is_reached:
+                if not probes:
+                    self._refuse_unsent([*batch, *(event for each in todo for event in each)])
+                    return
+                probes -= 1
+                batch = self._take_probe(batch, todo)
             error = self._insert(batch)
             if error is not None:
                 todo += reversed(self._after_failed_insert(batch, error))
+
+    def _take_probe(self, batch: list[ErpEvent], todo: list[list[ErpEvent]]) -> list[ErpEvent]:
+        """One event of those that are left, drawn by chance: is it refused as well?"""
+        left = [*batch, *(event for each in todo for event in each)]
+        probe = left.pop(_rng.randrange(len(left)))
+        todo[:] = [left[n : n + len(batch)] for n in range(0, len(left), len(batch))]
+        return [probe]
+
+    def _refuse_unsent(self, events: Sequence[ErpEvent]) -> None:
+        """The site refuses whatever it is sent: the rest is set aside with the same words."""
+        error = self._ceiling.last
+        if error is None:
+            raise AssertionError("the ceiling is reached by refusals")
+        self.applied.refused += [refused(event, error, "event") for event in events]
 
     def _insert(self, batch: Sequence[ErpEvent]) -> ErpRefused | Transient | None:
         self._hold()
@@ -97,7 +98,7 @@ class Writer:
             names = self._client.insert_many([new_doc(event) for event in batch])
         except (ErpRefused, Transient) as error:
             return error
-        self._server_errors.clear()
+        self._ceiling.accepted()
         self.applied.created += len(batch)
         self._share(list(zip(names, batch, strict=True)))
         return None
@@ -135,7 +136,7 @@ class Writer:
             if not isinstance(again, ErpRefused | ServerError):
                 raise again
             error = again
-        self._refuse(event, error)
+        self._refuse(event, error, "event")
 
     def _adopt(self, events: Sequence[ErpEvent], held: Mapping[str, Held]) -> None:
         """Rows that are there already: ours from a lost answer, or another process was first."""
@@ -143,7 +144,9 @@ class Writer:
         for event in events:
             row = held[event.key]
             if is_complete(row, event):
+                self._ceiling.accepted()
                 self.applied.created += 1
+                self.applied.answered_late += 1
             else:
                 stale.append(Update(name=row.name, event=event, revive=row.is_cancelled))
         if stale:
@@ -163,6 +166,19 @@ class Writer:
         self.applied.revived += sum(update.revive for update in done)
         self.applied.updated += sum(not update.revive for update in done)
         self._share([(update.name, update.event) for update in done])
+        self.is_private({u.name: u.event.key for u in done if u.event.masked})
+        self._just_masked.update(update.name for update in done if update.hides)
+
+    def is_private(self, rows: Mapping[str, str]) -> None:
+        """Rows (name to key) of private events: their past is looked at by ``clear_past``."""
+        self._private.update(rows)
+
+    def clear_past(self) -> None:
+        """Whatever ERPNext keeps of the past of private rows goes, as far as it is readable."""
+        if self._private:
+            self.eraser.clear(self._private, self._just_masked)
+        self.applied.renewed += self.eraser.renewed
+        self.applied.refused += self.eraser.refused
 
     def _bulk(self, fields: Mapping[str, Mapping[str, object]]) -> bool:
         """Update rows by name; true when the rows have to be looked at again. That holds for
@@ -181,46 +197,84 @@ class Writer:
         """Returns the updates that are done, and the events whose row is gone."""
         held = self._find(update.event.key for update in updates)
         done, gone = [], []
-        for update in updates:
+        for update in _rng.sample(list(updates), len(updates)):
             row = held.get(update.event.key)
-            if row is None:
-                gone.append(update.event)
-                continue
-            mended = Update(name=row.name, event=update.event, revive=row.is_cancelled)
-            put: Put = "done"
-            if not is_as_wanted(row, update.event):
-                put = self._put(row.name, changes(mended), update.event)
-            if put == "gone":
+            put = "gone" if row is None else self._update_one(row, update)
+            if row is None or put == "gone":
                 gone.append(update.event)
             elif put == "done":
-                done.append(Update(name=row.name, event=update.event, revive=update.revive))
+                done.append(replace(update, name=row.name))
         return done, gone
 
-    def _put(self, name: str, fields: Mapping[str, object], what: ErpEvent | Cancel) -> Put:
+    def _update_one(self, row: Held, update: Update) -> Put:
+        """``row`` is as it is now, the update as it was decided."""
+        event, reopen = update.event, update.reopen and row.status == "Closed"
+        if is_as_wanted(row, event) and not reopen:
+            return "done"
+        hides = event.masked and row.is_readable
+        if self._ceiling.is_reached and not hides:
+            self._refuse_unsent([event])
+            return "refused"
+        mended = replace(update, name=row.name, revive=row.is_cancelled, reopen=reopen)
+        return self._put(row, changes(mended), event, "masking" if hides else "event")
+
+    def _put(
+        self, row: Held, fields: Mapping[str, object], what: ErpEvent | Cancel, kind: Kind
+    ) -> Put:
         """Write one row, twice where another writer or a 500 came between."""
-        error = self._put_once(name, fields)
+        error = self._put_once(row, fields)
         if isinstance(error, ServerError) or getattr(error, "cause", "") == COLLISION:
             self._client.ping()
-            error = self._put_once(name, fields)
+            error = self._put_once(row, fields)
         if error is None:
-            self._server_errors.clear()
+            self._ceiling.accepted()
             return "done"
         if isinstance(error, RowGone):
             return "gone"
-        self._refuse(what, error)
+        if kind == "masking" and not isinstance(error, ServerError):
+            return self._remove_readable(row, what, error)
+        self._refuse(what, error, kind)
+        return "refused"
+
+    def _remove_readable(self, row: Held, what: ErpEvent | Cancel, error: WatcherError) -> Put:
+        """A row that became private and that ERPNext does not let be masked is deleted. A live
+        event is made anew with the next pass, and is set aside until then."""
+        if self.eraser.delete(row.name, row.key):
+            self.eraser.forget([row.key])
+            self.applied.deleted += 1
+            kind: Kind = "event"
+        else:
+            kind = "masking"
+        if kind == "masking" or isinstance(what, ErpEvent):
+            self._refuse(what, error, kind)
         return "refused"
 
     def _put_once(
-        self, name: str, fields: Mapping[str, object]
+        self, row: Held, fields: Mapping[str, object]
     ) -> ErpRefused | ServerError | ErpAuthError | None:
         self._hold()
         try:
-            self._client.update({"doctype": "Event", "name": name, **fields})
+            self._client.update({"doctype": "Event", "name": row.name, **fields})
         except (ErpRefused, ServerError) as error:
             return error
+        except Transient as error:
+            if _asks_to_wait(error) or not self._was_written(row, fields):
+                raise
+            self.applied.answered_late += 1
         except ErpAuthError as error:
             return self._refusal_of_one(error, "write")
         return None
+
+    def _was_written(self, row: Held, fields: Mapping[str, object]) -> bool:
+        """With its queue of background jobs full Frappe 16 writes and then answers 500. The stamp
+        moved, and what stands there is what was sent."""
+        now = self._find([row.key]).get(row.key)
+        return (
+            now is not None
+            and now.modified != row.modified
+            and now.status == fields.get("status", now.status)
+            and now.content_hash == fields.get(HASH, now.content_hash)
+        )
 
     def _refusal_of_one(self, error: ErpAuthError, permission: str) -> ErpAuthError:
         """A 403 for one row (a private one of another API user) must not stop the calendar; the
@@ -245,7 +299,7 @@ class Writer:
             try:
                 self._share_one(name, event, stale.get(name, []))
             except ErpRefused as error:
-                self._refuse(event, error)
+                self._refuse(event, error, "event")
                 continue
             seen_to[name] = event
         if seen_to and self._bulk({name: {HASH: e.content_hash} for name, e in seen_to.items()}):
@@ -266,27 +320,40 @@ class Writer:
             if row is None:
                 raise Transient("a row vanished while it was being shared", side=SIDE)
             if row.content_hash != event.content_hash:
-                self._put(row.name, {HASH: event.content_hash}, event)
+                self._put(row, {HASH: event.content_hash}, event, "event")
 
     # --- rows that go -----------------------------------------------------------------------
 
     def cancel(self, cancels: Sequence[Cancel]) -> None:
-        if not self._bulk({cancel.name: cancel.fields() for cancel in cancels}):
+        fields = {cancel.name: cancel.fields(self._site_fields) for cancel in cancels}
+        masked = {cancel.name: cancel.key for cancel in cancels if cancel.mask}
+        self.is_private(masked)
+        self._just_masked.update(masked)
+        if not self._bulk(fields):
+            self._ceiling.accepted()
             self.applied.cancelled += len(cancels)
             return
         held = self._find(cancel.key for cancel in cancels)
         for cancel in cancels:
             row = held.get(cancel.key)
-            put: Put = "gone"
-            if row is not None:
-                done = row.is_cancelled and not cancel.mask
-                put = "done" if done else self._put(row.name, cancel.fields(), cancel)
+            put = "gone" if row is None else self._cancel_one(row, cancel)
             if put == "done":
                 self.applied.cancelled += 1
             elif put == "gone":
                 self.applied.kept["already_gone"] += 1
 
+    def _cancel_one(self, row: Held, cancel: Cancel) -> Put:
+        hides = cancel.mask and row.is_readable
+        if row.is_cancelled and not hides:
+            return "done"
+        kind: Kind = "masking" if hides else "cancellation"
+        return self._put(row, cancel.fields(self._site_fields), cancel, kind)
+
     def delete(self, cancels: Sequence[Cancel]) -> None:
+        """What is private is masked first: Frappe keeps a copy of what it deletes."""
+        masked = [cancel for cancel in cancels if cancel.mask]
+        if masked:
+            self._bulk({cancel.name: cancel.fields(self._site_fields) for cancel in masked})
         held = self._find(cancel.key for cancel in cancels)
         for cancel in cancels:
             row = held.get(cancel.key)
@@ -298,9 +365,12 @@ class Writer:
             except (ErpRefused, ErpAuthError) as error:
                 if isinstance(error, ErpAuthError):
                     self._refusal_of_one(error, "delete")
-                self._refuse(cancel, error)
+                self._refuse(cancel, error, "masking" if cancel.mask else "cancellation")
                 continue
+            self._ceiling.accepted()
             self.applied.deleted += 1
+        if masked:
+            self.eraser.forget([cancel.key for cancel in masked])
 
     def _delete_one(self, row: Held) -> None:
         self._hold()
@@ -316,20 +386,10 @@ class Writer:
 
     # --- setting aside ----------------------------------------------------------------------
 
-    def _refuse(self, what: ErpEvent | Cancel, error: WatcherError) -> None:
-        if isinstance(error, ServerError):
-            series = what.recurring_event_id if isinstance(what, ErpEvent) else None
-            self._server_errors.add(series or what.key)
-            if len(self._server_errors) >= OUTAGE_AFTER:
-                raise error
-        self.applied.refused.append(
-            Refused(
-                key=what.key,
-                event_id=what.event_id,
-                message=error.message,
-                content_hash=what.content_hash if isinstance(what, ErpEvent) else "",
-            )
-        )
+    def _refuse(self, what: ErpEvent | Cancel, error: WatcherError, kind: Kind) -> None:
+        found = refused(what, error, kind)
+        self._ceiling.refused(found.series, error)
+        self.applied.refused.append(found)
 
 
 def _asks_to_wait(error: WatcherError) -> bool:

@@ -1,7 +1,7 @@
 """A Google event in ERPNext's terms: pure, and the only place where privacy is decided.
 
 Masking happens here, before any request is built, so that nothing private can leave by another
-way (promise G9). Facts about Frappe's Event are measured; see docs/how-it-works.md.
+way. Facts about Frappe's Event are measured; see docs/how-it-works.md.
 """
 
 from __future__ import annotations
@@ -10,13 +10,27 @@ import hashlib
 import html
 import json
 import re
-from datetime import timedelta
 
-from watcher.events.model import BUSY, ErpEvent, EventTime, GoogleEvent, MappingRules, Skipped
-from watcher.events.parse import FIRST_YEAR, LAST_YEAR, Unmappable
-from watcher.events.times import ONE_DAY, day_string, site_string
+from watcher.events.model import (
+    BUSY,
+    PRIVATE_FREE,
+    ErpEvent,
+    EventTime,
+    GoogleEvent,
+    MappingRules,
+    Skipped,
+)
+from watcher.events.parse import LAST_YEAR, Unmappable, check_year
+from watcher.events.text import line, link, rich
+from watcher.events.times import (
+    ONE_DAY,
+    day_string,
+    end_of_day_string,
+    end_string,
+    site_string,
+)
 
-MAPPING_VERSION = 1
+MAPPING_VERSION = 2
 """Part of every content hash: a new version rewrites all rows with the next snapshot."""
 
 UNTITLED = "(No title)"
@@ -24,18 +38,11 @@ PRIVATE = frozenset({"private", "confidential"})
 SKIPPED_TYPES = frozenset({"workingLocation", "birthday"})
 MAX_SUBJECT = 60_000
 """Bytes; Frappe's Small Text ends between 65,000 and 66,000."""
-MAX_DESCRIPTION = 200_000
 MAX_DATA = 140
+LAST_MOMENT = f"{LAST_YEAR}-12-31 23:59:59"
 
-_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-_TAG = re.compile(r"<[^>]*>?")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_BROKEN_SECTION = re.compile(
-    r"<!\[(?!(?:if|else|endif|cdata|temp|ignore|include|rcdata)\b)", re.IGNORECASE
-)
-"""Python's html.parser, with which Frappe sanitises, fails on it: a 500."""
-_DATA_IMAGE = re.compile(r"(src\s*=\s*[\"'])data:[^\"']*", re.IGNORECASE)
-"""Frappe would make a file of it at each writing, or fail on one that is cut short."""
+_TASK = re.compile(r"https://tasks\.google\.com/task/", re.IGNORECASE)
+_UNUSUAL = re.compile(r"[^\w.@:+#-]")
 
 
 def sync_key(account: str, calendar_id: str, event_id: str) -> str:
@@ -46,11 +53,14 @@ def sync_key(account: str, calendar_id: str, event_id: str) -> str:
 
 
 def data_id(value: str) -> str:
-    """An id as a Data field takes it (140 characters); longer ones keep their head and a hash."""
-    if len(value) <= MAX_DATA:
+    """An id as a Data field takes it (140 characters of harmless text). Another keeps its head and
+    gets a hash."""
+    harmless = line(value, MAX_SUBJECT) == value
+    if harmless and len(value) <= MAX_DATA:
         return value
     digest = hashlib.sha256(value.encode(errors="backslashreplace")).hexdigest()
-    return f"{value[:100]}~{digest[:32]}"
+    head = value[:100] if harmless else _UNUSUAL.sub("", value[:100])
+    return f"{head}~{digest[:32]}"
 
 
 def to_erpnext(event: GoogleEvent, rules: MappingRules) -> ErpEvent | Skipped:
@@ -70,25 +80,32 @@ def to_erpnext(event: GoogleEvent, rules: MappingRules) -> ErpEvent | Skipped:
         "calendar_id": data_id(rules.calendar_id),
         "account": data_id(rules.account),
         "erpnext_user": rules.erpnext_user,
-        "subject": BUSY if masked else _subject(event.summary),
         "starts_on": starts_on,
         "ends_on": ends_on,
         "all_day": all_day,
         "event_type": event_type,
-        "description": "" if masked else _description(event),
         "share_with": rules.erpnext_user if event_type == "Private" else None,
+        "employee": _where_known(rules, "custom_google_employee", rules.employee or ""),
+        **(_mask(event, rules) if masked else _texts(event, rules)),
     }
-    return ErpEvent(**fields, content_hash=_hash(fields), updated=event.updated)  # type: ignore[arg-type]
+    digest = _hash(fields)
+    return ErpEvent(**fields, content_hash=digest, masked=masked, updated=event.updated)  # type: ignore[arg-type]
 
 
 def _skip_reason(event: GoogleEvent, rules: MappingRules) -> str:
     if event.event_type in SKIPPED_TYPES:
         return "event_type"
+    if event.event_type == "focusTime" and _TASK.search(event.description or ""):
+        # What Google makes of a task with a time. Nothing but this link tells it from focus time.
+        return "google_task"
     if event.own_response == "declined" and rules.declined_events == "skip":
         return "declined"
     if event.visibility in PRIVATE and rules.private_events == "skip":
         return "private"
     return ""
+
+
+# --- times --------------------------------------------------------------------------------------
 
 
 def _times(event: GoogleEvent, rules: MappingRules) -> tuple[str, str, bool]:
@@ -98,70 +115,69 @@ def _times(event: GoogleEvent, rules: MappingRules) -> tuple[str, str, bool]:
     end = _end(start, event.end)
     if start.day is not None and end.day is not None:
         # Google's end is exclusive, ERPNext's is the last day.
-        last = max(start.day, end.day - ONE_DAY)
-        return day_string(start.day), day_string(last), True
+        last = end.day - ONE_DAY
+        several = last > start.day
+        ends_on = day_string(last) if several else end_of_day_string(start.day)
+        return day_string(start.day), ends_on, True
     if start.instant is None or end.instant is None:
         raise Unmappable("its start and end are not of one kind")
     first = site_string(start.instant, rules.site_zone)
-    last_moment = site_string(max(start.instant, end.instant), rules.site_zone)
-    _check_range(first, last_moment)
-    # In the hour that a clock change repeats, a later instant can read as an earlier time;
-    # ERPNext would show it running backwards.
-    return first, max(first, last_moment), False
+    check_year(int(first[:4]), "start", first)
+    ends_on = end_string(first, site_string(end.instant, rules.site_zone))
+    return first, min(ends_on, LAST_MOMENT), False
 
 
 def _end(start: EventTime, end: EventTime | None) -> EventTime:
-    if end is not None and (end.day is None) == (start.day is None):
-        return end
-    if end is not None:
+    if end is None:
+        return start
+    if (end.day is None) != (start.day is None):
         raise Unmappable("its start and end are not of one kind")
-    if start.day is not None:
-        return EventTime(day=start.day + timedelta(days=1))
-    return start
+    return end
 
 
-def _check_range(*moments: str) -> None:
-    for moment in moments:
-        if not FIRST_YEAR <= int(moment[:4]) <= LAST_YEAR:
-            raise Unmappable(f"its time is out of the range ERPNext holds: {moment}")
+# --- texts --------------------------------------------------------------------------------------
 
 
-def _clean(text: str) -> str:
-    return _BROKEN_SECTION.sub("&lt;![", _UNSTORABLE.sub("", text))
+def _mask(event: GoogleEvent, rules: MappingRules) -> dict[str, str | None]:
+    """Empty, and not left out: what stood there before is overwritten."""
+    return {
+        "subject": PRIVATE_FREE if event.is_free else BUSY,
+        "description": "",
+        "location": _where_known(rules, "location", ""),
+        "meet_link": _where_known(rules, "google_meet_link", ""),
+    }
 
 
-def _subject(summary: str | None) -> str:
-    """The title as it is. What the server's sanitising would empty is escaped instead: an empty
-    subject is refused."""
-    text = _clean(summary or "").encode()[:MAX_SUBJECT].decode(errors="ignore")
-    if not text.strip():
-        return UNTITLED
-    if _looks_empty(text):
-        # Cut before escaping, so that no entity is cut; the longest, &amp;, has five bytes.
-        return html.escape(text[: MAX_SUBJECT // 5], quote=False)
-    return text
+def _texts(event: GoogleEvent, rules: MappingRules) -> dict[str, str | None]:
+    place = " ".join(line(event.location or "", MAX_SUBJECT).split())
+    meeting = link(event.meeting_link)
+    location = _where_known(rules, "location", _short(place))
+    parts = [rich(event.description or "")]
+    if place and location != place:
+        parts.append(f"<p>Place: {html.escape(place, quote=False)}</p>")
+    if meeting:
+        parts.append(f"<p>Meeting: {_anchor(meeting)}</p>")
+    fits = meeting is not None and len(meeting) <= MAX_DATA
+    return {
+        "subject": line(event.summary or "", MAX_SUBJECT) or UNTITLED,
+        "description": "".join(parts),
+        "location": location,
+        "meet_link": _where_known(rules, "google_meet_link", meeting if meeting and fits else ""),
+    }
 
 
-def _looks_empty(text: str) -> bool:
-    """Nothing stays of it when at least as much is taken away as by Frappe's ``strip_html``, which
-    takes only what ends in ">"."""
-    if ">" not in text:
-        return False
-    # Beyond the last "-->" no comment ends; looking for one from every "<!--" is quadratic.
-    last = text.rfind("-->") + 3 if "-->" in text else 0
-    return not _TAG.sub("", _COMMENT.sub("", text[:last]) + text[last:]).strip()
+def _where_known(rules: MappingRules, field: str, value: str) -> str | None:
+    """None where the site's Event has no such field."""
+    return value if field in rules.site_fields else None
 
 
-def _description(event: GoogleEvent) -> str:
-    parts = []
-    if event.description:
-        parts.append(_DATA_IMAGE.sub(r"\1", _clean(event.description))[:MAX_DESCRIPTION])
-    if event.location:
-        parts.append(f"<p>Place: {html.escape(_clean(event.location))}</p>")
-    if event.hangout_link:
-        link = html.escape(_clean(event.hangout_link))
-        parts.append(f'<p>Meeting: <a href="{link}">{link}</a></p>')
-    return "\n".join(parts)
+def _short(place: str) -> str:
+    return place if len(place) <= MAX_DATA else line(place[: MAX_DATA - 1], MAX_SUBJECT) + "…"
+
+
+def _anchor(address: str) -> str:
+    text = html.escape(address, quote=False)
+    return f'<a href="{text}" rel="noopener noreferrer">{text}</a>'
 
 
 def _hash(fields: dict[str, object]) -> str:

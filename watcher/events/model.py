@@ -7,13 +7,25 @@ Frappe ``Datetime`` field stores.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 BUSY = "Busy"
-"""The subject of what is masked."""
+PRIVATE_FREE = "Private"
+"""The subject of what is masked and, in Google, leaves its owner free."""
+MASKS = frozenset({BUSY, PRIVATE_FREE})
+"""The subjects that stand for a title which nobody may read."""
+
+PRIVATE_FREE = "Private"
+"""The subject of what is masked and does not make the employee busy."""
+
+MASKS = frozenset({BUSY, PRIVATE_FREE})
+
+TEXT_FIELDS = ("location", "google_meet_link")
+"""Those of ``OPTIONAL_FIELDS`` that hold text of the event."""
 
 OPTIONAL_FIELDS = ("location", "google_meet_link", "custom_google_employee")
 """Fields of Event that are written where the site has them, in the order of ``ErpEvent``'s."""
@@ -39,6 +51,8 @@ class GoogleEvent:
 
     ``is_master`` is true for the parent of a recurring series. ``end`` is exclusive, as Google
     gives it. ``own_response`` is the responseStatus of the attendee with ``self=true``.
+    ``meeting_link`` is where to join: Google Meet, or what an add-on of another provider left.
+    ``is_free`` is true when the event does not block its time (``transparency``).
     """
 
     id: str
@@ -46,8 +60,9 @@ class GoogleEvent:
     summary: str | None = None
     description: str | None = None
     location: str | None = None
-    hangout_link: str | None = None
+    meeting_link: str | None = None
     visibility: str = "default"
+    is_free: bool = False
     event_type: str = "default"
     start: EventTime | None = None
     end: EventTime | None = None
@@ -90,9 +105,10 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErpEvent:
-    """What Watcher writes into one ERPNext Event. ``ends_on`` is inclusive for all-day events.
+    """What Watcher writes into one ERPNext Event. ``ends_on`` of an all-day event names its last
+    day: at 23:59:59 for a single day, at midnight for several.
 
-    ``content_hash`` is the SHA-256 of every other written field plus the mapping version.
+    ``content_hash`` is the SHA-256 of every other written field and of the mapping version.
     ``share_with`` is the ERPNext user who must be able to read a Private event, or None.
     ``masked`` is true when the subject stands for a title that nobody may read. ``location``,
     ``meet_link`` and ``employee`` are None where the site's Event has no such field.
@@ -148,7 +164,11 @@ class ErpEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """One row that ERPNext holds for a calendar, as read back (naive strings of the site)."""
+    """One row that ERPNext holds for a calendar, as read back (naive strings of the site).
+
+    ``modified`` is the site's own stamp of the last write. ``location``, ``meet_link`` and
+    ``employee`` are None where the site's Event has no such field.
+    """
 
     name: str
     key: str
@@ -163,10 +183,21 @@ class Held:
     event_type: str
     description: str
     modified_by: str
+    modified: str = ""
+    location: str | None = None
+    meet_link: str | None = None
+    employee: str | None = None
 
     @property
     def is_cancelled(self) -> bool:
         return self.status == "Cancelled"
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a title or a text stands in it, and not only what masks them."""
+        return self.subject not in MASKS or bool(
+            self.description or self.location or self.meet_link
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,11 +222,18 @@ class Create:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Update:
-    """Rewrite all mirrored fields of row ``name``; ``revive`` also sets status back to Open."""
+    """Rewrite all mirrored fields of row ``name``.
+
+    ``revive``: a cancelled row comes back. ``reopen``: a row that ERPNext has closed is moved or
+    prolonged into today or later. Both also set the status back to Open. ``hides``: the row is
+    readable now, and the event is private.
+    """
 
     name: str
     event: ErpEvent
     revive: bool = False
+    reopen: bool = False
+    hides: bool = False
 
     @property
     def key(self) -> str:
@@ -213,21 +251,39 @@ class Cancel:
     reason: str
     mask: bool = False
 
-    def fields(self) -> dict[str, object]:
-        """The fields of Frappe's Event document that a cancellation writes."""
+    def fields(self, site_fields: Collection[str] = ()) -> dict[str, object]:
+        """The fields of Frappe's Event document that a cancellation writes; ``site_fields`` are
+        those of ``OPTIONAL_FIELDS`` that the site has."""
         fields: dict[str, object] = {"status": "Cancelled"}
         if self.mask:
             fields |= {"subject": BUSY, "description": "", "custom_google_hash": ""}
+            fields |= {name: "" for name in TEXT_FIELDS if name in site_fields}
         return fields
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keep:
-    """Nothing to write, and why (``unchanged``, ``declined``, ``outside_window`` ...)."""
+    """Nothing to write, and why (``unchanged``, ``declined``, ``outside_window`` ...).
+
+    ``private_row`` names the row of a private event: what ERPNext has kept of its past must not
+    be readable either.
+    """
 
     key: str
     event_id: str
     reason: str
+    private_row: str = ""
 
 
-Action = Create | Update | Cancel | Keep
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Discard:
+    """Delete row ``name``, which has no key any more: what is left of a row that was being made
+    anew when a process was killed."""
+
+    name: str
+    key: str = ""
+    event_id: str = ""
+    reason: str = "leftover"
+
+
+Action = Create | Update | Cancel | Discard | Keep

@@ -1,31 +1,44 @@
-"""From Google's JSON to ``GoogleEvent``: tolerant of everything but a broken id or time.
+"""From Google's JSON to ``GoogleEvent``: tolerant of everything but a broken id or start.
 
 https://developers.google.com/workspace/calendar/api/v3/reference/events: of a cancelled event
-only the id is sure, and any field may be missing.
+only the id is sure, and any field may be missing. Times come as other programs wrote them, and
+are read where they can mean one thing only.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watcher.errors import WatcherError
 from watcher.events.model import EventTime, GoogleEvent
+from watcher.events.times import zone_named
 
 FIRST_YEAR, LAST_YEAR = 1000, 9998
+"""What ERPNext holds in every time zone."""
+NO_END = date(LAST_YEAR + 1, 1, 1)
+"""Stands for an end beyond ``LAST_YEAR``: such an event never ends."""
 VISIBILITIES = frozenset({"default", "public", "private", "confidential"})
+
+_YEAR = re.compile(r"\s*([+-]?\d{4,})-", re.ASCII)
+_TIME = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d)"
+    r"(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)? ?(?P<offset>Z|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
 
 
 class Unmappable(WatcherError):
     """An event that cannot be expressed in ERPNext; kept aside with this message."""
 
 
-def parse_event(item: Mapping[str, Any]) -> GoogleEvent:
+def parse_event(item: Mapping[str, Any], calendar_zone: tzinfo) -> GoogleEvent:
     """Read one item of ``events.list`` or ``events.instances``.
 
-    Raises ``Unmappable`` when the id is missing, or a live event's start or end is malformed.
+    A time without offset and zone is in ``calendar_zone``. Raises ``Unmappable`` when the id is
+    missing, or a live event's start or end is malformed.
     """
     event_id = item.get("id")
     if not isinstance(event_id, str) or not event_id:
@@ -35,17 +48,19 @@ def parse_event(item: Mapping[str, Any]) -> GoogleEvent:
     # a series: its instances have their own.
     is_master = bool(item.get("recurrence"))
     timed = status != "cancelled" and not is_master
+    start, end = _times(item, calendar_zone) if timed else (None, None)
     return GoogleEvent(
         id=event_id,
         status=status,
         summary=_text(item, "summary"),
         description=_text(item, "description"),
         location=_text(item, "location"),
-        hangout_link=_text(item, "hangoutLink"),
+        meeting_link=_text(item, "hangoutLink") or _entry_point(item.get("conferenceData")),
         visibility=_visibility(item.get("visibility")),
+        is_free=item.get("transparency") == "transparent",
         event_type=_text(item, "eventType") or "default",
-        start=_time(item.get("start"), "start") if timed else None,
-        end=_time(item.get("end"), "end") if timed else None,
+        start=start,
+        end=end,
         recurring_event_id=_text(item, "recurringEventId"),
         is_master=is_master,
         own_response=_own_response(item.get("attendees")),
@@ -65,7 +80,56 @@ def _visibility(value: object) -> str:
     return value if isinstance(value, str) and value in VISIBILITIES else "private"
 
 
-def _time(value: object, name: str) -> EventTime | None:
+def _entry_point(conference: object) -> str | None:
+    """Where to join a meeting of another provider than Google: its video link, else the first
+    other link. Its dial-in numbers are no links."""
+    points = conference.get("entryPoints") if isinstance(conference, Mapping) else None
+    known = points if isinstance(points, list) else []
+    for kinds in (("video",), ("more", "other", None)):
+        for point in known:
+            if not isinstance(point, Mapping):
+                continue
+            uri = _text(point, "uri")
+            if point.get("entryPointType") in kinds and uri and uri.lower().startswith("https://"):
+                return uri
+    return None
+
+
+# --- times --------------------------------------------------------------------------------------
+
+
+def check_year(year: int, name: str, text: str) -> None:
+    """Raises ``Unmappable`` for a year that ERPNext does not hold."""
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise Unmappable(f"its {name} is out of the range that ERPNext holds: {text[:40]!r}")
+
+
+def _times(item: Mapping[str, Any], zone: tzinfo) -> tuple[EventTime | None, EventTime | None]:
+    start = _time(item.get("start"), "start", zone)
+    end = _time(item.get("end"), "end", zone)
+    if item.get("eventType") == "outOfOffice":
+        return _whole_days(start, end, _zone_of(item.get("start")) or zone)
+    return start, end
+
+
+def _whole_days(
+    start: EventTime | None, end: EventTime | None, zone: tzinfo
+) -> tuple[EventTime | None, EventTime | None]:
+    """From midnight to midnight: Google knows no all-day absence, but this is one."""
+    if start is None or end is None or start.instant is None or end.instant is None:
+        return start, end
+    first, last = start.instant.astimezone(zone), end.instant.astimezone(zone)
+    if first.time() == last.time() == time() and first < last:
+        return EventTime(day=first.date()), EventTime(day=last.date())
+    return start, end
+
+
+def _zone_of(value: object) -> tzinfo | None:
+    name = value.get("timeZone") if isinstance(value, Mapping) else None
+    return zone_named(name) if isinstance(name, str) and name else None
+
+
+def _time(value: object, name: str, zone: tzinfo) -> EventTime | None:
     if not isinstance(value, Mapping):
         return None
     day, moment = value.get("date"), value.get("dateTime")
@@ -73,42 +137,71 @@ def _time(value: object, name: str) -> EventTime | None:
         if part is not None and not isinstance(part, str):
             raise Unmappable(f"its {name} is not a text: {str(part)[:40]!r}")
     if moment:
-        return EventTime(instant=_instant(moment, value.get("timeZone"), name))
+        return EventTime(instant=_instant(moment, value, name, zone))
     if day:
         return EventTime(day=_day(day, name))
     return None
 
 
 def _day(text: str, name: str) -> date:
+    if _never_ends(text, name):
+        return NO_END
     try:
-        day = date.fromisoformat(text)
+        return date.fromisoformat(text.strip())
     except ValueError:
         raise Unmappable(f"its {name} is not a date: {text[:40]!r}") from None
-    _check_year(day.year, name, text)
-    return day
 
 
-def _instant(text: str, zone_name: object, name: str) -> datetime:
+def _instant(text: str, value: Mapping[str, Any], name: str, zone: tzinfo) -> datetime:
+    if _never_ends(text, name):
+        return datetime.combine(NO_END, time(), UTC)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = _moment(text)
     except ValueError:
         raise Unmappable(f"its {name} is not a time: {text[:40]!r}") from None
-    _check_year(moment.year, name, text)
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=_zone(zone_name, name))
+        moment = moment.replace(tzinfo=_zone(value.get("timeZone"), name, zone))
     return moment.astimezone(UTC)
 
 
-def _zone(name: object, field: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name if isinstance(name, str) and name else "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: "Europe" is a directory
-        raise Unmappable(f"its {field} is in an unknown time zone: {str(name)[:60]!r}") from None
+def _never_ends(text: str, name: str) -> bool:
+    """Whether it is an end so far away that ERPNext holds no such year. Any other year that it
+    does not hold is refused."""
+    found = _YEAR.match(text)
+    if found is None:
+        return False
+    year = int(found[1][:12])
+    if name == "end" and year > LAST_YEAR:
+        return True
+    check_year(year, name, text)
+    return False
 
 
-def _check_year(year: int, name: str, text: str) -> None:
-    if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise Unmappable(f"its {name} is out of the range a calendar holds: {text[:40]!r}")
+def _moment(text: str) -> datetime:
+    """RFC 3339 as lenient programs write it: a space for the T, small letters, no seconds,
+    fractions of any length, the end of a day as 24:00, a leap second."""
+    found = _TIME.fullmatch(text.strip().upper())
+    if found is None:
+        return datetime.fromisoformat(text.strip())
+    hour, minute, second = found["hour"], found["minute"], found["second"] or "00"
+    more = timedelta()
+    if (hour, minute, second) == ("24", "00", "00"):
+        hour, more = "00", timedelta(days=1)
+    if second == "60":
+        second, more = "59", timedelta(seconds=1)
+    fraction = (found["fraction"] or "")[:6].ljust(6, "0")
+    offset = found["offset"] or ""
+    whole = f"{found['day']}T{hour}:{minute}:{second}.{fraction}{offset}"
+    return datetime.fromisoformat(whole) + more
+
+
+def _zone(name: object, field: str, calendar_zone: tzinfo) -> tzinfo:
+    if not isinstance(name, str) or not name:
+        return calendar_zone
+    zone = zone_named(name)
+    if zone is None:
+        raise Unmappable(f"its {field} is in an unknown time zone: {name[:60]!r}")
+    return zone
 
 
 def _stamp(value: object) -> datetime | None:

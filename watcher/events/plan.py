@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from watcher.errors import SweepHeld
 from watcher.events.model import (
-    BUSY,
     Action,
     Cancel,
     Create,
+    Discard,
     ErpEvent,
     GoogleEvent,
     Held,
@@ -38,6 +38,20 @@ _MARKUP = re.compile(r"<[^<>]*>|\s+")  # no "<" inside: linear, however many a p
 Mapped = ErpEvent | Skipped
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trust:
+    """Which rows stand as Watcher wrote them: those whose last writer is the API user, and whose
+    stamp is not newer than the newest that was seen after Watcher's own writing. Another script
+    may write under the same key. ``seen`` is empty before the first look."""
+
+    api_user: str
+    seen: str = ""
+
+    def covers(self, row: Held) -> bool:
+        ours = row.modified_by.lower() == self.api_user.lower()
+        return ours and (not self.seen or row.modified <= self.seen)
+
+
 def newest_by_id(events: Iterable[GoogleEvent]) -> list[GoogleEvent]:
     """One event an id: the newest ``updated`` wins, the later one where they are equal. A tombstone
     may have none, of it only the id is sure: it counts as newer than what came before it."""
@@ -52,11 +66,17 @@ def newest_by_id(events: Iterable[GoogleEvent]) -> list[GoogleEvent]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """The window and the zones in which rows are placed in it."""
+    """The window and the zones in which rows are placed in it; ``now`` is aware."""
 
     window: Window
     site_zone: ZoneInfo
     calendar_zone: ZoneInfo
+    now: datetime
+
+    @property
+    def today(self) -> str:
+        """The site's date, by which ERPNext closes what is past."""
+        return f"{self.now.astimezone(self.site_zone):%Y-%m-%d}"
 
     def holds(self, row: Held) -> bool:
         return held_in_window(row, self.window, self.site_zone, self.calendar_zone)
@@ -91,7 +111,7 @@ def plan_delta(
     """
     actions: dict[str, Action] = {}
     for event in mapped:
-        actions[event.key] = _event(event, held.get(event.key))
+        actions[event.key] = _event(event, held.get(event.key), place)
     for event in outside:
         actions[event.key] = _outside(event, held.get(event.key), place)
     for key in gone:
@@ -118,19 +138,25 @@ def plan_snapshot(
     outside: Iterable[ErpEvent] = (),
     held: Sequence[Held],
     place: Place,
-    api_user: str,
+    trust: Trust,
     spare: Collection[str] = frozenset(),
+    to_mask: Collection[str] = frozenset(),
     force: bool = False,
 ) -> list[Action]:
     """Mark and sweep: the finished listing against all rows of the calendar.
 
+    A row that ``trust`` does not take for ours as it stands is compared field by field. Rows whose
+    key is in ``to_mask`` are of private events that could not be masked so far.
+
     Raises ``SweepHeld`` when of more than 20 live rows in the window more than half of the events
     would be swept, unless ``force``. Rows that aged out at the past edge are history and stay.
     """
+    leftovers = [row for row in held if not row.key]
+    held = [row for row in held if row.key]
     rows = {row.key: row for row in held}
     actions: dict[str, Action] = {}
     for event in mapped:
-        actions[event.key] = _event(event, rows.get(event.key), api_user)
+        actions[event.key] = _event(event, rows.get(event.key), place, trust)
     for event in outside:
         actions[event.key] = _outside(event, rows.get(event.key), place)
     swept: list[Action] = []
@@ -141,7 +167,9 @@ def plan_snapshot(
         inside[_series(row)] += counts
         if row.key in actions or row.key in spare:
             continue
-        if row.is_cancelled or place.is_past(row):
+        if row.key in to_mask and row.is_readable:
+            actions[row.key] = _cancel(row, "private", mask=True)
+        elif row.is_cancelled or place.is_past(row):
             reason = "already_cancelled" if row.is_cancelled else "aged_out"
             actions[row.key] = Keep(key=row.key, event_id=row.event_id, reason=reason)
         else:
@@ -155,7 +183,24 @@ def plan_snapshot(
             side="google",
             next_step="look at Google's calendar, then `watcher resync EMAIL --force`",
         )
-    return [*actions.values(), *swept]
+    return [*actions.values(), *swept, *discards(leftovers)]
+
+
+def discards(leftovers: Iterable[Held]) -> list[Action]:
+    """Rows without a key, which were being made anew when a process was killed, are deleted."""
+    return [Discard(name=row.name) for row in leftovers]
+
+
+def conceals(action: Action) -> bool:
+    """Whether the action is about a row whose past may show what is private."""
+    match action:
+        case Update(event=event):
+            return event.masked
+        case Cancel(mask=mask):
+            return mask
+        case Keep(private_row=name):
+            return bool(name)
+    return False
 
 
 def _series(row: Held) -> str:
@@ -169,27 +214,52 @@ def _is_most(vanished: Counter[str], inside: Counter[str]) -> bool:
     return sum(vanished[name] / inside[name] for name in there) * 2 > len(there)
 
 
-def _event(event: Mapped, row: Held | None, api_user: str | None = None) -> Action:
+def _event(event: Mapped, row: Held | None, place: Place, trust: Trust | None = None) -> Action:
     if isinstance(event, Skipped):
         return _gone(event.key, row, event.reason, event.event_id, mask=event.private)
     if row is None:
         return Create(event=event)
+    hides = event.masked and row.is_readable
     if row.is_cancelled:
-        return Update(name=row.name, event=event, revive=True)
-    if row.content_hash != event.content_hash or _meddled(event, row, api_user):
-        return Update(name=row.name, event=event)
-    return Keep(key=event.key, event_id=event.event_id, reason="unchanged")
+        return Update(name=row.name, event=event, revive=True, hides=hides)
+    reopen = _is_to_reopen(event, row, place)
+    meddled = trust is not None and not trust.covers(row) and bool(_detail(event, row))
+    if row.content_hash != event.content_hash or reopen or meddled:
+        return Update(name=row.name, event=event, reopen=reopen, hides=hides)
+    private_row = row.name if event.masked else ""
+    return Keep(key=event.key, event_id=event.event_id, reason="unchanged", private_row=private_row)
+
+
+def _is_to_reopen(event: ErpEvent, row: Held, place: Place) -> bool:
+    """ERPNext closes what ended before today; what is moved or prolonged into today or later is to
+    be seen again. What a person completed, or closed without a change of times, stays."""
+    return row.status == "Closed" and event.ends_on[:10] >= place.today and _is_moved(event, row)
+
+
+def _is_moved(event: ErpEvent, row: Held) -> bool:
+    """Whether the times differ beyond what earlier versions and ERPNext itself make of an end."""
+    if (event.starts_on, event.all_day) != (row.starts_on, row.all_day):
+        return True
+    if row.ends_on is None:
+        return event.ends_on[:10] != row.starts_on[:10]
+    length = 10 if event.all_day else 19
+    return event.ends_on[:length] != row.ends_on[:length]
 
 
 def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
     """An event beyond the window: cancelled when it was moved there, kept when it aged there."""
-    if row is not None and not row.is_cancelled and _same_times(event, row) and place.is_past(row):
+    stands = row is not None and not row.is_cancelled and not _is_moved(event, row)
+    if row is not None and stands and place.is_past(row):
         if row.content_hash != event.content_hash:
             # Kept with what Google says now: it may just have been made private.
-            return Update(name=row.name, event=event)
-        return Keep(key=event.key, event_id=event.event_id, reason="aged_out")
+            hides = event.masked and row.is_readable
+            return Update(name=row.name, event=event, hides=hides)
+        return Keep(
+            key=event.key, event_id=event.event_id, reason="aged_out",
+            private_row=row.name if event.masked else "",
+        )  # fmt: skip
     tightened = row is not None and (event.event_type, row.event_type) == ("Private", "Public")
-    mask = tightened or event.subject == BUSY
+    mask = tightened or event.masked
     return _gone(event.key, row, "outside_window", event.event_id, mask=mask)
 
 
@@ -198,9 +268,11 @@ def _gone(
 ) -> Action:
     if row is None:
         return Keep(key=key, event_id=event_id, reason=reason)
-    readable = mask and (row.subject != BUSY or bool(row.description))
-    if row.is_cancelled and not readable:
-        return Keep(key=key, event_id=row.event_id, reason="already_cancelled")
+    if row.is_cancelled and not (mask and row.is_readable):
+        return Keep(
+            key=key, event_id=row.event_id, reason="already_cancelled",
+            private_row=row.name if mask else "",
+        )  # fmt: skip
     return _cancel(row, reason, mask)
 
 
@@ -221,18 +293,6 @@ def _same_times(event: ErpEvent, row: Held) -> bool:
         row.starts_on,
         ends,
         row.all_day,
-    )
-
-
-def _meddled(event: ErpEvent, row: Held, api_user: str | None) -> bool:
-    """Somebody else wrote the row last, and a mirrored field differs from what we would write."""
-    if api_user is None or row.modified_by.lower() == api_user.lower():
-        return False
-    return (
-        not _same_times(event, row)
-        or row.event_type != event.event_type
-        or _plain(row.subject) != _plain(event.subject)
-        or _plain(row.description) != _plain(event.description)
     )
 
 
@@ -264,7 +324,9 @@ def difference(
     """Compare the window of Google with the live rows of ERPNext; changes nothing. Rows whose key
     is in ``spare`` (what Google says of them cannot be mapped) are left out."""
     found = Difference()
-    rows = {row.key: row for row in held if not row.is_cancelled and row.key not in spare}
+    rows = {
+        row.key: row for row in held if row.key and not row.is_cancelled and row.key not in spare
+    }
     for event in mapped:
         row = rows.pop(event.key, None)
         if isinstance(event, Skipped):
@@ -272,7 +334,7 @@ def difference(
                 found.extra.append((event.key, event.event_id, event.reason))
         elif row is None:
             found.missing.append((event.key, event.event_id, event.starts_on))
-        elif detail := _detail(event, row):
+        elif detail := _detail_of(event, row, place):
             found.different.append((event.key, event.event_id, detail))
     for row in rows.values():
         if place.holds(row):
@@ -280,14 +342,29 @@ def difference(
     return found
 
 
+def _detail_of(event: ErpEvent, row: Held, place: Place) -> str:
+    status = "status" if _is_to_reopen(event, row, place) else ""
+    return ", ".join(filter(None, (_detail(event, row), status)))
+
+
 def _detail(event: ErpEvent, row: Held) -> str:
-    wrong = []
-    if not _same_times(event, row):
-        wrong.append("time")
-    if _plain(row.subject) != _plain(event.subject):
-        wrong.append("subject")
-    if row.event_type != event.event_type:
-        wrong.append("event_type")
-    if _plain(row.description) != _plain(event.description):
-        wrong.append("description")
+    """The mirrored fields in which a row differs from its event, as words."""
+    wrong = [
+        word
+        for word, differs in (
+            ("time", not _same_times(event, row)),
+            ("subject", _plain(row.subject) != _plain(event.subject)),
+            ("event_type", row.event_type != event.event_type),
+            ("description", _plain(row.description) != _plain(event.description)),
+            ("location", _other_text(event.location, row.location)),
+            ("meet_link", _other_text(event.meet_link, row.meet_link)),
+            ("employee", (event.employee or "") != (row.employee or "")),
+        )
+        if differs
+    ]
     return ", ".join(wrong)
+
+
+def _other_text(wanted: str | None, held: str | None) -> bool:
+    """None: the site has no such field."""
+    return wanted is not None and held is not None and _plain(wanted) != _plain(held)

@@ -11,7 +11,17 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from watcher.events.model import EventTime, Held, Window
-from watcher.events.times import bounds, day_after, from_site, midnight, naive
+from watcher.events.times import (
+    LATEST,
+    ONE_MINUTE,
+    bounds,
+    day_after,
+    end_of_day_string,
+    end_string,
+    from_site,
+    midnight,
+    naive,
+)
 
 
 def make_window(now: datetime, past_days: int, future_days: int) -> Window:
@@ -32,24 +42,40 @@ def reaching(window: Window) -> Window:
 
 def in_window(start: EventTime, end: EventTime, window: Window, calendar_zone: ZoneInfo) -> bool:
     """Google's rule: the end after the window's start, the start before its end. An end that does
-    not come after its start is read as the mapping writes it."""
+    not come after its start, or too soon, is read as the mapping writes it."""
     if start.day is not None and end.day is not None:
         end = EventTime(day=max(end.day, day_after(start.day)))
     begins, ends = bounds(start, end, calendar_zone)
-    return max(begins, ends) > window.start and begins < window.end
+    return max(_soonest_end(begins), ends) > window.start and begins < window.end
+
+
+def _soonest_end(begins: datetime) -> datetime:
+    return begins + ONE_MINUTE if begins < LATEST - ONE_MINUTE else LATEST
 
 
 def held_bounds(
     held: Held, site_zone: ZoneInfo, calendar_zone: ZoneInfo
 ) -> tuple[datetime, datetime]:
-    """Start and exclusive end of a row. ERPNext stores an end equal to the start as nothing."""
+    """Start and exclusive end of a row. Its end may be missing: ERPNext stores one that equals the
+    start as nothing, and so did 0.1.0 end single days and events without length."""
     last = held.ends_on or held.starts_on
     if held.all_day:
         first_day, last_day = naive(held.starts_on).date(), naive(last).date()
         last_day = max(first_day, last_day)
         return midnight(first_day, calendar_zone), midnight(day_after(last_day), calendar_zone)
     begins = from_site(held.starts_on, site_zone)
-    return begins, max(begins, from_site(last, site_zone))
+    return begins, max(_soonest_end(begins), from_site(last, site_zone))
+
+
+def times_as_written(held: Held) -> tuple[str, str, bool]:
+    """The row's times as the mapping writes them, however an earlier version did: with a single
+    day's end missing or at midnight, and without an end for an event of no length."""
+    last = held.ends_on or held.starts_on
+    if not held.all_day:
+        return held.starts_on, end_string(held.starts_on, last), False
+    first_day, last_day = naive(held.starts_on).date(), naive(last).date()
+    single = end_of_day_string(first_day) if last_day <= first_day else last
+    return held.starts_on, single, True
 
 
 def held_in_window(

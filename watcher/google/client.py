@@ -37,9 +37,9 @@ QUERY_FINGERPRINT: Final = hashlib.sha256(
 ).hexdigest()[:16]
 
 ITEM_FIELDS: Final = (
-    "id,status,summary,description,location,hangoutLink,visibility,eventType,start,end,"
-    "endTimeUnspecified,recurrence,recurringEventId,originalStartTime,updated,"
-    "attendees(self,responseStatus)"
+    "id,status,summary,description,location,hangoutLink,visibility,transparency,eventType,start,"
+    "end,endTimeUnspecified,recurrence,recurringEventId,originalStartTime,updated,"
+    "attendees(self,responseStatus),conferenceData(entryPoints(entryPointType,uri))"
 )
 PAGE_FIELDS: Final = f"nextPageToken,nextSyncToken,timeZone,items({ITEM_FIELDS})"
 MINT_FIELDS: Final = "nextPageToken,nextSyncToken"

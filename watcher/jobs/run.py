@@ -6,21 +6,22 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from watcher.connections import Connections
-from watcher.erpnext.events import Applied
+from watcher.erpnext.applied import Applied
 from watcher.policy import make_rules, policy_fingerprint, window_of
 from watcher.services import Services
-from watcher.state import budget, calendars, channels, leases, runs
+from watcher.sides import Report, Sides
+from watcher.state import aside, budget, calendars, channels, leases, overview, runs
 from watcher.state.budget import Purpose
-from watcher.state.calendars import Settled, Work
+from watcher.state.calendars import Settled, Trouble, Work
 from watcher.state.leases import CalendarLease
 from watcher.state.models import Account, Run, Usage
-from watcher.sync import Report, Sides, sync
+from watcher.sync import sync
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +56,16 @@ def make_sides(services: Services, connections: Connections, work: Work, purpose
             erpnext_user=account.erpnext_user, event_type=account.default_event_type,
             zone=site.zone,
         )  # fmt: skip
+    rules = replace(
+        rules, site_fields=site.fields, employee=connections.employee(rules.erpnext_user)
+    )
+    now = services.clock()
     return Sides(
         google=connections.google(work.account_id, rules.account, purpose),
         mirror=connections.mirror(),
         rules=rules,
-        window=window_of(settings, services.clock()),
+        window=window_of(settings, now),
+        now=now,
         api_user=site.api_user,
         policy=policy_fingerprint(settings, rules),
     )
@@ -129,18 +135,46 @@ def _commit(
         if unwatched:
             wanted = min(wanted, settings.unwatched_poll_minutes)
         minutes = budget.poll_minutes(session, wanted, calendar.push_supported is False)
-        runs.quarantine(session, work.calendar_id, report.refused, now)
-        runs.release(session, work.calendar_id, report.settled_keys)
+        fresh = aside.quarantine(session, work.calendar_id, report.refused, run.started_at, now)
+        aside.release(session, work.calendar_id, report.settled_keys)
         if settled.snapshot:
-            runs.release_others(session, work.calendar_id, {r.key for r in report.refused})
+            aside.release_others(session, work.calendar_id, {r.key for r in report.refused})
         runs.add(session, run)
+        trouble = _trouble(session, work, report, now)
         if work.reason == "poll" and report.newest_change is not None:
             _doubt_channel(session, work.calendar_id, report.newest_change, now)
         calendars.settle(
             session, lease, work, settled, now,
             timedelta(minutes=minutes * random.uniform(0.8, 1.1)),
-            held=report.vanished_held,
+            trouble=trouble,
         )  # fmt: skip
+        if report.applied is not None and report.applied.answered_late:
+            overview.remember_late_answers(session, report.applied.answered_late, now)
+    _tell_of_refusals(report, fresh)
+
+
+def _trouble(session: Session, work: Work, report: Report, now: datetime) -> Trouble | None:
+    """What waits for a person although the pass went through."""
+    if report.vanished_held:
+        return Trouble(state="held", cause="sweep_held", message=report.vanished_held)
+    found = aside.refuses_everything(session, work.calendar_id)
+    if found is None:
+        return None
+    aside.hurry(session, work.calendar_id, now)
+    return Trouble(
+        state="refused", cause="refused_by_erpnext", message=found.message,
+        step=found.step or "watcher queue show",
+    )  # fmt: skip
+
+
+def _tell_of_refusals(report: Report, fresh: list[str]) -> None:
+    """Each event once, when it is set aside; the message is without the event's own texts."""
+    for refusal in report.refused:
+        if refusal.key in fresh:
+            log.warning(
+                "an event was set aside: %s", refusal.message,
+                extra={"event": refusal.event_id, "cause": refusal.cause, "kind": refusal.kind},
+            )  # fmt: skip
 
 
 def _doubt_channel(session: Session, calendar_id: int, change: datetime, now: datetime) -> None:

@@ -24,7 +24,7 @@ from watcher.jobs.ringing import ring
 from watcher.jobs.users import look_at_users
 from watcher.notices.tell import tell
 from watcher.services import Services
-from watcher.state import accounts, budget, calendars, notices, runs
+from watcher.state import accounts, aside, budget, calendars, notices, runs
 from watcher.state.models import Account, Calendar
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,15 @@ def reconcile(services: Services, _connections: Connections) -> int:
     return sum(ring(services, c, seq, "backfill", "reconcile") for c, seq in due)
 
 
+def retry_aside(services: Services, _connections: Connections) -> int:
+    """List calendars anew in which an event was refused and is due to be tried again."""
+    now = services.clock()
+    with services.db.session() as session:
+        numbers = calendars.in_lock_order(aside.due(session, now, MAX_RINGS))
+        due = [(n, calendars.want_snapshot(session, n, "refused", now)) for n in numbers]
+    return sum(ring(services, number, seq, "backfill", "refused") for number, seq in due)
+
+
 def renew(services: Services, connections: Connections) -> int:
     """Open missing channels, replace those that are due, stop the old ones."""
     if not services.settings.public_url:
@@ -151,6 +160,7 @@ def timetable(services: Services) -> Rows:
             Periodic("sweep", seconds, sweep),
             Periodic("poll", min(15.0, seconds), poll),
             Periodic("reconcile", 60.0, reconcile),
+            Periodic("aside", min(15.0, seconds), retry_aside),
             Periodic("prune", 3_600.0, prune),
         ),
         "cron-google": (

@@ -37,6 +37,7 @@ ARRIVAL_SECONDS = 20.0
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
 YOU = f"you@{DOMAIN}"
+HEAD_OFFICE = PEOPLE[4]
 CLIENT_ID, CLIENT_SECRET = "demo.apps.googleusercontent.com", "demo-client-secret"
 
 console = Console(highlight=False)
@@ -157,9 +158,9 @@ def _connect(
 ) -> bool:
     emails = [person.email for person in PEOPLE]
     if ics is not None:
-        company.google.add_user(YOU, "You", "UTC")
-        loaded, left_out = export.load(company.google, YOU, Path(ics))
-        console.print(f"  {ics}: {loaded} events loaded, {left_out} left out")
+        company.google.add_user(YOU, "You", export.zone_of(Path(ics), HEAD_OFFICE.zone))
+        for line in export.load(company.google, YOU, Path(ics)).lines(ics):
+            console.print(f"  {line}", markup=False, soft_wrap=True)
         company.site.add_user(YOU)
         emails.append(YOU)
     setup = company.watcher("erpnext", "setup")

@@ -12,6 +12,7 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from watcher.errors import LeaseLost, NotFound
+from watcher.state import aside
 from watcher.state.db import Database
 from watcher.state.leases import CalendarLease
 from watcher.state.models import LEAVING, Account, Calendar, Run
@@ -23,7 +24,8 @@ RUNG_PATIENCE = timedelta(seconds=60)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
     """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle,
-    ``window_end`` how far the mirror has been filled."""
+    ``window_end`` how far the mirror has been filled, ``rows_seen`` ERPNext's newest stamp of its
+    rows as last seen, ``to_mask`` the keys of rows that still show what has become private."""
 
     calendar_id: int
     account_id: int
@@ -39,11 +41,14 @@ class Work:
     time_zone: str
     window_end: datetime | None
     first: bool
+    rows_seen: str = ""
+    to_mask: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
-    """What a good run leaves behind. The window is None where it was not filled any further."""
+    """What a good run leaves behind. The window is None where it was not filled any further,
+    ``rows_seen`` where nothing was written."""
 
     sync_token: str
     query_fingerprint: str
@@ -52,6 +57,18 @@ class Settled:
     window_start: datetime | None = None
     window_end: datetime | None = None
     snapshot: bool = False
+    rows_seen: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trouble:
+    """What a pass that went through still leaves for a person: the calendar is ``held`` (a sweep
+    waits to be confirmed) or ``refused`` (ERPNext takes nothing of it)."""
+
+    state: str
+    cause: str
+    message: str
+    step: str = ""
 
 
 def add(session: Session, account_id: int, google_id: str, now: datetime) -> Calendar:
@@ -169,6 +186,8 @@ def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
         time_zone=calendar.time_zone,
         window_end=calendar.window_end,
         first=calendar.last_snapshot_at is None,
+        rows_seen=calendar.rows_seen,
+        to_mask=aside.keys_to_mask(session, calendar_id),
     )
 
 
@@ -202,7 +221,7 @@ def settle(
     now: datetime,
     poll_after: timedelta,
     *,
-    held: str = "",
+    trouble: Trouble | None = None,
 ) -> None:
     """Store the token and what it covers, if the fence still holds. Raises ``LeaseLost``.
 
@@ -224,13 +243,15 @@ def settle(
             "last_snapshot_at": now,
             "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
         }
-    if done.window_end is not None and not held:
+    if done.rows_seen is not None:
+        values["rows_seen"] = done.rows_seen
+    if done.window_end is not None and not (trouble and trouble.state == "held"):
         # Of what was held back the old window is still the judge.
         values |= {"window_start": done.window_start, "window_end": done.window_end}
     calendar = locked(session, lease.calendar_id)
     if done.snapshot and calendar.snapshot_seq <= work.seq:
         values |= {"snapshot_seq": 0, "force_sweep": False}
-    values |= _state_after(calendar, done, held, now)
+    values |= _state_after(calendar, done, trouble, now)
     kept = session.execute(
         update(Calendar)
         .where(
@@ -245,13 +266,19 @@ def settle(
         raise LeaseLost
 
 
-def _state_after(calendar: Calendar, done: Settled, held: str, now: datetime) -> dict[str, object]:
-    """``ok``, or ``held`` until a snapshot has gone through whole (or was forced)."""
+def _state_after(
+    calendar: Calendar, done: Settled, trouble: Trouble | None, now: datetime
+) -> dict[str, object]:
+    """``ok``, or what the pass leaves for a person. ``held`` stays until a snapshot has gone
+    through whole (or was forced)."""
     if not done.snapshot and calendar.state == "held":
         return {}
-    state, cause = ("held", "sweep_held") if held else ("ok", "")
-    since = calendar.since if calendar.state == state else now
-    return {"state": state, "cause": cause, "message": held, "since": since}
+    found = trouble or Trouble(state="ok", cause="", message="")
+    since = calendar.since if calendar.state == found.state else now
+    return {
+        "state": found.state, "cause": found.cause, "message": found.message, "step": found.step,
+        "since": since,
+    }  # fmt: skip
 
 
 def fail(
@@ -272,7 +299,7 @@ def fail(
     if calendar.state != "held":  # which waits for a person, not for the next good pass
         if (calendar.state, calendar.cause) != (state, cause):
             calendar.state, calendar.cause, calendar.since = state, cause, now
-        calendar.message = message[:2000]
+        calendar.message, calendar.step = message[:2000], ""
     calendar.failures += 1
     calendar.retry_at = retry_at
     if work is not None and work.received_at is not None:

@@ -100,6 +100,8 @@ class Calendar(Base):
     they differ. ``snapshot_seq`` is the ``dirty_seq`` at which a snapshot was last asked for, 0
     when none is owed. ``rung_at`` is set while a queued job that has not begun to read will
     serve it.
+    ``rows_seen`` is ERPNext's newest stamp of a row that was seen after the last writing; ``step``
+    what a person can do about ``cause``, where it is no matter of the cause alone.
     Lease times are epoch seconds of the database's clock.
     """
 
@@ -134,6 +136,7 @@ class Calendar(Base):
     state: Mapped[str] = mapped_column(String(20), default="waiting")
     cause: Mapped[str] = mapped_column(String(80), default="")
     message: Mapped[str] = mapped_column(Text, default="")
+    step: Mapped[str] = mapped_column(Text, default="")
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     failures: Mapped[int] = mapped_column(Integer, default=0)
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -145,6 +148,7 @@ class Calendar(Base):
     watch_retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     watch_failures: Mapped[int] = mapped_column(Integer, default=0)
     removed: Mapped[bool] = mapped_column(Boolean, default=False)
+    rows_seen: Mapped[str] = mapped_column(String(26), default="")
 
 
 class Channel(Base):
@@ -196,10 +200,19 @@ class Run(Base):
 
 
 class Quarantined(Base):
-    """An event that could not be mapped or that ERPNext refused, with the reason in its words."""
+    """An event that could not be mapped or that ERPNext refused, with the reason in its words.
+
+    ``kind``: ``event`` (it is not in ERPNext as it should be), ``masking`` (what became private
+    still stands there), ``cancellation``, or ``unmappable`` (only a change in Google helps).
+    ``alike`` is the same for refusals of the same cause. ``first_at`` is when the pass that set it
+    aside began, ``next_try_at`` when it is tried again by itself.
+    """
 
     __tablename__ = "quarantine"
-    __table_args__ = (UniqueConstraint("calendar_id", "sync_key"),)
+    __table_args__ = (
+        UniqueConstraint("calendar_id", "sync_key"),
+        Index("ix_quarantine_next_try_at", "next_try_at"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"))
@@ -209,6 +222,12 @@ class Quarantined(Base):
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(Integer, default=1)
+    series: Mapped[str] = mapped_column(String(1024), default="")
+    cause: Mapped[str] = mapped_column(String(80), default="")
+    kind: Mapped[str] = mapped_column(String(12), default="")
+    alike: Mapped[str] = mapped_column(String(300), default="")
+    step: Mapped[str] = mapped_column(Text, default="")
+    next_try_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Invitation(Base):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +12,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from watcher import __version__
-from watcher.state import budget, notices
+from watcher.state import aside, budget, notices
 from watcher.state.db import Database
 from watcher.state.models import Account, Calendar, Channel, Fact, Quarantined, Run, Tick
 
@@ -36,6 +38,8 @@ STEPS = {
     "permission": "watcher erpnext setup (names the missing permission)",
     "no_site": "check WATCHER_ERPNEXT_URL",
     "redirected": "check WATCHER_ERPNEXT_URL",
+    "api_user_administrator": "make a user of its own for Watcher with the role System Manager, "
+    "and set WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its key",
     "deleted_client": _CLIENT,
     "invalid_client": _CLIENT,
     "disabled_client": _CLIENT,
@@ -50,7 +54,9 @@ STEPS = {
     "secret_altered": "connect the account again: its secret was altered, or moved between rows",
 }
 """What to do about a cause, whichever calendar shows it."""
-PERMANENT_STATES = frozenset({"failing", "gone", "held"})
+PERMANENT_STATES = frozenset({"failing", "gone", "held", "refused"})
+LATE_ANSWERS_FOR = timedelta(minutes=10)
+CAUSES_SHOWN = 5
 
 
 def calendar_state(calendar: Calendar, account: Account, now: datetime, epoch: float) -> str:
@@ -76,7 +82,9 @@ def status(
     epoch = db.now_epoch(session)
     states = {c.id: calendar_state(c, a, now, epoch) for c, a in pairs}
     live = _live_channels(session, now)
+    stand_aside = [row for row, _, _ in aside.everything(session)]
     problems = _problems(session, pairs, states, live, now)
+    problems += _erpnext_problems(session, now)
     if waiting is None:
         problems.append(
             _problem(
@@ -122,9 +130,69 @@ def status(
             "forecast_day": budget.forecast(session, now),
             "day_line": budget.DAY_LINE,
         },
-        "quarantined": session.scalar(select(func.count(Quarantined.id))) or 0,
+        "quarantined": sum(1 for _ in stand_aside),
+        "set_aside": _set_aside(stand_aside),
+        "erpnext": _site(session),
         "problems": problems,
     }
+
+
+def _set_aside(rows: Sequence[Quarantined]) -> dict[str, Any]:
+    """Events that are not in ERPNext as they should be: how many, since when, why."""
+    counts = Counter((row.cause or "unmappable", row.message) for row in rows)
+    return {
+        "count": len(rows),
+        "oldest": _iso(min((row.first_at for row in rows), default=None)),
+        "next_try": _iso(min((r.next_try_at for r in rows if r.next_try_at), default=None)),
+        "causes": [
+            {"cause": cause, "message": message, "count": count}
+            for (cause, message), count in counts.most_common(CAUSES_SHOWN)
+        ],
+    }
+
+
+def remember_site(session: Session, versions: Mapping[str, str], now: datetime) -> None:
+    """What ERPNext's site said of its versions, for whoever looks at the status."""
+    session.merge(Fact(name="erpnext_versions", value=json.dumps(versions), learned_at=now))
+
+
+def remember_late_answers(session: Session, count: int, now: datetime) -> None:
+    """Writes were answered with an error and had been done all the same."""
+    session.merge(Fact(name="erpnext_late_answers", value=str(count), learned_at=now))
+
+
+def _site(session: Session) -> dict[str, Any]:
+    """Versions of ERPNext's apps as last read; empty before the first contact."""
+    fact = session.get(Fact, "erpnext_versions")
+    versions: dict[str, str] = {} if fact is None else json.loads(fact.value)
+    return {"versions": versions, "read_at": None if fact is None else _iso(fact.learned_at)}
+
+
+def _erpnext_problems(session: Session, now: datetime) -> list[dict[str, Any]]:
+    found = []
+    fact = session.get(Fact, "erpnext_late_answers")
+    if fact is not None and now - fact.learned_at < LATE_ANSWERS_FOR:
+        found.append(
+            _problem(
+                None, None, "erpnext_answers_late", "erpnext_queue_full", fact.learned_at,
+                "see that ERPNext's background workers run, and what fills their queue: it writes "
+                "what it is sent, and then answers with an error (nothing is lost)",
+            )
+        )  # fmt: skip
+    urgent: dict[tuple[str, str, str], list[Quarantined]] = defaultdict(list)
+    for row, calendar, account in aside.everything(session):
+        if row.kind in aside.URGENT:
+            urgent[account.email, calendar.google_id, row.kind].append(row)
+    for (email, google_id, kind), rows in urgent.items():
+        oldest = min(rows, key=lambda row: row.first_at)
+        what = "masked" if kind == "masking" else "cancelled"
+        problem = _problem(
+            email, google_id, f"not_{what}", oldest.cause, oldest.first_at,
+            oldest.step or "watcher queue show",
+        )  # fmt: skip
+        message = f"{len(rows)} could not be {what} in ERPNext: {oldest.message}"
+        found.append(problem | {"message": message})
+    return found
 
 
 def freshness(session: Session, now: datetime) -> dict[str, float | int | None]:
@@ -280,7 +348,8 @@ def _calendar_problem(calendar: Calendar, account: Account, word: str) -> dict[s
         "held": f"watcher resync {account.email} --dry-run, then --force if that is right",
         "gone": f"watcher calendars remove {account.email} {calendar.google_id}",
     }
-    step = STEPS.get(calendar.cause) or own.get(calendar.state) or "it is tried again by itself"
+    known = calendar.step or STEPS.get(calendar.cause) or own.get(calendar.state)
+    step = known or "it is tried again by itself"
     problem = _problem(
         account.email, calendar.google_id, word, calendar.cause or calendar.state, calendar.since,
         step,

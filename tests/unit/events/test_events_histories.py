@@ -24,7 +24,7 @@ from watcher.events.model import (
     Keep,
     Skipped,
 )
-from watcher.events.plan import Place, difference, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.plan import Place, Trust, difference, newest_by_id, plan_delta, plan_snapshot
 from watcher.events.window import in_window, make_window
 
 ROOTS = ("a", "b", "c", "d")
@@ -175,7 +175,9 @@ class History(RuleBasedStateMachine):
     def _plan_snapshot(self) -> list[Action]:
         live, outside = self._mapped([e for e in self._events() if self._inside(e)])
         held = list(self.rows.by_key.values())
-        return plan_snapshot(live, outside=outside, held=held, place=self._place(), api_user=API)
+        return plan_snapshot(
+            live, outside=outside, held=held, place=self._place(), trust=Trust(api_user=API)
+        )
 
     def _item(self, root: str) -> GoogleEvent:
         if root in self.singles:
@@ -203,7 +205,7 @@ class History(RuleBasedStateMachine):
 
     def _place(self) -> Place:
         window = make_window(self.now, 7, 30)
-        return Place(window=window, site_zone=KOLKATA, calendar_zone=KOLKATA)
+        return Place(window=window, site_zone=KOLKATA, calendar_zone=KOLKATA, now=self.now)
 
     def _inside(self, event: GoogleEvent) -> bool:
         assert event.start is not None

@@ -16,6 +16,7 @@ from watcher.events.model import (
     Action,
     Cancel,
     Create,
+    Discard,
     ErpEvent,
     EventTime,
     GoogleEvent,
@@ -24,7 +25,7 @@ from watcher.events.model import (
     Skipped,
     Update,
 )
-from watcher.events.plan import difference, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.plan import Trust, difference, newest_by_id, plan_delta, plan_snapshot
 
 PERSON = "person@example.com"
 
@@ -56,7 +57,7 @@ def delta(*mapped: ErpEvent | Skipped, rows: tuple[Held, ...] = (), **more: Any)
 
 
 def snapshot(*mapped: ErpEvent | Skipped, rows: tuple[Held, ...] = (), **more: Any) -> list[Action]:
-    return plan_snapshot(mapped, held=rows, place=place(), api_user=API, **more)
+    return plan_snapshot(mapped, held=rows, place=place(), trust=Trust(api_user=API), **more)
 
 
 def only(actions: list[Action]) -> Action:
@@ -86,12 +87,11 @@ def test_the_same_is_kept(plan: Any) -> None:
     assert reason(plan(sent(), rows=(held(sent()),))) == "unchanged"
 
 
-@BOTH
-def test_an_end_stored_as_null_is_the_same(plan: Any) -> None:
+def test_a_days_end_that_erpnext_emptied_is_put_right() -> None:
+    """Earlier versions wrote an end that equals the start, which Frappe empties: two days."""
     day = sent(start=on("2026-11-24"), end=on("2026-11-25"))
-    row = held(day, modified_by=PERSON)
-    assert row.ends_on is None
-    assert reason(plan(day, rows=(row,))) == "unchanged"
+    row = held(day, ends_on=None, modified_by=PERSON)
+    assert isinstance(only(snapshot(day, rows=(row,))), Update)
 
 
 @BOTH
@@ -153,7 +153,7 @@ def test_history_that_became_private_is_masked(plan: Any) -> None:
     row = held(sent(summary="Doctor", **days(-10)))
     masked = sent(summary="Doctor", visibility="private", **days(-10))
     action = only(plan(outside=[masked], rows=(row,)))
-    assert action == Update(name=row.name, event=masked)
+    assert action == Update(name=row.name, event=masked, hides=True)
     assert "Doctor" not in repr(action)
 
 
@@ -283,7 +283,7 @@ def test_our_own_writing_is_not_compared(who: str) -> None:
     ],
 )
 def test_the_servers_cleaning_is_no_difference(ours: str, servers: str) -> None:
-    event_sent = sent(summary=ours, description=ours)
+    event_sent = replace(sent(), subject=ours, description=ours)
     row = held(event_sent, subject=servers, description=servers, modified_by=PERSON)
     assert reason(snapshot(event_sent, rows=(row,))) == "unchanged"
     assert difference([event_sent], [row], place()).count == 0
@@ -408,3 +408,95 @@ def test_after_the_plan_there_is_nothing_to_do() -> None:
     again = snapshot(*mapped, rows=tuple(rows.by_key.values()))
     assert all(isinstance(action, Keep) for action in again)
     assert difference(mapped, list(rows.by_key.values()), place()).count == 0
+
+
+# --- what ERPNext has closed, what others have written ------------------------------------------
+
+
+def closed(mapped: ErpEvent, **changes: Any) -> Held:
+    return held(mapped, status="Closed", modified_by="Administrator", **changes)
+
+
+@BOTH
+def test_a_closed_event_that_moves_into_the_future_is_opened(plan: Any) -> None:
+    row = closed(sent(**days(-2)))
+    for event_now in (sent(**days(1)), sent(**days(-2, hours=60)), sent(**days(0, hours=1))):
+        assert only(plan(event_now, rows=(row,))) == Update(
+            name=row.name, event=event_now, reopen=True
+        )
+
+
+@BOTH
+def test_a_closed_event_that_stays_in_the_past_stays_closed(plan: Any) -> None:
+    moved = only(plan(sent(**days(-3)), rows=(closed(sent(**days(-2))),)))
+    assert isinstance(moved, Update)
+    assert not moved.reopen
+
+
+@BOTH
+@pytest.mark.parametrize("status", ["Closed", "Completed"])
+def test_what_a_person_closed_stays_without_a_change_of_times(plan: Any, status: str) -> None:
+    row = held(sent(**days(1)), status=status)
+    renamed = only(plan(sent(summary="Renamed", **days(1)), rows=(row,)))
+    assert isinstance(renamed, Update)
+    assert not renamed.reopen
+
+
+@BOTH
+def test_completed_stays_even_when_it_moves(plan: Any) -> None:
+    row = held(sent(**days(-2)), status="Completed")
+    moved = only(plan(sent(**days(1)), rows=(row,)))
+    assert isinstance(moved, Update)
+    assert not moved.reopen
+
+
+def test_verify_judges_closed_rows_by_the_same_rule() -> None:
+    moved = sent(**days(1))
+    wrong = closed(sent(**days(-2)))
+    assert "status" in difference([moved], [wrong], place()).different[0][2]
+    assert difference([moved], [closed(moved)], place()).count == 0
+
+
+def test_a_row_written_by_another_script_under_our_key_is_put_right() -> None:
+    seen = "2026-11-23 10:00:00.000000"
+    for stamp, put_right in (("2026-11-23 10:00:00.000001", True), (seen, False)):
+        row = held(sent(), subject="Meddled", modified=stamp)
+        actions = plan_snapshot(
+            [sent()], held=[row], place=place(), trust=Trust(api_user=API, seen=seen)
+        )
+        assert isinstance(only(actions), Update) is put_right
+
+
+# --- rows of private events ---------------------------------------------------------------------
+
+
+def private(event_id: str = "e1", **changes: Any) -> ErpEvent:
+    return sent(event_id, summary="Doctor", visibility="private", **changes)
+
+
+@BOTH
+def test_a_private_row_that_stays_is_named_for_its_past(plan: Any) -> None:
+    kept = only(plan(private(), rows=(held(private()),)))
+    assert isinstance(kept, Keep)
+    assert kept.private_row == held(private()).name
+
+
+@BOTH
+def test_a_cancelled_row_of_a_private_event_is_named_for_its_past(plan: Any) -> None:
+    row = held(private(), status="Cancelled")
+    hidden = Skipped(key=row.key, event_id="e1", reason="private", private=True)
+    kept = only(plan(hidden, rows=(row,)))
+    assert isinstance(kept, Keep)
+    assert kept.private_row == row.name
+
+
+def test_a_row_without_its_key_is_discarded() -> None:
+    left = held(private(), key="", status="Cancelled")
+    assert only(snapshot(rows=(left,))) == Discard(name=left.name)
+
+
+def test_what_could_not_be_masked_is_masked_even_when_it_has_aged_out() -> None:
+    row = held(sent(summary="Doctor", **days(-20)))
+    actions = snapshot(rows=(row,), to_mask=[row.key])
+    assert isinstance(only(actions), Cancel)
+    assert only(actions).mask  # type: ignore[union-attr]

@@ -1,0 +1,42 @@
+"""What carrying out a list of actions came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from watcher.erpnext.refusals import Refused
+
+
+@dataclass(kw_only=True, slots=True)
+class Applied:
+    """What a list of actions came to. ``kept`` counts what was not written, by reason; a row
+    that was written but could not be shared is both counted as written and ``refused``.
+    ``renewed`` counts rows that were made anew, so that their history goes; ``answered_late``
+    counts writes that were answered with an error and had been done all the same."""
+
+    created: int = 0
+    updated: int = 0
+    revived: int = 0
+    cancelled: int = 0
+    deleted: int = 0
+    renewed: int = 0
+    answered_late: int = 0
+    kept: Counter[str] = field(default_factory=Counter)
+    refused: list[Refused] = field(default_factory=list)
+
+    @property
+    def wrote(self) -> bool:
+        """Whether ERPNext has accepted any write."""
+        return any(
+            (self.created, self.updated, self.revived, self.cancelled, self.deleted, self.renewed)
+        )
+
+    @property
+    def unchanged(self) -> int:
+        return self.kept["unchanged"]
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """What was left alone for another reason than being unchanged."""
+        return Counter({why: count for why, count in self.kept.items() if why != "unchanged"})

@@ -1,0 +1,251 @@
+"""What ERPNext keeps of a row's past, and how it goes once the event has become private.
+
+Each save of an Event leaves a Version with the old and the new values, readable in the timeline by
+whoever may read the row; it cannot be deleted over REST. Frappe deletes Versions, comments, shares,
+ToDos and notifications of a document in a background job when the document itself is deleted. So
+a row whose past shows what is private is made anew under the same key, and the old one is deleted:
+
+1. the row is masked already (``Writer``), so that Deleted Document keeps nothing readable;
+2. the old row gives up its key and is cancelled; the new one is inserted with it, before the old
+   one is deleted, since Frappe would give the new row the name of the one just deleted, and the
+   background job deletes by name;
+3. what people had added goes over to the new row, or is named in the log.
+
+A crash between these steps leaves a cancelled, masked row without a key (a *leftover*), which the
+next snapshot deletes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from watcher.erpnext.additions import carry_over, read_additions
+from watcher.erpnext.client import BATCH, ErpNextClient
+from watcher.erpnext.errors import RowGone, ServerError
+from watcher.erpnext.refusals import Refused, cause_of
+from watcher.erpnext.rows import HASH, KEY, chunks
+from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
+from watcher.events.model import MASKS, TEXT_FIELDS, Held
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 20
+"""Rows that are made anew together: about three seconds' work."""
+KEYS_IN_A_SEARCH = 25
+
+_TEXTS = frozenset({"subject", "description", *TEXT_FIELDS})
+_OWN_OF_FRAPPE = frozenset(
+    {"name", "owner", "creation", "modified", "modified_by", "docstatus", "idx", "doctype",
+     "parent", "parentfield", "parenttype", "amended_from"}
+)  # fmt: skip
+_OF_FRAPPES_SYNC = frozenset(
+    {"sync_with_google_calendar", "google_calendar", "google_calendar_id",
+     "google_calendar_event_id", "pulled_from_google_calendar", "add_video_conferencing"}
+)  # fmt: skip
+"""Of Frappe's own integration: a copy with them would be sent to Google as a second event."""
+
+Doc = dict[str, Any]
+Find = Callable[[Iterable[str]], dict[str, Held]]
+
+
+class Eraser:
+    """Removes what is readable of the past of private rows. ``find`` gives the rows of some keys
+    as they are now; ``hold`` is called before each request that writes and may raise to stop. A
+    repetition goes on where it stopped."""
+
+    def __init__(self, client: ErpNextClient, find: Find, hold: Callable[[], None]) -> None:
+        self._client = client
+        self._find = find
+        self._hold = hold
+        self.refused: list[Refused] = []
+        self.renewed = 0
+
+    def clear(self, rows: Mapping[str, str], just_masked: Iterable[str] = ()) -> None:
+        """``rows`` maps the names of masked rows to their keys; those in ``just_masked`` were
+        readable until now. Raises ``Transient`` and ``ErpAuthError``: then it is not done."""
+        todo = set(just_masked) & set(rows)
+        for chunk in chunks(sorted(rows), BATCH):
+            todo |= self._with_readable_versions(chunk) | self._with_readable_mail(chunk)
+        for some in chunks(sorted(todo), AT_ONCE):
+            self._renew({name: rows[name] for name in some})
+        if todo:
+            self.forget([rows[name] for name in sorted(todo)])
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def _with_readable_versions(self, names: Sequence[str]) -> set[str]:
+        found = self._client.rows(
+            "Version",
+            [["ref_doctype", "=", "Event"], ["docname", "in", list(names)]],
+            ["docname", "data"],
+        )
+        return {str(v["docname"]) for v in found if is_readable_version(v.get("data"))}
+
+    def _with_readable_mail(self, names: Sequence[str]) -> set[str]:
+        """Frappe makes a Communication with title and text for each participant of an Event; the
+        one of a participant who was removed keeps the old title."""
+        found = self._client.rows("Communication", _about(names), ["reference_name", "subject"])
+        return {str(c["reference_name"]) for c in found if c.get("subject") not in MASKS}
+
+    # --- making anew ----------------------------------------------------------------------------
+
+    def _renew(self, rows: Mapping[str, str]) -> None:
+        docs = self._read(rows)
+        if not docs:
+            return
+        additions = read_additions(self._client, list(docs))
+        mail = self._mail_of(list(docs))
+        released = self._release(list(docs))
+        for name in docs.keys() - released:
+            self.delete(name, rows[name])  # its key is needed: the new row comes second
+        made = self._insert(docs, rows)
+        for name, new in made.items():
+            carry_over(self._client, self._hold, additions[name], name, new)
+        for name in sorted(released):
+            self.delete(name, rows[name])
+        self.renewed += len(made)
+        self._delete_all("Deleted Document", _deleted("Communication", mail) if mail else [])
+
+    def _read(self, rows: Mapping[str, str]) -> dict[str, Doc]:
+        """The documents that are still those of the keys: names are reused."""
+        docs = {}
+        for name, key in rows.items():
+            try:
+                doc = self._client.get_doc("Event", name)
+            except RowGone:
+                continue
+            if doc.get(KEY) == key:
+                docs[name] = doc
+        return docs
+
+    def _mail_of(self, names: Sequence[str]) -> list[str]:
+        return [str(c["name"]) for c in self._client.rows("Communication", _about(names), ["name"])]
+
+    def _release(self, names: Iterable[str]) -> set[str]:
+        """Old rows give up their keys. A refusal (a field that the site made mandatory) leaves the
+        row as it is: it is deleted before the new one is made."""
+        released = set()
+        for name in names:
+            self._hold()
+            try:
+                fields = {KEY: "", HASH: "", "status": "Cancelled"}
+                self._client.update({"doctype": "Event", "name": name, **fields})
+            except RowGone:
+                continue
+            except (ErpRefused, ServerError) as error:
+                log.info("%s keeps its key: %s", name, cause_of(error))
+                continue
+            released.add(name)
+        return released
+
+    def _insert(self, docs: Mapping[str, Doc], rows: Mapping[str, str]) -> dict[str, str]:
+        made = {}
+        for name, doc in docs.items():
+            self._hold()
+            try:
+                made[name] = str(self._client.insert(copy_of(doc))["name"])
+            except Transient:
+                # The answer may be all that was lost.
+                there = self._find([rows[name]]).get(rows[name])
+                if there is None:
+                    raise
+                made[name] = there.name
+            except ErpRefused as error:
+                # The old row goes all the same; the event is new for the next pass.
+                self._note(rows[name], doc, error)
+        return made
+
+    def _note(self, key: str, doc: Doc, error: WatcherError) -> None:
+        event_id = str(doc.get("custom_google_event_id") or "")
+        self.refused.append(
+            Refused(
+                key=key, event_id=event_id, message=error.message, series=event_id,
+                cause=cause_of(error), step=error.next_step,
+            )
+        )  # fmt: skip
+
+    # --- deleting -------------------------------------------------------------------------------
+
+    def delete(self, name: str, key: str) -> bool:
+        """Delete one masked row; what ERPNext refuses is noted as a masking that failed."""
+        self._hold()
+        try:
+            self._client.delete("Event", name)
+        except (ErpRefused, ErpAuthError) as error:
+            if isinstance(error, ErpAuthError) and error.cause != "permission":
+                raise
+            self.refused.append(
+                Refused(
+                    key=key, event_id=name, cause=cause_of(error), kind="masking",
+                    message=f"{name} is masked, but its history shows what has become private, and "
+                    f"ERPNext does not let it be deleted: {error.message}",
+                    step=f"unlink {name} in ERPNext and delete it, then `watcher queue retry`",
+                )
+            )  # fmt: skip
+            return False
+        except Transient as error:
+            if error.retry_after is not None:
+                raise
+            # With its queue down Frappe deletes and then answers 500: a repetition finds it gone.
+            self._client.delete("Event", name)
+        return True
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Delete what holds the whole row of these keys: deleted documents (of a row that was
+        deleted while it was readable), and errors that Frappe logged with a request's data."""
+        for some in chunks(list(keys), KEYS_IN_A_SEARCH):
+            self._delete_all("Deleted Document", [["deleted_doctype", "=", "Event"]], "data", some)
+            self._delete_all("Error Log", [], "error", some)
+
+    def _delete_all(
+        self, doctype: str, filters: list[list[Any]], text: str = "", keys: Sequence[str] = ()
+    ) -> None:
+        if not filters and not keys:
+            return
+        any_of = [[text, "like", f"%{key}%"] for key in keys]
+        try:
+            for row in self._client.rows(doctype, filters, ["name"], or_filters=any_of):
+                self._hold()
+                self._client.delete(doctype, str(row["name"]))
+        except ErpAuthError as error:
+            if error.cause != "permission":
+                raise
+            log.warning("the API user may not delete from %s: %s", doctype, error.message)
+
+
+def is_readable_version(data: object) -> bool:
+    """Whether a Version shows a title or a text that is no mask. One that cannot be read is taken
+    for readable."""
+    try:
+        changed = json.loads(str(data or "{}")).get("changed") or []
+        values = [v for field, *both in changed if field in _TEXTS for v in both]
+    except (ValueError, TypeError, AttributeError):
+        return True
+    return any(value and value not in MASKS for value in values)
+
+
+def copy_of(doc: Mapping[str, Any]) -> Doc:
+    """A document as it is inserted anew: with its own fields and tables, without what Frappe gives
+    (names, owner, dates) and what belongs to Frappe's own Google Calendar integration."""
+    kept = {
+        name: [_child(row) for row in value] if isinstance(value, list) else value
+        for name, value in doc.items()
+        if name not in _OWN_OF_FRAPPE | _OF_FRAPPES_SYNC and not name.startswith("_")
+    }
+    return {"doctype": "Event", "send_reminder": 0, **kept}
+
+
+def _child(row: Mapping[str, Any]) -> Doc:
+    kept = {k: v for k, v in row.items() if k not in _OWN_OF_FRAPPE and not k.startswith("_")}
+    return {**kept, "doctype": row["doctype"]} if "doctype" in row else kept
+
+
+def _about(names: Sequence[str]) -> list[list[Any]]:
+    return [["reference_doctype", "=", "Event"], ["reference_name", "in", list(names)]]
+
+
+def _deleted(doctype: str, names: Sequence[str]) -> list[list[Any]]:
+    return [["deleted_doctype", "=", doctype], ["deleted_name", "in", list(names)]]

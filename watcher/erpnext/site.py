@@ -1,0 +1,137 @@
+"""What a site says of itself: versions, time zone, who we are there, which fields Event has.
+
+All of it is read from the site and not set by hand, so that an upgrade of ERPNext is noticed.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.errors import SIDE, RowGone
+from watcher.errors import ErpAuthError, ErpSetupMissing, UserError, WatcherError
+from watcher.events.model import OPTIONAL_FIELDS
+
+log = logging.getLogger(__name__)
+
+ADMINISTRATOR = "Administrator"
+EMPLOYEE_FIELD = "custom_google_employee"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What must be known of an ERPNext site. ``versions`` maps an app to its version, ``fields``
+    names those of ``OPTIONAL_FIELDS`` that Event has here."""
+
+    zone: ZoneInfo
+    api_user: str
+    versions: dict[str, str]
+    fields: frozenset[str]
+
+    @property
+    def frappe(self) -> str:
+        return self.versions.get("frappe", "")
+
+
+def read_site(client: ErpNextClient, zone_name: str = "") -> Site:
+    """Ask the site. ``zone_name`` overrides the zone that it names.
+
+    Raises ``UserError`` for a zone that is none, ``ErpAuthError`` for the API user Administrator.
+    """
+    name = zone_name or client.time_zone()
+    try:
+        zone = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UserError(
+            f"the ERPNext site's time zone {name!r} is not an IANA zone",
+            next_step="set WATCHER_ERPNEXT_TIME_ZONE, e.g. Asia/Kolkata",
+        ) from None
+    user = client.whoami()
+    refuse_administrator(user)
+    return Site(zone, user, _versions(client), optional_fields(client))
+
+
+def refuse_administrator(user: str) -> None:
+    """Raises ``ErpAuthError`` when the API key is Administrator's."""
+    if user.lower() == ADMINISTRATOR.lower():
+        raise ErpAuthError(
+            "the API key is Administrator's: ERPNext sends mail about whatever Administrator "
+            "owns (CRM's reminders to participants), and every mirrored event would be owned by it",
+            cause="api_user_administrator",
+            side=SIDE,
+            next_step="make a user of its own for Watcher with the role System Manager, and set "
+            "WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its key",
+        )
+
+
+def _versions(client: ErpNextClient) -> dict[str, str]:
+    """Empty where the site does not let us ask: nothing depends on it but what is shown."""
+    try:
+        return client.versions()
+    except ErpAuthError as error:
+        log.warning("the ERPNext site does not say its version: %s", error.message)
+        return {}
+
+
+def optional_fields(client: ErpNextClient) -> frozenset[str]:
+    """Those of ``OPTIONAL_FIELDS`` that Event has on this site.
+
+    Asked for by a query: it takes no role beyond reading Events, and each version refuses a field
+    that it does not have.
+    """
+    try:
+        client.get_list("Event", ["name", *OPTIONAL_FIELDS], limit_page_length=1)
+    except WatcherError as error:
+        if not _lacks_field(error):
+            raise
+        return frozenset(name for name in OPTIONAL_FIELDS if _has(client, name))
+    return frozenset(OPTIONAL_FIELDS)
+
+
+def _has(client: ErpNextClient, name: str) -> bool:
+    try:
+        client.get_list("Event", ["name", name], limit_page_length=1)
+    except WatcherError as error:
+        if not _lacks_field(error):
+            raise
+        return False
+    return True
+
+
+def _lacks_field(error: WatcherError) -> bool:
+    """A query for Event was refused for a field: as missing, or, in later versions of 16, as one
+    without permission. A key that is refused, or a site that is away, says nothing of fields."""
+    if isinstance(error, ErpAuthError):
+        return error.cause == "permission"
+    return isinstance(error, ErpSetupMissing)
+
+
+def has_doctype(client: ErpNextClient, doctype: str) -> bool | None:
+    """Whether the site has a document type; None when the API user may not see it."""
+    try:
+        client.get_list(doctype, ["name"], limit_page_length=1)
+    except RowGone:
+        return False
+    except ErpAuthError as error:
+        if error.cause != "permission":
+            raise
+        return None
+    return True
+
+
+def employee_of(client: ErpNextClient, user: str) -> str | None:
+    """The name of the Employee whose user this is; an active one before those who left. None
+    without one, and where the API user may not read Employees."""
+    try:
+        rows = client.rows("Employee", [["user_id", "=", user]], ["name", "status"])
+    except RowGone:
+        return None
+    except ErpAuthError as error:
+        if error.cause != "permission":
+            raise
+        log.warning("the ERPNext API user may not read Employee: events carry no employee")
+        return None
+    rows.sort(key=lambda row: (row.get("status") != "Active", str(row["name"])))
+    return str(rows[0]["name"]) if rows else None

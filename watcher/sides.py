@@ -1,0 +1,65 @@
+"""What one pass over a calendar works with, and what it came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from watcher.erpnext.applied import Applied
+from watcher.erpnext.events import EventMirror
+from watcher.events.mapping import data_id
+from watcher.events.model import Action, Held, MappingRules, Window
+from watcher.events.plan import Place
+from watcher.google.client import CalendarClient
+from watcher.state.aside import Refusal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sides:
+    """Both outside systems and the policy, for one calendar. ``window`` is what is mirrored (with
+    its reach), ``api_user`` who writes, ``now`` (aware) when the pass began."""
+
+    google: CalendarClient
+    mirror: EventMirror
+    rules: MappingRules
+    window: Window
+    api_user: str
+    policy: str
+    now: datetime
+
+    def place(self, calendar_zone: ZoneInfo) -> Place:
+        return Place(
+            window=self.window,
+            site_zone=self.rules.site_zone,
+            calendar_zone=calendar_zone,
+            now=self.now,
+        )
+
+    @property
+    def calendar(self) -> tuple[str, str]:
+        """Account and calendar id as the fields of ERPNext's rows hold them."""
+        return data_id(self.rules.account), data_id(self.rules.calendar_id)
+
+    def all_rows(self) -> list[Held]:
+        """What ERPNext holds for the calendar."""
+        return self.mirror.held_of_calendar(*self.calendar)
+
+
+@dataclass(kw_only=True, slots=True)
+class Report:
+    """What a sync did; becomes a row of ``runs``. ``vanished_held`` counts cancellations that
+    wait for a person's word."""
+
+    kind: str
+    pages: int = 0
+    items: int = 0
+    applied: Applied | None = None
+    planned: list[Action] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    refused: list[Refusal] = field(default_factory=list)
+    settled_keys: list[str] = field(default_factory=list)
+    vanished_held: str = ""
+    newest_change: datetime | None = None
+    oldest_change: datetime | None = None
