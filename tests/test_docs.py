@@ -231,7 +231,7 @@ def test_synopsis_is_that_of_the_command(name: str) -> None:
     assert named == {option.opts[0] for option in options}
     for option in options:
         if isinstance(option.type, click.Choice):
-            given = re.search(rf"{option.opts[0]} ([a-z|.A-Z-]+)\]", text)
+            given = re.search(rf"{option.opts[0]} ([a-z|.A-Z0-9-]+)\]", text)
             assert given is not None
             assert set(given.group(1).split("|")) == set(option.type.choices)
         assert (f"{option.opts[0]}]" in text) == option.is_flag, f"{name} {option.opts[0]}"

@@ -17,10 +17,10 @@ from pathlib import Path
 from flask import Flask, Response, request
 
 from watcher.sandbox.erpnext import control, resources, signin, views
+from watcher.sandbox.erpnext.call import Call
 from watcher.sandbox.erpnext.catalogue import OLD
 from watcher.sandbox.erpnext.errors import FrappeError, gunicorn_page, page, shown
 from watcher.sandbox.erpnext.faults import Fault
-from watcher.sandbox.erpnext.methods import Call
 from watcher.sandbox.erpnext.server import DROP, Server
 from watcher.sandbox.erpnext.site import GUEST, Site
 
@@ -186,6 +186,10 @@ def _signed_in(site: Site) -> Response:
     params = resources.parameters(request)
     call = Call(site=site, user=user, params=params, verb=request.method)
     response = resources.dispatch(request, call)
+    if site.overloaded and resources.saves(request):
+        time.sleep(site.queue_delay)
+        text = gunicorn_page("", "Internal Server Error")
+        return Response(text, 500, mimetype="text/html")
     if user == GUEST:
         response.set_cookie("sid", GUEST, httponly=True)
     return response

@@ -1,6 +1,8 @@
 """Switches of the stand-in itself, under /_sandbox/. None of it is Frappe's; no key is asked for.
 
 GET         events                 all Event rows
+GET         drawn                  on which days the Desk's calendar shows each Event
+GET         dump                   {"text"}: every row of every table, to search in
 GET POST    users                  the addresses; add {"email", "system_manager"} -> its key, secret
 DELETE      users/<email>
 GET POST DELETE  faults            how many wait; add one (``Site.add_fault``'s arguments); clear
@@ -69,6 +71,8 @@ def _reading(site: Site) -> dict[tuple[str, str], Action]:
         ("GET", "/events"): lambda _: site.events(),
         ("GET", "/users"): lambda _: list(site.users()),
         ("GET", "/zone"): lambda _: {"zone": site.zone},
+        ("GET", "/drawn"): lambda _: {row["name"]: site.drawn(row) for row in site.events()},
+        ("GET", "/dump"): lambda _: {"text": site.dump()},
         ("GET", "/site"): lambda _: {
             "frappe": site.frappe,
             "version": site.version,

@@ -163,6 +163,20 @@ class Database:
     def remove(self, doctype: str, name: str) -> None:
         self.run(f"DELETE FROM {_table(doctype)} WHERE name = ?", (name,))
 
+    def dump(self) -> str:
+        """Every row of every table as text, a line each, for a search. Keys are left out."""
+        with self.lock:
+            found = self.run("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+            return "\n".join(line for (table,) in found for line in self._lines(table))
+
+    def _lines(self, table: str) -> Iterator[str]:
+        cursor = self._sql.execute(f"SELECT * FROM {_quoted(table)}")
+        names = [each[0] for each in cursor.description]
+        for values in cursor:
+            row = {n: v for n, v in zip(names, values, strict=True) if v is not None}
+            if row.get("key") != "users":
+                yield f"{table} {json.dumps(row, ensure_ascii=False)}"
+
     # --- transactions ---------------------------------------------------------------------------
 
     @contextmanager

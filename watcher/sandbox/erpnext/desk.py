@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from watcher.sandbox.erpnext import documents, permissions
+from watcher.sandbox.erpnext import deletion, permissions
 from watcher.sandbox.erpnext.db import Row
 from watcher.sandbox.erpnext.errors import FrappeError
 from watcher.sandbox.erpnext.queries import Query, triples
@@ -60,7 +60,7 @@ def _delete_each(site: Site, user: str, doctype: str, names: Iterable[str]) -> N
     skipped = 0
     for name in names:
         try:
-            documents.delete(site, user, doctype, name)
+            deletion.delete(site, user, doctype, name)
         except FrappeError:
             skipped += 1
     site.requests["delete_items skipped"] += skipped

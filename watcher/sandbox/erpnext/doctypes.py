@@ -206,6 +206,7 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Deleted Document": (_NONE, frozenset({"read", "delete"})),
     "Comment": (_NONE, _ALL),
     "Communication": (_NONE, _ALL),
+    "Contact": (frozenset({"read"}), _ALL),
     "View Log": (_NONE, frozenset({"read"})),
     "Activity Log": (_NONE, frozenset({"read"})),
     "Tag": (_ALL - {"delete"}, _ALL),

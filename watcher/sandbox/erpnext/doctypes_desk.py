@@ -49,6 +49,12 @@ AROUND: dict[str, tuple[Field, ...]] = {
         Field(name="reference_owner"),
         link("user"),
     ),
+    "Contact": (
+        Field(name="first_name", required=True),
+        Field(name="last_name"),
+        Field(name="email_id"),
+        link("user"),
+    ),
     "View Log": (
         Field(name="viewed_by"),
         Field(name="reference_doctype"),

@@ -115,9 +115,10 @@ def page(status: int, title: str, text: str) -> str:
     )
 
 
-def gunicorn_page(text: str) -> str:
-    """What the server in front of Frappe says to a request that it can't read."""
+def gunicorn_page(text: str, title: str = "Bad Request") -> str:
+    """What the server in front of Frappe says to a request that it can't read, or when Frappe
+    broke off."""
     return (
-        "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n  <body>\n"
-        f"    <h1><p>Bad Request</p></h1>\n    {escape(text)}\n  </body>\n</html>\n"
+        f"<html>\n  <head>\n    <title>{title}</title>\n  </head>\n  <body>\n"
+        f"    <h1><p>{title}</p></h1>\n    {escape(text)}\n  </body>\n</html>\n"
     )

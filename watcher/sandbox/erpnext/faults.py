@@ -93,6 +93,11 @@ class Troubles:
     """No key is known any more."""
     queue_down: bool = False
     """The queue's Redis is gone: a deletion is committed, and then answered with 500."""
+    queue_full: bool = False
+    """More than 550 jobs wait (16 only): inserts and updates are committed and then answered 500
+    with HTML, ``queue_delay`` seconds late; a deletion is answered 503 and not done."""
+    queue_delay: float = 0.0
+    """Five seconds on a real site."""
     limited_until: float = 0.0
     """Until then (in the site's seconds) each request is answered 429."""
     deadlock_at: int | None = None
@@ -141,6 +146,8 @@ STATES: dict[str, Any] = {
     "html": False,
     "wrong_keys": False,
     "queue_down": False,
+    "queue_full": False,
+    "queue_delay": 0.0,
     "limited_until": 0.0,
     "deadlock_at": None,
     "host": "",

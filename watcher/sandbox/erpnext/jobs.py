@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from watcher.sandbox.erpnext.site import Site
 
 
+def write_search(site: Site) -> None:
+    """The scheduler's quarter of an hour: what was queued for the global search goes into its
+    table, the last of each Event; also of one that was deleted meanwhile, which stays there."""
+    latest = {name: (title, text) for name, title, text in site.search_queue}
+    site.search_queue.clear()
+    for name, (title, text) in latest.items():
+        site.make("__global_search", name, doctype="Event", title=title, content=text)
+
+
 def close_past_events(site: Site) -> list[str]:
     """Open Events that ended before today become Closed: those only that Administrator's list
     shows, so Private ones of others stay Open for ever. ``modified`` moves, and no Version is

@@ -3,68 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from watcher.sandbox.erpnext import desk, documents, permissions, queries
+from watcher.sandbox.erpnext import (
+    deletion,
+    desk,
+    documents,
+    methods_desk,
+    permissions,
+    queries,
+    signatures,
+)
+from watcher.sandbox.erpnext.call import Call, Method
 from watcher.sandbox.erpnext.catalogue import ERPNEXT_VERSIONS, NEW, OLD
 from watcher.sandbox.erpnext.db import Row
 from watcher.sandbox.erpnext.doctypes import STANDARD
-from watcher.sandbox.erpnext.errors import (
-    FrappeError,
-    Message,
-    database,
-    missing,
-    refusal,
-    thrown,
-)
+from watcher.sandbox.erpnext.errors import FrappeError, database, missing, refusal, thrown
 from watcher.sandbox.erpnext.event_type import event_type
 from watcher.sandbox.erpnext.site import GUEST, Site
 
 INSERT_LIMIT = 200
 _ABOUT_FRAPPE = "Full stack web framework with Python, Javascript, MariaDB, Redis, Node"
-
-
-@dataclass(kw_only=True, slots=True)
-class Call:
-    """One call of a method: who calls, with what; ``messages`` go into ``_server_messages``."""
-
-    site: Site
-    user: str
-    params: Mapping[str, Any]
-    verb: str = "POST"
-    messages: list[Message] = field(default_factory=list)
-
-    def text(self, name: str) -> str:
-        """A parameter that must be there. Raises 500 as Python does for a missing argument."""
-        value = self.params.get(name)
-        if value in (None, ""):
-            raise FrappeError(
-                500, "TypeError", f"missing 1 required positional argument: '{name}'", module=""
-            )
-        return str(value)
-
-    def value(self, name: str) -> Any:
-        """A parameter that may be a JSON string."""
-        return decoded(self.params.get(name))
-
-
-Method = Callable[[Call], Any]
-
-
-def decoded(value: Any) -> Any:
-    """Containers come as JSON strings mostly; anything else is left as it is."""
-    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def without_nulls(row: Row) -> Row:
-    return {name: value for name, value in row.items() if value is not None}
 
 
 def list_rows(call: Call, doctype: str) -> list[Row]:
@@ -175,6 +134,8 @@ def _delete_items(call: Call) -> None:
 def _has_permission(call: Call) -> dict[str, bool]:
     site, user, doctype = call.site, call.user, call.text("doctype")
     permission = str(call.params.get("perm_type") or "read").lower()
+    if "docname" not in call.params:
+        raise call.lacks("docname")
     if not call.params.get("docname"):
         return {"has_permission": permissions.allowed(site, user, doctype, permission)}
     row = documents.find(site, doctype, call.text("docname"))
@@ -237,33 +198,7 @@ def _set_value(call: Call) -> Row:
 
 
 def _delete(call: Call) -> None:
-    documents.delete(call.site, call.user, call.text("doctype"), call.text("name"))
-
-
-def _share(call: Call) -> Row:
-    """Idempotent: one DocShare for each document and user."""
-    site, user = call.site, call.user
-    doctype, name, whom = call.text("doctype"), call.text("name"), call.text("user")
-    with site.transaction():
-        row = documents.find(site, doctype, name)
-        permissions.require_row(site, user, doctype, row, "share")
-        if site.row("User", whom) is None:
-            raise refusal(f"Could not find User: {whom}", "LinkValidationError")
-        share = _share_of(site, doctype, name, whom)
-        if share is None:
-            share = site.blank("DocShare", site.next_name("DocShare"), user)
-            share |= {field.name: field.default for field in site.types["DocShare"]}
-            share |= {"share_doctype": doctype, "share_name": name, "user": whom}
-        flags = {each: int(call.params.get(each) or 0) for each in ("write", "share")}
-        share = {**share, "read": 1, **flags}
-        site.put("DocShare", share)
-        return without_nulls(documents.shown(site, "DocShare", share))
-
-
-def _share_of(site: Site, doctype: str, name: str, user: str) -> Row | None:
-    where = "share_doctype = ? AND share_name = ? AND user = ?"
-    found = site.db.select("DocShare", ["name"], where, (doctype, name, user), "name", 1)
-    return site.row("DocShare", found[0]["name"]) if found else None
+    deletion.delete(call.site, call.user, call.text("doctype"), call.text("name"))
 
 
 _METHODS: dict[str, Method] = {
@@ -284,9 +219,9 @@ _METHODS: dict[str, Method] = {
     "frappe.client.set_value": _set_value,
     "frappe.desk.doctype.event.event.get_events": _get_events,
     "frappe.desk.reportview.delete_items": _delete_items,
-    "frappe.share.add": _share,
     "frappe.utils.change_log.get_versions": _get_versions,
     "run_doc_method": _run_doc_method,
+    **methods_desk.METHODS,
 }
 _FOR_GUESTS = frozenset({"ping", "frappe.client.get_time_zone"})
 _WRITES = frozenset(
@@ -297,6 +232,8 @@ _WRITES = frozenset(
 
 def run(name: str, call: Call) -> Any:
     """The method's answer. Raises 417 for one that there is not, 403 for a guest."""
+    if name in methods_desk.PRIVATE:
+        raise _not_whitelisted(call.site, name)
     method = _METHODS.get(name)
     if method is None:
         app = name.partition(".")[0]
@@ -312,6 +249,8 @@ def run(name: str, call: Call) -> Any:
         raise _not_whitelisted(call.site, name)
     if call.verb == "GET" and name in _WRITES:
         raise refusal("Not permitted", "PermissionError", status=403)
+    signatures.check(call.site.frappe, name, call.params)
+    call.method = name
     with call.site.lock:
         return method(call)
 

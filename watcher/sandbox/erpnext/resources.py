@@ -8,13 +8,19 @@ from typing import Any
 
 from flask import Request, Response
 
-from watcher.sandbox.erpnext import documents, methods
+from watcher.sandbox.erpnext import deletion, documents, methods
+from watcher.sandbox.erpnext.call import Call, without_nulls
+from watcher.sandbox.erpnext.catalogue import NEW
 from watcher.sandbox.erpnext.errors import FrappeError, refusal, server_messages
-from watcher.sandbox.erpnext.methods import Call
 from watcher.sandbox.erpnext.permissions import known
 
 METHOD = "/api/method"
 RESOURCE = "/api/resource/"
+_SAVING = frozenset(
+    f"frappe.client.{each}" for each in ("bulk_update", "insert", "insert_many", "set_value")
+)
+_CACHED = frozenset({"frappe.desk.doctype.event.event.get_events"})
+"""What browsers may show for five minutes as it was, on 16."""
 
 
 def parameters(request: Request) -> dict[str, Any]:
@@ -31,6 +37,13 @@ def command(request: Request) -> str:
     if request.path.startswith(RESOURCE):
         return ""
     return str(parameters(request).get("cmd", ""))
+
+
+def saves(request: Request) -> bool:
+    """Whether this request makes or changes a document."""
+    if name := command(request):
+        return name in _SAVING
+    return request.method in ("POST", "PUT") and request.path.startswith(RESOURCE)
 
 
 def dispatch(request: Request, call: Call) -> Response:
@@ -54,7 +67,11 @@ def _method(call: Call, name: str) -> Response:
     body: dict[str, Any] = {} if message is None else {"message": message}
     if call.messages:
         body["_server_messages"] = server_messages(call.messages, call.site.frappe)
-    return answer(body, 202 if name == "frappe.client.delete" and call.verb == "DELETE" else 200)
+    deleted = name == "frappe.client.delete" and call.verb == "DELETE"
+    found = answer(body, 202 if deleted else 200)
+    if call.site.frappe == NEW and call.verb == "GET" and name in _CACHED:
+        found.headers["Cache-Control"] = "private,max-age=300,stale-while-revalidate=3600"
+    return found
 
 
 def _collection(call: Call, doctype: str) -> Response:
@@ -72,13 +89,13 @@ def _document(call: Call, doctype: str, name: str) -> Response:
     if call.verb == "PUT":
         return _shown(documents.update(site, user, doctype, name, _body(call)))
     if call.verb == "DELETE":
-        documents.delete(site, user, doctype, name)
+        deletion.delete(site, user, doctype, name)
         return answer({"data": "ok"}, 202)
     raise refusal("Not permitted", "PermissionError", status=403)
 
 
 def _shown(row: Mapping[str, Any]) -> Response:
-    return answer({"data": methods.without_nulls(dict(row))})
+    return answer({"data": without_nulls(dict(row))})
 
 
 def _body(call: Call) -> Mapping[str, Any]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from watcher.sandbox.erpnext import jobs
+from watcher.sandbox.erpnext import calendar, jobs
 from watcher.sandbox.erpnext.accounts import ADMINISTRATOR, GUEST, INTEGRATION, Accounts, User
-from watcher.sandbox.erpnext.catalogue import OLD, VERSIONS, Tables, catalogue
+from watcher.sandbox.erpnext.catalogue import NEW, OLD, VERSIONS, Tables, catalogue
 from watcher.sandbox.erpnext.db import CHILDREN, Database, Row
 from watcher.sandbox.erpnext.doctypes import NO_COLUMN, OPTIONAL, STANDARD, Field
 from watcher.sandbox.erpnext.errors import refusal
@@ -68,6 +68,9 @@ class Site(Accounts, Furnished, Troubles):
         self.poisoned = False
         self.background: list[Callable[[], None]] = []
         """Jobs that were left for a worker, see ``run_background_jobs``."""
+        self.search_queue: list[tuple[str, str, str]] = []
+        """Name, title and text of Events for the global search, which a scheduler writes down."""
+        self.date_format = "dd-mm-yyyy"
         self._users: dict[str, User] = {}
         self._fields: dict[str, dict[str, Field]] = {}
         self._last = datetime.fromtimestamp(0, UTC)
@@ -204,6 +207,37 @@ class Site(Accounts, Furnished, Troubles):
         if doctype == "Custom Field":
             self._fields.clear()
 
+    def find(self, doctype: str, **values: object) -> list[Row]:
+        """Copies of the rows with these values, in the order of their names."""
+        where = " AND ".join(f'"{name}" = ?' for name in values)
+        with self.lock:
+            return self._select(doctype, where, tuple(values.values()))
+
+    def set_column(self, doctype: str, name: str, column: str, value: str) -> None:
+        """One of the columns beside the fields; ``modified`` stays. Without the row: nothing."""
+        if doctype in self.types and self.row(doctype, name) is not None:
+            self.guard()
+            self.db.put(doctype, {"name": name, column: value})
+
+    def tracks_changes(self, doctype: str) -> bool:
+        """Whether saves leave Versions: they do unless a Property Setter says no."""
+        setter = self.row("Property Setter", f"{doctype}-main-track_changes")
+        return setter is None or str(setter["value"] or "0").strip() not in ("0", "")
+
+    @property
+    def overloaded(self) -> bool:
+        """16 takes no more than 550 waiting jobs; 15 any number."""
+        return self.queue_full and self.frappe == NEW
+
+    def drawn(self, row: Row, reader_zone: str = "") -> list[str]:
+        """On which days the Desk's calendar of this version shows the row (``calendar``)."""
+        found = calendar.days(row, frappe=self.frappe, site_zone=self.zone, reader_zone=reader_zone)
+        return [day.isoformat() for day in found]
+
+    def dump(self) -> str:
+        """All that the database keeps, as text: rows, Versions, Deleted Documents, logs..."""
+        return self.db.dump()
+
     def guard(self) -> None:
         """Raises when the site takes no writes."""
         if self.maintenance == "read-only":
@@ -236,6 +270,7 @@ class Site(Accounts, Furnished, Troubles):
             self._fields.clear()
             self.db.set("series", 0)
             self.background.clear()
+            self.search_queue.clear()
             self._open(self.zone, 1)
             for row in kept:
                 self.put("Custom Field", row)
@@ -248,13 +283,16 @@ class Site(Accounts, Furnished, Troubles):
     # --- what runs beside requests --------------------------------------------------------------
 
     def run_background_jobs(self) -> int:
-        """What a worker would do at some time: the shares of a deleted row go (until then a row
-        that gets its name inherits its readers), queued deletions happen. Returns how many."""
+        """What workers and the scheduler would do at some time: all that belonged to a deleted
+        row goes (until then a row that gets its name inherits its readers), queued deletions
+        happen, notifications are written, the global search learns. Returns how many jobs ran."""
         with self.transaction():
-            jobs, self.background = self.background, []
-            for job in jobs:
-                job()
-        return len(jobs)
+            done = 0
+            while self.background:
+                self.background.pop(0)()
+                done += 1
+            jobs.write_search(self)
+        return done
 
     def close_past_events(self) -> list[str]:
         """Frappe's daily job, see ``jobs``. Returns the names of the Events that it closed."""

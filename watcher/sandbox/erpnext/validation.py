@@ -18,6 +18,7 @@ from watcher.sandbox.erpnext.site import Site
 TEXT_BYTES = 65_535
 LARGEST = 2**31 - 1
 _VARCHAR = frozenset({"Data", "Link", "Select", "Color"})
+_AS_SENT = frozenset({"Select", "Long Text", "Password"})
 _TEXTS = frozenset({"Small Text", "Text"})
 _STORED_MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?::(\d\d))?(\.\d{1,6})?)?", re.ASCII
@@ -47,15 +48,16 @@ def _whole(value: Any) -> int:
 
 def check(site: Site, doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
     """Frappe's own checks and ``Event.validate``; ``row`` is put right in place."""
-    _links(site, row, fields)
+    _links(site, doctype, row, fields)
     if doctype == "Event":
         _event(row, site.now()[:19])
     _mandatory(doctype, row, fields)
     _selects(row, fields)
     _lengths(doctype, row, fields)
     for name, field in fields.items():
-        if isinstance(row.get(name), str) and field.type != "Select":
-            row[name] = sanitise(row[name])
+        if isinstance(row.get(name), str) and field.type not in _AS_SENT:
+            always = field.type == "HTML Editor"
+            row[name] = sanitise(row[name], site.frappe, always=always)
 
 
 def stored(doctype: str, row: Row, fields: Mapping[str, Field]) -> Row:
@@ -98,14 +100,25 @@ def _encodes(value: str) -> None:
         raise FrappeError(500, "UnicodeEncodeError", error.reason, module="") from None
 
 
-def _links(site: Site, row: Row, fields: Mapping[str, Field]) -> None:
+def _links(site: Site, doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
     lost = [
         f"{field.title}: {row[name]}"
         for name, field in fields.items()
         if field.type == "Link" and row.get(name) and not _exists(site, field, row[name])
     ]
+    lost += [
+        f"Row #{number}: Reference Name: {one['reference_docname']}"
+        for number, one in enumerate(row.get("event_participants", []), 1)
+        if not _takes_part(site, one)
+    ]
     if lost:
         raise refusal(f"Could not find {', '.join(lost)}", "LinkValidationError")
+
+
+def _takes_part(site: Site, participant: Row) -> bool:
+    """A document type that the stand-in does not know may have any document."""
+    doctype, name = participant["reference_doctype"], participant["reference_docname"]
+    return doctype not in site.types or site.row(doctype, str(name)) is not None
 
 
 def _exists(site: Site, field: Field, name: str) -> bool:

@@ -1,0 +1,153 @@
+"""ERPNext's Employee, Frappe's own Google integration, mandatory fields, a full queue."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.contract.sandbox_erpnext import EVENT, Person, integration, outcome, said
+
+
+@pytest.fixture(params=[15, 16], ids=["frappe 15", "frappe 16"])
+def erp(request: pytest.FixtureRequest) -> Iterator[Person]:
+    with integration(frappe=request.param, erpnext=True) as person:
+        yield person
+
+
+# --- Employee -----------------------------------------------------------------------------------
+
+
+def test_employees_by_their_user(erp: Person) -> None:
+    ann = erp.another("ann@scoopjoy.test")
+    name = erp.site.add_employee("Ann", ann.email, branch="Baner", department="Outlet - SJ")
+    assert name == "HR-EMP-00001"
+    erp.site.add_employee("Without a user")
+    (row,) = erp.list("Employee", ["user_id", "=", ann.email])
+    assert (row["name"], row["employee_name"], row["status"]) == (name, "Ann", "Active")
+    assert (row["branch"], row["department"], row["company"]) == (
+        "Baner", "Outlet - SJ", "Scoop Joy",
+    )  # fmt: skip
+    assert [each["name"] for each in ann.list("Employee")] == [name]
+    assert [each["name"] for each in erp.list("Branch")] == ["Baner"]
+
+
+def test_what_an_employee_can_not_be(erp: Person) -> None:
+    ann = erp.another("ann@scoopjoy.test")
+    erp.site.add_employee("Ann", ann.email)
+    path = f"/api/resource/Employee/{erp.site.add_employee('Bob')}"
+    left = erp.send("PUT", path, {"status": "Left"})
+    assert said(left) == ["Please enter relieving date."]
+    twice = erp.send("PUT", path, {"user_id": ann.email})
+    assert outcome(twice) == (409, "DuplicateEntryError")
+    nobody = erp.send("PUT", path, {"user_id": "nobody@x.test"})
+    assert said(nobody) == ["Could not find User ID: nobody@x.test"]
+    gone = erp.send("GET", "/api/resource/Employee/HR-EMP-99999")
+    assert outcome(gone) == (404, "DoesNotExistError")
+
+
+def test_a_custom_field_links_an_event_to_the_employee(erp: Person) -> None:
+    erp.make("Custom Field", dt="Event", fieldname="custom_employee", fieldtype="Link",
+             options="Employee", label="Employee")  # fmt: skip
+    name = erp.event(custom_employee=erp.site.add_employee("Ann"))
+    assert erp.read("Event", name)["custom_employee"] == "HR-EMP-00001"
+    lost = erp.send("PUT", f"/api/resource/Event/{name}", {"custom_employee": "HR-EMP-00009"})
+    assert said(lost) == ["Could not find Employee: HR-EMP-00009"]
+
+
+def test_a_site_without_erpnext_knows_no_employee() -> None:
+    with integration(frappe=16) as person:
+        for answer in (
+            person.send("GET", "/api/resource/Employee"),
+            person.call("frappe.client.get_list", doctype="Employee"),
+            person.call("frappe.client.get_count", doctype="Employee"),
+        ):
+            assert outcome(answer) == (404, "DoesNotExistError")
+            assert said(answer) == ["DocType Employee not found"]
+        with pytest.raises(ValueError, match="no ERPNext"):
+            person.site.add_employee("Ann")
+
+
+def test_employees_over_the_control_api(erp: Person) -> None:
+    body = {"employee_name": "Ann", "branch": "Baner"}
+    answer = requests.post(f"{erp.url}/_sandbox/employee", json=body, timeout=10)
+    assert answer.json() == {"name": "HR-EMP-00001"}
+
+
+# --- Frappe's own Google Calendar ---------------------------------------------------------------
+
+
+def test_frappes_own_integration_can_be_seen(erp: Person) -> None:
+    assert erp.list("Google Calendar") == []
+    ann = erp.another("ann@scoopjoy.test")
+    name = erp.site.add_google_calendar(ann.email)
+    (row,) = erp.list("Google Calendar")
+    assert (row["name"], row["user"], row["enable"]) == (name, ann.email, 1)
+    assert row["pull_from_google_calendar"] == row["push_to_google_calendar"] == 1
+    assert erp.event(google_calendar=name, sync_with_google_calendar=1)
+    refused = ann.call("frappe.client.get_list", doctype="Google Calendar")
+    assert outcome(refused) == (403, "PermissionError")
+
+
+# --- a mandatory field of the site's own --------------------------------------------------------
+
+
+def test_a_mandatory_field_refuses_every_insert_and_update(erp: Person) -> None:
+    name = erp.event()
+    field = erp.make("Custom Field", dt="Event", fieldname="cost_centre", fieldtype="Data",
+                     label="Cost Centre", reqd=1)  # fmt: skip
+    insert = erp.send("POST", "/api/resource/Event", EVENT)
+    update = erp.send("PUT", f"/api/resource/Event/{name}", {"subject": "x"})
+    for answer in (insert, update):
+        assert outcome(answer) == (417, "MandatoryError")
+        assert said(answer) == ["Error: Value missing for Event: Cost Centre"]
+    assert update.json()["exception"] == (
+        f"frappe.exceptions.MandatoryError: [Event, {name}]: cost_centre"
+    )
+    docs = json.dumps([{"doctype": "Event", "docname": name, "subject": "x"}])
+    failed = erp.answer("frappe.client.bulk_update", docs=docs)["failed_docs"]
+    assert "MandatoryError" in failed[0]["exc"]
+    erp.change(name, cost_centre="HQ")
+    assert erp.send("PUT", f"/api/resource/Custom Field/{field['name']}", {"reqd": 0}).ok
+    erp.event()
+
+
+# --- 16's full queue ----------------------------------------------------------------------------
+
+
+def test_a_full_queue_commits_saves_and_refuses_deletions(erp: Person) -> None:
+    name = erp.event()
+    requests.post(f"{erp.url}/_sandbox/troubles", json={"queue_full": True}, timeout=10)
+    docs = [{"doctype": "Event", **EVENT, "subject": f"many {n}"} for n in range(3)]
+    changes = [{"doctype": "Event", "docname": name, "subject": "bulk"}]
+    answers = [
+        erp.send("POST", "/api/resource/Event", EVENT | {"subject": "one"}),
+        erp.call("frappe.client.insert_many", docs=json.dumps(docs)),
+        erp.call("frappe.client.bulk_update", docs=json.dumps(changes)),
+        erp.call("frappe.client.set_value", doctype="Event", name=name, fieldname="all_day",
+                 value=1),
+    ]  # fmt: skip
+    delete = erp.delete("Event", name)
+    full = erp.site.frappe == 16
+    assert {outcome(each) for each in answers} == {(500, "html") if full else (200, "")}
+    assert outcome(delete) == ((503, "QueueOverloaded") if full else (202, ""))
+    assert len(erp.site.events()) == (5 if full else 4)
+    if full:
+        row = erp.read("Event", name)
+        assert (row["subject"], row["all_day"]) == ("bulk", 1)
+        assert erp.site.background == []
+        assert erp.list("Deleted Document") == []
+    refused = erp.send("POST", "/api/resource/Event", EVENT | {"status": "Nope"})
+    assert outcome(refused) == (417, "ValidationError")
+    requests.delete(f"{erp.url}/_sandbox/troubles", timeout=10)
+    erp.event()
+
+
+def test_the_answer_comes_late_when_wanted(erp: Person) -> None:
+    erp.site.set_troubles({"queue_full": True, "queue_delay": 0.2})
+    began = time.monotonic()
+    erp.send("POST", "/api/resource/Event", EVENT)
+    assert (time.monotonic() - began >= 0.2) == (erp.site.frappe == 16)

@@ -1,0 +1,162 @@
+"""Versions, Deleted Documents, Property Setters and a full queue, as they were recorded.
+
+The record shortens long texts and documents; what it gives is compared, in the order of then.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.contract.sandbox_erpnext import Person, integration
+from tests.contract.test_sandbox_erpnext_recordings import comparable
+
+FOLDER = Path(__file__).parent.parent
+SHORTENED = re.compile(r"^(.*?) ?\.\.\.\d+ more characters\.\.\.$", re.DOTALL)
+MORE = re.compile(r"\.\.\. \d+ more like these")
+FIRST_NAME = re.compile(r"^[0-9a-z]{10}$")
+
+
+def exchanges(path: str) -> list[dict[str, Any]]:
+    text = (FOLDER / path).read_text().replace("@scoop.test", "@scoopjoy.test")
+    found: list[dict[str, Any]] = json.loads(text)["exchanges"]
+    return [each for each in found if "request" in each]
+
+
+def alike(recorded: Any, answered: Any) -> bool:
+    """Whether an answer is as recorded, as far as the record goes."""
+    if isinstance(recorded, dict):
+        given = {name: value for name, value in recorded.items() if name != "..."}
+        whole = "..." in recorded or set(given) == set(answered)
+        return whole and all(name in answered and alike(given[name], answered[name])
+                             for name in given)  # fmt: skip
+    if isinstance(recorded, list):
+        return len(recorded) == len(answered) and all(map(alike, recorded, answered))
+    if isinstance(recorded, str) and (cut := SHORTENED.match(recorded)):
+        return isinstance(answered, str) and answered.startswith(cut[1][:40])
+    return bool(recorded == answered)
+
+
+def looked_at(body: Any) -> Any:
+    """Without what is never the same twice. Messages that the record cut are left out."""
+    if not isinstance(body, dict):
+        return body
+    kept = {name: value for name, value in body.items() if name != "_debug_messages"}
+    if "more characters" in str(kept.get("_server_messages", "")):
+        kept.pop("_server_messages")
+    return comparable(kept)
+
+
+def compared(recorded: dict[str, Any], answer: requests.Response, title: str) -> str:
+    """Empty when they are alike."""
+    if answer.status_code != recorded["status"]:
+        return f"{title}: {answer.status_code}, recorded {recorded['status']}: {answer.text[:200]}"
+    if isinstance(recorded["body"], str):
+        return "" if answer.text == recorded["body"] else f"{title}: {answer.text}"
+    got = answer.json()
+    if "more characters" in str(recorded["body"].get("_server_messages", "")):
+        got.pop("_server_messages")
+    got, wanted = looked_at(got), looked_at(recorded["body"])
+    return "" if alike(wanted, got) else f"{title}:\n  got    {got}\n  wanted {wanted}"
+
+
+def uncut(value: Any) -> Any:
+    """A list of fields that the record cut short asks for what it answers."""
+    if isinstance(value, list) and value and MORE.fullmatch(str(value[-1])):
+        return [*value[:-1], "data"]
+    if isinstance(value, dict):
+        return {name: uncut(each) for name, each in value.items()}
+    return value
+
+
+class Replay:
+    """Sends what was recorded; names that were given by chance are those of now."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.ann = person.another("ann@scoopjoy.test")
+        self.names: dict[str, str] = {}
+
+    def renamed(self, recorded: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps(recorded)
+        for old, new in self.names.items():
+            text = text.replace(old, new)
+        return dict(json.loads(text))
+
+    def send(self, request: dict[str, Any]) -> requests.Response:
+        asked = uncut(self.renamed(request))
+        who = self.ann if "an employee" in asked["auth"] else self.person
+        return who.send(asked["method"], asked["path"], asked.get("json"),
+                        params=asked.get("params"))  # fmt: skip
+
+    def learn(self, recorded: Any, answered: Any) -> None:
+        """Chance names in lists: a Version's, a Deleted Document's."""
+        for old, new in zip(rows_of(recorded), rows_of(answered), strict=False):
+            if FIRST_NAME.match(str(old.get("name", ""))):
+                self.names[old["name"]] = new["name"]
+
+
+def rows_of(body: Any) -> list[dict[str, Any]]:
+    found = body.get("message") if isinstance(body, dict) else None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+@pytest.mark.parametrize(
+    ("frappe", "path", "first", "dates"),
+    [(15, "recordings-desk/versions-15.json", 348, "dd-mm-yyyy"),
+     (16, "recordings-desk/versions-16.json", 1135, "yyyy-mm-dd")],
+)  # fmt: skip
+def test_versions_and_deleted_documents(frappe: int, path: str, first: int, dates: str) -> None:
+    wrong = []
+    with integration(frappe=frappe, first_number=first) as person:
+        person.site.date_format = dates
+        fields = "account calendar_id event_id hash recurring_event_id sync_key user"
+        for name in [f"custom_google_{each}" for each in fields.split()] + ["custom_synced_from"]:
+            person.make("Custom Field", dt="Event", fieldname=name, fieldtype="Data")
+        replay = Replay(person)
+        for each in exchanges(path):
+            if "with a worker running" in each["title"]:
+                person.site.run_background_jobs()
+            answer = replay.send(each["request"])
+            wrong.append(compared(replay.renamed(each["response"]), answer, each["title"]))
+            if answer.ok:
+                replay.learn(each["response"]["body"], answer.json())
+    assert "\n".join(filter(None, wrong)) == ""
+    assert len(wrong) == 20
+
+
+def test_a_full_queue() -> None:
+    wrong = []
+    with integration(frappe=16, first_number=1235) as person:
+        replay = Replay(person)
+        for each in exchanges("recordings-desk/queue-overloaded-16.json"):
+            title, request = each["title"], each["request"]
+            if title.startswith("insert_many"):
+                number = int(title[-1]) - 1
+                person.site.queue_full = number == 2
+                request = request | {"json": {"docs": json.dumps(batch(number))}}
+            answer = replay.send(request)
+            if title.startswith("insert_many") and answer.ok:
+                assert len(answer.json()["message"]) == 200
+            else:
+                wrong.append(compared(each["response"], answer, title))
+    assert "\n".join(filter(None, wrong)) == ""
+    assert len(wrong) == 8
+
+
+def batch(number: int) -> list[dict[str, Any]]:
+    own = {"doctype": "Event", "starts_on": "2026-12-03 10:00:00", "event_type": "Public"}
+    return [own | {"subject": f"full{number}-{n}", "send_reminder": 0} for n in range(200)]
+
+
+def test_the_comparison_can_fail() -> None:
+    assert alike({"a": 1, "...": "2 more"}, {"a": 1, "b": 2})
+    assert not alike({"a": 1}, {"a": 1, "b": 2})
+    assert not alike({"a": [1]}, {"a": [1, 2]})
+    assert alike("long text ...12 more characters...", "long text and so on")
+    assert not alike("long text ...12 more characters...", "short")
