@@ -124,7 +124,7 @@ def _commit(
         calendar = calendars.locked(session, work.calendar_id)
         settings = services.settings
         # Without a live channel (not only where there can be none) nothing but the poll tells.
-        unwatched = channels.live(session, work.calendar_id, now) is None
+        unwatched = not channels.is_watched(session, calendar, now)
         wanted = settings.poll_minutes
         if unwatched:
             wanted = min(wanted, settings.unwatched_poll_minutes)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from watcher import __version__
-from watcher.state import budget, notices
+from watcher.state import budget, channels, notices
 from watcher.state.db import Database
 from watcher.state.models import Account, Calendar, Channel, Fact, Quarantined, Run, Tick
 
@@ -30,6 +30,9 @@ _CLIENT = (
 )
 _KEY = "make a new key for the service account, WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
 _API = "enable the Google Calendar API in the Cloud project"
+_SERVICE_OFF = (
+    "turn Google Calendar on for this person (Admin console > Apps > Google Workspace > Calendar)"
+)
 STEPS = {
     "missing_fields": "watcher erpnext setup",
     "auth": "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
@@ -42,6 +45,8 @@ STEPS = {
     "service_account_key": _KEY,
     "no_service_account": _KEY,
     "access_not_configured": _API,
+    "not_a_calendar_user": _SERVICE_OFF,
+    "no_own_calendar": f"{_SERVICE_OFF}, and check the address",
     "no_connected_app": "watcher erpnext setup --connected-app",
     "insufficient_permissions": "the account has to be connected again, with the box for the "
     "calendar ticked",
@@ -208,11 +213,37 @@ def _problems(
                     calendar.since, f"watcher channels renew {account.email}",
                 )
             )  # fmt: skip
+    found = _with_short_lived(session, pairs, found)
     found += _tick_problems(session, now, bool(pairs))
     return found + [
         _problem(None, None, "notices_undelivered", medium, since, f"{error}: watcher notify test")
         for medium, error, since in notices.undelivered(session, now)
     ]
+
+
+def _with_short_lived(
+    session: Session, pairs: Sequence[tuple[Calendar, Account]], found: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Channels that live for minutes only, in place of the channels that are missing for that."""
+    short = channels.short_lived(session)
+    hit = [(c, a) for c, a in pairs if c.id in short and a.state == "active"]
+    names = {(a.email, c.google_id) for c, a in hit}
+    rest = [
+        problem
+        for problem in found
+        if problem["state"] != "no_channel"
+        or (problem["account"], problem["calendar"]) not in names
+    ]
+    for calendar, account in hit:
+        seconds = round(short[calendar.id].total_seconds())
+        problem = _problem(
+            account.email, calendar.google_id, "short_channel", "short_lived_channel",
+            calendar.since, "compare this machine's clock with Google's, and look whether a proxy "
+            "changes Google's answers",
+        )  # fmt: skip
+        said = f"Google lets its channels live {seconds} s; it is polled every few minutes"
+        rest.append(problem | {"message": said})
+    return rest
 
 
 def _overdue(calendar: Calendar, now: datetime) -> bool:
