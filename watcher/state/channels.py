@@ -126,8 +126,9 @@ def rest(session: Session, calendar: Calendar, channel_id: str, until: datetime)
     calendar.watch_retry_at = until
 
 
-def short_lived(session: Session) -> dict[int, timedelta]:
-    """Calendar id -> life of its newest channel, where Google gave that one minutes only."""
+def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
+    """Calendar id -> since when, and how long, its newest channel lives, where Google gave that
+    one minutes only."""
     newest = (
         select(Channel.calendar_id, func.max(Channel.requested_at).label("at"))
         .group_by(Channel.calendar_id)
@@ -139,7 +140,7 @@ def short_lived(session: Session) -> dict[int, timedelta]:
         .where(Channel.requested_at == newest.c.at, Channel.error == SHORT_LIVED)
     )
     return {
-        channel.calendar_id: channel.expires_at - channel.opened_at
+        channel.calendar_id: (channel.opened_at, channel.expires_at - channel.opened_at)
         for channel in found
         if channel.expires_at and channel.opened_at
     }

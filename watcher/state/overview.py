@@ -235,10 +235,11 @@ def _with_short_lived(
         or (problem["account"], problem["calendar"]) not in names
     ]
     for calendar, account in hit:
-        seconds = round(short[calendar.id].total_seconds())
+        since, life = short[calendar.id]
+        seconds = max(0, round(life.total_seconds()))
         problem = _problem(
             account.email, calendar.google_id, "short_channel", "short_lived_channel",
-            calendar.since, "compare this machine's clock with Google's, and look whether a proxy "
+            since, "compare this machine's clock with Google's, and look whether a proxy "
             "changes Google's answers",
         )  # fmt: skip
         said = f"Google lets its channels live {seconds} s; it is polled every few minutes"
