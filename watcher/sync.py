@@ -152,7 +152,7 @@ def _snapshot(
     hold()
     actions = _brake(sides, work, mapped, held, zone, report)
     _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
-    newest = max((row.modified for row in held), default="")
+    newest = max((row.modified for row in held), default=EVER)
     return report, Settled(
         sync_token=token,
         query_fingerprint=QUERY_FINGERPRINT,

@@ -157,8 +157,9 @@ def test_what_people_added_goes_along_or_is_named(
     ask(company, "frappe.desk.form.assign_to.add", doctype="Event", name=name,
         assign_to=json.dumps([BOB]))  # fmt: skip
     ask(company, "frappe.share.add", doctype="Event", name=name, user=BOB, read=1, notify=0)
+    comment = {"content": f"about {CANARY}", "comment_email": BOB, "comment_by": "Bob"}
     ask(company, "frappe.desk.form.utils.add_comment", reference_doctype="Event",
-        reference_name=name, content=f"about {CANARY}", comment_email=BOB, comment_by="Bob")  # fmt: skip
+        reference_name=name, **comment)  # fmt: skip
     ask(company, "frappe.client.set_value", doctype="Event", name=name,
         fieldname="event_category", value="Meeting")  # fmt: skip
     company.google.patch_event(ANN, event_id, PRIVATE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,6 +124,12 @@ class Ceiling:
             return
         self._alike.setdefault(likeness(cause_of(error), error.message), set()).add(series)
         self.last = error
+
+    def unsent(self, events: Sequence[ErpEvent]) -> list[Refused]:
+        """Events that are set aside with the last refusal's words, without being sent."""
+        if self.last is None:
+            raise AssertionError("the ceiling is reached by refusals")
+        return [refused(event, self.last, "event") for event in events]
 
     @property
     def is_reached(self) -> bool:

@@ -69,28 +69,16 @@ class Writer:
         while todo:
             batch = todo.pop()
             if self._ceiling.is_reached:
+                left = [*batch, *(event for each in todo for event in each)]
                 if not probes:
-                    self._refuse_unsent([*batch, *(event for each in todo for event in each)])
+                    self.applied.refused += self._ceiling.unsent(left)
                     return
                 probes -= 1
-                batch = self._take_probe(batch, todo)
+                batch = [left.pop(_rng.randrange(len(left)))]
+                todo = [left] if left else []
             error = self._insert(batch)
             if error is not None:
                 todo += reversed(self._after_failed_insert(batch, error))
-
-    def _take_probe(self, batch: list[ErpEvent], todo: list[list[ErpEvent]]) -> list[ErpEvent]:
-        """One event of those that are left, drawn by chance: is it refused as well?"""
-        left = [*batch, *(event for each in todo for event in each)]
-        probe = left.pop(_rng.randrange(len(left)))
-        todo[:] = [left[n : n + len(batch)] for n in range(0, len(left), len(batch))]
-        return [probe]
-
-    def _refuse_unsent(self, events: Sequence[ErpEvent]) -> None:
-        """The site refuses whatever it is sent: the rest is set aside with the same words."""
-        error = self._ceiling.last
-        if error is None:
-            raise AssertionError("the ceiling is reached by refusals")
-        self.applied.refused += [refused(event, error, "event") for event in events]
 
     def _insert(self, batch: Sequence[ErpEvent]) -> ErpRefused | Transient | None:
         self._hold()
@@ -213,7 +201,7 @@ class Writer:
             return "done"
         hides = event.masked and row.is_readable
         if self._ceiling.is_reached and not hides:
-            self._refuse_unsent([event])
+            self.applied.refused += self._ceiling.unsent([event])
             return "refused"
         mended = replace(update, name=row.name, revive=row.is_cancelled, reopen=reopen)
         return self._put(row, changes(mended), event, "masking" if hides else "event")
@@ -232,22 +220,33 @@ class Writer:
         if isinstance(error, RowGone):
             return "gone"
         if kind == "masking" and not isinstance(error, ServerError):
-            return self._remove_readable(row, what, error)
+            return self._remove_readable(row, fields, what, error)
         self._refuse(what, error, kind)
         return "refused"
 
-    def _remove_readable(self, row: Held, what: ErpEvent | Cancel, error: WatcherError) -> Put:
+    def _remove_readable(
+        self, row: Held, fields: Mapping[str, object], what: ErpEvent | Cancel, error: WatcherError
+    ) -> Put:
         """A row that became private and that ERPNext does not let be masked is deleted. A live
         event is made anew with the next pass, and is set aside until then."""
+        self._mask_with_fillers(row, fields, error)
+        kind: Kind = "masking"
         if self.eraser.delete(row.name, row.key):
             self.eraser.forget([row.key])
             self.applied.deleted += 1
-            kind: Kind = "event"
-        else:
-            kind = "masking"
+            kind = "event"
         if kind == "masking" or isinstance(what, ErpEvent):
             self._refuse(what, error, kind)
         return "refused"
+
+    def _mask_with_fillers(
+        self, row: Held, fields: Mapping[str, object], error: WatcherError
+    ) -> None:
+        """Frappe puts the last title that was saved into its search index later, even when the row
+        is gone by then: a field that the site demands is filled, so that the mask is the last."""
+        named = error.fields if isinstance(error, ErpRefused) else ()
+        if named:
+            self._put_once(row, {**fields, **dict.fromkeys(named, "-")})
 
     def _put_once(
         self, row: Held, fields: Mapping[str, object]
