@@ -6,6 +6,7 @@ import json
 from functools import partial
 
 from watcher.sandbox.erpnext import assignments, permissions, timeline
+from watcher.sandbox.erpnext.catalogue import OLD
 from watcher.sandbox.erpnext.db import Row
 from watcher.sandbox.erpnext.errors import FrappeError, shown, thrown
 from watcher.sandbox.erpnext.site import Site
@@ -35,6 +36,8 @@ def delete(site: Site, user: str, doctype: str, name: str) -> None:
     """Raises 404 with nothing but ``exc_type``, 403; with a full queue 503 and nothing is done;
     with the queue down 500 after the commit."""
     with site.transaction():
+        if doctype not in site.types and site.frappe == OLD:
+            raise FrappeError(404, "DoesNotExistError")
         permissions.known(site, doctype)
         row = site.row(doctype, name)
         if row is None:

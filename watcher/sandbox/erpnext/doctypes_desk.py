@@ -97,6 +97,10 @@ AROUND: dict[str, tuple[Field, ...]] = {
         check("pull_from_google_calendar", 1),
         check("push_to_google_calendar", 1),
     ),
+    "DocType": (
+        Field(name="module"),
+        *(check(name) for name in ("istable", "issingle", "custom", "track_changes")),
+    ),
     "__global_search": (
         Field(name="doctype"),
         Field(name="title", type=LONG),
