@@ -304,15 +304,18 @@ def _as_row(item: dict[str, Any]) -> tuple[str, tuple[str, str, str | None]] | N
     if item.get("eventType") in ("workingLocation", "birthday"):
         return None
     private = item.get("visibility") in ("private", "confidential")
-    subject = "Busy" if private else item.get("summary") or "(No title)"
+    mask = "Private" if item.get("transparency") == "transparent" else "Busy"
+    subject = mask if private else item.get("summary") or "(No title)"
     start, end = item["start"], item["end"]
     if "date" in start:
         last = date.fromisoformat(end["date"]) - timedelta(days=1)
-        begins, ends = f"{start['date']} 00:00:00", f"{last} 00:00:00"
-    else:
-        begins, ends = (_on_site(each["dateTime"]) for each in (start, end))
-    # Frappe stores an end that equals the start as nothing.
-    return item["id"], (subject, begins, ends if ends != begins else None)
+        # Frappe's calendar draws a single day right when it ends as the Desk itself ends it.
+        clock = "23:59:59" if str(last) == start["date"] else "00:00:00"
+        return item["id"], (subject, f"{start['date']} 00:00:00", f"{last} {clock}")
+    begins, ends = (datetime.fromisoformat(each["dateTime"]) for each in (start, end))
+    # Frappe stores an end that equals the start as nothing, and draws what has none until midnight.
+    ends = max(ends, begins + timedelta(minutes=1))
+    return item["id"], (subject, _on_site(begins.isoformat()), _on_site(ends.isoformat()))
 
 
 def _window() -> tuple[datetime, datetime]:

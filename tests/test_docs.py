@@ -575,6 +575,14 @@ def test_json_is_as_documented(company: Company) -> None:
     check("config show")
     check("erpnext setup", "--connected-app")
     check("accounts add", ANN, "--via", "service-account")
+    alias = "alias@scoopjoy.test"
+    company.google.add_user(alias, calendar_id="real@scoopjoy.test")
+    check("accounts add", alias, "--via", "service-account")
+    others = company.folder / "others.csv"
+    others.write_text(f"email\n{alias}\n")
+    check("accounts import", "--from", str(others))
+    done = run_forked(company, "accounts", "disconnect", alias, "--yes")
+    assert done.code == 0
     check("accounts invite", ADMIN)
     check("accounts import", "--via", "oauth", "--from", str(people))
     check("accounts import", "--from", str(people))
@@ -582,13 +590,13 @@ def test_json_is_as_documented(company: Company) -> None:
     check("resync", ANN, "--dry-run")
     check("resync", "--all", count=2)
     check("verify", count=2)
-    check("accounts list", count=3)
+    check("accounts list", count=4)
     shown = check("accounts show", ANN)
     assert set(shown["calendars"][0]) == {"id", "state", "message", "last_success", "push"}
     check("calendars list", count=2)
     check("channels list", count=2)
     check("channels renew", "--force", count=2)
-    check("tokens list", count=3)
+    check("tokens list", count=4)
     check("tokens renew", "--all", count=2)
     check("keys list", count=1)
     box = Postbox()

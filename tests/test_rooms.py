@@ -28,19 +28,22 @@ MAY = {
     "expansion": {"events", "google"},
     "sides": {"erpnext", "events", "google", "state"},
     "sync": {"erpnext", "errors", "events", "expansion", "google", "intake", "sides", "state"},
+    "proof": {"errors", "google", "services", "state"},
+    "moved": {"connections", "erpnext", "errors", "events", "google", "services", "state"},
     "channels": {"connections", "errors", "google", "services", "settings", "state"},
     "disconnect": {
         "channels", "connections", "erpnext", "errors", "events", "google", "services", "state",
     },
     "notices": {"connections", "erpnext", "errors", "services", "settings", "state"},
     "jobs": {
-        "channels", "connections", "disconnect", "erpnext", "errors", "notices", "policy",
+        "channels", "connections", "disconnect", "erpnext", "errors", "moved", "notices", "policy",
         "services", "settings", "sides", "state", "sync",
     },
     "accounts": {
-        "connections", "erpnext", "errors", "google", "jobs", "services", "settings", "state",
+        "connections", "erpnext", "errors", "google", "jobs", "proof", "services", "settings",
+        "state",
     },
-    "handlers": {"connections", "errors", "google", "jobs", "services", "state"},
+    "handlers": {"connections", "errors", "google", "jobs", "proof", "services", "state"},
     "web": {"errors", "handlers", "services", "settings", "state", "telemetry", "up"},
     "worker": {"jobs", "settings", "telemetry"},
     "cron": {

@@ -81,7 +81,8 @@ HOSTILE = [
     "<?php echo 1 ?><b>x</b>",
     # what parsers and their second reading made of it
     "<svg></p><style><a id='</style><img src=x onerror=alert(1)>'>",
-    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
+    "<math><mtext><table><mglyph><style><!--</style>"
+    "<img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
     "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
     "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
     "<svg><desc><b><style></desc><img src=x onerror=alert(1)></style></b>",
@@ -118,6 +119,9 @@ ORDINARY = [
     "<3",
     "3 < 5",
     "<- in",
+    "Ann <> Bob 1:1",
+    "a < b and c > d",
+    "in -> out <-",
     "out ->",
     '"quoted"',
     "it's 5 o'clock",
@@ -187,7 +191,6 @@ def assert_no_markup(stored: str, decodings: int = 8) -> None:
     """Text that shows no tag, however often a page decodes it before it shows it."""
     for _ in range(decodings):
         assert not re.search(r"<[a-zA-Z/!?]", stored), stored[:200]
-        assert not re.search(r"<[^<>]*>", stored), stored[:200]
         stored = html.unescape(stored)
 
 

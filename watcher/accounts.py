@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +13,21 @@ from watcher.google.credentials import Grant, Source
 from watcher.google.delegation import DelegationAllow
 from watcher.jobs.reconnect import revive, start
 from watcher.jobs.ringing import ring
+from watcher.proof import Proof, Proved, clean, client_of, prove, prove_all, try_own
 from watcher.services import Services
 from watcher.settings import require
-from watcher.state import accounts, calendars, connect
+from watcher.state import accounts, calendars, connect, own
 from watcher.state.accounts import LedgerTokens
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
+    """``calendar_id``: that of the account's own calendar, where it is not the address."""
+
     email: str
     erpnext_user: str | None
     calendars: int
+    calendar_id: str = ""
 
 
 def choose_user(connections: Connections, email: str, wanted: str | None) -> str | None:
@@ -50,8 +55,9 @@ def add_delegated(
 ) -> Added:
     """Register a mailbox that the service account may act for; live at once.
 
-    The delegation is proved first by fetching a token, so that a typing error or a missing scope
-    is told here and not in a log. Raises ``UserError``, ``AccountDead``, ``AppDead``.
+    The delegation is proved first by fetching a token, and the calendars by reading a little of
+    each, so that a typing error or a missing scope is told here and not in a log. Raises
+    ``UserError``, ``AccountDead``, ``AppDead``, ``CalendarGone``, ``NotFound``, ``AccessLost``.
     """
     address = accounts.normal(email)
     settings = services.settings
@@ -106,29 +112,34 @@ def _prove_and_start(
     services: Services, connections: Connections, address: str, source: Source,
     user: str | None, calendar_ids: tuple[str, ...],
 ) -> Added:  # fmt: skip
-    """The grant is proved before anything is changed: an account that works goes on as it does
-    when the new way fails. One that does not is kept as *Needs reconnect* under the new way, and
-    goes live by itself if that is mended."""
+    """The grant and the calendars are proved before anything is changed: an account that works
+    goes on as it does when the new way fails. One whose grant does not is kept as *Needs
+    reconnect* under the new way, and goes live by itself if that is mended; one whose calendar
+    Google does not show is not kept at all."""
     with services.db.session() as session:
         known = accounts.find(session, address)
     works = known is not None and known.state == "active"
+    wanted = [clean(each) for each in calendar_ids]
     try:
         fresh = connections.tokens.prove(Grant(source=source, email=address, erpnext_user=user))
     except AccountDead as error:
         if not works:
-            _register(services, address, source, user, calendar_ids, dead=error.cause)
+            unproved = [Proved(each, False) for each in wanted] or [Proved(address, True)]
+            _register(services, address, source, user, unproved, dead=error.cause)
         raise
-    account_id = _register(services, address, source, user, calendar_ids)
+    proved = prove_all(client_of(services, address, fresh.access_token), address, wanted)
+    account_id = _register(services, address, source, user, proved)
     LedgerTokens(services.db, services.keyring).save_access_token(
         account_id, access_token=fresh.access_token, expires_at=fresh.expires_at
     )
     start(services, account_id)
-    return Added(address, user, len(calendar_ids) or 1)
+    others = [each.google_id for each in proved if each.is_own and each.google_id != address]
+    return Added(address, user, len(proved), *others)
 
 
 def _register(
     services: Services, address: str, source: Source, user: str | None,
-    calendar_ids: tuple[str, ...], *, dead: str = "",
+    wanted: Sequence[Proved], *, dead: str = "",
 ) -> int:  # fmt: skip
     now = services.clock()
     with services.db.session() as session:
@@ -142,8 +153,8 @@ def _register(
         if known.source != source:
             known.refresh_token = None  # of the way before
         known.source, known.erpnext_user = source, user or known.erpnext_user
-        for google_id in calendar_ids or (address,):
-            calendars.add(session, known.id, google_id, now)
+        for each in wanted:
+            own.add(session, known, each.google_id, each.is_own, now)
         if dead:
             accounts.set_state(known, "needs_reconnect", dead, now)
         return known.id
@@ -215,16 +226,35 @@ def invite(
     return connect.sign_link(services.keyring, services.settings, invitation, address)
 
 
-def add_calendar(services: Services, email: str, google_id: str) -> int:
-    """Mirror another calendar of an account (a secondary or an outlet calendar)."""
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A calendar of an account: ``was_there`` when it is mirrored already."""
+
+    number: int
+    google_id: str
+    was_there: bool
+
+
+def add_calendar(
+    services: Services, connections: Connections, email: str, google_id: str
+) -> Mirrored:
+    """Mirror another calendar of an account (a secondary or an outlet calendar), once the account
+    has read a little of it. Raises ``UserError``, ``NotFound``, ``AccessLost``, ``AccountDead``,
+    ``Transient``; then nothing is added."""
     with services.db.session() as session:
         account = accounts.get(session, email)
-        calendar = calendars.add(session, account.id, google_id, services.clock())
-        seq = calendars.want_snapshot(session, calendar.id, "added", services.clock())
+        known = {c.id: c.google_id for c in calendars.of_account(session, account.id)}
+        names = [each for each in known.values() if own.is_own(session, account, each)]
+    google = connections.google(account.id, account.email, "poll")
+    proved = prove(google, account.email, google_id, names)
+    with services.db.session() as session:
+        account, now = accounts.get(session, email), services.clock()
+        calendar = own.add(session, account, proved.google_id, proved.is_own, now)
+        seq = calendars.want_snapshot(session, calendar.id, "added", now)
         active = account.state == "active"
     if active:
         ring(services, calendar.id, seq, "backfill", "added")
-    return calendar.id
+    return Mirrored(calendar.id, calendar.google_id, calendar.id in known)
 
 
 def set_event_type(services: Services, email: str, event_type: str | None) -> None:
@@ -256,8 +286,9 @@ def pause(services: Services, email: str) -> None:
         accounts.set_state(account, "paused", "by_admin", services.clock())
 
 
-def resume(services: Services, connections: Connections, email: str) -> None:
-    """Work for an account again; every calendar is listed anew. Proves the grant first."""
+def resume(services: Services, connections: Connections, email: str) -> Proof:
+    """Work for an account again; every calendar is listed anew. Proves the grant first, and says
+    what is found of its own calendar if that is mirrored."""
     with services.db.session() as session:
         account = accounts.get(session, email)
         if account.state not in ("paused", "needs_reconnect", "active"):
@@ -265,5 +296,13 @@ def resume(services: Services, connections: Connections, email: str) -> None:
                 f"{account.email} is {account.state}",
                 next_step=f"watcher accounts invite {account.email}",
             )
-        account_id = account.id
-    revive(services, connections, account_id)
+    revive(services, connections, account.id)
+    with services.db.session() as session:
+        mine = own.of_account(session, account)
+    if mine is None:
+        return Proof()
+    proof = try_own(connections.google(account.id, account.email, "poll"), account.email)
+    if proof.refusal is not None:
+        with services.db.session() as session:
+            own.refuse(calendars.get(session, mine.id), proof.refusal, services.clock())
+    return proof

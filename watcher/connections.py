@@ -23,6 +23,7 @@ from watcher.google.endpoints import GoogleEndpoints
 from watcher.services import Services
 from watcher.settings import Settings, require
 from watcher.state import budget, overview
+from watcher.state import erpnext as known_site
 from watcher.state.accounts import LedgerTokens
 from watcher.state.budget import Purpose
 
@@ -165,5 +166,5 @@ class Connections:
         services = self._services
         site = read_site(self.erpnext, services.settings.erpnext_time_zone)
         with services.db.session() as session:
-            overview.remember_site(session, site.versions, services.clock())
+            known_site.remember_site(session, site.versions, services.clock())
         return site

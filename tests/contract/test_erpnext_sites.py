@@ -94,6 +94,13 @@ def serve(handle: Callable[[Call], Answer | None]) -> Iterator[str]:
         thread.join(5)
 
 
+EMPTY = (
+    "Version", "Communication", "Deleted Document", "Error Log", "Property Setter",
+    "Google Calendar", "ToDo", "Comment", "File",
+)  # fmt: skip
+"""Document types that a bare Frappe has and of which this site holds nothing."""
+
+
 class StandIn:
     """Events, Custom Fields, Users and DocShares of one site, in memory."""
 
@@ -101,6 +108,7 @@ class StandIn:
         self.tables: dict[str, dict[str, dict[str, Any]]] = {
             "Event": {}, "Custom Field": {}, "DocShare": {},
             "User": {u: {"name": u, "enabled": 1} for u in (USER, PEER)},
+            **{doctype: {} for doctype in EMPTY},
         }  # fmt: skip
         self._lock = threading.RLock()
         self._clock = 0
@@ -148,6 +156,8 @@ class StandIn:
                 return user
             case "client.get_time_zone":
                 return {"time_zone": "Asia/Kolkata"}
+            case "utils.change_log.get_versions":
+                return {"frappe": {"title": "Frappe Framework", "version": "15.43.0"}}
             case "client.get_single_value":
                 self._manager_only(user)
                 return "Asia/Kolkata"
@@ -246,6 +256,8 @@ class StandIn:
 
     def _list(self, args: dict[str, Any], user: str) -> list[dict[str, Any]]:
         doctype = args["doctype"]
+        if doctype not in self.tables:
+            raise Refusal(404, "DoesNotExistError", f"DocType {doctype} not found")
         if doctype == "Custom Field":
             self._manager_only(user)
         fields = json.loads(args.get("fields") or '["name"]')

@@ -586,3 +586,57 @@ class TestControl:
     def test_id_needs_an_offset(self) -> None:
         with pytest.raises(ValueError, match="offset"):
             instance_id("abc", "2026-12-24T09:00:00")
+
+
+class TestWhoseIdIsNotTheAddress:
+    def test_an_alias(self, google: GoogleState, make: Make, today: datetime) -> None:
+        """The address answers 404, ``primary`` and the real id are one calendar [I14]."""
+        google.add_user("ann.alias@icecream.example", calendar_id="ann.real@icecream.example")
+        google.insert_event("ann.real@icecream.example", timed(today + DAY))
+        client = make("ann.alias@icecream.example")
+        with pytest.raises(CalendarGone):
+            client.prove("ann.alias@icecream.example")
+        main, real = (client.prove(each, 9) for each in ("primary", "ann.real@icecream.example"))
+        assert main == real
+        assert (main.role, main.names) == ("owner", ("ann.real@icecream.example",))
+        assert main.title == "ann.real@icecream.example"
+        with pytest.raises(CalendarGone):
+            make(BOB).prove("ann.real@icecream.example")
+
+    @pytest.mark.parametrize("repeats", [False, True])
+    def test_what_is_watched_as_primary_is_named(
+        self, google: GoogleState, make: Make, repeats: bool
+    ) -> None:
+        google.behaviour.uri_repeats_primary = repeats
+        google.add_user("ann.alias@icecream.example", calendar_id="ann.real@icecream.example")
+        answer = make("ann.alias@icecream.example").watch(
+            "primary", channel_id="c-1", token="t", address="http://127.0.0.1:9/", ttl_seconds=60
+        )
+        named = "primary" if repeats else "ann.real@icecream.example"
+        assert calendar_id_of(answer.resource_uri) == named
+        assert [c.resource for c in google.live_channels()] == ["ann.real@icecream.example"]
+
+    def test_a_mailbox_is_renamed(self, google: GoogleState, make: Make, today: datetime) -> None:
+        """Its events go on under the new id; tokens of before, and the old id, are of no use."""
+        event = google.insert_event(ANN, timed(today + DAY))
+        client = make()
+        token = client.mint_sync_token(ANN)
+        google.rename_mailbox(ANN, "ann.new@icecream.example")
+        with pytest.raises(CalendarGone):
+            list(client.changes(ANN, token))
+        with pytest.raises(SyncTokenExpired):
+            list(client.changes("primary", token))
+        assert client.prove("ann.new@icecream.example").event_ids == (event,)
+        with pytest.raises(ValueError, match="there is a calendar"):
+            google.rename_mailbox(ANN, BOB)
+
+    def test_a_user_without_calendar(self, google: GoogleState, make: Make) -> None:
+        google.set_calendar_service(BOB, False)
+        google.share(ANN, BOB)
+        for calendar in ("primary", BOB, ANN):
+            with pytest.raises(AccessLost) as caught:
+                make(BOB).prove(calendar)
+            assert caught.value.cause == "not_a_calendar_user"
+        google.set_calendar_service(BOB, True)
+        assert make(BOB).prove("primary").role == "owner"
+        assert make(BOB).prove(ANN).role == "reader"

@@ -74,6 +74,20 @@ class TestControl:
         assert len(control("GET", f"/calendars/outlet/truth?{window}")["items"]) == 2
         assert control("GET", f"{at}/{event_id}")["recurrence"]
 
+    def test_a_user_is_changed(self, control: Control) -> None:
+        assert control.list().status_code == 200
+        control("PATCH", f"/users/{ANN}", {"has_calendar": False})
+        refused = control.list()
+        assert (refused.status_code, refused.json()["error"]["errors"]) == (
+            403,
+            [{"domain": "calendar", "reason": "notACalendarUser",
+              "message": "The user must be signed up for Google Calendar."}],
+        )  # fmt: skip
+        changed = control(
+            "PATCH", f"/users/{ANN}", {"has_calendar": True, "calendar_id": "a@b.example"}
+        )
+        assert changed["calendar_id"] == control.list().json()["summary"] == "a@b.example"
+
     def test_refusals_are_told(self, control: Control) -> None:
         at = f"/_sandbox/calendars/{ANN}/events"
         assert control.send("POST", at, {"start": {}}).status_code == 400

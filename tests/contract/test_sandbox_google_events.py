@@ -373,13 +373,21 @@ class TestAccess:
 
     def test_reader_does_not_see_private_detail(self, google: Server, ann: Caller) -> None:
         google.state.add_calendar("team", "bob@icecream.example")
-        body = timed(1, 9, visibility="private", location="Clinic", hangoutLink="https://meet")
+        points = {"entryPoints": [{"entryPointType": "video", "uri": "https://meet", "pin": "1"}]}
+        body = timed(1, 9, visibility="private", location="Clinic", hangoutLink="https://meet",
+                     conferenceData=points)  # fmt: skip
         google.state.insert_event("team", body)
         for role, sees in (("writer", True), ("reader", False), ("freeBusyReader", False)):
             google.state.share("team", ANN, role)
             event = ann.events("team")["items"][0]
-            assert [name in event for name in ("summary", "location", "hangoutLink")] == [sees] * 3
+            details = ("summary", "location", "hangoutLink", "conferenceData")
+            assert [name in event for name in details] == [sees] * 4
             assert event["start"]  # [72]
+        google.state.share("team", ANN, "writer")
+        mask = "items(transparency,conferenceData(entryPoints(entryPointType,uri)))"
+        event = ann.events("team", fields=mask)["items"][0]
+        point = {"entryPointType": "video", "uri": "https://meet"}
+        assert event == {"conferenceData": {"entryPoints": [point]}}
 
     def test_calendar_list(self, google: Server) -> None:
         caller = Caller(google, scopes=("calendar.readonly",))

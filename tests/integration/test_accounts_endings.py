@@ -225,7 +225,7 @@ def test_an_outage_breaks_it_off_and_loses_nothing(ann: Company) -> None:
 def test_channels_of_calendars_that_were_removed_are_stopped_too(ann: Company) -> None:
     """Google did not answer when the calendar was removed; cron had no time to try again."""
     ann.google.add_calendar(OUTLET, ANN, "Outlet")
-    number = add_calendar(ann.services, ANN, OUTLET)
+    number = add_calendar(ann.services, ann.connections, ANN, OUTLET).number
     assert work_off(ann.services, ann.connections, number, "test") == "done"
     ann.google.add_fault(match="channels/stop", status=400, reason="invalid", count=1)
     done = ann.watcher("calendars", "remove", ANN, OUTLET)

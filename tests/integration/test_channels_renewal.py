@@ -55,6 +55,7 @@ def start_web(company: Company) -> None:
 
 def test_a_calendar_is_watched_before_it_is_first_read(company: Company) -> None:
     company.add(BOB)
+    company.google.log.clear()  # of the proof of the calendar
     assert company.sync(BOB) == "done"
     order = [r.route for r in company.google.log.entries() if BOB in r.path]
     assert order[0] == "events.watch"

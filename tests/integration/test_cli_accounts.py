@@ -377,11 +377,13 @@ def test_a_removal_that_met_an_outage_is_finished(shop: Company) -> None:
     assert shop.subjects() == []
 
 
-def test_a_calendar_that_google_does_not_know(shop: Company) -> None:
-    run(shop, "calendars", "add", ANN, "none@group.calendar.google.com")
+def test_a_calendar_that_google_no_longer_knows(shop: Company) -> None:
+    shop.google.add_calendar(OUTLET, ANN, "Outlet")
+    run(shop, "calendars", "add", ANN, OUTLET)
+    shop.google.delete_calendar(OUTLET)
     for _ in range(3):  # it is believed the third time
-        run(shop, "resync", ANN, "--calendar", "none@group.calendar.google.com", code=5)
-    (one,) = [c for c in run(shop, "calendars", "list", "--json").data if "none" in c["calendar"]]
+        run(shop, "resync", ANN, "--calendar", OUTLET, code=5)
+    (one,) = [c for c in run(shop, "calendars", "list", "--json").data if OUTLET in c["calendar"]]
     assert one["state"] == "failing"
     assert one["message"]
     assert shop.sync() == "done", "the account's own calendar goes on"

@@ -186,7 +186,7 @@ def test_a_dead_grant_with_many_calendars_is_asked_about_once(company: Company) 
     for number in range(3):
         google_id = f"outlet{number}@group.calendar.google.com"
         company.google.add_calendar(google_id, ANN)
-        accounts_verbs.add_calendar(company.services, ANN, google_id)
+        accounts_verbs.add_calendar(company.services, company.connections, ANN, google_id)
     assert schedule.renew(company.services, company.connections)
     company.later(days=6, hours=12)
     company.google.delegated_to = []

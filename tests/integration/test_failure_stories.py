@@ -191,7 +191,10 @@ def test_one_calendar_of_two_accounts_has_two_sync_tokens(company: Company) -> N
     company.google.add_calendar(OUTLET, ANN, "Outlet")
     company.google.share(OUTLET, BOB)
     company.add(BOB)
-    numbers = [add_calendar(company.services, email, OUTLET) for email in (ANN, BOB)]
+    numbers = [
+        add_calendar(company.services, company.connections, email, OUTLET).number
+        for email in (ANN, BOB)
+    ]
     for summary in ("Opening", "Tasting", "Closing"):
         company.google.insert_event(OUTLET, company.timed(summary=summary))
         assert [work(company, number) for number in numbers] == ["done", "done"]
@@ -231,7 +234,7 @@ def test_a_deleted_calendar_is_told_of_and_can_be_let_go(company: Company) -> No
     company.google.add_calendar(OUTLET, ANN, "Outlet")
     company.google.insert_event(OUTLET, company.timed(hours=24 * 9, summary="Opening"))
     company.google.insert_event(ANN, company.timed(hours=24 * 9))
-    number = add_calendar(company.services, ANN, OUTLET)
+    number = add_calendar(company.services, company.connections, ANN, OUTLET).number
     assert (work(company, number), company.sync()) == ("done", "done")
     company.google.delete_calendar(OUTLET)
     assert [work(company, number) for _ in range(3)] == ["failed"] * 3

@@ -213,6 +213,24 @@ def test_fields_that_erpnext_shows(company: Company) -> None:
     assert not row["send_reminder"]
 
 
+def test_the_link_of_another_provider_arrives(company: Company) -> None:
+    """An add-on leaves its link in the conference data alone, which the response mask asks for."""
+    points = [
+        {"entryPointType": "phone", "uri": "tel:+49-30-1234", "pin": "4711"},
+        {"entryPointType": "video", "uri": "https://meet.example/j/1?pwd=a&b=c", "label": "Join"},
+    ]
+    event = put(company, conferenceData={"entryPoints": points, "notes": "secret notes"})
+    hidden = put(company, visibility="private", transparency="transparent",
+                 conferenceData={"entryPoints": points})  # fmt: skip
+    synced(company)
+    description = row_of(company, event)["description"]
+    assert 'href="https://meet.example/j/1?pwd=a&amp;b=c"' in description
+    assert "4711" not in description
+    assert (row_of(company, hidden)["subject"], row_of(company, hidden)["description"]) == (
+        "Private", ""
+    )  # fmt: skip
+
+
 def test_titles_that_erpnext_would_refuse_arrive_all_the_same(company: Company) -> None:
     """Small Text ends between 65,000 and 66,000 bytes; what sanitises to nothing is refused."""
     for title in ("x" * 70_000, "é" * 40_000, "🍦" * 20_000, "<x>", "<!-- -->", "a\x00b"):

@@ -209,7 +209,8 @@ def test_an_event_still_broken_stays_aside_and_counts_its_tries(company: Company
         assert company.sync(snapshot=True) == "done"
     with company.services.db.session() as session:
         rows = [
-            (row.attempts, row.first_at < row.last_at) for row, _, _ in stand_aside.everything(session)
+            (row.attempts, row.first_at < row.last_at)
+            for row, _, _ in stand_aside.everything(session)
         ]
     assert rows == [(3, True)]
     assert len(company.rows()) == 1

@@ -13,7 +13,14 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from watcher.channels.due import OUTAGE_CAP, REFUSED_CAP, backoff_seconds, renewal_point
+from watcher.channels.due import (
+    OUTAGE_CAP,
+    REFUSED_CAP,
+    backoff_seconds,
+    is_short_lived,
+    renewal_point,
+    rest_seconds,
+)
 from watcher.connections import Connections
 from watcher.errors import (
     AccountDead,
@@ -24,9 +31,10 @@ from watcher.errors import (
     WatcherError,
 )
 from watcher.google.client import CalendarClient, WatchAnswer, calendar_id_of
+from watcher.google.own import PRIMARY
 from watcher.services import Services
 from watcher.settings import require
-from watcher.state import calendars, channels
+from watcher.state import calendars, channels, own
 from watcher.state.models import Account, Calendar, Channel
 from watcher.state.secrets import digest
 
@@ -116,21 +124,31 @@ def _confirm(
             renew_at=renewal_point(now, answer.expiration, _rng),
             now=now,
         )
-        calendar.push_supported, calendar.watch_retry_at, calendar.watch_failures = (
-            True,
-            None,
-            0,
-        )
-        _check_identity(calendar, answer.resource_uri)
+        calendar.push_supported, calendar.watch_retry_at = True, None
+        if is_short_lived(answer.expiration - now, _asked(services)):
+            # It serves while it lives, then polls cover: else each calendar would cost a call a
+            # minute, for ever.
+            calendar.watch_failures += 1
+            pause = timedelta(seconds=rest_seconds(calendar.watch_failures, _rng))
+            channels.rest(session, calendar, channel_id, now + pause)
+        else:
+            calendar.watch_failures = 0
+        named = calendar_id_of(answer.resource_uri) or PRIMARY
+        if named != PRIMARY:
+            _check_identity(calendar, named)
+            own.name_primary(services.db, session, calendar, named, services.owner, now)
         seq = calendars.mark_dirty(session, calendar_id, "channel", now)
     log.info("channel opened", extra={"calendar": calendar_id, "channel": channel_id})
     return Opened(channel_id, retired, seq)
 
 
-def _check_identity(calendar: Calendar, resource_uri: str) -> None:
+def _asked(services: Services) -> timedelta:
+    return timedelta(seconds=services.settings.channel_ttl_seconds)
+
+
+def _check_identity(calendar: Calendar, named: str) -> None:
     """Google's own name for what is watched; a different one means a mailbox alias."""
-    named = calendar_id_of(resource_uri)
-    if named and named != "primary" and named.lower() != calendar.google_id.lower():
+    if calendar.google_id != PRIMARY and named.lower() != calendar.google_id.lower():
         log.warning(
             "Google watches %s where %s was asked for: an alias of the mailbox?",
             named,

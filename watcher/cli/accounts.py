@@ -26,7 +26,7 @@ from watcher.cli.common import (
     worst,
     yes_option,
 )
-from watcher.errors import UserError, WatcherError
+from watcher.errors import ExitCode, UserError, WatcherError
 from watcher.state import accounts as ledger
 from watcher.state import calendars, overview
 from watcher.state.models import Account
@@ -60,11 +60,20 @@ def add(
         app.services, app.connections, email, erpnext_user=erpnext_user, calendar_ids=calendar_ids
     )
     if as_json:
-        emit({"email": added.email, "erpnext_user": added.erpnext_user, "state": "active"})
+        document = {"email": added.email, "erpnext_user": added.erpnext_user, "state": "active"}
+        emit(document | ({"calendar": added.calendar_id} if added.calendar_id else {}))
     else:
         messages.print(f"{added.email} is connected, its first sync is queued")
+        _say_calendar(added.calendar_id)
         if added.erpnext_user is None:
             messages.print("  ERPNext has no user of that address: events carry no user")
+
+
+def _say_calendar(calendar_id: str) -> None:
+    """Whoever knows the address alone would look for another calendar."""
+    name = "its account's main calendar" if calendar_id == "primary" else calendar_id
+    if calendar_id:
+        messages.print(f"  the address is no calendar id: {name} is mirrored", markup=False)
 
 
 @accounts.command("invite", short_help="Print a connect link for an employee.")
@@ -110,6 +119,7 @@ def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
         codes.append(code)
         if not as_json:
             messages.print(f"{email or '-'}: {result['outcome']}", markup=False)
+            _say_calendar(result.get("calendar", ""))
             if "link" in result:
                 click.echo(f"{email} {result['link']}")
     if as_json:
@@ -131,11 +141,12 @@ def _import_one(app: App, via: str, email: str, user: str | None) -> tuple[dict[
             link = verbs.invite(app.services, app.connections, email, erpnext_user=user)
             return {"email": email, "outcome": "invited", "code": 0, "link": link}, 0
         add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
-        add(app.services, app.connections, email, erpnext_user=user)
+        added = add(app.services, app.connections, email, erpnext_user=user)
     except WatcherError as error:
         text = f"{error.message} ({error.next_step})" if error.next_step else error.message
         return {"email": email, "outcome": text, "code": error.exit_code}, error.exit_code
-    return {"email": email, "outcome": "connected", "code": 0}, 0
+    named = {"calendar": added.calendar_id} if added.calendar_id else {}
+    return {"email": email, "outcome": "connected", "code": 0} | named, 0
 
 
 def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str | None]]:
@@ -279,10 +290,16 @@ def pause(app: App, email: str) -> None:
 @accounts.command("resume", short_help="Go on with a paused or mended account.")
 @click.argument("email")
 @pass_app
-def resume(app: App, email: str) -> None:
+def resume(app: App, email: str) -> int:
     """Go on with a paused account, or with one whose grant has been mended."""
-    verbs.resume(app.services, app.connections, email)
+    proof = verbs.resume(app.services, app.connections, email)
     messages.print("resumed; a full sync is queued")
+    if proof.refusal is None:
+        _say_calendar(proof.other_id(ledger.normal(email)))
+        return ExitCode.OK
+    messages.print(f"but {proof.refusal.message}", markup=False)
+    messages.print(f"  do: {proof.refusal.next_step}", markup=False)
+    return ExitCode.PARTLY
 
 
 @accounts.command("disconnect", short_help="Stop, revoke, forget the credential.")

@@ -68,9 +68,16 @@ def list_(app: App, email: str | None, as_json: bool) -> None:
 @click.argument("calendar_id")
 @pass_app
 def add(app: App, email: str, calendar_id: str) -> None:
-    """Mirror another calendar that the account can read."""
-    verbs.add_calendar(app.services, email, calendar_id)
-    messages.print("added; its first sync is queued")
+    """Mirror another calendar, once the account has read a little of it."""
+    added = verbs.add_calendar(app.services, app.connections, email, calendar_id)
+    if added.was_there:
+        messages.print(
+            f"{added.google_id} is mirrored already; a full sync is queued", markup=False
+        )
+    elif added.google_id != calendar_id.strip():
+        messages.print(f"added as {added.google_id}; its first sync is queued", markup=False)
+    else:
+        messages.print("added; its first sync is queued")
 
 
 @calendars.command("remove", short_help="Stop mirroring a calendar.")

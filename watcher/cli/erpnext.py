@@ -36,18 +36,23 @@ def setup(app: App, connected_app: bool, dry_run: bool, as_json: bool) -> int:
             {
                 "user": report.user, "present": report.present, "missing": report.missing,
                 "created": report.created, "wrong": report.wrong, "dry_run": dry_run,
+                "versions": report.versions, "warnings": report.warnings,
                 "connected_app": asdict(desk) if desk else None,
             }
         )  # fmt: skip
     else:
         verb = "would be made" if dry_run else "made"
         made = report.missing if dry_run else report.created
+        named = ", ".join(f"{app} {version}" for app, version in report.versions.items())
+        messages.print(f"the site has {named or 'no version that it tells'}", soft_wrap=True)
         messages.print(f"API user {report.user}: System Manager")
         messages.print(f"{len(report.present)} fields were there, {len(made)} {verb}")
         for name in made:
             messages.print(f"  {verb}: {name}")
         for name, why in report.wrong:
             messages.print(f"  wrong: {name} {why}: remove it in Customize Form, then repeat")
+        for sentence in report.warnings:
+            messages.print(f"  note: {sentence}", soft_wrap=True, markup=False)
         if desk is not None:
             _tell_app(desk, dry_run)
     lacking = [word for word, allowed in report.permissions.items() if not allowed]

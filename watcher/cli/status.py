@@ -16,6 +16,7 @@ from watcher.cli.common import (
     show_table,
     who,
 )
+from watcher.erpnext.versions import warnings
 from watcher.errors import ExitCode
 from watcher.jobs.ringing import ring
 from watcher.state import aside, calendars, overview
@@ -34,6 +35,8 @@ def status(app: App, as_json: bool) -> int:
     for problem in document["problems"]:
         if problem["state"] == "queue_down" and not services.settings.redis_url:
             problem["next_step"] = "start `watcher up`: it brings the queue along"
+    site = document["erpnext"]
+    site["warnings"] = warnings(site["versions"].get("frappe", "")) if site["versions"] else []
     if as_json:
         emit(document)
     else:
@@ -60,7 +63,8 @@ def _screen(document: dict[str, Any]) -> None:
         f"{'google calls':12} {calls['today']} today, forecast {calls['forecast_day']} "
         f"of {calls['day_line']}"
     )
-    click.echo(f"{'quarantined':12} {document['quarantined']}")
+    _erpnext(document["erpnext"])
+    _set_aside(document["set_aside"])
     for problem in document["problems"]:
         account, calendar = problem["account"], problem["calendar"]
         name = who(account, calendar or account) if account else "Watcher"
@@ -68,6 +72,26 @@ def _screen(document: dict[str, Any]) -> None:
         if problem.get("message"):
             click.echo(f"    {problem['message']}")
         click.echo(f"    do: {problem['next_step']}")
+
+
+def _erpnext(site: dict[str, Any]) -> None:
+    """The site's versions, and what is known of its Frappe."""
+    named = ", ".join(f"{app} {version}" for app, version in site["versions"].items())
+    click.echo(f"{'erpnext':12} {named or 'not read yet'}")
+    for sentence in site["warnings"]:
+        click.echo(f"    note: {sentence}")
+
+
+def _set_aside(found: dict[str, Any]) -> None:
+    """Events that are not in ERPNext as they should be; the ones tried again say when."""
+    if not found["count"]:
+        click.echo(f"{'set aside':12} 0")
+        return
+    again = f", next try {found['next_try']}" if found["next_try"] else ""
+    click.echo(f"{'set aside':12} {found['count']}, the oldest since {found['oldest']}{again}")
+    for cause in found["causes"]:
+        click.echo(f"    {cause['count']} x {cause['cause']}: {cause['message']}")
+    click.echo("    do: watcher queue show")
 
 
 def _value(value: object) -> str:

@@ -39,7 +39,7 @@ PERMISSION_CAUSES = frozenset(
         "access_token_scope_insufficient", "service_disabled", "invalid_grant", "invalid_client",
         "deleted_client", "disabled_client", "unauthorized_client", "access_denied",
         "admin_policy_enforced", "delegation_not_allowed", "no_refresh_token", "wrong_account",
-        "missing_scope",
+        "missing_scope", "not_a_calendar_user",
     }
 )  # fmt: skip
 """Causes in the ledger, of both sides, that only a person with rights can mend."""
@@ -171,7 +171,7 @@ def _counts(app: App, target: Target) -> dict[str, int]:
 
 
 def _failure_code(calendar: Calendar) -> int:
-    if calendar.state == "gone" or calendar.cause == "not_found":
+    if calendar.state == "gone" or calendar.cause in ("not_found", "no_own_calendar"):
         return ExitCode.NOT_FOUND
     if calendar.cause.lower() in PERMISSION_CAUSES:
         return ExitCode.PERMISSION

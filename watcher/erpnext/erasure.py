@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 20
 """Rows that are made anew together: about three seconds' work."""
 KEYS_IN_A_SEARCH = 25
+DELETED = "Deleted Document"
 
 _TEXTS = frozenset({"subject", "description", *TEXT_FIELDS})
 _OWN_OF_FRAPPE = frozenset(
@@ -73,6 +74,7 @@ class Eraser:
             self._renew({name: rows[name] for name in some})
         if todo:
             self.forget([rows[name] for name in sorted(todo)])
+            self._forget_errors_about(sorted(todo))
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -107,7 +109,7 @@ class Eraser:
         for name in sorted(released):
             self.delete(name, rows[name])
         self.renewed += len(made)
-        self._delete_all("Deleted Document", _deleted("Communication", mail) if mail else [])
+        self._delete_all(DELETED, _deleted("Communication", mail) if mail else [])
 
     def _read(self, rows: Mapping[str, str]) -> dict[str, Doc]:
         """The documents that are still those of the keys: names are reused."""
@@ -197,19 +199,31 @@ class Eraser:
         """Delete what holds the whole row of these keys: deleted documents (of a row that was
         deleted while it was readable), and errors that Frappe logged with a request's data."""
         for some in chunks(list(keys), KEYS_IN_A_SEARCH):
-            self._delete_all("Deleted Document", [["deleted_doctype", "=", "Event"]], "data", some)
+            self._delete_all(DELETED, [["deleted_doctype", "=", "Event"]], "data", some)
             self._delete_all("Error Log", [], "error", some)
+
+    def _forget_errors_about(self, names: Sequence[str]) -> None:
+        """A background job of Frappe's that failed (a notification of an assignment) is logged with
+        its arguments, the title among them, and names the row in quotes."""
+        for some in chunks(list(names), KEYS_IN_A_SEARCH):
+            self._delete_all("Error Log", [], "error", [f"'{name}'" for name in some])
 
     def _delete_all(
         self, doctype: str, filters: list[list[Any]], text: str = "", keys: Sequence[str] = ()
     ) -> None:
+        """Delete the rows that fit, and whose field ``text`` holds one of ``keys`` where given; and
+        what Frappe keeps of each row that is deleted."""
         if not filters and not keys:
             return
         any_of = [[text, "like", f"%{key}%"] for key in keys]
         try:
-            for row in self._client.rows(doctype, filters, ["name"], or_filters=any_of):
+            found = self._client.rows(doctype, filters, ["name"], or_filters=any_of)
+            names = [str(row["name"]) for row in found]
+            for name in names:
                 self._hold()
-                self._client.delete(doctype, str(row["name"]))
+                self._client.delete(doctype, name)
+            if names and doctype != DELETED:
+                self._delete_all(DELETED, _deleted(doctype, names))
         except ErpAuthError as error:
             if error.cause != "permission":
                 raise

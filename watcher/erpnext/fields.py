@@ -4,11 +4,15 @@ them. Creating a Custom Field over REST takes the role System Manager."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import SETUP
+from watcher.erpnext.peculiarities import peculiarities
+from watcher.erpnext.site import EMPLOYEE_FIELD, has_doctype, refuse_administrator
+from watcher.erpnext.versions import warnings
 from watcher.errors import ErpAuthError, ErpRefused, ErpSetupMissing, Transient
 
 SECTION = "custom_google_calendar_section"
@@ -34,12 +38,17 @@ WANTED: tuple[dict[str, Any], ...] = (
     _data("custom_google_hash", "Google Content Hash"),
 )  # fmt: skip
 
+EMPLOYEE = _data(
+    EMPLOYEE_FIELD, "Employee", fieldtype="Link", options="Employee", in_standard_filter=1
+)
+"""Made where the site has Employees: reports and filters by employee, branch and department."""
 
-def wanted_fields() -> list[dict[str, Any]]:
+
+def wanted_fields(wanted_ones: Sequence[dict[str, Any]] = WANTED) -> list[dict[str, Any]]:
     """The Custom Field documents as they are sent, in order, each after the one before."""
     docs: list[dict[str, Any]] = []
     previous = "description"
-    for wanted in WANTED:
+    for wanted in wanted_ones:
         # A bad name can poison the site's cached meta: every Event insert fails from then on.
         if not _NAME.fullmatch(wanted["fieldname"]):
             raise ValueError(f"{wanted['fieldname']} is no safe field name")
@@ -53,10 +62,15 @@ class SetupReport:
     """Field names by what was found or done; ``wrong`` are (name, what is wrong).
 
     ``permissions`` says of ``create``, ``write``, ``delete`` and ``share`` on Event whether the
-    API user's roles allow it; ``time_zone`` is the site's, empty when it names none.
+    API user's roles allow it; ``time_zone`` is the site's, empty when it names none. ``versions``
+    are those of the site's apps. ``employees``: whether the site has Employees, None where the
+    API user may not see them. ``warnings`` are sentences for the admin that hinder nothing.
     """
 
     user: str
+    versions: dict[str, str] = field(default_factory=dict)
+    employees: bool | None = False
+    warnings: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
@@ -64,6 +78,11 @@ class SetupReport:
     system_manager: bool = True
     permissions: dict[str, bool] = field(default_factory=dict)
     time_zone: str = ""
+
+    @property
+    def wanted(self) -> tuple[dict[str, Any], ...]:
+        """The fields for this site."""
+        return (*WANTED, EMPLOYEE) if self.employees else WANTED
 
     @property
     def complete(self) -> bool:
@@ -76,9 +95,14 @@ class SetupReport:
 
 
 def check(client: ErpNextClient) -> SetupReport:
-    """Compare the site with what is wanted; changes nothing."""
+    """Compare the site with what is wanted; changes nothing. Raises ``ErpAuthError`` for the API
+    user Administrator."""
+    user = client.whoami()
+    refuse_administrator(user)
     report = SetupReport(
-        user=client.whoami(),
+        user=user,
+        versions=client.versions(),
+        employees=has_doctype(client, "Employee"),
         system_manager=client.is_system_manager(),
         permissions={word: client.may(word) for word in PERMISSIONS},
         time_zone=client.time_zone(),
@@ -87,6 +111,8 @@ def check(client: ErpNextClient) -> SetupReport:
         _compare(report, _definitions(client))
     else:
         _probe(report, client)
+    report.warnings += warnings(report.versions.get("frappe", ""))
+    report.warnings += peculiarities(client, employees=report.employees)
     return report
 
 
@@ -100,7 +126,7 @@ def _definitions(client: ErpNextClient) -> dict[str, dict[str, Any]]:
 
 
 def _compare(report: SetupReport, there: dict[str, dict[str, Any]]) -> None:
-    for wanted in WANTED:
+    for wanted in report.wanted:
         name = wanted["fieldname"]
         found = there.get(name)
         if found is None:
@@ -117,7 +143,7 @@ def _compare(report: SetupReport, there: dict[str, dict[str, Any]]) -> None:
 
 def _probe(report: SetupReport, client: ErpNextClient) -> None:
     """Only a System Manager may read Custom Fields; others can see whether Event has them."""
-    for wanted in WANTED:
+    for wanted in report.wanted:
         name = wanted["fieldname"]
         if wanted["fieldtype"] == "Section Break":
             continue  # holds no value, so that it cannot be asked for, nor missed
@@ -141,7 +167,7 @@ def install(client: ErpNextClient, *, dry_run: bool = False) -> SetupReport:
         )
     if dry_run:
         return report
-    for doc in wanted_fields():
+    for doc in wanted_fields(report.wanted):
         if doc["fieldname"] in report.missing:
             _create(client, doc)
             report.created.append(doc["fieldname"])
@@ -155,20 +181,3 @@ def _create(client: ErpNextClient, doc: dict[str, Any]) -> None:
         # Another setup may have been first, or only the answer was lost.
         if doc["fieldname"] not in _definitions(client):
             raise
-
-
-def require_fields(client: ErpNextClient) -> None:
-    """Raises ``ErpSetupMissing`` naming the fields that the site lacks.
-
-    Without this a site would take every event and forget all of the bridge's own fields: Frappe
-    ignores unknown fields in a body without a word.
-    """
-    report = check(client)
-    if report.missing or report.wrong:
-        names = [*report.missing, *(f"{name} ({why})" for name, why in report.wrong)]
-        raise ErpSetupMissing(
-            f"the ERPNext site lacks custom fields on Event: {', '.join(names)}",
-            cause="missing_fields",
-            side="erpnext",
-            next_step=SETUP,
-        )

@@ -7,7 +7,6 @@ way. Facts about Frappe's Event are measured; see docs/how-it-works.md.
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import re
 
@@ -21,7 +20,7 @@ from watcher.events.model import (
     Skipped,
 )
 from watcher.events.parse import LAST_YEAR, Unmappable, check_year
-from watcher.events.text import line, link, rich
+from watcher.events.text import anchor, line, link, paragraph, rich
 from watcher.events.times import (
     ONE_DAY,
     day_string,
@@ -153,16 +152,16 @@ def _texts(event: GoogleEvent, rules: MappingRules) -> dict[str, str | None]:
     meeting = link(event.meeting_link)
     location = _where_known(rules, "location", _short(place))
     parts = [rich(event.description or "")]
-    if place and location != place:
-        parts.append(f"<p>Place: {html.escape(place, quote=False)}</p>")
+    if location is None or len(place) > MAX_DATA:
+        parts.append(paragraph("Place", event.location or "", MAX_SUBJECT))
     if meeting:
-        parts.append(f"<p>Meeting: {_anchor(meeting)}</p>")
-    fits = meeting is not None and len(meeting) <= MAX_DATA
+        parts.append(f"<p>Meeting: {anchor(meeting)}</p>")
+    meet_link = meeting if meeting and len(meeting) <= MAX_DATA else ""
     return {
         "subject": line(event.summary or "", MAX_SUBJECT) or UNTITLED,
         "description": "".join(parts),
         "location": location,
-        "meet_link": _where_known(rules, "google_meet_link", meeting if meeting and fits else ""),
+        "meet_link": _where_known(rules, "google_meet_link", meet_link),
     }
 
 
@@ -173,11 +172,6 @@ def _where_known(rules: MappingRules, field: str, value: str) -> str | None:
 
 def _short(place: str) -> str:
     return place if len(place) <= MAX_DATA else line(place[: MAX_DATA - 1], MAX_SUBJECT) + "…"
-
-
-def _anchor(address: str) -> str:
-    text = html.escape(address, quote=False)
-    return f'<a href="{text}" rel="noopener noreferrer">{text}</a>'
 
 
 def _hash(fields: dict[str, object]) -> str:

@@ -19,11 +19,6 @@ PRIVATE_FREE = "Private"
 MASKS = frozenset({BUSY, PRIVATE_FREE})
 """The subjects that stand for a title which nobody may read."""
 
-PRIVATE_FREE = "Private"
-"""The subject of what is masked and does not make the employee busy."""
-
-MASKS = frozenset({BUSY, PRIVATE_FREE})
-
 TEXT_FIELDS = ("location", "google_meet_link")
 """Those of ``OPTIONAL_FIELDS`` that hold text of the event."""
 

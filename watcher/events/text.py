@@ -19,7 +19,8 @@ import unicodedata
 import nh3
 
 MAX_DESCRIPTION = 200_000
-"""Characters of Google's text; Google itself keeps some 8,000."""
+"""Characters, of Google's text and of what becomes of it: Frappe takes a second for 60,000
+entities. Google itself keeps some 8,000."""
 MAX_TAGS = 5_000
 MAX_DEPTH = 100
 """Beyond these a text's markup is dropped: the parser's time grows with their product."""
@@ -42,6 +43,7 @@ def storable(text: str) -> str:
 # --- lines --------------------------------------------------------------------------------------
 
 _TAG_START = re.compile(r"<[a-zA-Z/!?]")
+_STRIPPED = re.compile(r"<[^>]*>")
 _BRACKETS = str.maketrans("<>", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
                                 "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}")  # fmt: skip
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -55,9 +57,9 @@ def line(text: str, limit: int) -> str:
     """``text`` as it is, at most ``limit`` UTF-8 bytes; "" when nothing of it would be seen.
 
     One in which a tag could begin (``<b>``, ``a<b and c>d``, and ``&lt;b&gt;`` too, since Frappe's
-    Kanban board and calendar decode a title before they show it) gets typographic
-    brackets (U+2039, U+203A). They read alike in form, list and calendar; an entity would be shown
-    as such in the form, and Frappe's page title leaves out what stands between ``<`` and ``>``.
+    Kanban board decodes a title twice), or of which Frappe's ``strip_html`` would leave nothing,
+    gets typographic brackets (U+2039, U+203A). They read alike in form, list and calendar; an
+    entity would be shown as such in the form.
     """
     given = _cut(_in_line(text), limit)
     decoded = _decoded(given)
@@ -69,6 +71,12 @@ def line(text: str, limit: int) -> str:
 
 def _is_blank(text: str) -> bool:
     return all(unicodedata.category(character) in _INVISIBLE for character in text)
+
+
+def paragraph(label: str, text: str, limit: int) -> str:
+    """A line of a description of its own; "" when nothing of ``text`` would be seen."""
+    words = " ".join(_cut(_in_line(text), limit).split())
+    return "" if _is_blank(words) else f"<p>{label}: {html.escape(words, quote=False)}</p>"
 
 
 def _in_line(text: str) -> str:
@@ -86,13 +94,15 @@ def _decoded(text: str) -> str:
         before, text = text, html.unescape(text)
         if text == before:
             return text
-    return text.replace("&", "<>")
+    return text.replace("&", "<!")
 
 
 def _reads_as_markup(text: str) -> bool:
-    """A browser could see a tag, or Frappe's ``strip_html`` take something away."""
-    first = text.find("<")
-    return first >= 0 and (text.rfind(">") > first or bool(_TAG_START.search(text)))
+    """A browser could see a tag, or Frappe nothing but tags, and refuse the title (417)."""
+    if _TAG_START.search(text):
+        return True
+    last = text.rfind(">") + 1  # looking for a ">" where none comes is quadratic
+    return last > 0 and _is_blank(_STRIPPED.sub("", text[:last]) + text[last:])
 
 
 # --- links --------------------------------------------------------------------------------------
@@ -105,9 +115,13 @@ def link(address: str | None) -> str | None:
     """A web address that can be clicked; None for anything else. Frappe's form puts it between
     single quotes as it is."""
     given = _in_line(address or "").strip()
-    if not _WEB.fullmatch(given) or _reads_as_markup(_decoded(given)):
-        return None
-    return given
+    return given if _WEB.fullmatch(given) and "<" not in _decoded(given) else None
+
+
+def anchor(address: str) -> str:
+    """A ``link`` as it can be clicked in a description."""
+    text = html.escape(address, quote=False)
+    return f'<a href="{text}" rel="noopener noreferrer">{text}</a>'
 
 
 def _href(element: str, attribute: str, value: str) -> str | None:
@@ -163,9 +177,17 @@ def rich(text: str) -> str:
     other tag than ``<script>``.
     """
     given = storable(text)[:MAX_DESCRIPTION].strip()
-    if not given:
+    found = _safe(given)
+    while len(found) > MAX_DESCRIPTION:
+        given = given[: len(given) * MAX_DESCRIPTION // (len(found) + len(found) // 50)]
+        found = _safe(given)
+    return found
+
+
+def _safe(text: str) -> str:
+    if not text:
         return ""
-    return _clean(given) if is_html(given) else plain(given)
+    return _clean(text) if is_html(text) else plain(text)
 
 
 def is_html(text: str) -> bool:
@@ -195,6 +217,8 @@ def _clean(text: str) -> str:
         return _without_markup(text)
     whole = bool(_DOCUMENT.search(text))  # in a whole document line ends are white space
     found = _nh3(_prepared(text))
+    if len(found) > MAX_DESCRIPTION:
+        return found  # to be cut and cleaned again: the rest would be work for nothing
     found = _begun_with_a_tag(_with_breaks(found, " " if whole else "<br>"))
     if _depth(found) > MAX_DEPTH or _nh3(found) != found:
         return _without_markup(text)

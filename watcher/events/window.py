@@ -16,8 +16,6 @@ from watcher.events.times import (
     ONE_MINUTE,
     bounds,
     day_after,
-    end_of_day_string,
-    end_string,
     from_site,
     midnight,
     naive,
@@ -65,17 +63,6 @@ def held_bounds(
         return midnight(first_day, calendar_zone), midnight(day_after(last_day), calendar_zone)
     begins = from_site(held.starts_on, site_zone)
     return begins, max(_soonest_end(begins), from_site(last, site_zone))
-
-
-def times_as_written(held: Held) -> tuple[str, str, bool]:
-    """The row's times as the mapping writes them, however an earlier version did: with a single
-    day's end missing or at midnight, and without an end for an event of no length."""
-    last = held.ends_on or held.starts_on
-    if not held.all_day:
-        return held.starts_on, end_string(held.starts_on, last), False
-    first_day, last_day = naive(held.starts_on).date(), naive(last).date()
-    single = end_of_day_string(first_day) if last_day <= first_day else last
-    return held.starts_on, single, True
 
 
 def held_in_window(

@@ -1,4 +1,4 @@
-"""The five calls that Watcher makes to Google Calendar, each bounded, guarded and typed.
+"""The six calls that Watcher makes to Google Calendar, each bounded, guarded and typed.
 
 A delta (``changes``) and the listing that minted its token must ask the same question, so both
 take their parameters from ``QUERY``; ``QUERY_FINGERPRINT`` is kept beside each token. The reads
@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from watcher.errors import CalendarGone, Transient
 from watcher.events.model import Window
 from watcher.google.errors import SIDE, CallKind, Unauthorized, malformed
+from watcher.google.shown import PROOF_FIELDS, Shown, read_shown
 from watcher.google.wire import CallFailed, execute, service
 
 QUERY: Final[dict[str, Any]] = {
@@ -107,6 +108,17 @@ class CalendarClient:
         self._common = {"quotaUser": _bucket(quota_user)} if quota_user else {}
 
     # --- reading --------------------------------------------------------------------------
+
+    def prove(self, calendar_id: str, most: int = 1) -> Shown:
+        """Read a little of a calendar, with the least scope: that Google shows it, and what it is
+        called. ``calendars.get`` and ``calendarList`` need another scope.
+
+        Raises ``CalendarGone`` (404: no such id, or not for this account), ``AccessLost`` (403).
+        """
+        answer = self._list(
+            "prove", {"calendarId": calendar_id, "maxResults": most, "fields": PROOF_FIELDS}
+        )
+        return read_shown(answer)
 
     def mint_sync_token(self, calendar_id: str) -> str:
         """A token for ``changes`` that begins now: a listing of which only the token is read."""

@@ -33,7 +33,7 @@ from watcher.errors import (
     WatcherError,
 )
 
-CallKind = Literal["mint", "delta", "snapshot", "instances", "watch", "stop"]
+CallKind = Literal["prove", "mint", "delta", "snapshot", "instances", "watch", "stop"]
 Retry = Literal["never", "refused", "unclear"]
 
 SIDE = "google"
@@ -162,6 +162,10 @@ def _permanent(kind: type[Permanent], next_step: str) -> Maker:
     return make
 
 
+def _no_calendar_user(message: str, _: Refusal) -> WatcherError:
+    return AccessLost(message, cause="not_a_calendar_user", side=SIDE, next_step=_SERVICE_OFF)
+
+
 _DOMAIN = (
     "Check WATCHER_PUBLIC_URL: Google must reach it over https with a valid certificate. If it "
     "is right, verify the host in Google Search Console for the Cloud project and try again."
@@ -170,6 +174,9 @@ _HTTPS = "Set WATCHER_PUBLIC_URL to an https address with a host name that Googl
 _SCOPE = "Connect the account again and grant access to Calendar: watcher accounts invite EMAIL"
 _RIGHT = "Check that the account may still read this calendar in Google Calendar."
 _API_OFF = "Enable the Google Calendar API in the Cloud project of the OAuth client."
+_SERVICE_OFF = (
+    "Turn Google Calendar on for this person (Admin console > Apps > Google Workspace > Calendar)."
+)
 
 # Reasons by their last part: the push back end spells them with and without "push.".
 BY_REASON: dict[str, Maker] = {
@@ -189,6 +196,7 @@ BY_REASON: dict[str, Maker] = {
     "insufficientpermissions": _permanent(AccessLost, _SCOPE),
     "access_token_scope_insufficient": _permanent(AccessLost, _SCOPE),
     "forbidden": _permanent(AccessLost, _RIGHT),
+    "notacalendaruser": _no_calendar_user,
 }
 
 _QUOTA = frozenset({"quotaexceeded", "dailylimitexceeded"})

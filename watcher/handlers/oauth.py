@@ -11,6 +11,7 @@ import logging
 from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from watcher.connections import endpoints
 from watcher.errors import AppDead, Transient, WatcherError
@@ -29,7 +30,8 @@ from watcher.google.consent import (
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.handlers.context import browser, services
 from watcher.jobs.ringing import ring
-from watcher.state import accounts, connect
+from watcher.proof import Proof, client_of, try_own
+from watcher.state import accounts, connect, own
 from watcher.state.connect import Flow
 from watcher.state.models import LEAVING, Account
 
@@ -198,48 +200,74 @@ def _signed_in(identity: Identity) -> ResponseReturnValue:
 
 
 def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseReturnValue:
-    app = services()
-    now = app.clock()
-    again = _retry_link(flow)
+    """The consent is looked at, then the calendar with it, and only then something is stored."""
+    app, again = services(), _retry_link(flow)
     with app.db.session() as db:
-        found = connect.find_invitation(db, flow.invitation_id or "")
-        if found is None:
-            raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
-        account = found[1]
-        if account.state in LEAVING:
-            raise Refusal("This link is no longer valid",
-                          f"{account.email} was disconnected. Ask your administrator for a new "
-                          "link.", 410)  # fmt: skip
-        _check_identity(account, identity, again)
-        other = db.execute(
-            select(Account.email).where(
-                Account.google_sub == identity.sub, Account.id != account.id
-            )
-        ).scalar_one_or_none()
-        if other is not None:
-            raise Refusal("This Google account is connected already",
-                          f"It is connected as {other}.", 409)  # fmt: skip
-        if missing_scopes(answer.scopes):
-            raise Refusal("The calendar permission is missing",
-                          "On Google's page the box that lets Watcher see your events was not "
-                          "ticked. Nothing was stored. Try again and tick it.", 400,
-                          again)  # fmt: skip
-        if answer.refresh_token is None:
-            raise Refusal("Google gave no lasting permission",
-                          "Try again; if it happens once more, remove Watcher under "
-                          "myaccount.google.com/permissions first.", 400, again)  # fmt: skip
-        accounts.hold(db, account.id)
-        if not connect.use_invitation(db, found[0].id, now):
-            raise Refusal("This link has been used", "Nothing more is to be done.", 410)
-        rings = accounts.activate_oauth(
-            db, app.keyring, account_id=account.id, sub=identity.sub,
-            refresh_token=answer.refresh_token, access_token=answer.access_token,
-            expires_at=answer.expires_at, scopes=answer.scopes, now=now,
-        )  # fmt: skip
+        _, account = _check_consent(db, flow, answer, identity, again)
+        email = account.email
+    proof = try_own(client_of(app, email, answer.access_token), email)
+    with app.db.session() as db:
+        invitation_id, account = _check_consent(db, flow, answer, identity, again)
+        rings = _store(db, account, invitation_id, answer, identity, proof)
     for calendar_id, seq in rings:
         ring(app, calendar_id, seq, "backfill", "connect")
-    log.info("account connected", extra={"account": account.email})
-    return render_template("connected.html", email=account.email)
+    log.info("account connected", extra={"account": email})
+    if proof.refusal is not None:
+        return render_template("not_shown.html", email=email, reason=proof.refusal.message,
+                               step=proof.refusal.next_step)  # fmt: skip
+    return render_template("connected.html", email=email, calendar=proof.other_id(email))
+
+
+def _check_consent(
+    db: Session, flow: Flow, answer: TokenAnswer, identity: Identity, again: str
+) -> tuple[str, Account]:
+    """The invitation's id and its account, or the page that says why not."""
+    found = connect.find_invitation(db, flow.invitation_id or "")
+    if found is None:
+        raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
+    account = found[1]
+    if account.state in LEAVING:
+        raise Refusal("This link is no longer valid",
+                      f"{account.email} was disconnected. Ask your administrator for a new "
+                      "link.", 410)  # fmt: skip
+    _check_identity(account, identity, again)
+    other = db.execute(
+        select(Account.email).where(Account.google_sub == identity.sub, Account.id != account.id)
+    ).scalar_one_or_none()
+    if other is not None:
+        raise Refusal("This Google account is connected already",
+                      f"It is connected as {other}.", 409)  # fmt: skip
+    if missing_scopes(answer.scopes):
+        raise Refusal("The calendar permission is missing",
+                      "On Google's page the box that lets Watcher see your events was not "
+                      "ticked. Nothing was stored. Try again and tick it.", 400,
+                      again)  # fmt: skip
+    if answer.refresh_token is None:
+        raise Refusal("Google gave no lasting permission",
+                      "Try again; if it happens once more, remove Watcher under "
+                      "myaccount.google.com/permissions first.", 400, again)  # fmt: skip
+    return found[0].id, account
+
+
+def _store(
+    db: Session, account: Account, invitation_id: str, answer: TokenAnswer, identity: Identity,
+    proof: Proof,
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Use the invitation up and keep the consent, also where the calendar is not shown: that is
+    the admin's to mend, and goes on by itself then."""
+    app, now = services(), services().clock()
+    accounts.hold(db, account.id)
+    if not connect.use_invitation(db, invitation_id, now):
+        raise Refusal("This link has been used", "Nothing more is to be done.", 410)
+    rings = accounts.activate_oauth(
+        db, app.keyring, account_id=account.id, sub=identity.sub,
+        refresh_token=answer.refresh_token or "", access_token=answer.access_token,
+        expires_at=answer.expires_at, scopes=answer.scopes, now=now, own_id=proof.own_id,
+    )  # fmt: skip
+    mine = own.of_account(db, account)
+    if proof.refusal is not None and mine is not None:
+        own.refuse(mine, proof.refusal, now)
+    return rings
 
 
 def _check_identity(account: Account, identity: Identity, again: str) -> None:

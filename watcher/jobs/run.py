@@ -16,7 +16,8 @@ from watcher.erpnext.applied import Applied
 from watcher.policy import make_rules, policy_fingerprint, window_of
 from watcher.services import Services
 from watcher.sides import Report, Sides
-from watcher.state import aside, budget, calendars, channels, leases, overview, runs
+from watcher.state import aside, budget, calendars, channels, leases, runs
+from watcher.state import erpnext as known_site
 from watcher.state.budget import Purpose
 from watcher.state.calendars import Settled, Trouble, Work
 from watcher.state.leases import CalendarLease
@@ -130,7 +131,7 @@ def _commit(
         calendar = calendars.locked(session, work.calendar_id)
         settings = services.settings
         # Without a live channel (not only where there can be none) nothing but the poll tells.
-        unwatched = channels.live(session, work.calendar_id, now) is None
+        unwatched = not channels.is_watched(session, calendar, now)
         wanted = settings.poll_minutes
         if unwatched:
             wanted = min(wanted, settings.unwatched_poll_minutes)
@@ -149,7 +150,7 @@ def _commit(
             trouble=trouble,
         )  # fmt: skip
         if report.applied is not None and report.applied.answered_late:
-            overview.remember_late_answers(session, report.applied.answered_late, now)
+            known_site.remember_late_answers(session, report.applied.answered_late, now)
     _tell_of_refusals(report, fresh)
 
 

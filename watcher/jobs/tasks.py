@@ -9,6 +9,7 @@ import functools
 import logging
 import random
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -29,6 +30,7 @@ from watcher.errors import (
 )
 from watcher.jobs.ringing import ring
 from watcher.jobs.run import Progress, RunOutcome, run_once
+from watcher.moved import NO_OWN_CALENDAR, follow
 from watcher.services import Services, build
 from watcher.settings import load
 from watcher.state import accounts, calendars, channels, leases, runs
@@ -45,7 +47,8 @@ PERMANENT_RETRY = {
     ErpAuthError: 30.0, ErpSetupMissing: 30.0, AppDead: 300.0, AccessLost: 900.0,
     CalendarGone: 900.0,
 }  # fmt: skip
-SURE_AFTER, UNSURE_SECONDS = 3, 20.0
+UNSURE_SECONDS = 20.0
+GONE_CAUSES = frozenset({"not_found", "gone", NO_OWN_CALENDAR})
 _rng = random.SystemRandom()
 
 
@@ -136,7 +139,8 @@ def _one_pass(
     started, clock = services.clock(), time.monotonic()
     try:
         _watch_if_missing(services, connections, work)
-        outcome = run_once(services, connections, lease, work, purpose(work), progress)
+        work = _named(services, work)
+        outcome = _run_or_follow(services, connections, lease, work, progress)
     except LeaseLost as error:
         log.warning("%s", error.message)
         return "busy"
@@ -150,8 +154,40 @@ def _one_pass(
         defect = Transient(f"internal error: {type(error).__name__}", side="ledger")
         _record_failure(services, lease, work, defect, started, time.monotonic() - clock)
         return "failed"
-    _log_run(outcome)
+    if outcome is not None:
+        _log_run(outcome)
     return "done"
+
+
+def _named(services: Services, work: Work) -> Work:
+    """The channel that was just opened may have told the id of a calendar that was known as
+    ``primary`` only: before anything is mirrored under that word."""
+    with services.db.session() as session:
+        return replace(work, google_id=calendars.get(session, work.calendar_id).google_id)
+
+
+def _run_or_follow(
+    services: Services,
+    connections: Connections,
+    lease: CalendarLease,
+    work: Work,
+    progress: Progress,
+) -> RunOutcome | None:
+    """None: the account's own calendar has another id now, under which the next pass goes on."""
+    try:
+        return run_once(services, connections, lease, work, purpose(work), progress)
+    except CalendarGone as error:
+        with services.db.session() as session:
+            sure = _is_sure(calendars.get(session, work.calendar_id), error)
+        try:
+            if follow(services, connections, lease, work, sure):
+                return None
+        except LeaseLost:
+            raise
+        except Transient as away:
+            if away.side != error.side:
+                raise
+        raise
 
 
 def purpose(work: Work) -> Purpose:
@@ -215,7 +251,8 @@ def _is_sure(calendar: Calendar, error: WatcherError) -> bool:
     """Google's 404 may be a matter of the moment: it is believed the third time in a row."""
     if not isinstance(error, CalendarGone):
         return True
-    return calendar.cause == error.cause and calendar.failures + 1 >= SURE_AFTER
+    seen = calendar.cause == error.cause or calendar.cause in GONE_CAUSES
+    return seen and calendar.failures + 1 >= calendars.SURE_AFTER
 
 
 def _state_and_cause(error: WatcherError, sure: bool) -> tuple[str, str]:
@@ -229,7 +266,7 @@ def _state_and_cause(error: WatcherError, sure: bool) -> tuple[str, str]:
 
 def retry_seconds(error: WatcherError, failures: int) -> float:
     """Truncated exponential backoff with full jitter; the other side's wish is honoured."""
-    if isinstance(error, CalendarGone) and failures + 1 < SURE_AFTER:
+    if isinstance(error, CalendarGone) and failures + 1 < calendars.SURE_AFTER:
         return UNSURE_SECONDS
     for kind, seconds in PERMANENT_RETRY.items():
         if isinstance(error, kind):

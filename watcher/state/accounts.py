@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from watcher.errors import AccountDead, NotFound, UserError
 from watcher.google.credentials import Grant
 from watcher.google.refresh import ACCOUNT_CODES
-from watcher.state import calendars
+from watcher.state import calendars, own
 from watcher.state.db import Database
 from watcher.state.models import Account, Calendar, Fact
 from watcher.state.secrets import Keyring, digest
@@ -114,11 +114,12 @@ def activate_oauth(
     expires_at: datetime,
     scopes: Iterable[str],
     now: datetime,
+    own_id: str = "",
 ) -> list[tuple[int, int]]:
     """Store a consent and open the employee's own calendar for a first full sync.
 
-    Returns (calendar id, sequence) pairs to ring. The calendar's id is the verified e-mail, never
-    the word ``primary``.
+    Returns (calendar id, sequence) pairs to ring. ``own_id`` is the id under which Google shows
+    that calendar; empty: the verified e-mail.
     """
     keyring.follow()
     account = session.get_one(Account, account_id)
@@ -131,14 +132,16 @@ def activate_oauth(
     account.source = "oauth"
     account.refresh_retry_at = None
     _store_access(account, keyring, access_token, expires_at)
-    return activate(session, account, now)
+    return activate(session, account, now, own_id)
 
 
-def activate(session: Session, account: Account, now: datetime) -> list[tuple[int, int]]:
+def activate(
+    session: Session, account: Account, now: datetime, own_id: str = ""
+) -> list[tuple[int, int]]:
     """Make an account active; every calendar of it owes a snapshot. Returns what to ring."""
     set_state(account, "active", "", now)
     if not calendars.of_account(session, account.id):
-        calendars.add(session, account.id, account.email, now)
+        own.add(session, account, own_id or account.email, True, now)
     rings = []
     for calendar in calendars.of_account(session, account.id):
         calendars.revive(calendar, now)

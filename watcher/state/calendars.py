@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from watcher.errors import LeaseLost, NotFound
@@ -19,6 +19,8 @@ from watcher.state.models import LEAVING, Account, Calendar, Run
 
 RECONCILE_EVERY = timedelta(hours=24)
 RUNG_PATIENCE = timedelta(seconds=60)
+SURE_AFTER = 3
+"""Google's 404 may be a matter of the moment: it is believed the third time in a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,11 +89,8 @@ def revive(calendar: Calendar, now: datetime) -> None:
     calendar.removed = False
     calendar.state, calendar.cause, calendar.message = "waiting", "", ""
     calendar.since, calendar.failures, calendar.retry_at = now, 0, None
-    calendar.watch_retry_at, calendar.watch_failures, calendar.push_supported = (
-        None,
-        0,
-        None,
-    )
+    calendar.watch_retry_at, calendar.watch_failures = None, 0
+    calendar.push_supported = None
 
 
 def get(session: Session, calendar_id: int) -> Calendar:
@@ -134,10 +133,15 @@ def is_wanted(session: Session, calendar_id: int) -> bool:
 
 
 def find(session: Session, account_id: int, google_id: str) -> Calendar | None:
-    """Also one that was removed."""
+    """Also one that was removed. Upper and lower case are one: Google knows no two calendars that
+    differ in nothing else."""
+    wanted = google_id.strip()
     return session.scalars(
-        select(Calendar).where(Calendar.account_id == account_id, Calendar.google_id == google_id)
-    ).one_or_none()
+        select(Calendar)
+        .where(Calendar.account_id == account_id, func.lower(Calendar.google_id) == wanted.lower())
+        .order_by((Calendar.google_id == wanted).desc(), Calendar.id)
+        .limit(1)
+    ).first()
 
 
 def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -> int:

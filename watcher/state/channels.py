@@ -15,6 +15,8 @@ from watcher.state.models import Account, Calendar, Channel
 LIVE = ("live",)
 OPENING_PATIENCE = timedelta(minutes=2)
 ACCEPTED = ("requesting", "live", "retiring")
+SHORT_LIVED = "short_lived"
+"""``error`` of a channel that Google lets live for minutes only."""
 
 
 def add_requesting(
@@ -107,6 +109,41 @@ def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
         .order_by(Channel.expires_at.desc())
         .limit(1)
     ).first()
+
+
+def is_watched(session: Session, calendar: Calendar, now: datetime) -> bool:
+    """Whether a channel tells of changes now and until another one is asked for."""
+    channel = live(session, calendar.id, now)
+    if channel is None or channel.expires_at is None:
+        return False
+    return calendar.watch_retry_at is None or channel.expires_at > calendar.watch_retry_at
+
+
+def rest(session: Session, calendar: Calendar, channel_id: str, until: datetime) -> None:
+    """Google lets this channel live for minutes only: no other one is asked for before ``until``,
+    of which ``watcher status`` tells."""
+    session.get_one(Channel, channel_id).error = SHORT_LIVED
+    calendar.watch_retry_at = until
+
+
+def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
+    """Calendar id -> since when, and how long, its newest channel lives, where Google gave that
+    one minutes only."""
+    newest = (
+        select(Channel.calendar_id, func.max(Channel.requested_at).label("at"))
+        .group_by(Channel.calendar_id)
+        .subquery()
+    )
+    found = session.scalars(
+        select(Channel)
+        .join(newest, Channel.calendar_id == newest.c.calendar_id)
+        .where(Channel.requested_at == newest.c.at, Channel.error == SHORT_LIVED)
+    )
+    return {
+        channel.calendar_id: (channel.opened_at, channel.expires_at - channel.opened_at)
+        for channel in found
+        if channel.expires_at and channel.opened_at
+    }
 
 
 def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: datetime) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +10,10 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from watcher import __version__
-from watcher.state import aside, budget, notices
+from watcher.state import aside, budget, channels, erpnext, notices
 from watcher.state.db import Database
-from watcher.state.models import Account, Calendar, Channel, Fact, Quarantined, Run, Tick
+from watcher.state.models import Account, Calendar, Channel, Fact, Run, Tick
+from watcher.state.problems import iso, problem
 
 DELAYED_AFTER = timedelta(seconds=90)
 FAILING_AFTER = 5
@@ -32,6 +31,9 @@ _CLIENT = (
 )
 _KEY = "make a new key for the service account, WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
 _API = "enable the Google Calendar API in the Cloud project"
+_SERVICE_OFF = (
+    "turn Google Calendar on for this person (Admin console > Apps > Google Workspace > Calendar)"
+)
 STEPS = {
     "missing_fields": "watcher erpnext setup",
     "auth": "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
@@ -46,6 +48,8 @@ STEPS = {
     "service_account_key": _KEY,
     "no_service_account": _KEY,
     "access_not_configured": _API,
+    "not_a_calendar_user": _SERVICE_OFF,
+    "no_own_calendar": f"{_SERVICE_OFF}, and check the address",
     "no_connected_app": "watcher erpnext setup --connected-app",
     "insufficient_permissions": "the account has to be connected again, with the box for the "
     "calendar ticked",
@@ -55,8 +59,6 @@ STEPS = {
 }
 """What to do about a cause, whichever calendar shows it."""
 PERMANENT_STATES = frozenset({"failing", "gone", "held", "refused"})
-LATE_ANSWERS_FOR = timedelta(minutes=10)
-CAUSES_SHOWN = 5
 
 
 def calendar_state(calendar: Calendar, account: Account, now: datetime, epoch: float) -> str:
@@ -84,10 +86,10 @@ def status(
     live = _live_channels(session, now)
     stand_aside = [row for row, _, _ in aside.everything(session)]
     problems = _problems(session, pairs, states, live, now)
-    problems += _erpnext_problems(session, now)
+    problems += erpnext.erpnext_problems(session, now)
     if waiting is None:
         problems.append(
-            _problem(
+            problem(
                 None,
                 None,
                 "queue_down",
@@ -117,7 +119,7 @@ def status(
         "channels": {
             "live": len(live),
             "missing": sum(1 for c, a in pairs if _channel_missing(c, a, live)),
-            "next_expiry": _iso(min(live.values())) if live else None,
+            "next_expiry": iso(min(live.values())) if live else None,
         },
         "queue": {
             "live": (waiting or {}).get("live", 0),
@@ -131,68 +133,10 @@ def status(
             "day_line": budget.DAY_LINE,
         },
         "quarantined": sum(1 for _ in stand_aside),
-        "set_aside": _set_aside(stand_aside),
-        "erpnext": _site(session),
+        "set_aside": erpnext.set_aside(stand_aside),
+        "erpnext": erpnext.site(session),
         "problems": problems,
     }
-
-
-def _set_aside(rows: Sequence[Quarantined]) -> dict[str, Any]:
-    """Events that are not in ERPNext as they should be: how many, since when, why."""
-    counts = Counter((row.cause or "unmappable", row.message) for row in rows)
-    return {
-        "count": len(rows),
-        "oldest": _iso(min((row.first_at for row in rows), default=None)),
-        "next_try": _iso(min((r.next_try_at for r in rows if r.next_try_at), default=None)),
-        "causes": [
-            {"cause": cause, "message": message, "count": count}
-            for (cause, message), count in counts.most_common(CAUSES_SHOWN)
-        ],
-    }
-
-
-def remember_site(session: Session, versions: Mapping[str, str], now: datetime) -> None:
-    """What ERPNext's site said of its versions, for whoever looks at the status."""
-    session.merge(Fact(name="erpnext_versions", value=json.dumps(versions), learned_at=now))
-
-
-def remember_late_answers(session: Session, count: int, now: datetime) -> None:
-    """Writes were answered with an error and had been done all the same."""
-    session.merge(Fact(name="erpnext_late_answers", value=str(count), learned_at=now))
-
-
-def _site(session: Session) -> dict[str, Any]:
-    """Versions of ERPNext's apps as last read; empty before the first contact."""
-    fact = session.get(Fact, "erpnext_versions")
-    versions: dict[str, str] = {} if fact is None else json.loads(fact.value)
-    return {"versions": versions, "read_at": None if fact is None else _iso(fact.learned_at)}
-
-
-def _erpnext_problems(session: Session, now: datetime) -> list[dict[str, Any]]:
-    found = []
-    fact = session.get(Fact, "erpnext_late_answers")
-    if fact is not None and now - fact.learned_at < LATE_ANSWERS_FOR:
-        found.append(
-            _problem(
-                None, None, "erpnext_answers_late", "erpnext_queue_full", fact.learned_at,
-                "see that ERPNext's background workers run, and what fills their queue: it writes "
-                "what it is sent, and then answers with an error (nothing is lost)",
-            )
-        )  # fmt: skip
-    urgent: dict[tuple[str, str, str], list[Quarantined]] = defaultdict(list)
-    for row, calendar, account in aside.everything(session):
-        if row.kind in aside.URGENT:
-            urgent[account.email, calendar.google_id, row.kind].append(row)
-    for (email, google_id, kind), rows in urgent.items():
-        oldest = min(rows, key=lambda row: row.first_at)
-        what = "masked" if kind == "masking" else "cancelled"
-        problem = _problem(
-            email, google_id, f"not_{what}", oldest.cause, oldest.first_at,
-            oldest.step or "watcher queue show",
-        )  # fmt: skip
-        message = f"{len(rows)} could not be {what} in ERPNext: {oldest.message}"
-        found.append(problem | {"message": message})
-    return found
 
 
 def freshness(session: Session, now: datetime) -> dict[str, float | int | None]:
@@ -271,16 +215,42 @@ def _problems(
             found.append(_calendar_problem(calendar, account, word))
         elif _channel_missing(calendar, account, live) and _overdue(calendar, now):
             found.append(
-                _problem(
+                problem(
                     account.email, calendar.google_id, "no_channel", calendar.cause or "no_channel",
                     calendar.since, f"watcher channels renew {account.email}",
                 )
             )  # fmt: skip
+    found = _with_short_lived(session, pairs, found)
     found += _tick_problems(session, now, bool(pairs))
     return found + [
-        _problem(None, None, "notices_undelivered", medium, since, f"{error}: watcher notify test")
+        problem(None, None, "notices_undelivered", medium, since, f"{error}: watcher notify test")
         for medium, error, since in notices.undelivered(session, now)
     ]
+
+
+def _with_short_lived(
+    session: Session, pairs: Sequence[tuple[Calendar, Account]], found: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Channels that live for minutes only, in place of the channels that are missing for that."""
+    short = channels.short_lived(session)
+    hit = [(c, a) for c, a in pairs if c.id in short and a.state == "active"]
+    names = {(a.email, c.google_id) for c, a in hit}
+    rest = [
+        each
+        for each in found
+        if each["state"] != "no_channel" or (each["account"], each["calendar"]) not in names
+    ]
+    for calendar, account in hit:
+        since, life = short[calendar.id]
+        seconds = max(0, round(life.total_seconds()))
+        short_one = problem(
+            account.email, calendar.google_id, "short_channel", "short_lived_channel",
+            since, "compare this machine's clock with Google's, and look whether a proxy "
+            "changes Google's answers",
+        )  # fmt: skip
+        said = f"Google lets its channels live {seconds} s; it is polled every few minutes"
+        rest.append(short_one | {"message": said})
+    return rest
 
 
 def _overdue(calendar: Calendar, now: datetime) -> bool:
@@ -300,14 +270,14 @@ def _broken_accounts(session: Session, now: datetime) -> Sequence[Account]:
 
 def _account_problem(session: Session, account: Account) -> dict[str, Any]:
     step = way_out(session, account)
-    problem = _problem(account.email, None, account.state, account.cause, account.since, step)
+    found = problem(account.email, None, account.state, account.cause, account.since, step)
     if died_of_testing(account):
-        problem["message"] = (
+        found["message"] = (
             "The grant ended 7 days after the consent, as it does while the OAuth app is External "
             "and in Testing. Make it Internal or publish it (docs/google.md), else every account "
             "ends so."
         )
-    return problem
+    return found
 
 
 def way_out(session: Session, account: Account) -> str:
@@ -350,11 +320,11 @@ def _calendar_problem(calendar: Calendar, account: Account, word: str) -> dict[s
     }
     known = calendar.step or STEPS.get(calendar.cause) or own.get(calendar.state)
     step = known or "it is tried again by itself"
-    problem = _problem(
+    found = problem(
         account.email, calendar.google_id, word, calendar.cause or calendar.state, calendar.since,
         step,
     )  # fmt: skip
-    return problem | {"message": calendar.message}
+    return found | {"message": calendar.message}
 
 
 def _tick_problems(session: Session, now: datetime, used: bool) -> list[dict[str, Any]]:
@@ -366,25 +336,7 @@ def _tick_problems(session: Session, now: datetime, used: bool) -> list[dict[str
         last = tick.last_run_at if tick else None
         if last is None or now - last > patience:
             found.append(
-                _problem(None, None, f"no_{name}_run", "cron_not_running", last,
+                problem(None, None, f"no_{name}_run", "cron_not_running", last,
                          "start `watcher up` (or `watcher cron`)")
             )  # fmt: skip
     return found
-
-
-def _problem(
-    account: str | None, calendar: str | None, state: str, cause: str, since: datetime | None,
-    next_step: str,
-) -> dict[str, Any]:  # fmt: skip
-    return {
-        "account": account,
-        "calendar": calendar,
-        "state": state,
-        "cause": cause,
-        "since": _iso(since),
-        "next_step": next_step,
-    }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")

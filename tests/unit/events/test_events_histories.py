@@ -38,18 +38,18 @@ Shown = tuple[str, str, str, bool]
 def shown(event: GoogleEvent) -> Shown:
     """What ERPNext must show of a live event, by rules written down once more."""
     title = event.summary or "(No title)"
-    subject = "Busy" if event.visibility == "private" else title.replace("<x>", "&lt;x&gt;")
+    subject = "Busy" if event.visibility == "private" else title.replace("<x>", "‹x›")
     assert event.start is not None
     assert event.end is not None
     if event.start.day is not None and event.end.day is not None:
         last = max(event.start.day, event.end.day - timedelta(days=1))
-        return subject, f"{event.start.day} 00:00:00", f"{last} 00:00:00", True
+        clock = "00:00:00" if last > event.start.day else "23:59:59"
+        return subject, f"{event.start.day} 00:00:00", f"{last} {clock}", True
     begins, ends = event.start.instant, event.end.instant
     assert begins is not None
     assert ends is not None
-    walls = [
-        m.astimezone(KOLKATA).strftime("%Y-%m-%d %H:%M:%S") for m in (begins, max(begins, ends))
-    ]
+    ends = max(begins + timedelta(minutes=1), ends)
+    walls = [m.astimezone(KOLKATA).strftime("%Y-%m-%d %H:%M:%S") for m in (begins, ends)]
     return subject, walls[0], walls[1], False
 
 

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.unit.events.build import place, rules
-from watcher.events.model import Skipped
+from watcher.events.model import ErpEvent, Skipped
 from watcher.events.plan import plan_delta
-from watcher.intake import map_items
+from watcher.intake import map_items, zone_or_utc
 
 ZONE = ZoneInfo("Asia/Kolkata")
 
@@ -30,3 +30,23 @@ def test_what_was_made_private_and_then_deleted_is_masked_as_well(visibility: st
     assert mapped.gone == []
     (action,) = plan_delta(mapped.live, held={}, place=place())
     assert action.reason == "cancelled_in_google"  # type: ignore[union-attr]
+
+
+def test_a_time_without_offset_is_in_the_calendars_zone() -> None:
+    item = {"id": "x", "start": {"dateTime": "2026-11-24T10:00:00"}}
+    mapped = map_items([item], rules(), place().window, ZoneInfo("Europe/Berlin"))
+    (event,) = mapped.live
+    assert isinstance(event, ErpEvent)
+    assert event.starts_on == "2026-11-24 14:30:00"
+
+
+def test_an_unknown_zone_of_a_calendar_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    zone_or_utc.cache_clear()
+    for name in ("Mars/Base", "Mars/Base", "Europe", "../etc/passwd", "\ud800", "GMT+05:30"):
+        assert zone_or_utc(name) == ZoneInfo("UTC")
+    for name in ("", "Asia/Kolkata"):
+        zone_or_utc(name)
+    assert zone_or_utc("Asia/Kolkata") == ZONE
+    assert [record.args for record in caplog.records] == [
+        ("Mars/Base",), ("Europe",), ("../etc/passwd",), ("\ud800",), ("GMT+05:30",)
+    ]  # fmt: skip

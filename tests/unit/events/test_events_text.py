@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import time
 
 import pytest
@@ -17,13 +18,14 @@ LIMIT = 60_000
 hostile = pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:50])
 ordinary = pytest.mark.parametrize("text", ORDINARY, ids=ascii)
 
+TOKENS = """
+<b> </b> <i> </i> <p> </p> <a </a> <a\thref='https://e.example'> <a\thref=javascript:x> <br> <pre>
+</pre> <ul> <li> </ul> <div> </div> <script> </script> <style> </style> <svg> </svg> <math> <table>
+<td> </td> <h1> </h2> <button> <select> <img\tsrc=x> <!-- --> <![ <? </ < > & &amp; &lt; &gt;
+&nbsp; &#60; ; ' " = / \\ onclick= x y
+"""
 pieces = st.lists(
-    st.sampled_from(
-        "<b> </b> <i> </i> <p> </p> <a </a> <a\thref='https://e.example'> <a\thref=javascript:x> <br> "
-        "<pre> </pre> <ul> <li> </ul> <div> </div> <script> </script> <style> </style> <svg> </svg> "
-        "<math> <table> <td> </td> <h1> </h2> <button> <select> <img\tsrc=x> <!-- --> <![ <? </ < > "
-        "& &amp; &lt; &gt; &nbsp; &#60; ; ' \" = / \\ onclick= x y".split(" ")
-    )
+    st.sampled_from(re.split("[ \n]+", TOKENS.strip()))
     | st.sampled_from([" ", "\n", "\r\n", "\t", "\x00", "\ud800", "\u202e", "\u200d"])
     | st.text(max_size=5),
     max_size=25,
@@ -52,8 +54,7 @@ def test_whatever_is_put_together_is_inert_and_clean_already(text: str) -> None:
 @hostile
 def test_what_is_clean_is_left_alone(text: str) -> None:
     stored = rich(text)
-    if len(stored) <= LONG:
-        assert rich(stored) == stored
+    assert rich(stored) == stored
 
 
 @ordinary
@@ -116,14 +117,19 @@ def test_a_tag_of_an_editor_makes_it_html(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<b and c>", "</b or c>", "< b>", "<b", "<x>", "<b,c>", "<svg onload=x>", "&", "&x;", "<i j='>"]
+    "text",
+    ["<b and c>", "</b or c>", "< b>", "<b", "<x>", "<b,c>", "<svg onload=x>", "&", "&x;",
+     "<i j='>"],
 )  # fmt: skip
 def test_what_no_editor_writes_is_text(text: str) -> None:
     assert not is_html(f"x {text} y")
 
 
-def test_a_description_has_an_end() -> None:
-    assert len(rich("x" * 3_000_000)) <= LONG + 10
+@pytest.mark.parametrize("unit", ["x", "<", "<b>x</b>", "<b>x</b>y&", "\n"])
+def test_a_description_has_an_end(unit: str) -> None:
+    stored = rich(unit * 3_000_000)
+    assert_inert(stored)
+    assert len(stored) <= LONG
 
 
 def test_deep_and_endless_markup_is_left_out_and_its_words_stay() -> None:
@@ -134,19 +140,21 @@ def test_deep_and_endless_markup_is_left_out_and_its_words_stay() -> None:
     assert many.count("word") == 10_000
 
 
-UNITS = ["<", "<!--", "<!-- -->", "<b>", "<b", "</b", "<b x", "<a b='", "<a b=\"", "&", "&amp;", "\n",
-         "<ul><li>", "<p><div>", "<a href=https://e.example>", "<b></i>", "<br>\n", "<svg>", "=", "/"]  # fmt: skip
+UNITS = [
+    "<", "<!--", "<!-- -->", "<b>", "<b", "</b", "<b x", "<a b='", '<a b="', "&", "&amp;", "\n",
+    "<ul><li>", "<p><div>", "<a href=https://e.example>", "<b></i>", "<br>\n", "<svg>", "=", "/",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("before", ["", "<b>x</b>", "<a "])
 def test_no_text_takes_long(unit: str, before: str) -> None:
     text = before + unit * (LONG // len(unit))
-    began = time.monotonic()
+    began = time.process_time()
     rich(text)
     line(text, LIMIT)
     link("https://" + text)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 2
 
 
 # --- titles -------------------------------------------------------------------------------------
@@ -178,7 +186,8 @@ def test_an_ordinary_title_is_stored_as_it_is(text: str) -> None:
     [
         ("<b>L</b> & co", "‹b›L‹/b› & co"),
         ("a<b and c>d", "a‹b and c›d"),
-        ("a < b and c > d", "a ‹ b and c › d"),  # Frappe's page title would leave out the middle
+        (" < b and c > ", " ‹ b and c › "),  # Frappe would leave nothing of it, and refuse it
+        ("<>", "‹›"),
         ("R&D <draft>", "R&D ‹draft›"),
         ("&lt;draft&gt; R&amp;D", "‹draft› R&D"),
         ("Tom &amp; Jerry", "Tom &amp; Jerry"),

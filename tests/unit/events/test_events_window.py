@@ -25,7 +25,13 @@ from tests.unit.events.build import zones as some_zone
 from watcher.events.mapping import to_erpnext
 from watcher.events.model import ErpEvent, EventTime, Window
 from watcher.events.times import from_site, midnight, site_string
-from watcher.events.window import held_in_window, held_is_past, in_window, make_window
+from watcher.events.window import (
+    held_bounds,
+    held_in_window,
+    held_is_past,
+    in_window,
+    make_window,
+)
 
 NEW_YORK = ZoneInfo("America/New_York")
 WINDOW = make_window(NOW, 7, 30)
@@ -87,7 +93,8 @@ def test_a_row_that_a_person_dated_to_the_end_of_time_is_read(name: str, all_day
     [
         ("2026-11-16T11:00:00+00:00", "2026-11-16T12:00:00+00:00", False),  # ends at its start
         ("2026-11-16T11:00:00+00:00", "2026-11-16T12:00:01+00:00", True),
-        ("2026-11-16T12:00:00+00:00", "2026-11-16T12:00:00+00:00", False),  # no length, at the edge
+        ("2026-11-16T12:00:00+00:00", "2026-11-16T12:00:00+00:00", True),  # ends a minute later
+        ("2026-11-16T11:59:00+00:00", "2026-11-16T11:59:00+00:00", False),
         ("2026-11-16T12:00:01+00:00", "2026-11-16T12:00:01+00:00", True),
         ("2026-12-23T11:59:59+00:00", "2026-12-23T13:00:00+00:00", True),
         ("2026-12-23T12:00:00+00:00", "2026-12-23T13:00:00+00:00", False),  # starts at its end
@@ -133,6 +140,26 @@ def test_both_sides_agree_on_what_we_wrote(
     assert held_in_window(row, WINDOW, site, calendar) is inside
     if inside:
         assert not held_is_past(row, WINDOW, site, calendar)
+
+
+@pytest.mark.parametrize("ends_on", [None, "2026-11-16 00:00:00", "2026-11-16 23:59:59"])
+def test_a_single_day_is_read_alike_however_it_ends(ends_on: str | None) -> None:
+    """0.1.0 ended it at midnight, which ERPNext stores as nothing."""
+    sent = to_erpnext(event(start=on("2026-11-16"), end=on("2026-11-17")), rules())
+    assert isinstance(sent, ErpEvent)
+    row = held(sent, ends_on=ends_on)
+    zone = ZoneInfo("Asia/Kolkata")
+    day = midnight(date(2026, 11, 16), zone), midnight(date(2026, 11, 17), zone)
+    assert held_bounds(row, zone, zone) == day
+
+
+@pytest.mark.parametrize("ends_on", [None, "2026-11-23 17:30:00", "2026-11-23 17:31:00"])
+def test_an_event_of_no_length_is_read_alike_however_it_ends(ends_on: str | None) -> None:
+    sent = to_erpnext(event(start=at(NOW.isoformat()), end=at(NOW.isoformat())), rules())
+    assert isinstance(sent, ErpEvent)
+    row = held(sent, ends_on=ends_on)
+    zone = ZoneInfo("Asia/Kolkata")
+    assert held_bounds(row, zone, zone) == (NOW, NOW + timedelta(minutes=1))
 
 
 @given(offset=st.integers(-1, 1), length=st.integers(1, 5))

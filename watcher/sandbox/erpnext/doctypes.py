@@ -207,6 +207,7 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Comment": (_NONE, _ALL),
     "Communication": (_NONE, _ALL),
     "Contact": (frozenset({"read"}), _ALL),
+    "File": (_ALL, _ALL),
     "View Log": (_NONE, frozenset({"read"})),
     "Activity Log": (_NONE, frozenset({"read"})),
     "Tag": (_ALL - {"delete"}, _ALL),

@@ -49,6 +49,13 @@ AROUND: dict[str, tuple[Field, ...]] = {
         Field(name="reference_owner"),
         link("user"),
     ),
+    "File": (
+        Field(name="file_name"),
+        Field(name="file_url", type=LONG),
+        Field(name="attached_to_doctype"),
+        Field(name="attached_to_name"),
+        check("is_private"),
+    ),
     "Contact": (
         Field(name="first_name", required=True),
         Field(name="last_name"),

@@ -14,6 +14,7 @@ from watcher.sandbox.google.errors import (
     auth_error,
     insufficient_permissions,
     login_required,
+    not_a_calendar_user,
     not_found,
 )
 from watcher.sandbox.google.model import Json
@@ -56,7 +57,8 @@ def _channels(routes: Blueprint, state: GoogleState) -> None:
     def watch_events(calendar_id: str) -> Response:
         caller, resolved = _on_calendar(state, calendar_id, scopes.EVENTS)
         mute = bool(request.args.getlist("eventTypes"))
-        return _answer(state.watch_events(caller, resolved, _body(), _base(), mute))
+        shown = calendar_id if state.behaviour.uri_repeats_primary else resolved
+        return _answer(state.watch_events(caller, resolved, _body(), _base(), mute, shown))
 
     @routes.post("/users/me/calendarList/watch", endpoint="calendarList_watch")
     def watch_list() -> Response:
@@ -90,8 +92,7 @@ def _calendars(routes: Blueprint, state: GoogleState) -> None:
     ) -> Response:
         caller = _caller(state, allowed)
         with state.lock:
-            resolved = caller.user if calendar_id == "primary" else calendar_id
-            return _answer(find(caller.user, resolved))
+            return _answer(find(caller.user, state.resolved(caller.user, calendar_id)))
 
 
 # --- who asks -----------------------------------------------------------------------------
@@ -111,6 +112,8 @@ def _caller(state: GoogleState, allowed: Iterable[str]) -> AccessToken:
     g.user = caller.user
     if not caller.scopes & set(allowed):
         raise insufficient_permissions()
+    if not state.is_calendar_user(caller.user):
+        raise not_a_calendar_user()
     if state.over_quota(request.args.get("quotaUser") or caller.user):
         raise GoogleError(403, "userRateLimitExceeded", "User Rate Limit Exceeded")
     return caller
@@ -121,7 +124,7 @@ def _on_calendar(
 ) -> tuple[AccessToken, str]:
     """The caller and the calendar's real id; ``primary`` is the token's user's."""
     caller = _caller(state, allowed)
-    resolved = caller.user if calendar_id == "primary" else calendar_id
+    resolved = state.resolved(caller.user, calendar_id)
     held = caller.scopes & scopes.EVENTS
     if held <= scopes.OWNED_ONLY:
         with state.lock:

@@ -40,6 +40,8 @@ class Behaviour:
     """What a channel lives when nothing is asked, and at most (11, 12)."""
     sync_before_answer: bool = True
     """Deliver the `sync` notice before events.watch answers (16); if not, soon after it."""
+    uri_repeats_primary: bool = False
+    """Asked to watch `primary`, say `primary` in resourceUri instead of the calendar's id (I14)."""
     late_notices: int = 0
     """How many notices a stopped channel still sends (28)."""
     stops_before_404: int = 1

@@ -52,6 +52,15 @@ def _people(routes: Blueprint, state: GoogleState) -> None:
         with state.lock:
             return _json([asdict(user) for user in state.users.values()])
 
+    @routes.patch("/users/<email>")
+    def change_user(email: str) -> Response:
+        body = _body()
+        if "has_calendar" in body:
+            state.set_calendar_service(email, bool(body["has_calendar"]))
+        if "calendar_id" in body:
+            state.rename_mailbox(email, body["calendar_id"])
+        return _json(asdict(state.users[email.lower()]))
+
     @routes.delete("/users/<email>")
     def remove_user(email: str) -> Response:
         state.remove_user(email)

@@ -18,6 +18,7 @@ DOMAIN_OF_REASON: dict[str, str] = {
     "timeRangeEmpty": "calendar",
     "pushNotSupportedForRequestedResource": "calendar",
     "forbiddenForNonOrganizer": "calendar",
+    "notACalendarUser": "calendar",
     "cannotChangeOrganizer": "calendar",
 }
 REASON_OF_STATUS: dict[int, str] = {
@@ -93,6 +94,12 @@ def required(location: str) -> GoogleError:
 
 def not_found() -> GoogleError:
     return GoogleError(404, "notFound", "Not Found")
+
+
+def not_a_calendar_user() -> GoogleError:
+    """The Calendar service is off for this user, or for everybody."""
+    message = "The user must be signed up for Google Calendar."
+    return GoogleError(403, "notACalendarUser", message)
 
 
 def auth_error() -> GoogleError:

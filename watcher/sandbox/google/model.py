@@ -14,12 +14,16 @@ FULL_DETAIL = frozenset({"owner", "writer"})
 
 @dataclass(slots=True)
 class User:
-    """One Google account. ``sub`` is the OIDC subject."""
+    """One Google account. ``sub`` is the OIDC subject. ``calendar_id`` is that of the primary
+    calendar: mostly the address, but not of a renamed mailbox or of an alias. Without
+    ``has_calendar`` the admin has turned the Calendar service off for this user."""
 
     email: str
     name: str
     sub: str
     time_zone: str
+    calendar_id: str = ""
+    has_calendar: bool = True
 
 
 @dataclass(slots=True)

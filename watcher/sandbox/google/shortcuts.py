@@ -12,8 +12,9 @@ from watcher.sandbox.google import scopes
 from watcher.sandbox.google.behaviour import Behaviour
 from watcher.sandbox.google.clock import Clock
 from watcher.sandbox.google.faults import Faults
-from watcher.sandbox.google.model import Json
+from watcher.sandbox.google.model import Json, User
 from watcher.sandbox.google.oauth import OAuth
+from watcher.sandbox.google.store import Store
 
 Start = datetime | date | str | Json
 """An original start: an aware datetime, a date, either as text, or Google's JSON."""
@@ -54,8 +55,37 @@ class Shortcuts:
     behaviour: Behaviour
     faults: Faults
     oauth: OAuth
+    store: Store
+    users: dict[str, User]
     url: str
     """Where the server is, "" before it runs."""
+
+    # --- whose calendar -------------------------------------------------------------------
+
+    def resolved(self, user: str, calendar_id: str) -> str:
+        """The real id: ``primary`` is the main calendar of whoever asks."""
+        with self.lock:
+            known = self.users.get(user)
+        own = known.calendar_id if known else user
+        return own if calendar_id == "primary" else calendar_id
+
+    def is_calendar_user(self, email: str) -> bool:
+        """False: the Calendar service is off for this user, who gets 403 for every call."""
+        known = self.users.get(email)
+        return known is None or known.has_calendar
+
+    def set_calendar_service(self, email: str, on: bool) -> None:
+        """What the Workspace admin does: Calendar is on or off for this user from now on."""
+        with self.lock:
+            self.users[email.lower()].has_calendar = on
+
+    def rename_mailbox(self, email: str, calendar_id: str) -> None:
+        """The main calendar of a user gets another id, under which its events go on as they are;
+        the old id answers 404 from now on, and channels on it fall silent."""
+        with self.lock:
+            user = self.users[email.lower()]
+            self.store.rename_calendar(user.calendar_id, calendar_id)
+            user.calendar_id = calendar_id
 
     # --- one instance ---------------------------------------------------------------------
 

@@ -72,25 +72,31 @@ class GoogleState(Shortcuts):
     # --- people and calendars -------------------------------------------------------------
 
     def add_user(
-        self, email: str, name: str = "", time_zone: str = "Europe/Berlin", sub: str | None = None
-    ) -> User:
-        """A Google account with its primary calendar (whose id is the address)."""
+        self, email: str, name: str = "", time_zone: str = "Europe/Berlin", sub: str | None = None,
+        calendar_id: str | None = None, title: str | None = None, has_calendar: bool = True,
+    ) -> User:  # fmt: skip
+        """A Google account with its primary calendar, whose id is the address unless another one
+        is named (then the address answers 404); its ``title`` is the id unless people gave it
+        another one."""
         address = email.lower()
         number = int(hashlib.sha256(address.encode()).hexdigest()[:16], 16)
         with self.lock:
             user = User(address, name or address.partition("@")[0].title(),
-                        sub or f"1{number % 10**20:020d}", time_zone)  # fmt: skip
+                        sub or f"1{number % 10**20:020d}", time_zone,
+                        calendar_id or address, has_calendar)  # fmt: skip
             self.users[address] = user
-            self.store.add_calendar(address, address, time_zone, address, primary=True)
-            self.lists.touch(address, address)
+            self.store.add_calendar(
+                user.calendar_id, address, time_zone, title or user.calendar_id, primary=True
+            )
+            self.lists.touch(address, user.calendar_id)
         return user
 
     def remove_user(self, email: str) -> None:
         """The account is deleted: its tokens die, its primary calendar is gone."""
         with self.lock:
             self.oauth.revoke_user(email)
-            self.users.pop(email, None)
-            self.store.calendars.pop(email, None)
+            gone = self.users.pop(email, None)
+            self.store.calendars.pop(gone.calendar_id if gone else email, None)
 
     def add_calendar(
         self, calendar_id: str, owner: str, summary: str = "", time_zone: str = "Europe/Berlin",
@@ -255,17 +261,18 @@ class GoogleState(Shortcuts):
     # --- channels -------------------------------------------------------------------------
 
     def watch_events(
-        self, caller: AccessToken, calendar_id: str, body: Json, base_url: str, mute: bool
-    ) -> Json:
-        """events.watch. ``mute``: eventTypes was given, whereupon Google delivers nothing."""
+        self, caller: AccessToken, calendar_id: str, body: Json, base_url: str, mute: bool,
+        shown_id: str = "",
+    ) -> Json:  # fmt: skip
+        """events.watch. ``mute``: eventTypes was given, whereupon Google delivers nothing.
+        ``shown_id`` is what resourceUri names, if not the calendar's id."""
         with self.lock:
             calendar, _ = self.listing.readable(caller.user, calendar_id)
             if not calendar.watchable:
                 message = "Push notifications are not supported by this resource."
                 raise GoogleError(400, "pushNotSupportedForRequestedResource", message)
-            uri = (
-                f"{base_url}/calendar/v3/calendars/{quote(calendar.id, safe='@.')}/events?alt=json"
-            )
+            name = quote(shown_id or calendar.id, safe="@.")
+            uri = f"{base_url}/calendar/v3/calendars/{name}/events?alt=json"
             made = self._open(caller, body, calendar.id, uri, mute)
         self.channels.first_notice(made)
         return self.channels.answer(made)

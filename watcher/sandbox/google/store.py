@@ -55,6 +55,16 @@ class Store:
         self.calendars[calendar_id] = calendar
         return calendar
 
+    def rename_calendar(self, old_id: str, new_id: str) -> None:
+        """``ValueError`` when another calendar has that id."""
+        if new_id in self.calendars:
+            raise ValueError(f"there is a calendar {new_id}")
+        renamed = self.calendar(old_id)
+        if renamed.summary == old_id:
+            renamed.summary = new_id
+        renamed.id = new_id
+        self.calendars[new_id] = self.calendars.pop(old_id)
+
     def calendar(self, calendar_id: str) -> Calendar:
         """404 ``notFound`` when there is none."""
         found = self.calendars.get(calendar_id)
