@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from watcher.sandbox.erpnext import assignments, permissions, timeline
+from watcher.sandbox.erpnext import assignments, files, permissions, timeline
 from watcher.sandbox.erpnext.catalogue import OLD
 from watcher.sandbox.erpnext.db import Row
 from watcher.sandbox.erpnext.errors import FrappeError, shown, thrown
 from watcher.sandbox.erpnext.site import Site
 
-SILENT = frozenset({"Comment", "Communication", "Deleted Document", "DocShare"})
+SILENT = frozenset({"Comment", "Communication", "Deleted Document", "DocShare", "File"})
 """Document types whose deletion leaves no Comment."""
 _REFERRING = (
     ("ToDo", "reference_type", "reference_name"),
@@ -72,6 +72,8 @@ def _remove(site: Site, user: str, doctype: str, row: Row) -> Gone:
     up after."""
     gone = _before(site, user, doctype, row)
     site.remove(doctype, row["name"])
+    for file in files.attached(site, doctype, row["name"]):
+        gone += _remove(site, user, "File", file)
     for link in assignments.tag_links(site, doctype, row["name"]):
         site.remove("Tag Link", link["name"])
     if doctype == "Event":

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from watcher.sandbox.erpnext import hooks, permissions, validation
+from watcher.sandbox.erpnext import files, hooks, permissions, validation
 from watcher.sandbox.erpnext.catalogue import NEW
 from watcher.sandbox.erpnext.db import Duplicate, Row
 from watcher.sandbox.erpnext.doctypes import STANDARD
@@ -173,6 +173,7 @@ def _save(site: Site, user: str, doctype: str, before: Row | None, row: Row) -> 
     """``before``: the document as it was; None when it is new."""
     fields = site.fields(doctype)
     hooks.before_save(site, doctype, row)
+    files.take_out(site, user, doctype, row)
     validation.check(site, doctype, row, fields)
     if doctype == "Event" and site.poisoned:
         raise FrappeError(500, "AttributeError", "'NoneType' object has no attribute", module="")
