@@ -81,8 +81,14 @@ def _remove(site: Site, user: str, doctype: str, row: Row) -> Gone:
     if doctype != "Deleted Document":
         _bury(site, user, doctype, row)
     if doctype not in SILENT:
-        site.make("Comment", owner=user, comment_type="Deleted", comment_email=user,
-                  reference_doctype=doctype, subject=f"{doctype} {row['name']}")  # fmt: skip
+        site.make(
+            "Comment",
+            owner=user,
+            comment_type="Deleted",
+            comment_email=user,
+            reference_doctype=doctype,
+            subject=f"{doctype} {row['name']}",
+        )
     return [*gone, (doctype, row["name"])]
 
 
@@ -112,8 +118,9 @@ def _bury(site: Site, user: str, doctype: str, row: Row) -> None:
     data = json.dumps(
         {**kept, "doctype": doctype}, indent=1, sort_keys=True, separators=(",", ": ")
     )
-    site.make("Deleted Document", owner=user, deleted_doctype=doctype,
-              deleted_name=row["name"], data=data)  # fmt: skip
+    site.make(
+        "Deleted Document", owner=user, deleted_doctype=doctype, deleted_name=row["name"], data=data
+    )
 
 
 def clear_up(site: Site, doctype: str, name: str) -> None:

@@ -105,8 +105,12 @@ class Site(Accounts, Furnished, Troubles):
         tables = {kind for each in self._tables.values() for kind, _ in each.values()}
         for doctype in (*self.types, *tables):
             if doctype != "__global_search" and self.row("DocType", doctype) is None:
-                self.make("DocType", doctype, module=_MODULES.get(doctype, "Core"),
-                          istable=int(doctype in tables))  # fmt: skip
+                self.make(
+                    "DocType",
+                    doctype,
+                    module=_MODULES.get(doctype, "Core"),
+                    istable=int(doctype in tables),
+                )
 
     def close(self) -> None:
         self.db.close()
@@ -161,10 +165,16 @@ class Site(Accounts, Furnished, Troubles):
         """A row with nothing in it but who made it when."""
         now = self.now()
         return {
-            "name": name, "owner": owner, "creation": now, "modified": now, "modified_by": owner,
-            "docstatus": 0, "idx": 0, **dict.fromkeys(self.fields(doctype)),
+            "name": name,
+            "owner": owner,
+            "creation": now,
+            "modified": now,
+            "modified_by": owner,
+            "docstatus": 0,
+            "idx": 0,
+            **dict.fromkeys(self.fields(doctype)),
             **{table: [] for table in self.tables(doctype)},
-        }  # fmt: skip
+        }
 
     # --- documents ------------------------------------------------------------------------------
 

@@ -136,9 +136,11 @@ def _event(row: Row, now: str) -> None:
     start, end = _read(row["starts_on"]), _read(row["ends_on"])
     if start is None or end is None:
         raise FrappeError(
-            500, "TypeError", "unsupported operand type(s) for -: 'datetime.date' and 'NoneType'",
+            500,
+            "TypeError",
+            "unsupported operand type(s) for -: 'datetime.date' and 'NoneType'",
             module="",
-        )  # fmt: skip
+        )
     if start == end:
         row["ends_on"] = None
     elif end.date() < start.date():
