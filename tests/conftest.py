@@ -136,8 +136,11 @@ def queue_url(valkey_server: str) -> str:
 
 @pytest.fixture
 def company(tmp_path: Path, queue_url: str, database_url: str) -> Iterator[Company]:
-    """Both outside systems and the settings of a Watcher between them, on both databases."""
-    google, site = GoogleState(), Site("Asia/Kolkata")
+    """Both outside systems and the settings of a Watcher between them, on both databases: one of
+    them with a Frappe 15, the other with a Frappe 16 that has ERPNext."""
+    is_new = not database_url.startswith("sqlite")
+    site = Site("Asia/Kolkata", frappe=16 if is_new else 15, erpnext=is_new)
+    google = GoogleState()
     google_server, erpnext_server = serve_google(google), serve_erpnext(site)
     made = Company(
         google=google, site=site, folder=tmp_path, google_url=google_server.url,

@@ -134,7 +134,7 @@ def _prove_and_start(
     )
     start(services, account_id)
     others = [each.google_id for each in proved if each.is_own and each.google_id != address]
-    return Added(address, user, len(proved), *others)
+    return Added(address, user, len(proved), *others[:1])
 
 
 def _register(

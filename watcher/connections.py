@@ -12,6 +12,7 @@ from watcher.erpnext import connected_app
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.site import EMPLOYEE_FIELD, Site, employee_of, read_site
+from watcher.erpnext.versions import warnings
 from watcher.google.client import CalendarClient
 from watcher.google.credentials import AccessTokens, Grant
 from watcher.google.delegation import (
@@ -166,5 +167,7 @@ class Connections:
         services = self._services
         site = read_site(self.erpnext, services.settings.erpnext_time_zone)
         with services.db.session() as session:
-            known_site.remember_site(session, site.versions, services.clock())
+            known_site.remember_site(
+                session, site.versions, warnings(site.frappe), services.clock()
+            )
         return site

@@ -15,7 +15,7 @@ from watcher.connections import Connections
 from watcher.erpnext.client import BATCH, ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.rows import KEY, bulk_doc, chunks
-from watcher.errors import ErpRefused, LeaseLost
+from watcher.errors import CalendarGone, ErpRefused, LeaseLost
 from watcher.events.mapping import data_id, sync_key
 from watcher.events.model import Cancel, Held
 from watcher.google.own import NO_OWN_CALENDAR, own_calendar
@@ -39,14 +39,20 @@ def follow(
     main calendar, and go on with the id that Google names: True then, and it owes a full listing.
 
     ``sure``: the 404 is not one of the moment; what was never mirrored needs no proof of that.
-    Raises ``CalendarGone`` when there is no main calendar either, and what both sides raise.
+    Raises ``CalendarGone`` when nothing was ever mirrored and there is no main calendar either,
+    and what both sides raise.
     """
     with services.db.session() as session:
         account = session.get_one(Account, work.account_id)
         if not own.is_own(session, account, work.google_id) or not (sure or work.first):
             return False
     google = connections.google(account.id, account.email, "poll")
-    found = own_calendar(google, account.email)
+    try:
+        found = own_calendar(google, account.email)
+    except CalendarGone:
+        if work.first:
+            raise
+        return False  # it was there: then it is gone, like any other
     if found.lower() == work.google_id.lower():
         return False
     _move_rows(services, connections, lease, account.email, (work.google_id, found))

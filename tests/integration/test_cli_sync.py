@@ -242,6 +242,7 @@ def test_a_queue_that_is_away_is_said_with_what_to_do(shop: Company) -> None:
     assert any("watcher up" in p["next_step"] for p in problems if p["state"] == "queue_down")
     # All that does not need the queue works on: what is asked for is kept in the ledger.
     shop.google.insert_event(ANN, shop.timed())
+    shop.google.add_calendar("x@group.calendar.google.com", ANN)
     for words in (("resync", ANN), ("verify",), ("queue", "show"), ("queue", "retry"),
                   ("channels", "renew"), ("accounts", "pause", ANN), ("accounts", "resume", ANN),
                   ("calendars", "add", ANN, "x@group.calendar.google.com")):  # fmt: skip

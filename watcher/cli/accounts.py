@@ -54,6 +54,8 @@ def add(
     """Register an employee; by service account or ERPNext the mirror is live at once."""
     if via == "oauth":
         _invite(app, email, erpnext_user, as_json)
+        if calendar_ids:
+            messages.print("after the consent: watcher calendars add EMAIL ID, for each --calendar")
         return
     add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
     added = add(

@@ -100,6 +100,7 @@ def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> No
             )
         if events != "keep":
             app.confirm(f"Remove {calendar_id} and {events} its mirrored events?", yes)
+        calendar_id = found.google_id  # which may have been typed in other letters
         found.removed = True
         found.sync_token = None
         open_ids = channels.retire_all(session, found.id, services.clock())

@@ -16,7 +16,6 @@ from watcher.cli.common import (
     show_table,
     who,
 )
-from watcher.erpnext.versions import warnings
 from watcher.errors import ExitCode
 from watcher.jobs.ringing import ring
 from watcher.state import aside, calendars, overview
@@ -35,8 +34,6 @@ def status(app: App, as_json: bool) -> int:
     for problem in document["problems"]:
         if problem["state"] == "queue_down" and not services.settings.redis_url:
             problem["next_step"] = "start `watcher up`: it brings the queue along"
-    site = document["erpnext"]
-    site["warnings"] = warnings(site["versions"].get("frappe", "")) if site["versions"] else []
     if as_json:
         emit(document)
     else:
@@ -122,7 +119,8 @@ def show(app: App, as_json: bool) -> None:
             {
                 "account": account.email, "calendar": calendar.google_id, "event": row.event_id,
                 "message": row.message, "attempts": row.attempts,
-                "last": iso(row.last_at),
+                "last": iso(row.last_at), "kind": row.kind, "cause": row.cause,
+                "next_try": iso(row.next_try_at), "next_step": row.step,
             }
             for row, calendar, account in aside.everything(session)
         ]  # fmt: skip
@@ -139,11 +137,13 @@ def show(app: App, as_json: bool) -> None:
         "no calendar failed",
     )  # fmt: skip
     show_table(
-        ("calendar", "event set aside", "message", "attempts", "last"),
-        [(who(f["account"], f["calendar"]), f["event"], f["message"], f["attempts"], f["last"])
-         for f in found],
+        ("calendar", "event set aside", "message", "attempts", "next try"),
+        [(who(f["account"], f["calendar"]), f["event"], f["message"], f["attempts"],
+          f["next_try"] or "when it changes") for f in found],
         "no event is set aside",
     )  # fmt: skip
+    for step in dict.fromkeys(f["next_step"] for f in found if f["next_step"]):
+        messages.print(f"do: {step}", soft_wrap=True, markup=False)
 
 
 @queue.command("retry")

@@ -209,10 +209,11 @@ def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseR
     with app.db.session() as db:
         invitation_id, account = _check_consent(db, flow, answer, identity, again)
         rings = _store(db, account, invitation_id, answer, identity, proof)
+        has_own = own.of_account(db, account) is not None
     for calendar_id, seq in rings:
         ring(app, calendar_id, seq, "backfill", "connect")
     log.info("account connected", extra={"account": email})
-    if proof.refusal is not None:
+    if proof.refusal is not None and has_own:  # else others are mirrored in its place
         return render_template("not_shown.html", email=email, reason=proof.refusal.message,
                                step=proof.refusal.next_step)  # fmt: skip
     return render_template("connected.html", email=email, calendar=proof.other_id(email))

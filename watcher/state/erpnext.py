@@ -32,9 +32,12 @@ def set_aside(rows: Sequence[Quarantined]) -> dict[str, Any]:
     }
 
 
-def remember_site(session: Session, versions: Mapping[str, str], now: datetime) -> None:
-    """What ERPNext's site said of its versions, for whoever looks at the status."""
-    session.merge(Fact(name="erpnext_versions", value=json.dumps(versions), learned_at=now))
+def remember_site(
+    session: Session, versions: Mapping[str, str], warnings: Sequence[str], now: datetime
+) -> None:
+    """What ERPNext's site said of its versions, and what is known of them."""
+    value = json.dumps({"versions": dict(versions), "warnings": list(warnings)})
+    session.merge(Fact(name="erpnext_site", value=value, learned_at=now))
 
 
 def remember_late_answers(session: Session, count: int, now: datetime) -> None:
@@ -43,10 +46,12 @@ def remember_late_answers(session: Session, count: int, now: datetime) -> None:
 
 
 def site(session: Session) -> dict[str, Any]:
-    """Versions of ERPNext's apps as last read; empty before the first contact."""
-    fact = session.get(Fact, "erpnext_versions")
-    versions: dict[str, str] = {} if fact is None else json.loads(fact.value)
-    return {"versions": versions, "read_at": None if fact is None else iso(fact.learned_at)}
+    """Versions of ERPNext's apps as last read, and what is known of them; empty before the first
+    contact."""
+    fact = session.get(Fact, "erpnext_site")
+    if fact is None:
+        return {"versions": {}, "warnings": [], "read_at": None}
+    return {**json.loads(fact.value), "read_at": iso(fact.learned_at)}
 
 
 def erpnext_problems(session: Session, now: datetime) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def name_primary(
     nothing is mirrored under that word, nor is about to be by another than ``owner``; the caller
     has the calendar locked."""
     busy = calendar.lease_until > db.now_epoch(session) and calendar.lease_owner != owner
-    if calendar.google_id != "primary" or calendar.last_snapshot_at is not None or busy:
+    if calendar.google_id != "primary" or calendar.synced_seq > 0 or busy:
         return
     if calendars.find(session, calendar.account_id, google_id) is None:
         calendar.google_id = google_id

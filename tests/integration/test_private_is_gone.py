@@ -1,0 +1,238 @@
+"""What has become private is nowhere in ERPNext once its background jobs have run.
+
+The proof is a search through everything that the site keeps: rows, Versions, Deleted Documents,
+Communications, notifications, the search index. The site keeps them as Frappe 15 (on SQLite) and
+Frappe 16 (on PostgreSQL) do.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import requests
+
+from tests.company import ANN, BOB, Company
+from watcher.state import overview
+
+CANARY = "Canary-7f3a"
+PRIVATE = {"visibility": "private"}
+
+
+@pytest.fixture(autouse=True)
+def connected(company: Company) -> None:
+    company.connect()
+
+
+def put(company: Company, hours: float = 24, **extra: Any) -> str:
+    body = {
+        "summary": f"{CANARY} title",
+        "description": f"{CANARY} text",
+        "location": f"{CANARY} place",
+        "hangoutLink": f"https://meet.google.com/{CANARY}",
+    }
+    made: str = company.google.insert_event(ANN, company.timed(hours=hours, **body, **extra))
+    assert company.sync() == "done"
+    return made
+
+
+def row_of(company: Company, event_id: str) -> dict[str, Any]:
+    return next(
+        row for row in company.rows(live=False) if row["custom_google_event_id"] == event_id
+    )
+
+
+def ask(company: Company, method: str, **params: Any) -> Any:
+    """As a person in the Desk would."""
+    answer = requests.post(
+        f"{company.environ['WATCHER_ERPNEXT_URL']}/api/method/{method}", json=params, timeout=30,
+        headers={"Authorization": f"token {company.site.api_key}:{company.site.api_secret}"},
+    )  # fmt: skip
+    assert answer.ok, answer.text
+    return answer.json().get("message")
+
+
+def is_gone(company: Company) -> bool:
+    company.site.run_background_jobs()
+    return CANARY not in company.site.dump()
+
+
+def test_the_search_finds_what_is_kept_of_a_title(company: Company) -> None:
+    """Without this, the tests below could not fail."""
+    event_id = put(company)
+    company.google.patch_event(ANN, event_id, {"summary": "Renamed", "description": ""})
+    assert company.sync() == "done"
+    assert any(CANARY in str(row["data"]) for row in company.site.rows("Version"))
+
+
+@pytest.mark.parametrize("visibility", ["private", "confidential"])
+def test_an_event_made_private_is_gone_with_its_history(company: Company, visibility: str) -> None:
+    event_id = put(company)
+    before = row_of(company, event_id)
+    company.google.patch_event(ANN, event_id, {"summary": f"{CANARY} renamed"})
+    assert company.sync() == "done"
+    company.google.patch_event(ANN, event_id, {"visibility": visibility})
+    assert company.sync() == "done"
+    assert is_gone(company)
+    [row] = company.rows(live=False)
+    assert (row["subject"], row["status"]) == ("Busy", "Open")
+    assert row["custom_google_sync_key"] == before["custom_google_sync_key"]
+    assert row["starts_on"] == before["starts_on"]
+    assert company.sync(snapshot=True) == "done"
+    assert company.watcher("verify").returncode == 0
+
+
+def test_private_and_free_is_not_busy(company: Company) -> None:
+    event_id = put(company, transparency="transparent")
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    assert row_of(company, event_id)["subject"] == "Private"
+    assert is_gone(company)
+
+
+def test_a_series_made_private_is_gone_with_its_history(company: Company) -> None:
+    series = put(company, recurrence=["RRULE:FREQ=DAILY;COUNT=5"])
+    moved = f"{CANARY} moved"
+    first = company.rows()[0]["custom_google_event_id"]
+    company.google.patch_event(ANN, first, {"summary": moved})
+    assert company.sync() == "done"
+    dropped = company.rows()[2]["custom_google_event_id"]
+    company.google.delete_event(ANN, dropped)
+    assert company.sync() == "done"
+    company.google.patch_event(ANN, series, PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert company.subjects() == ["Busy"] * 4
+
+
+def test_moved_out_of_the_window_and_private_is_gone(company: Company) -> None:
+    event_id = put(company)
+    away = company.timed(hours=24 * 60)
+    company.google.patch_event(ANN, event_id, {**PRIVATE, "start": away["start"],
+                                               "end": away["end"]})  # fmt: skip
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert row_of(company, event_id)["status"] == "Cancelled"
+
+
+def test_left_out_because_it_is_private_is_gone(company: Company) -> None:
+    event_id = put(company)
+    company.rebuild()
+    company.set("private_events", "skip")
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert company.rows() == []
+
+
+def test_deleted_instead_of_cancelled_is_gone(company: Company) -> None:
+    company.rebuild()
+    company.set("cancelled_events", "delete")
+    event_id = put(company)
+    company.set("private_events", "skip")
+    company.rebuild()
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert company.rows(live=False) == []
+
+
+def test_deleted_by_hand_then_made_private_is_gone(company: Company) -> None:
+    """Frappe keeps the JSON of what is deleted; the row that comes back is a new one."""
+    event_id = put(company)
+    ask(company, "frappe.client.delete", doctype="Event", name=row_of(company, event_id)["name"])
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert company.subjects() == ["Busy"]
+
+
+def test_what_people_added_goes_along_or_is_named(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    event_id = put(company)
+    name = row_of(company, event_id)["name"]
+    ask(company, "frappe.desk.doctype.tag.tag.add_tag", tag="Outlet", dt="Event", dn=name)
+    ask(company, "frappe.desk.form.assign_to.add", doctype="Event", name=name,
+        assign_to=json.dumps([BOB]))  # fmt: skip
+    ask(company, "frappe.share.add", doctype="Event", name=name, user=BOB, read=1, notify=0)
+    ask(company, "frappe.desk.form.utils.add_comment", reference_doctype="Event",
+        reference_name=name, content=f"about {CANARY}", comment_email=BOB, comment_by="Bob")  # fmt: skip
+    ask(company, "frappe.client.set_value", doctype="Event", name=name,
+        fieldname="event_category", value="Meeting")  # fmt: skip
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    caplog.set_level("INFO")
+    assert company.sync() == "done"
+    assert is_gone(company)
+    row = row_of(company, event_id)
+    assert row["name"] != name
+    assert row["event_category"] == "Meeting"
+    assert "Outlet" in (row["_user_tags"] or "")
+    assert BOB in (row["_assign"] or "")
+    shares = [s for s in company.site.rows("DocShare") if s["share_name"] == row["name"]]
+    assert [s["user"] for s in shares] == [BOB]
+    said = [r for r in caplog.records if "made anew" in r.getMessage()]
+    assert said[0].lost == {"comments": 1}  # type: ignore[attr-defined]
+    assert CANARY not in caplog.text
+
+
+def test_rows_that_an_earlier_version_masked_are_healed(company: Company) -> None:
+    """It overwrote the row and left what the timeline keeps."""
+    event_id = put(company)
+    name = row_of(company, event_id)["name"]
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    fields = {"subject": "Busy", "description": "", "location": "", "google_meet_link": ""}
+    known = {k: v for k, v in fields.items() if k in row_of(company, event_id)}
+    ask(company, "frappe.client.set_value", doctype="Event", name=name,
+        fieldname=json.dumps(known))  # fmt: skip
+    assert not is_gone(company)
+    assert company.sync(snapshot=True) == "done"
+    assert is_gone(company)
+
+
+WRITES = "bulk_update|insert_many|^PUT |^DELETE |^POST /api/resource"
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["undone", "done"])
+@pytest.mark.parametrize("through", range(6))
+def test_broken_off_anywhere_it_is_gone_after_the_next_pass(
+    company: Company, through: int, done: bool
+) -> None:
+    """ERPNext goes away at each of the writes in turn, before or after it was carried out."""
+    event_id = put(company)
+    company.google.patch_event(ANN, event_id, {"summary": f"{CANARY} renamed"})
+    assert company.sync() == "done"
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    if through:
+        company.site.add_fault(WRITES, status=0, count=through)
+    company.site.add_fault(WRITES, status=502, html=True, count=None, after_commit=done)
+    company.sync()
+    company.site.clear_faults()
+    assert company.sync() == "done"
+    assert company.sync(snapshot=True) == "done"
+    assert is_gone(company)
+    assert company.subjects() == ["Busy"]
+    assert [row["status"] for row in company.rows(live=False)] == ["Open"]
+
+
+def test_the_ledger_and_the_log_keep_no_title(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refusal may quote what was sent: what is kept of it does not."""
+    caplog.set_level("DEBUG")
+    company.site.add_fault(
+        "insert_many", status=417, exc_type="CharacterLengthExceededError", count=None,
+        message=f"'Subject' ({CANARY} title) will get truncated",
+    )  # fmt: skip
+    put(company)
+    with company.services.db.session() as session:
+        document = overview.status(company.services.db, session, company.services.clock(), {})
+    assert document["set_aside"]["count"] == 1
+    assert "will get truncated" in document["set_aside"]["causes"][0]["message"]
+    assert CANARY not in repr(document)
+    assert CANARY not in caplog.text
+    if company.environ["WATCHER_DATABASE_URL"].startswith("sqlite"):
+        path = company.environ["WATCHER_DATABASE_URL"].removeprefix("sqlite:///")
+        with open(path, "rb") as ledger:
+            assert CANARY.encode() not in ledger.read()
