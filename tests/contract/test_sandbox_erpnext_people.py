@@ -64,11 +64,32 @@ def test_a_site_without_erpnext_knows_no_employee() -> None:
             person.send("GET", "/api/resource/Employee"),
             person.call("frappe.client.get_list", doctype="Employee"),
             person.call("frappe.client.get_count", doctype="Employee"),
+            person.call("frappe.client.has_permission", doctype="Employee", docname=""),
+            person.send("GET", "/api/resource/DocType/Employee"),
         ):
             assert outcome(answer) == (404, "DoesNotExistError")
             assert said(answer) == ["DocType Employee not found"]
+        for answer in (
+            person.send("GET", "/api/resource/Employee/HR-EMP-00001"),
+            person.send("POST", "/api/resource/Employee", {"employee_name": "Ann"}),
+        ):
+            assert outcome(answer) == (500, "ImportError")
+            line = "Error: No module named 'frappe.core.doctype.employee'"
+            assert answer.json()["exception"] == line
         with pytest.raises(ValueError, match="no ERPNext"):
             person.site.add_employee("Ann")
+
+
+def test_document_types_can_be_listed(erp: Person) -> None:
+    names = ["name", "in", ["Event", "Employee", "Event Participants", "Nope"]]
+    found = {row["name"]: row["istable"] for row in erp.list("DocType", names)}
+    assert found == {"Event": 0, "Employee": 0, "Event Participants": 1}
+    with integration(frappe=erp.site.frappe) as bare:
+        assert {row["name"] for row in bare.list("DocType", names)} == {
+            "Event",
+            "Event Participants",
+        }
+    assert erp.send("GET", "/api/resource/DocType/Event").json()["data"]["track_changes"] == 1
 
 
 def test_employees_over_the_control_api(erp: Person) -> None:

@@ -189,6 +189,36 @@ def test_the_deletion_itself_is_in_the_timeline(erp: Person) -> None:
     assert (row["subject"], row["reference_name"]) == (f"Event {name}", None)
 
 
+def test_files_go_with_their_event(erp: Person) -> None:
+    picture = '<p>x <img src="data:image/png;base64,iVBORw0KGgo="></p>'
+    name = erp.event(description=picture)
+    (row,) = erp.list("File")
+    assert erp.read("Event", name)["description"] == (
+        f'<p>x <img src="/private/files/{row["file_name"]}?fid={row["name"]}"></p>'
+    )
+    about = {"attached_to_doctype": "Event", "attached_to_name": name}
+    erp.make("File", file_name=f"{SECRET}.pdf", file_url="/private/files/x.pdf", **about)
+    erp.delete("Event", name)
+    assert erp.list("File") == []
+    assert kept(erp) == {"tabDeleted Document"}
+    assert len(erp.list("Deleted Document", ["deleted_doctype", "=", "File"])) == 2
+
+
+def test_an_error_takes_what_was_sent_into_the_error_log(erp: Person) -> None:
+    """Measured on both: the traceback is kept with its variables, a quarter of an hour later."""
+    body = {"subject": SECRET, "starts_on": "2026-12-03T10:00:00Z", "event_type": "Public"}
+    assert erp.send("POST", "/api/resource/Event", body).status_code == 500
+    refused = erp.send("POST", "/api/resource/Event", body | {"event_type": "Nope"})
+    assert refused.status_code == 417
+    assert kept(erp) == set()
+    erp.site.run_background_jobs()
+    assert kept(erp) == {"tabError Log"}
+    (row,) = erp.list("Error Log")
+    assert row["method"].startswith("(1292")
+    assert erp.delete("Error Log", row["name"]).status_code == 202
+    assert "tabError Log" not in kept(erp)
+
+
 # --- participants -------------------------------------------------------------------------------
 
 

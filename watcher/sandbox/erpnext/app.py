@@ -185,7 +185,11 @@ def _signed_in(site: Site) -> Response:
     request.environ[_USER] = user
     params = resources.parameters(request)
     call = Call(site=site, user=user, params=params, verb=request.method)
-    response = resources.dispatch(request, call)
+    try:
+        response = resources.dispatch(request, call)
+    except FrappeError as error:
+        _note(site, error)
+        raise
     if site.overloaded and resources.saves(request):
         time.sleep(site.queue_delay)
         text = gunicorn_page("", "Internal Server Error")
@@ -193,6 +197,14 @@ def _signed_in(site: Site) -> Response:
     if user == GUEST:
         response.set_cookie("sid", GUEST, httponly=True)
     return response
+
+
+def _note(site: Site, error: FrappeError) -> None:
+    """What Frappe notes of an error, for its Error Log: the traceback with all its variables."""
+    if error.status >= 500 and error.exc_type != "InReadOnlyMode":
+        brought = json.dumps(resources.parameters(request), ensure_ascii=False)
+        text = f"{error.traceback(site.frappe)}      data = {brought}\n"
+        site.error_queue.append((request.environ.get(_USER, ""), str(error), text))
 
 
 def _limited(response: Response, seconds: int) -> Response:
@@ -212,6 +224,7 @@ def _faulty(site: Site, fault: Fault) -> Response:
         exc_type = fault.exc_type or _DEFAULT_EXC.get(status, "OperationalError")
         messages = [shown(fault.message)] if fault.message else []
         error = FrappeError(status, exc_type, fault.message, messages=messages)
+        _note(site, error)
         response = _refused(site, error)
     if status == 429:
         response = _limited(response, 1)

@@ -126,8 +126,14 @@ def set_tags(site: Site, user: str, doctype: str, name: str, tags: list[str]) ->
             site.make("Tag", tag, owner=user)
         if tag not in have:
             title = _title(site, doctype, name)
-            site.make("Tag Link", owner=user, document_type=doctype, document_name=name,
-                      tag=tag, title=title)  # fmt: skip
+            site.make(
+                "Tag Link",
+                owner=user,
+                document_type=doctype,
+                document_name=name,
+                tag=tag,
+                title=title,
+            )
     for tag, row in have.items():
         if tag not in wanted:
             site.remove("Tag Link", row)

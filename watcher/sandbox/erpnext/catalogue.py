@@ -50,6 +50,7 @@ def _event(frappe: int, rich: bool) -> tuple[Field, ...]:
     if frappe == OLD:
         more = (_LOCATION, _ATTENDING) if rich else ()
         return (*fields.values(), *more)
+    fields["google_calendar"] = link("google_calendar", "Google Calendar")  # 15 takes any text
     fields["google_meet_link"] = Field(name="google_meet_link", type="Small Text")
     fields["repeat_on"] = select("repeat_on", *_REPEATS_16)
     reference = link("reference_doctype", "DocType")

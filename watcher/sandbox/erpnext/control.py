@@ -19,6 +19,7 @@ POST        reset                  {"keep_fields": true | false, "frappe": 15 | 
 POST        connected-app          {"client_id", "client_secret"}
 POST        token                  {"app", "user", "refresh_token"}
 POST        employee               {"employee_name", "user_id", ...}; with ERPNext only
+POST        contact                {"first_name", "email_id"}: whose timeline shows Events
 POST        google-calendar        {"user"}: Frappe's own integration, switched on
 """
 
@@ -38,10 +39,11 @@ Action = Callable[[dict[str, Any]], dict[str, Any] | list[Any]]
 def create(site: Site) -> Blueprint:
     """All the switches of one site."""
     switches = Blueprint("sandbox", __name__, url_prefix="/_sandbox")
-    for (verb, path), action in {**_reading(site), **_troubling(site), **_changing(site)}.items():
-        switches.add_url_rule(
-            path, f"{verb} {path}".replace(".", " "), _answered(action), methods=[verb]
-        )
+    groups = (_reading(site), _troubling(site), _changing(site), _furnishing(site))
+    for group in groups:
+        for (verb, path), action in group.items():
+            endpoint = f"{verb} {path}".replace(".", " ")
+            switches.add_url_rule(path, endpoint, _answered(action), methods=[verb])
     return switches
 
 
@@ -153,8 +155,14 @@ def _changing(site: Site) -> dict[tuple[str, str], Action]:
         ("POST", "/reset"): reset,
         ("POST", "/jobs"): lambda _: {"jobs": site.run_background_jobs()},
         ("POST", "/close-past"): lambda _: {"closed": site.close_past_events()},
+    }
+
+
+def _furnishing(site: Site) -> dict[tuple[str, str], Action]:
+    return {
         ("POST", "/connected-app"): lambda body: {"name": site.add_connected_app(**body)},
         ("POST", "/token"): lambda body: {"name": site.add_token(**body)},
         ("POST", "/employee"): lambda body: {"name": site.add_employee(**body)},
+        ("POST", "/contact"): lambda body: {"name": site.add_contact(**body)},
         ("POST", "/google-calendar"): lambda body: {"name": site.add_google_calendar(**body)},
     }

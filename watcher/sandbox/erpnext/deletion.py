@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from watcher.sandbox.erpnext import assignments, permissions, timeline
+from watcher.sandbox.erpnext import assignments, files, permissions, timeline
+from watcher.sandbox.erpnext.catalogue import OLD
 from watcher.sandbox.erpnext.db import Row
 from watcher.sandbox.erpnext.errors import FrappeError, shown, thrown
 from watcher.sandbox.erpnext.site import Site
 
-SILENT = frozenset({"Comment", "Communication", "Deleted Document", "DocShare"})
+SILENT = frozenset({"Comment", "Communication", "Deleted Document", "DocShare", "File"})
 """Document types whose deletion leaves no Comment."""
 _REFERRING = (
     ("ToDo", "reference_type", "reference_name"),
@@ -35,6 +36,8 @@ def delete(site: Site, user: str, doctype: str, name: str) -> None:
     """Raises 404 with nothing but ``exc_type``, 403; with a full queue 503 and nothing is done;
     with the queue down 500 after the commit."""
     with site.transaction():
+        if doctype not in site.types and site.frappe == OLD:
+            raise FrappeError(404, "DoesNotExistError")
         permissions.known(site, doctype)
         row = site.row(doctype, name)
         if row is None:
@@ -69,6 +72,8 @@ def _remove(site: Site, user: str, doctype: str, row: Row) -> Gone:
     up after."""
     gone = _before(site, user, doctype, row)
     site.remove(doctype, row["name"])
+    for file in files.attached(site, doctype, row["name"]):
+        gone += _remove(site, user, "File", file)
     for link in assignments.tag_links(site, doctype, row["name"]):
         site.remove("Tag Link", link["name"])
     if doctype == "Event":
@@ -76,8 +81,14 @@ def _remove(site: Site, user: str, doctype: str, row: Row) -> Gone:
     if doctype != "Deleted Document":
         _bury(site, user, doctype, row)
     if doctype not in SILENT:
-        site.make("Comment", owner=user, comment_type="Deleted", comment_email=user,
-                  reference_doctype=doctype, subject=f"{doctype} {row['name']}")  # fmt: skip
+        site.make(
+            "Comment",
+            owner=user,
+            comment_type="Deleted",
+            comment_email=user,
+            reference_doctype=doctype,
+            subject=f"{doctype} {row['name']}",
+        )
     return [*gone, (doctype, row["name"])]
 
 
@@ -107,8 +118,9 @@ def _bury(site: Site, user: str, doctype: str, row: Row) -> None:
     data = json.dumps(
         {**kept, "doctype": doctype}, indent=1, sort_keys=True, separators=(",", ": ")
     )
-    site.make("Deleted Document", owner=user, deleted_doctype=doctype,
-              deleted_name=row["name"], data=data)  # fmt: skip
+    site.make(
+        "Deleted Document", owner=user, deleted_doctype=doctype, deleted_name=row["name"], data=data
+    )
 
 
 def clear_up(site: Site, doctype: str, name: str) -> None:

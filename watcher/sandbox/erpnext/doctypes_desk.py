@@ -104,6 +104,10 @@ AROUND: dict[str, tuple[Field, ...]] = {
         check("pull_from_google_calendar", 1),
         check("push_to_google_calendar", 1),
     ),
+    "DocType": (
+        Field(name="module"),
+        *(check(name) for name in ("istable", "issingle", "custom", "track_changes")),
+    ),
     "__global_search": (
         Field(name="doctype"),
         Field(name="title", type=LONG),
@@ -117,8 +121,13 @@ OF_ERPNEXT: dict[str, tuple[Field, ...]] = {
         Field(name="employee"),
         Field(name="employee_name", required=True),
         Field(name="user_id", type="Link", label="User ID", options=("User",)),
-        Field(name="status", type="Select", default="Active", required=True,
-              options=("Active", "Inactive", "Suspended", "Left")),
+        Field(
+            name="status",
+            type="Select",
+            default="Active",
+            required=True,
+            options=("Active", "Inactive", "Suspended", "Left"),
+        ),
         Field(name="company"),
         link("branch", "Branch"),
         link("department", "Department"),
@@ -140,5 +149,5 @@ OF_ERPNEXT: dict[str, tuple[Field, ...]] = {
         check("is_group"),
         Field(name="parent_department"),
     ),
-}  # fmt: skip
+}
 """Only where ERPNext is installed; elsewhere these are document types that nobody knows."""

@@ -7,11 +7,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from watcher.sandbox.erpnext import hooks, permissions, validation
+from watcher.sandbox.erpnext import files, hooks, permissions, validation
 from watcher.sandbox.erpnext.catalogue import NEW
 from watcher.sandbox.erpnext.db import Duplicate, Row
 from watcher.sandbox.erpnext.doctypes import STANDARD
 from watcher.sandbox.erpnext.errors import FrappeError, missing, refusal
+from watcher.sandbox.erpnext.event_type import event_type
 from watcher.sandbox.erpnext.site import Site
 
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
@@ -20,8 +21,8 @@ _CHILD_DEFAULTS = {"attending": "", "type": "Notification"}
 
 
 def find(site: Site, doctype: str, name: str) -> Row:
-    """Raises 404."""
-    permissions.known(site, doctype)
+    """Raises 404; 500 for a document type that the site does not have."""
+    permissions.importable(site, doctype)
     row = site.row(doctype, name)
     if row is None:
         raise missing(doctype, name)
@@ -33,7 +34,12 @@ def get(site: Site, user: str, doctype: str, name: str) -> Row:
     with site.lock:
         row = find(site, doctype, name)
         permissions.require_row(site, user, doctype, row, "read")
-        return shown(site, doctype, row)
+        return event_type(site) if is_event_type(row, doctype) else shown(site, doctype, row)
+
+
+def is_event_type(row: Row, doctype: str) -> bool:
+    """The one document type whose own document is there as a whole."""
+    return doctype == "DocType" and bool(row["name"] == "Event")
 
 
 def shown(site: Site, doctype: str, row: Row) -> Row:
@@ -53,6 +59,7 @@ def insert(
 ) -> Row:
     """Returns the new document as Frappe answers: moments as they were sent, not as stored.
     ``trusted``: a method of Frappe's makes it, whatever the user may."""
+    permissions.importable(site, doctype)
     with site.transaction():
         if not trusted:
             permissions.require(site, user, doctype, "create")
@@ -166,6 +173,7 @@ def _save(site: Site, user: str, doctype: str, before: Row | None, row: Row) -> 
     """``before``: the document as it was; None when it is new."""
     fields = site.fields(doctype)
     hooks.before_save(site, doctype, row)
+    files.take_out(site, user, doctype, row)
     validation.check(site, doctype, row, fields)
     if doctype == "Event" and site.poisoned:
         raise FrappeError(500, "AttributeError", "'NoneType' object has no attribute", module="")

@@ -64,6 +64,17 @@ class FrappeError(Exception):
         return f"Traceback (most recent call last):\n{self.exception(frappe)}\n"
 
 
+class NoModule(FrappeError):
+    """A document of a type that the site does not have is looked for as a module of Python."""
+
+    def __init__(self, doctype: str) -> None:
+        module = doctype.lower().replace(" ", "_").replace("-", "_")
+        super().__init__(500, "ImportError", f"No module named 'frappe.core.doctype.{module}'")
+
+    def exception(self, frappe: int = OLD) -> str:
+        return f"Error: {self}"
+
+
 def server_messages(messages: Iterable[Message], frappe: int = OLD) -> str:
     """JSON in JSON, which is how Frappe sends them."""
     if frappe == OLD:

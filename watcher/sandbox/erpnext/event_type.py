@@ -40,7 +40,7 @@ _LABELS = {
 }  # fmt: skip
 _UNLABELLED = re.compile(r"(column|section)_break_\w+|cb_00")
 _KINDS = {"color": "Color", "google_calendar": "Link", "reference_docname": "Dynamic Link"}
-_OPTIONS = {"reference_docname": "reference_doctype"}
+_OPTIONS = {"reference_docname": "reference_doctype", "google_calendar": "Google Calendar"}
 _NUMBERS = (
     "search_index show_dashboard hidden set_only_once allow_in_quick_entry print_hide report_hide "
     "reqd bold in_global_search collapsible unique no_copy allow_on_submit permlevel "

@@ -72,9 +72,16 @@ class Furnished:
         """Frappe's own integration, switched on for a user in both directions. Returns the row's
         name."""
         name = name or f"{user.partition('@')[0].title()} Google"
-        return self._name_of("Google Calendar", name, calendar_name=name, user=user,
-                          enable=int(enable), google_calendar_id=user,
-                          pull_from_google_calendar=1, push_to_google_calendar=1)  # fmt: skip
+        return self._name_of(
+            "Google Calendar",
+            name,
+            calendar_name=name,
+            user=user,
+            enable=int(enable),
+            google_calendar_id=user,
+            pull_from_google_calendar=1,
+            push_to_google_calendar=1,
+        )
 
     def _keep(self, doctype: str, name: str, /, **values: Any) -> None:
         if self.row(doctype, name) is None:

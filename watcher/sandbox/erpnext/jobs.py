@@ -21,6 +21,14 @@ def write_search(site: Site) -> None:
         site.make("__global_search", name, doctype="Event", title=title, content=text)
 
 
+def write_errors(site: Site) -> None:
+    """Errors that were answered 500 and more stand in the Error Log a quarter of an hour later,
+    for a month, with all that the request had brought: titles and texts too."""
+    while site.error_queue:
+        user, title, text = site.error_queue.popleft()
+        site.make("Error Log", owner=user, method=title[:140], error=text)
+
+
 def close_past_events(site: Site) -> list[str]:
     """Open Events that ended before today become Closed: those only that Administrator's list
     shows, so Private ones of others stay Open for ever. ``modified`` moves, and no Version is

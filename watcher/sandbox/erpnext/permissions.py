@@ -7,7 +7,7 @@ from watcher.sandbox.erpnext.accounts import GUEST
 from watcher.sandbox.erpnext.catalogue import NEW
 from watcher.sandbox.erpnext.db import Row
 from watcher.sandbox.erpnext.doctypes import ROLES
-from watcher.sandbox.erpnext.errors import refusal
+from watcher.sandbox.erpnext.errors import NoModule, refusal
 from watcher.sandbox.erpnext.site import Site
 
 _READ_ONLY = ("write", "create", "delete")
@@ -15,8 +15,14 @@ _READ_ONLY = ("write", "create", "delete")
 
 def known(site: Site, doctype: str) -> None:
     """Raises 404 for a document type that the site does not have."""
-    if doctype not in ROLES or (doctype != "DocType" and doctype not in site.types):
+    if doctype not in ROLES or doctype not in site.types:
         raise refusal(f"DocType {doctype} not found", "DoesNotExistError", status=404)
+
+
+def importable(site: Site, doctype: str) -> None:
+    """Raises 500 for the same, where Frappe wants a single document."""
+    if doctype not in ROLES or doctype not in site.types:
+        raise NoModule(doctype)
 
 
 def allowed(site: Site, user: str, doctype: str, permission: str) -> bool:

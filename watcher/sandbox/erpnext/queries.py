@@ -64,6 +64,8 @@ def count(site: Site, user: str, doctype: str, filters: Any) -> int:
     """On 15 Frappe's ``get_count`` counts what the user's lists would not even show; on 16 it
     counts what they show."""
     with site.lock:
+        if site.frappe == OLD and doctype not in site.types:
+            raise database("ProgrammingError", 1146, f"Table '_site.tab{doctype}' doesn't exist")
         permissions.known(site, doctype)
         if site.frappe == NEW:
             permissions.require_list(site, user, doctype)

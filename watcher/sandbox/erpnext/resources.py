@@ -12,7 +12,6 @@ from watcher.sandbox.erpnext import deletion, documents, methods
 from watcher.sandbox.erpnext.call import Call, without_nulls
 from watcher.sandbox.erpnext.catalogue import NEW
 from watcher.sandbox.erpnext.errors import FrappeError, refusal, server_messages
-from watcher.sandbox.erpnext.permissions import known
 
 METHOD = "/api/method"
 RESOURCE = "/api/resource/"
@@ -53,7 +52,6 @@ def dispatch(request: Request, call: Call) -> Response:
         return _method(call, name)
     if request.path.startswith(RESOURCE):
         doctype, _, document = request.path.removeprefix(RESOURCE).partition("/")
-        known(call.site, doctype)
         return _document(call, doctype, document) if document else _collection(call, doctype)
     raise FrappeError(404, "DoesNotExistError")
 

@@ -26,7 +26,9 @@ __all__ = ["ADMINISTRATOR", "GUEST", "INTEGRATION", "Site", "User"]
 
 Job = tuple[str, dict[str, Any]]
 
+_MODULES = {"Event": "Desk", "ToDo": "Desk", "Employee": "Setup"}
 KEPT_REQUESTS = 10_000
+KEPT_ERRORS = 500
 READ_ONLY = (
     "Site is running in read only mode for maintenance or site update, this action can not be "
     "performed right now. Please try again later."
@@ -70,6 +72,8 @@ class Site(Accounts, Furnished, Troubles):
         """Jobs that were left for a worker, see ``run_background_jobs``."""
         self.search_queue: list[tuple[str, str, str]] = []
         """Name, title and text of Events for the global search, which a scheduler writes down."""
+        self.error_queue: deque[tuple[str, str, str]] = deque(maxlen=KEPT_ERRORS)
+        """User, title and text of errors, which a scheduler writes into the Error Log."""
         self.date_format = "dd-mm-yyyy"
         self._users: dict[str, User] = {}
         self._fields: dict[str, dict[str, Field]] = {}
@@ -94,6 +98,19 @@ class Site(Accounts, Furnished, Troubles):
                 own = [(each.name, each.type) for each in fields]
                 self.db.create(doctype, [*names, *own, *optional])
             self._load_users()
+            self._describe()
+
+    def _describe(self) -> None:
+        """A DocType row for each document type, as far as lists are asked for them."""
+        tables = {kind for each in self._tables.values() for kind, _ in each.values()}
+        for doctype in (*self.types, *tables):
+            if doctype != "__global_search" and self.row("DocType", doctype) is None:
+                self.make(
+                    "DocType",
+                    doctype,
+                    module=_MODULES.get(doctype, "Core"),
+                    istable=int(doctype in tables),
+                )
 
     def close(self) -> None:
         self.db.close()
@@ -148,10 +165,16 @@ class Site(Accounts, Furnished, Troubles):
         """A row with nothing in it but who made it when."""
         now = self.now()
         return {
-            "name": name, "owner": owner, "creation": now, "modified": now, "modified_by": owner,
-            "docstatus": 0, "idx": 0, **dict.fromkeys(self.fields(doctype)),
+            "name": name,
+            "owner": owner,
+            "creation": now,
+            "modified": now,
+            "modified_by": owner,
+            "docstatus": 0,
+            "idx": 0,
+            **dict.fromkeys(self.fields(doctype)),
             **{table: [] for table in self.tables(doctype)},
-        }  # fmt: skip
+        }
 
     # --- documents ------------------------------------------------------------------------------
 
@@ -271,6 +294,7 @@ class Site(Accounts, Furnished, Troubles):
             self.db.set("series", 0)
             self.background.clear()
             self.search_queue.clear()
+            self.error_queue.clear()
             self._open(self.zone, 1)
             for row in kept:
                 self.put("Custom Field", row)
@@ -285,13 +309,15 @@ class Site(Accounts, Furnished, Troubles):
     def run_background_jobs(self) -> int:
         """What workers and the scheduler would do at some time: all that belonged to a deleted
         row goes (until then a row that gets its name inherits its readers), queued deletions
-        happen, notifications are written, the global search learns. Returns how many jobs ran."""
+        happen, notifications are written, the global search learns, errors are logged. Returns how
+        many jobs ran."""
         with self.transaction():
             done = 0
             while self.background:
                 self.background.pop(0)()
                 done += 1
             jobs.write_search(self)
+            jobs.write_errors(self)
         return done
 
     def close_past_events(self) -> list[str]:

@@ -50,7 +50,7 @@ def check(site: Site, doctype: str, row: Row, fields: Mapping[str, Field]) -> No
     """Frappe's own checks and ``Event.validate``; ``row`` is put right in place."""
     _links(site, doctype, row, fields)
     if doctype == "Event":
-        _event(row, site.now()[:19])
+        _event(row, site.now())
     _mandatory(doctype, row, fields)
     _selects(row, fields)
     _lengths(doctype, row, fields)
@@ -136,14 +136,19 @@ def _event(row: Row, now: str) -> None:
     start, end = _read(row["starts_on"]), _read(row["ends_on"])
     if start is None or end is None:
         raise FrappeError(
-            500, "TypeError", "unsupported operand type(s) for -: 'datetime.date' and 'NoneType'",
+            500,
+            "TypeError",
+            "unsupported operand type(s) for -: 'datetime.date' and 'NoneType'",
             module="",
-        )  # fmt: skip
+        )
     if start == end:
         row["ends_on"] = None
     elif end.date() < start.date():
         text = "<strong>Ends on</strong> must be after <strong>Starts on</strong>"
-        raise refusal(text, "InvalidDates", title="Invalid Dates")
+        raise refusal(
+            text,
+            "InvalidDates",
+        )
 
 
 def _read(value: str | None) -> datetime | None:
