@@ -18,7 +18,9 @@ TOGETHER = timedelta(minutes=10)
 AGAIN = (timedelta(0), timedelta(days=2), timedelta(days=7))
 AT_ONCE, A_WHILE, OUTAGE = timedelta(seconds=60), timedelta(minutes=5), timedelta(minutes=15)
 
-ERPNEXT = frozenset({"erpnext_unavailable", "auth", "permission", "no_site", "redirected"})
+ERPNEXT = frozenset(
+    {"erpnext_unavailable", "auth", "permission", "no_site", "redirected", "api_user_administrator"}
+)
 """Causes for which no ToDo can be written either."""
 WIDE = ERPNEXT | frozenset(
     {
@@ -26,6 +28,8 @@ WIDE = ERPNEXT | frozenset(
         "deleted_client", "invalid_client", "disabled_client", "access_not_configured",
         "service_disabled", "service_account_key", "no_service_account",
         "missing_fields", "no_connected_app", "google_unavailable", "ledger_unavailable",
+        # ERPNext refuses whatever it is sent, or answers everybody late.
+        "refused_by_erpnext", "erpnext_queue_full",
     }
 )  # fmt: skip
 """Causes that are no matter of one calendar, however few of them show it."""
@@ -133,7 +137,7 @@ def grace(state: str, cause: str) -> timedelta:
     """How long a trouble has to last before somebody is told: most outages pass by themselves."""
     if cause.endswith("_unavailable"):
         return OUTAGE
-    if state in ("needs_reconnect", "failing", "paused"):
+    if state in ("needs_reconnect", "failing", "paused", "not_masked", "not_cancelled"):
         return AT_ONCE
     return A_WHILE
 
