@@ -27,7 +27,10 @@ MAY = {
     "intake": {"events", "state"},
     "expansion": {"events", "google"},
     "sides": {"erpnext", "events", "google", "state"},
-    "sync": {"erpnext", "errors", "events", "expansion", "google", "intake", "sides", "state"},
+    "touched": {"erpnext", "events", "sides", "state"},
+    "sync": {
+        "erpnext", "errors", "events", "expansion", "google", "intake", "sides", "state", "touched",
+    },
     "proof": {"errors", "google", "services", "state"},
     "moved": {"connections", "erpnext", "errors", "events", "google", "services", "state"},
     "channels": {"connections", "errors", "google", "services", "settings", "state"},

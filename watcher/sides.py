@@ -50,7 +50,7 @@ class Sides:
 @dataclass(kw_only=True, slots=True)
 class Report:
     """What a sync did; becomes a row of ``runs``. ``vanished_held`` counts cancellations that
-    wait for a person's word."""
+    wait for a person's word; ``touched``: somebody else has written rows meanwhile."""
 
     kind: str
     pages: int = 0
@@ -61,5 +61,6 @@ class Report:
     refused: list[Refusal] = field(default_factory=list)
     settled_keys: list[str] = field(default_factory=list)
     vanished_held: str = ""
+    touched: bool = False
     newest_change: datetime | None = None
     oldest_change: datetime | None = None

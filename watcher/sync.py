@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from watcher.erpnext.site import ADMINISTRATOR
 from watcher.errors import SweepHeld, SyncTokenExpired
 from watcher.events.mapping import PRIVATE, data_id, sync_key
 from watcher.events.model import (
@@ -59,11 +58,11 @@ from watcher.intake import (
 from watcher.sides import Report, Sides
 from watcher.state.aside import Refusal
 from watcher.state.calendars import Settled, Work
+from watcher.touched import EVER, rows_seen, was_touched
 
 log = logging.getLogger(__name__)
 
 ROLL_AFTER = REACH / 4
-EVER = "1000-01-01 00:00:00"
 CLOCK_TOLERANCE = timedelta(hours=1)
 """Clocks of several machines differ a little; a shorter window is another policy."""
 
@@ -82,7 +81,7 @@ def sync(
     between calls to either side. Raises the errors of ``watcher.errors``; then nothing may be
     stored. The caller stores ``Settled`` in one transaction, under the lease's fence.
     """
-    if not _token_is_good(sides, work) or work.snapshot or _was_touched(sides, work):
+    if not _token_is_good(sides, work) or work.snapshot or was_touched(sides, work):
         return _snapshot(sides, work, hold, dry_run, progress)
     try:
         return _delta(sides, work, hold, dry_run, progress)
@@ -161,7 +160,7 @@ def _snapshot(
         window_start=sides.window.start,
         window_end=sides.window.end,
         snapshot=True,
-        rows_seen=_rows_seen(sides, report, newest) or newest,
+        rows_seen=rows_seen(sides, report, newest) or newest,
     )
 
 
@@ -243,7 +242,7 @@ def _delta(
         time_zone=zone_name,
         window_start=sides.window.start if rolled else None,
         window_end=sides.window.end if rolled else None,
-        rows_seen=_rows_seen(sides, report, work.rows_seen) if work.rows_seen else None,
+        rows_seen=rows_seen(sides, report, work.rows_seen) if work.rows_seen else None,
     )
 
 
@@ -325,31 +324,6 @@ def _newly_reached(sides: Sides, work: Work) -> Window | None:
     if work.window_end is None or sides.window.end - work.window_end < ROLL_AFTER:
         return None
     return Window(start=work.window_end, end=sides.window.end)
-
-
-def _was_touched(sides: Sides, work: Work) -> bool:
-    """Whether a poll finds rows that somebody else has written since Watcher last did: a person in
-    the Desk, or another script under the same key. A full listing puts them right."""
-    if work.reason != "poll" or not work.rows_seen:
-        return False
-    touched = sides.mirror.touched_since(*sides.calendar, work.rows_seen)
-    return any(not _is_closed_by_erpnext(row) for row in touched)
-
-
-def _is_closed_by_erpnext(row: Held) -> bool:
-    """ERPNext's daily job closes what is past; nothing else is changed by it."""
-    return row.status == "Closed" and row.modified_by == ADMINISTRATOR
-
-
-def _rows_seen(sides: Sides, report: Report, before: str) -> str | None:
-    """ERPNext's newest stamp of the calendar's rows, after the pass has written; None when it has
-    written nothing. Stays at ``before`` when somebody else wrote meanwhile: the next poll looks."""
-    if report.applied is None or not report.applied.wrote:
-        return None
-    written = {action.key for action in report.planned if not isinstance(action, Keep)}
-    touched = sides.mirror.touched_since(*sides.calendar, before or EVER)
-    others = [r for r in touched if r.key not in written and not _is_closed_by_erpnext(r)]
-    return before if others else max([before, *(row.modified for row in touched)])
 
 
 def _oldest_written(

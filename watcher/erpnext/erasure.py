@@ -74,7 +74,7 @@ class Eraser:
             self._renew({name: rows[name] for name in some})
         if todo:
             self.forget([rows[name] for name in sorted(todo)])
-            self._forget_errors_about(sorted(todo))
+            self._forget_errors([rows[name] for name in sorted(todo)], sorted(todo))
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -196,17 +196,16 @@ class Eraser:
         return True
 
     def forget(self, keys: Sequence[str]) -> None:
-        """Delete what holds the whole row of these keys: deleted documents (of a row that was
-        deleted while it was readable), and errors that Frappe logged with a request's data."""
+        """Delete what Frappe keeps of rows of these keys that were deleted while readable."""
         for some in chunks(list(keys), KEYS_IN_A_SEARCH):
             self._delete_all(DELETED, [["deleted_doctype", "=", "Event"]], "data", some)
-            self._delete_all("Error Log", [], "error", some)
 
-    def _forget_errors_about(self, names: Sequence[str]) -> None:
-        """A background job of Frappe's that failed (a notification of an assignment) is logged with
-        its arguments, the title among them, and names the row in quotes."""
-        for some in chunks(list(names), KEYS_IN_A_SEARCH):
-            self._delete_all("Error Log", [], "error", [f"'{name}'" for name in some])
+    def _forget_errors(self, keys: Sequence[str], names: Sequence[str]) -> None:
+        """A request or a background job of Frappe's that failed is logged with its data, a title
+        among them: a request with the row's key, a job with its name in quotes."""
+        marks = [*keys, *(f"'{name}'" for name in names)]
+        for some in chunks(marks, KEYS_IN_A_SEARCH):
+            self._delete_all("Error Log", [], "error", some)
 
     def _delete_all(
         self, doctype: str, filters: list[list[Any]], text: str = "", keys: Sequence[str] = ()

@@ -138,7 +138,6 @@ class EventMirror:
         # Deletions come last: Frappe gives a deleted row's name to the next one, while a
         # background job may still be removing what hung on the old row.
         self._carry_out_cancels(writer, cancels)
-        writer.eraser.forget([event.key for event in creates if event.masked])
         for discard in discards:
             writer.eraser.delete(discard.name, discard.key)
         writer.clear_past()

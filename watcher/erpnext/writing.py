@@ -64,6 +64,11 @@ class Writer:
     # --- new rows ---------------------------------------------------------------------------
 
     def create(self, events: Sequence[ErpEvent]) -> None:
+        """New rows. One that is private may have been there before, and been deleted by hand."""
+        self._create(events)
+        self.eraser.forget([event.key for event in events if event.masked])
+
+    def _create(self, events: Sequence[ErpEvent]) -> None:
         todo = [list(events)]
         probes = PROBES
         while todo:

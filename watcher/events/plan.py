@@ -47,6 +47,10 @@ class Trust:
     api_user: str
     seen: str = ""
 
+    @property
+    def is_first(self) -> bool:
+        return not self.seen
+
     def covers(self, row: Held) -> bool:
         ours = row.modified_by.lower() == self.api_user.lower()
         return ours and (not self.seen or row.modified <= self.seen)
@@ -171,7 +175,7 @@ def plan_snapshot(
             actions[row.key] = _cancel(row, "private", mask=True)
         elif row.is_cancelled or place.is_past(row):
             reason = "already_cancelled" if row.is_cancelled else "aged_out"
-            actions[row.key] = Keep(key=row.key, event_id=row.event_id, reason=reason)
+            actions[row.key] = _kept(row, reason, look=trust.is_first and not row.is_readable)
         else:
             # Rows beyond the window's end go as well, but a window made shorter is no alarm.
             vanished[_series(row)] += counts
@@ -201,6 +205,13 @@ def conceals(action: Action) -> bool:
         case Keep(private_row=name):
             return bool(name)
     return False
+
+
+def _kept(row: Held, reason: str, *, look: bool) -> Keep:
+    """A row that stays as it is. ``look``: earlier versions may have masked it and left its past
+    readable, and Google does not list it any more."""
+    private_row = row.name if look else ""
+    return Keep(key=row.key, event_id=row.event_id, reason=reason, private_row=private_row)
 
 
 def _series(row: Held) -> str:

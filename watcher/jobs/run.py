@@ -149,6 +149,8 @@ def _commit(
             timedelta(minutes=minutes * random.uniform(0.8, 1.1)),
             trouble=trouble,
         )  # fmt: skip
+        if report.touched and not settled.snapshot:
+            calendars.want_snapshot(session, work.calendar_id, "touched", now)
         if report.applied is not None and report.applied.answered_late:
             known_site.remember_late_answers(session, report.applied.answered_late, now)
     _tell_of_refusals(report, fresh)
