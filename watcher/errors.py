@@ -60,9 +60,11 @@ class Transient(WatcherError):
 
     ``retry_after`` is in seconds, as the other side asked, or None.
     ``side`` is "google", "erpnext", "ledger" or "queue".
+    ``unanswered``: it was a write, and the other side may still be at it.
     """
 
     exit_code = ExitCode.UNAVAILABLE
+    unanswered = False
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""Rows that somebody else writes: noticed by ERPNext's own stamp of each row, and put right by a full
-listing."""
+"""Rows that somebody else writes: noticed by ERPNext's own stamp of each row, and put right by a
+full listing."""
 
 from __future__ import annotations
 

@@ -102,10 +102,10 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             response = self._request(method, path, body)
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             if not read or isinstance(error, requests.Timeout):
-                raise _unreachable(error) from None
+                raise _unreachable(error, write=not read) from None
             response = self._request_again(method, path, body)
         except requests.RequestException as error:
-            raise _unreachable(error) from None
+            raise _unreachable(error, write=not read) from None
         return self.post_process(response)
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> requests.Response:
@@ -345,13 +345,17 @@ def _document(answer: Any) -> dict[str, Any]:
     return answer
 
 
-def _unreachable(error: requests.RequestException) -> Transient | Permanent:
+def _unreachable(error: requests.RequestException, *, write: bool = False) -> Transient | Permanent:
     """Names the error's class only: its text holds the URL and more."""
     if isinstance(error, requests.Timeout):
-        return Transient("ERPNext did not answer in time", side=SIDE)
+        late = Transient("ERPNext did not answer in time", side=SIDE)
+        late.unanswered = write and not isinstance(error, requests.ConnectTimeout)
+        return late
     if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema
         return Permanent(
             "WATCHER_ERPNEXT_URL is no address", cause="no_site", side=SIDE,
             next_step="set it like https://erp.example.com",
         )  # fmt: skip
-    return Transient(f"ERPNext cannot be reached ({type(error).__name__})", side=SIDE)
+    broken = Transient(f"ERPNext cannot be reached ({type(error).__name__})", side=SIDE)
+    broken.unanswered = write
+    return broken

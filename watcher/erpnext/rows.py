@@ -60,7 +60,8 @@ def new_doc(event: ErpEvent) -> Doc:
 def changes(update: Update) -> Doc:
     """All mirrored fields; ``status`` only when a cancelled or a closed row comes back."""
     status = {"status": "Open"} if update.revive or update.reopen else {}
-    return {**_fields(update.event), **status}
+    stamp = {"modified": update.stamp} if update.stamp else {}
+    return {**_fields(update.event), **status, **stamp}
 
 
 def bulk_doc(name: str, fields: Mapping[str, object]) -> Doc:

@@ -9,15 +9,14 @@ on; a server that fails for every document alike is an outage and not their faul
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.erasure import Eraser
-from watcher.erpnext.errors import COLLISION, SIDE, RowGone, ServerError
-from watcher.erpnext.refusals import Ceiling, Kind, refused
+from watcher.erpnext.errors import SIDE, ServerError
+from watcher.erpnext.one_row import Find, OneRow, Put, asks_to_wait
+from watcher.erpnext.refusals import Kind
 from watcher.erpnext.rows import (
     HASH,
     batches,
@@ -28,15 +27,13 @@ from watcher.erpnext.rows import (
     new_doc,
 )
 from watcher.erpnext.sharing import stale_shares
-from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
+from watcher.errors import ErpAuthError, ErpRefused, Transient
 from watcher.events.model import Cancel, ErpEvent, Held, Update
 
 PROBES = 2
 """So many of the events that are left are still tried once the site seems to refuse everything."""
 
 _rng = random.SystemRandom()
-Find = Callable[[Iterable[str]], dict[str, Held]]
-Put = Literal["done", "gone", "refused"]
 
 
 class Writer:
@@ -52,12 +49,13 @@ class Writer:
         site_fields: frozenset[str] = frozenset(),
     ) -> None:
         self.applied = Applied()
-        self.eraser = Eraser(client, find, hold)
         self._client = client
         self._find = find
         self._hold = hold
         self._site_fields = site_fields
-        self._ceiling = Ceiling()
+        self._one = OneRow(client, find, hold, self.applied)
+        self.eraser = self._one.eraser
+        self._ceiling = self._one.ceiling
         self._private: dict[str, str] = {}
         self._just_masked: set[str] = set()
 
@@ -101,7 +99,7 @@ class Writer:
     ) -> list[list[ErpEvent]]:
         """What is still to be tried. A refused batch is rolled back whole, and an answer that was
         lost says nothing: look which rows are there, then split what is not."""
-        if _asks_to_wait(error):
+        if asks_to_wait(error):
             raise error
         held = self._find(event.key for event in batch)
         missing = [event for event in batch if event.key not in held]
@@ -129,7 +127,7 @@ class Writer:
             if not isinstance(again, ErpRefused | ServerError):
                 raise again
             error = again
-        self._refuse(event, error, "event")
+        self._one.refuse(event, error, "event")
 
     def _adopt(self, events: Sequence[ErpEvent], held: Mapping[str, Held]) -> None:
         """Rows that are there already: ours from a lost answer, or another process was first."""
@@ -141,7 +139,9 @@ class Writer:
                 self.applied.created += 1
                 self.applied.answered_late += 1
             else:
-                stale.append(Update(name=row.name, event=event, revive=row.is_cancelled))
+                stale.append(
+                    Update(name=row.name, event=event, revive=row.is_cancelled, stamp=row.modified)
+                )
         if stale:
             self.update(stale, recreate=False)
 
@@ -182,7 +182,7 @@ class Writer:
                 self._client.bulk_update([bulk_doc(name, doc) for name, doc in fields.items()])
             )
         except (ErpRefused, Transient) as error:
-            if _asks_to_wait(error):
+            if asks_to_wait(error):
                 raise
             return True
 
@@ -208,84 +208,10 @@ class Writer:
         if self._ceiling.is_reached and not hides:
             self.applied.refused += self._ceiling.unsent([event])
             return "refused"
-        mended = replace(update, name=row.name, revive=row.is_cancelled, reopen=reopen)
-        return self._put(row, changes(mended), event, "masking" if hides else "event")
-
-    def _put(
-        self, row: Held, fields: Mapping[str, object], what: ErpEvent | Cancel, kind: Kind
-    ) -> Put:
-        """Write one row, twice where another writer or a 500 came between."""
-        error = self._put_once(row, fields)
-        if isinstance(error, ServerError) or getattr(error, "cause", "") == COLLISION:
-            self._client.ping()
-            error = self._put_once(row, fields)
-        if error is None:
-            self._ceiling.accepted()
-            return "done"
-        if isinstance(error, RowGone):
-            return "gone"
-        if kind == "masking" and not isinstance(error, ServerError):
-            return self._remove_readable(row, fields, what, error)
-        self._refuse(what, error, kind)
-        return "refused"
-
-    def _remove_readable(
-        self, row: Held, fields: Mapping[str, object], what: ErpEvent | Cancel, error: WatcherError
-    ) -> Put:
-        """A row that became private and that ERPNext does not let be masked is deleted. A live
-        event is made anew with the next pass, and is set aside until then."""
-        self._mask_with_fillers(row, fields, error)
-        kind: Kind = "masking"
-        if self.eraser.delete(row.name, row.key):
-            self.eraser.forget([row.key])
-            self.applied.deleted += 1
-            kind = "event"
-        if kind == "masking" or isinstance(what, ErpEvent):
-            self._refuse(what, error, kind)
-        return "refused"
-
-    def _mask_with_fillers(
-        self, row: Held, fields: Mapping[str, object], error: WatcherError
-    ) -> None:
-        """Frappe puts the last title that was saved into its search index later, even when the row
-        is gone by then: a field that the site demands is filled, so that the mask is the last."""
-        named = error.fields if isinstance(error, ErpRefused) else ()
-        if named:
-            self._put_once(row, {**fields, **dict.fromkeys(named, "-")})
-
-    def _put_once(
-        self, row: Held, fields: Mapping[str, object]
-    ) -> ErpRefused | ServerError | ErpAuthError | None:
-        self._hold()
-        try:
-            self._client.update({"doctype": "Event", "name": row.name, **fields})
-        except (ErpRefused, ServerError) as error:
-            return error
-        except Transient as error:
-            if _asks_to_wait(error) or not self._was_written(row, fields):
-                raise
-            self.applied.answered_late += 1
-        except ErpAuthError as error:
-            return self._refusal_of_one(error, "write")
-        return None
-
-    def _was_written(self, row: Held, fields: Mapping[str, object]) -> bool:
-        """With its queue of background jobs full Frappe 16 writes and then answers 500. The stamp
-        moved, and what stands there is what was sent."""
-        now = self._find([row.key]).get(row.key)
-        return (
-            now is not None
-            and now.modified != row.modified
-            and now.status == fields.get("status", now.status)
-            and now.content_hash == fields.get(HASH, now.content_hash)
+        mended = replace(
+            update, name=row.name, revive=row.is_cancelled, reopen=reopen, stamp=row.modified
         )
-
-    def _refusal_of_one(self, error: ErpAuthError, permission: str) -> ErpAuthError:
-        """A 403 for one row (a private one of another API user) must not stop the calendar; the
-        user's lacking the permission as such must."""
-        if error.cause != "permission" or not self._client.may(permission):
-            raise error
-        return error
+        return self._one.put(row, changes(mended), event, "masking" if hides else "event")
 
     # --- sharing ----------------------------------------------------------------------------
 
@@ -303,7 +229,7 @@ class Writer:
             try:
                 self._share_one(name, event, stale.get(name, []))
             except ErpRefused as error:
-                self._refuse(event, error, "event")
+                self._one.refuse(event, error, "event")
                 continue
             seen_to[name] = event
         if seen_to and self._bulk({name: {HASH: e.content_hash} for name, e in seen_to.items()}):
@@ -324,7 +250,7 @@ class Writer:
             if row is None:
                 raise Transient("a row vanished while it was being shared", side=SIDE)
             if row.content_hash != event.content_hash:
-                self._put(row, {HASH: event.content_hash}, event, "event")
+                self._one.put(row, {HASH: event.content_hash}, event, "event")
 
     # --- rows that go -----------------------------------------------------------------------
 
@@ -351,7 +277,8 @@ class Writer:
         if row.is_cancelled and not hides:
             return "done"
         kind: Kind = "masking" if hides else "cancellation"
-        return self._put(row, cancel.fields(self._site_fields), cancel, kind)
+        fields = replace(cancel, stamp=row.modified).fields(self._site_fields)
+        return self._one.put(row, fields, cancel, kind)
 
     def delete(self, cancels: Sequence[Cancel]) -> None:
         """What is private is masked first: Frappe keeps a copy of what it deletes."""
@@ -368,8 +295,8 @@ class Writer:
                 self._delete_one(row)
             except (ErpRefused, ErpAuthError) as error:
                 if isinstance(error, ErpAuthError):
-                    self._refusal_of_one(error, "delete")
-                self._refuse(cancel, error, "masking" if cancel.mask else "cancellation")
+                    self._one.refusal_of_one(error, "delete")
+                self._one.refuse(cancel, error, "masking" if cancel.mask else "cancellation")
                 continue
             self._ceiling.accepted()
             self.applied.deleted += 1
@@ -381,20 +308,9 @@ class Writer:
         try:
             self._client.delete("Event", row.name)
         except Transient as error:
-            if _asks_to_wait(error):
+            if asks_to_wait(error):
                 raise
             # With its queue down Frappe deletes and then answers 500: look before repeating.
             there = self._find([row.key]).get(row.key)
             if there is not None:
                 self._client.delete("Event", there.name)
-
-    # --- setting aside ----------------------------------------------------------------------
-
-    def _refuse(self, what: ErpEvent | Cancel, error: WatcherError, kind: Kind) -> None:
-        found = refused(what, error, kind)
-        self._ceiling.refused(found.series, error)
-        self.applied.refused.append(found)
-
-
-def _asks_to_wait(error: WatcherError) -> bool:
-    return isinstance(error, Transient) and error.retry_after is not None

@@ -221,7 +221,8 @@ class Update:
 
     ``revive``: a cancelled row comes back. ``reopen``: a row that ERPNext has closed is moved or
     prolonged into today or later. Both also set the status back to Open. ``hides``: the row is
-    readable now, and the event is private.
+    readable now, and the event is private. ``stamp``: see ``Held.modified``; ERPNext refuses a
+    write that it carries out late, after the row was written by somebody else.
     """
 
     name: str
@@ -229,6 +230,7 @@ class Update:
     revive: bool = False
     reopen: bool = False
     hides: bool = False
+    stamp: str = ""
 
     @property
     def key(self) -> str:
@@ -238,18 +240,21 @@ class Update:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cancel:
     """Cancel (or delete, by setting) row ``name``; ``reason`` is for the run's report. ``mask``:
-    the event has become private, so its title and text go as well."""
+    the event has become private, so its title and text go as well. ``stamp``: as in ``Update``."""
 
     name: str
     key: str
     event_id: str
     reason: str
     mask: bool = False
+    stamp: str = ""
 
     def fields(self, site_fields: Collection[str] = ()) -> dict[str, object]:
         """The fields of Frappe's Event document that a cancellation writes; ``site_fields`` are
         those of ``OPTIONAL_FIELDS`` that the site has."""
         fields: dict[str, object] = {"status": "Cancelled"}
+        if self.stamp:
+            fields["modified"] = self.stamp
         if self.mask:
             fields |= {"subject": BUSY, "description": "", "custom_google_hash": ""}
             fields |= {name: "" for name in TEXT_FIELDS if name in site_fields}

@@ -232,11 +232,11 @@ def _event(event: Mapped, row: Held | None, place: Place, trust: Trust | None = 
         return Create(event=event)
     hides = event.masked and row.is_readable
     if row.is_cancelled:
-        return Update(name=row.name, event=event, revive=True, hides=hides)
+        return Update(name=row.name, event=event, revive=True, hides=hides, stamp=row.modified)
     reopen = _is_to_reopen(event, row, place)
     meddled = trust is not None and not trust.covers(row) and bool(_detail(event, row))
     if row.content_hash != event.content_hash or reopen or meddled:
-        return Update(name=row.name, event=event, reopen=reopen, hides=hides)
+        return Update(name=row.name, event=event, reopen=reopen, hides=hides, stamp=row.modified)
     private_row = row.name if event.masked else ""
     return Keep(key=event.key, event_id=event.event_id, reason="unchanged", private_row=private_row)
 
@@ -264,7 +264,7 @@ def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
         if row.content_hash != event.content_hash:
             # Kept with what Google says now: it may just have been made private.
             hides = event.masked and row.is_readable
-            return Update(name=row.name, event=event, hides=hides)
+            return Update(name=row.name, event=event, hides=hides, stamp=row.modified)
         return Keep(
             key=event.key, event_id=event.event_id, reason="aged_out",
             private_row=row.name if event.masked else "",
@@ -288,7 +288,10 @@ def _gone(
 
 
 def _cancel(row: Held, reason: str, mask: bool = False) -> Cancel:
-    return Cancel(name=row.name, key=row.key, event_id=row.event_id, reason=reason, mask=mask)
+    return Cancel(
+        name=row.name, key=row.key, event_id=row.event_id, reason=reason, mask=mask,
+        stamp=row.modified,
+    )  # fmt: skip
 
 
 def _series_row(row: Held, became: str | None, place: Place, *, mask: bool) -> Action:

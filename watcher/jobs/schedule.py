@@ -24,7 +24,7 @@ from watcher.jobs.ringing import ring
 from watcher.jobs.users import look_at_users
 from watcher.notices.tell import tell
 from watcher.services import Services
-from watcher.state import accounts, aside, budget, calendars, notices, runs
+from watcher.state import accounts, aside, budget, calendars, late, notices, runs
 from watcher.state.models import Account, Calendar
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,17 @@ def retry_aside(services: Services, _connections: Connections) -> int:
     return sum(ring(services, number, seq, "backfill", "refused") for number, seq in due)
 
 
+def look_after_writes(services: Services, _connections: Connections) -> int:
+    """List calendars anew of which a write was not answered, now that ERPNext is done with it."""
+    now = services.clock()
+    with services.db.session() as session:
+        due = [
+            (number, calendars.want_snapshot(session, number, "unanswered", now))
+            for number in late.due(session, now, MAX_RINGS)
+        ]
+    return sum(ring(services, number, seq, "backfill", "unanswered") for number, seq in due)
+
+
 def renew(services: Services, connections: Connections) -> int:
     """Open missing channels, replace those that are due, stop the old ones."""
     if not services.settings.public_url:
@@ -161,6 +172,7 @@ def timetable(services: Services) -> Rows:
             Periodic("poll", min(15.0, seconds), poll),
             Periodic("reconcile", 60.0, reconcile),
             Periodic("aside", min(15.0, seconds), retry_aside),
+            Periodic("late", min(15.0, seconds), look_after_writes),
             Periodic("prune", 3_600.0, prune),
         ),
         "cron-google": (

@@ -33,7 +33,7 @@ from watcher.jobs.run import Progress, RunOutcome, run_once
 from watcher.moved import NO_OWN_CALENDAR, follow
 from watcher.services import Services, build
 from watcher.settings import load
-from watcher.state import accounts, calendars, channels, leases, runs
+from watcher.state import accounts, calendars, channels, late, leases, runs
 from watcher.state.budget import Purpose
 from watcher.state.calendars import Work
 from watcher.state.leases import CalendarLease
@@ -234,6 +234,8 @@ def _record_failure(
             session, lease, work, state=state, cause=cause, message=error.message,
             retry_at=retry_at, now=now,
         )  # fmt: skip
+        if isinstance(error, Transient) and error.unanswered:
+            late.note_unanswered(session, lease.calendar_id, now)
         runs.add(
             session,
             Run(

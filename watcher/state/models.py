@@ -101,7 +101,8 @@ class Calendar(Base):
     when none is owed. ``rung_at`` is set while a queued job that has not begun to read will
     serve it.
     ``rows_seen`` is ERPNext's newest stamp of a row that was seen after the last writing; ``step``
-    what a person can do about ``cause``, where it is no matter of the cause alone.
+    what a person can do about ``cause``, where it is no matter of the cause alone. ``look_at``: a
+    write was not answered; when ERPNext can no longer be at it, the calendar is listed anew.
     Lease times are epoch seconds of the database's clock.
     """
 
@@ -149,6 +150,7 @@ class Calendar(Base):
     watch_failures: Mapped[int] = mapped_column(Integer, default=0)
     removed: Mapped[bool] = mapped_column(Boolean, default=False)
     rows_seen: Mapped[str] = mapped_column(String(26), default="")
+    look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Channel(Base):

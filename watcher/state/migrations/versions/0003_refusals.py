@@ -27,11 +27,13 @@ def upgrade() -> None:
     op.add_column(
         "quarantine", sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True)
     )
+    op.add_column("calendars", sa.Column("look_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_quarantine_next_try_at", "quarantine", ["next_try_at"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_quarantine_next_try_at", "quarantine")
     op.drop_column("quarantine", "next_try_at")
+    op.drop_column("calendars", "look_at")
     for table, name, _ in TEXTS:
         op.drop_column(table, name)
