@@ -22,6 +22,7 @@ CHROMIUM = os.environ.get("WATCHER_TEST_CHROMIUM", "/usr/bin/chromium")
 SHOTS = os.environ.get("WATCHER_TEST_SCREENSHOTS", "")
 DESK = {15: "/app", 16: "/desk"}
 WEEK_BUTTON = ".fc-agendaWeek-button, .fc-timeGridWeek-button"
+DESCRIPTION = ".form-layout [data-fieldname=description] .ql-editor"
 
 READ = """() => {
   // Every piece of an event, and on which days' cells it lies.
@@ -54,6 +55,17 @@ class Block:
     title: str
     day: date
     height: float
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the form of an event shows."""
+
+    subject: str
+    lines: list[str]
+    """Of the description, without the empty ones."""
+    links: set[str]
+    can_join: bool
 
 
 class RealSite:
@@ -156,3 +168,19 @@ class Desk:
             self.page.screenshot(
                 path=f"{SHOTS}/desk-{self.site.frappe}-{view}-{begins}.png", full_page=True
             )
+
+    def form(self, name: str) -> Form:
+        """The event's form."""
+        self.page.goto(f"{DESK[self.site.frappe]}/event/{name}")
+        self._settled(lambda: self.page.locator(DESCRIPTION).first.wait_for())
+        if SHOTS and Path(SHOTS).is_dir():
+            shot = f"{SHOTS}/desk-{self.site.frappe}-form.png"
+            self.page.screenshot(path=shot, full_page=True)
+        text = self.page.locator(DESCRIPTION).first
+        links = text.locator("a").evaluate_all("all => all.map(each => each.href)")
+        return Form(
+            subject=self.page.locator("[data-fieldname=subject] textarea").first.input_value(),
+            lines=[line for line in text.inner_text().splitlines() if line],
+            links=set(links),
+            can_join=self.page.get_by_text("Join video conference").is_visible(),
+        )

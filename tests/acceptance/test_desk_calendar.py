@@ -148,9 +148,23 @@ if REAL:
         for view in VIEWS:
             with desk(site) as page:
                 blocks = page.drawn(view, real.week.today, real.week.last)
+            assert real.rows() == rows, "somebody else works on this site"
             expected = real.week.expected(site.frappe, view)
             assert by_title((block.title, block.day) for block in blocks) == expected, view
             by_model = modelled(rows, site.frappe, view, site.zone)
             assert sorted((block.name, block.day) for block in blocks) == sorted(by_model), view
             if view == "week":
                 assert min(block.height for block in blocks) >= VISIBLE[site.frappe]
+
+    @pytest.mark.browser
+    def test_the_form_of_a_meeting(real: Mirrored) -> None:
+        (name,) = (row["name"] for row in real.rows() if row["subject"] == "Tom & Jerry")
+        with desk(real.site) as page:
+            form = page.form(name)
+        assert (form.subject, form.can_join) == ("Tom & Jerry", True)
+        lines = ["First line", "Second line: a < b & c", "https://example.com/agenda"]
+        assert [line for line in form.lines if "Place" not in line] == [
+            *lines,
+            "Meeting: https://meet.google.com/abc-defg-hij",
+        ]
+        assert "https://meet.google.com/abc-defg-hij" in form.links
