@@ -76,14 +76,54 @@ def test_only_open_ones_are_drawn(status: str) -> None:
         assert drawn(frappe, "2026-12-03 10:00:00", "2026-12-03 11:00:00", status=status) == []
 
 
-def test_a_reader_west_of_the_site_sees_all_day_events_a_day_early() -> None:
-    row = {"starts_on": "2026-12-03 00:00:00", "all_day": 1, "status": "Open"}
-    west = {"frappe": 15, "site_zone": ZONE, "reader_zone": "America/New_York"}
-    one = calendar.days({**row, "ends_on": "2026-12-03 23:59:59"}, **west)
-    assert one == [date(2026, 12, 2), date(2026, 12, 3)]
-    timed = {**row, "all_day": 0, "starts_on": "2026-12-03 10:00:00"}
-    found = calendar.days({**timed, "ends_on": "2026-12-03 11:00:00"}, **west)
+EAST, WEST = "Asia/Tokyo", "America/New_York"
+
+
+@pytest.mark.parametrize(
+    ("what", "end", "in_the_east", "in_the_west"),
+    [
+        ("one day, end of the day", "2026-12-03 23:59:59", [3, 4], [2, 3]),
+        ("one day, a second", "2026-12-03 00:00:01", [3], [2]),
+        ("one day, noon", "2026-12-03 12:00:00", [3], [2, 3]),
+        ("three days, last midnight", "2026-12-05 00:00:00", [3, 4, 5], [2, 3, 4]),
+        ("three days, last noon", "2026-12-05 12:00:00", [3, 4, 5], [2, 3, 4, 5]),
+        ("three days, end of the last", "2026-12-05 23:59:59", [3, 4, 5, 6], [2, 3, 4, 5]),
+    ],
+)
+def test_all_day_for_readers_elsewhere(
+    what: str, end: str, in_the_east: list[int], in_the_west: list[int]
+) -> None:
+    """15, and 16 with the corrections of 2026; 16.4.1 shows them nothing."""
+    row = {"starts_on": "2026-12-03 00:00:00", "ends_on": end, "all_day": 1, "status": "Open"}
+    for zone, expected in ((EAST, in_the_east), (WEST, in_the_west)):
+        who: dict[str, Any] = {"site_zone": ZONE, "reader_zone": zone}
+        for version, mended in ((15, False), (16, True)):
+            found = calendar.days(row, frappe=version, mended=mended, **who)
+            assert [day.day for day in found] == expected, (what, zone, version)
+        assert calendar.days(row, frappe=16, **who) == [], (what, zone)
+
+
+def test_a_timed_event_for_a_reader_elsewhere() -> None:
+    row = {"starts_on": "2026-12-03 10:00:00", "ends_on": "2026-12-03 11:00:00", "status": "Open"}
+    found = calendar.days(row, frappe=15, site_zone=ZONE, reader_zone=WEST)
     assert found == [date(2026, 12, 2)]  # 23:30 to 00:30 of their own clock
+    same = {"site_zone": ZONE, "reader_zone": "Asia/Colombo"}
+    assert calendar.days(row, frappe=16, **same) == [date(2026, 12, 3)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        ("2026-12-03 22:00:00", "2026-12-04 06:00:00", [3, 4]),
+        ("2026-12-03 22:00:00", "2026-12-04 00:00:00", [3]),
+        ("2026-12-03 00:00:00", "2026-12-06 00:00:00", [3, 4, 5]),
+    ],
+)
+def test_a_week_has_hours(start: str, end: str, days: list[int]) -> None:
+    row = {"starts_on": start, "ends_on": end, "status": "Open"}
+    for frappe in (15, 16):
+        found = calendar.days(row, frappe=frappe, view="week", site_zone=ZONE)
+        assert [day.day for day in found] == days
 
 
 def test_rows_of_the_site_itself() -> None:

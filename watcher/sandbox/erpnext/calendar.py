@@ -1,7 +1,9 @@
-"""On which days the Desk's month calendar draws an Event: a model of what browsers showed.
+"""On which days the Desk's calendar draws an Event: a model of what browsers showed.
 
 15.43 hands FullCalendar 3 an all-day end that is a day later than the row's; 16.4.1 hands
-FullCalendar 6 the row's own, whose time it cuts off, and so draws several days one short.
+FullCalendar 6 the row's own, whose time it cuts off, and so draws several days one short. It also
+asks for days that begin at the reader's midnight, which the server refuses when that is not the
+site's: nothing at all is drawn.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from watcher.sandbox.erpnext.catalogue import NEW, OLD
 
 _DAY = timedelta(days=1)
 _NEXT_DAY_AT = {OLD: time(9), NEW: time(0)}
-"""A timed end on a later day counts for that day only when it is after this time."""
+"""In a month a timed end on a later day counts for that day only when it is after this time."""
 _UNTIL = {OLD: timedelta(hours=2), NEW: timedelta(hours=1)}
 """How long FullCalendar draws what ends before it begins."""
 
@@ -28,18 +30,23 @@ def days(
     frappe: int,
     site_zone: str = "UTC",
     reader_zone: str = "",
+    view: str = "month",
     mended: bool = False,
 ) -> list[date]:
     """The days that show the row; none when it is not Open. ``reader_zone``: of who looks, the
-    site's own unless it is given. ``mended``: a 16 with the backport of August 2026, which gives
-    an all-day end one day more, as 15 does."""
+    site's own unless it is given. A ``view`` other than the month has hours, and shows what is
+    timed on each day that it touches. ``mended``: a 16 with the corrections of 2026, which takes
+    any reader's midnight and gives an all-day end one day more, as 15 does."""
     if row.get("status") != "Open":
+        return []
+    if frappe == NEW and not mended and _other_midnight(row, site_zone, reader_zone):
         return []
     start, end = block(row, frappe=frappe, site_zone=site_zone, reader_zone=reader_zone)
     if row.get("all_day"):
         longer = frappe == OLD or mended
         return _all_day(start.date(), end.date() + (_DAY if longer else timedelta()))
-    return _timed(start, end, _NEXT_DAY_AT[frappe], _UNTIL[frappe])
+    next_day_at = _NEXT_DAY_AT[frappe] if view == "month" else time()
+    return _timed(start, end, next_day_at, _UNTIL[frappe])
 
 
 def block(
@@ -51,6 +58,11 @@ def block(
     if not row.get("ends_on"):
         return start, start + _DAY
     return start, _read(row["ends_on"], site_zone, reader_zone or site_zone)
+
+
+def _other_midnight(row: Mapping[str, Any], site_zone: str, reader_zone: str) -> bool:
+    midnight = datetime.combine(_read(row["starts_on"], site_zone, site_zone), time())
+    return _read(midnight, site_zone, reader_zone or site_zone).time() != time()
 
 
 def _read(moment: object, site_zone: str, reader_zone: str) -> datetime:
