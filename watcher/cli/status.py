@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import click
@@ -67,8 +68,16 @@ def _screen(document: dict[str, Any]) -> None:
         name = who(account, calendar or account) if account else "Watcher"
         click.echo(f"! {name}: {problem['state']} ({problem['cause']})")
         if problem.get("message"):
-            click.echo(f"    {problem['message']}")
+            _indented(problem["message"])
         click.echo(f"    do: {problem['next_step']}")
+
+
+def _indented(text: str) -> None:
+    """A sentence below its line, in lines that fit a narrow terminal. What is to be copied is never
+    broken."""
+    margin = " " * 4
+    click.echo(textwrap.fill(text, 80, initial_indent=margin, subsequent_indent=margin,
+                             break_long_words=False, break_on_hyphens=False))  # fmt: skip
 
 
 def _erpnext(site: dict[str, Any]) -> None:
@@ -76,7 +85,7 @@ def _erpnext(site: dict[str, Any]) -> None:
     named = ", ".join(f"{app} {version}" for app, version in site["versions"].items())
     click.echo(f"{'erpnext':12} {named or 'not read yet'}")
     for sentence in site["warnings"]:
-        click.echo(f"    note: {sentence}")
+        _indented(f"note: {sentence}")
 
 
 def _set_aside(found: dict[str, Any]) -> None:
@@ -87,7 +96,7 @@ def _set_aside(found: dict[str, Any]) -> None:
     again = f", next try {found['next_try']}" if found["next_try"] else ""
     click.echo(f"{'set aside':12} {found['count']}, the oldest since {found['oldest']}{again}")
     for cause in found["causes"]:
-        click.echo(f"    {cause['count']} x {cause['cause']}: {cause['message']}")
+        _indented(f"{cause['count']} x {cause['cause']}: {cause['message']}")
     click.echo("    do: watcher queue show")
 
 

@@ -44,6 +44,11 @@ KNOWN = (
         f"{_ISSUES}38425",
     ),
     Known(
+        (16, 0, 0), (16, 50, 0),
+        "the Desk's calendar is empty for readers whose time zone is not the site's",
+        f"{_ISSUES}34444",
+    ),
+    Known(
         (15, 0, 0), (15, 122, 0),
         "Frappe's HTML sanitiser can be walked round; Watcher makes its own texts safe, other "
         "ways into ERPNext do not",
