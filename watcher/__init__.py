@@ -1,3 +1,3 @@
 """Watcher: a change in Google Calendar is in ERPNext seconds later."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
