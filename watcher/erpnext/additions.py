@@ -58,14 +58,15 @@ def read_additions(client: ErpNextClient, names: Sequence[str]) -> dict[str, Add
 
 
 def _count_lost(client: ErpNextClient, names: list[str], found: dict[str, Additions]) -> None:
-    """Comments and files may quote what has become private: Frappe deletes them with the row."""
-    comments: Filters = [
-        ["reference_doctype", "=", "Event"], ["reference_name", "in", names],
-        ["comment_type", "=", "Comment"],
-    ]  # fmt: skip
+    """Comments, mails and files may quote what has become private: Frappe deletes them with the
+    row."""
+    about: Filters = [["reference_doctype", "=", "Event"], ["reference_name", "in", names]]
+    comments: Filters = [*about, ["comment_type", "=", "Comment"]]
+    mails: Filters = [*about, ["communication_medium", "=", "Email"]]
     files: Filters = [["attached_to_doctype", "=", "Event"], ["attached_to_name", "in", names]]
     for doctype, filters, where, what in (
         ("Comment", comments, "reference_name", "comments"),
+        ("Communication", mails, "reference_name", "mails"),
         ("File", files, "attached_to_name", "files"),
     ):
         for row in client.rows(doctype, filters, [where]):

@@ -24,7 +24,7 @@ from typing import Any
 
 from watcher.erpnext.additions import carry_over, read_additions
 from watcher.erpnext.client import BATCH, ErpNextClient
-from watcher.erpnext.errors import RowGone, ServerError
+from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
 from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
@@ -87,10 +87,17 @@ class Eraser:
         return {str(v["docname"]) for v in found if is_readable_version(v.get("data"))}
 
     def _with_readable_mail(self, names: Sequence[str]) -> set[str]:
-        """Frappe makes a Communication with title and text for each participant of an Event; the
-        one of a participant who was removed keeps the old title."""
-        found = self._client.rows("Communication", _about(names), ["reference_name", "subject"])
-        return {str(c["reference_name"]) for c in found if c.get("subject") not in MASKS}
+        """Frappe makes a Communication with title and text for each participant of an Event, in the
+        name of the Event's owner; the one of a participant who was removed keeps the old title.
+        Mails that people send from the form are theirs."""
+        fields = ["reference_name", "subject", "sender"]
+        found = self._client.rows("Communication", _about(names), fields)
+        senders = {(c["reference_name"], c["sender"]) for c in found if c["subject"] not in MASKS}
+        if not senders:
+            return set()
+        named = [["name", "in", sorted({name for name, _ in senders})]]
+        rows = self._client.rows("Event", named, ["owner"])
+        return {str(row["name"]) for row in rows if (row["name"], row["owner"]) in senders}
 
     # --- making anew ----------------------------------------------------------------------------
 
@@ -101,8 +108,9 @@ class Eraser:
         additions = read_additions(self._client, list(docs))
         mail = self._mail_of(list(docs))
         released = self._release(list(docs))
-        for name in docs.keys() - released:
-            self.delete(name, rows[name])  # its key is needed: the new row comes second
+        for name in sorted(docs.keys() - released):
+            if not self.delete(name, rows[name]):  # its key is needed: the new row comes second
+                del docs[name]
         made = self._insert(docs, rows)
         for name, new in made.items():
             carry_over(self._client, self._hold, additions[name], name, new)
@@ -140,6 +148,10 @@ class Eraser:
             except (ErpRefused, ServerError) as error:
                 log.info("%s keeps its key: %s", name, cause_of(error))
                 continue
+            except Transient as error:
+                # Frappe 16 with a full queue writes, and then answers 500.
+                if asks_to_wait(error) or self._client.get_doc("Event", name).get(KEY):
+                    raise
             released.add(name)
         return released
 
@@ -189,7 +201,7 @@ class Eraser:
             )  # fmt: skip
             return False
         except Transient as error:
-            if error.retry_after is not None:
+            if asks_to_wait(error):
                 raise
             # With its queue down Frappe deletes and then answers 500: a repetition finds it gone.
             self._client.delete("Event", name)

@@ -78,6 +78,11 @@ class ServerError(Transient):
     """
 
 
+def asks_to_wait(error: WatcherError) -> bool:
+    """The site says when to come again: trying at once would be rude, and is refused."""
+    return isinstance(error, Transient) and error.retry_after is not None
+
+
 def classify(status: int, body: object, headers: Mapping[str, str]) -> WatcherError:
     """The error for an answer that is not a success. ``body`` is parsed JSON, or None (HTML)."""
     if not isinstance(body, dict):

@@ -8,7 +8,7 @@ from typing import Literal
 from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.erasure import Eraser
-from watcher.erpnext.errors import COLLISION, RowGone, ServerError
+from watcher.erpnext.errors import COLLISION, RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Ceiling, Kind, refused
 from watcher.erpnext.rows import HASH
 from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
@@ -122,7 +122,3 @@ class OneRow:
 def _as_of(row: Held, fields: Fields) -> Fields:
     """The same write, decided on the row as it is now: a stale stamp would be refused again."""
     return {**fields, "modified": row.modified} if "modified" in fields else fields
-
-
-def asks_to_wait(error: WatcherError) -> bool:
-    return isinstance(error, Transient) and error.retry_after is not None

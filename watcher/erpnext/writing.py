@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.errors import SIDE, ServerError
-from watcher.erpnext.one_row import Find, OneRow, Put, asks_to_wait
+from watcher.erpnext.errors import SIDE, ServerError, asks_to_wait
+from watcher.erpnext.one_row import Find, OneRow, Put
 from watcher.erpnext.refusals import Kind
 from watcher.erpnext.rows import (
     HASH,
