@@ -1,0 +1,107 @@
+"""What became private is nowhere in the database of a real Frappe.
+
+A site is named as in ``tests.desk_site``. Besides, WATCHER_TEST_DESK_15_DUMP is a command that
+prints the whole database as SQL, and WATCHER_TEST_DESK_15_JOBS one that runs what the site's
+scheduler would (filling the search index); the same with 16. Without them nothing is collected
+here: the same search on the sandbox, which keeps what Frappe keeps, is in
+``tests/integration/test_private_is_gone.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.company import Company
+from tests.desk_site import RealSite, named
+from tests.waiting import wait_for
+from watcher.sandbox.google import GoogleState
+from watcher.sandbox.google import serve as serve_google
+
+COMMANDS = {
+    (version, name): os.environ.get(f"WATCHER_TEST_DESK_{version}_{name}", "")
+    for version in (15, 16)
+    for name in ("DUMP", "JOBS")
+}
+REAL = [site for v in (15, 16) if (site := named(v)) and COMMANDS[v, "DUMP"]]
+
+
+def command(site: RealSite, name: str) -> str:
+    """What a command of the environment prints; nothing without one."""
+    words = COMMANDS[site.frappe, name]
+    done = subprocess.run(words, shell=True, capture_output=True, check=True)
+    return done.stdout.decode(errors="replace")
+
+
+@dataclass
+class Secret:
+    """An account with a series and a meeting whose texts are to be gone."""
+
+    company: Company
+    site: RealSite
+    email: str
+    canary: str
+
+    def put(self, hours: float, **extra: object) -> str:
+        texts = {name: f"{self.canary} {name}" for name in ("summary", "description", "location")}
+        body = self.company.timed(hours=hours, **{**texts, **extra})
+        made: str = self.company.google.insert_event(self.email, body)
+        return made
+
+    def sync(self) -> None:
+        assert self.company.sync(self.email) == "done"
+
+    @property
+    def found(self) -> int:
+        command(self.site, "JOBS")
+        return command(self.site, "DUMP").count(self.canary)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The real sites that are named."""
+    if "secret" in metafunc.fixturenames:
+        metafunc.parametrize("secret", REAL, ids=[str(s.frappe) for s in REAL], indirect=True)
+
+
+if REAL:
+
+    @pytest.fixture
+    def secret(request: pytest.FixtureRequest, tmp_path: Path, queue_url: str) -> Iterator[Secret]:
+        site: RealSite = request.param
+        mark = uuid.uuid4().hex[:10]
+        with ExitStack() as stack:
+            google = GoogleState()
+            server = stack.enter_context(closing(serve_google(google)))
+            company = stack.enter_context(closing(Company(
+                google=google, site=site, folder=tmp_path, google_url=server.url,
+                erpnext_url=site.url, queue_url=queue_url,
+                database_url=f"sqlite:///{tmp_path / 'ledger.sqlite3'}",
+            )))  # fmt: skip
+            made = Secret(company, site, f"secret-{mark}@scoopjoy.test", f"CANARY{mark}")
+            site.account = made.email
+            google.add_user(made.email, time_zone=site.zone)
+            company.setup_erpnext()
+            company.add(made.email)
+            stack.callback(site.clear)
+            yield made
+
+    def test_what_became_private_is_nowhere_in_the_database(secret: Secret) -> None:
+        meeting, series = secret.put(24), secret.put(48, recurrence=["RRULE:FREQ=DAILY;COUNT=4"])
+        secret.sync()
+        secret.company.google.patch_event(
+            secret.email, meeting, {"summary": f"{secret.canary} renamed"}
+        )
+        secret.sync()
+        assert secret.found > 10, "the search finds what is readable"
+        for event_id in (meeting, series):
+            secret.company.google.patch_event(secret.email, event_id, {"visibility": "private"})
+        secret.sync()
+        wait_for(lambda: secret.found == 0, what="ERPNext's background jobs", seconds=60)
+        assert secret.company.subjects(secret.email) == ["Busy"] * 5
