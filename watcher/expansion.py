@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from watcher.events.compare import Place
 from watcher.events.mapping import data_id
 from watcher.events.model import Held, Window
-from watcher.events.plan import Place
 from watcher.google.client import CalendarClient
 from watcher.google.errors import malformed
 

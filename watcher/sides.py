@@ -8,10 +8,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from watcher.erpnext.applied import Applied
+from watcher.erpnext.erasure import Note, note_nothing
 from watcher.erpnext.events import EventMirror
+from watcher.events.compare import Place
 from watcher.events.mapping import data_id
 from watcher.events.model import Action, Held, MappingRules, Window
-from watcher.events.plan import Place
 from watcher.google.client import CalendarClient
 from watcher.state.aside import Refusal
 
@@ -19,7 +20,8 @@ from watcher.state.aside import Refusal
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sides:
     """Both outside systems and the policy, for one calendar. ``window`` is what is mirrored (with
-    its reach), ``api_user`` who writes, ``now`` (aware) when the pass began."""
+    its reach), ``api_user`` who writes, ``now`` (aware) when the pass began. ``note_erased`` is
+    told of rows (name to key) whose past is being erased, before it is done."""
 
     google: CalendarClient
     mirror: EventMirror
@@ -28,6 +30,7 @@ class Sides:
     api_user: str
     policy: str
     now: datetime
+    note_erased: Note = note_nothing
 
     def place(self, calendar_zone: ZoneInfo) -> Place:
         return Place(
@@ -50,7 +53,8 @@ class Sides:
 @dataclass(kw_only=True, slots=True)
 class Report:
     """What a sync did; becomes a row of ``runs``. ``vanished_held`` counts cancellations that
-    wait for a person's word; ``touched``: somebody else has written rows meanwhile."""
+    wait for a person's word; ``touched``: somebody else has written rows meanwhile.
+    ``private_ids``: events and series of which ERPNext may keep what was deleted."""
 
     kind: str
     pages: int = 0
@@ -62,5 +66,6 @@ class Report:
     settled_keys: list[str] = field(default_factory=list)
     vanished_held: str = ""
     touched: bool = False
+    private_ids: list[str] = field(default_factory=list)
     newest_change: datetime | None = None
     oldest_change: datetime | None = None

@@ -20,6 +20,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from watcher.errors import SweepHeld, SyncTokenExpired
+from watcher.events.compare import Difference, difference
 from watcher.events.mapping import PRIVATE, data_id, sync_key
 from watcher.events.model import (
     Action,
@@ -34,10 +35,9 @@ from watcher.events.model import (
     Window,
 )
 from watcher.events.plan import (
-    Difference,
     Trust,
+    Veil,
     conceals,
-    difference,
     discards,
     newest_by_id,
     plan_delta,
@@ -173,7 +173,7 @@ def _brake(
     report: Report,
 ) -> list[Action]:
     """The plan; where the sweep is held back, everything else goes on without it."""
-    place = sides.place(zone)
+    place, rules = sides.place(zone), sides.rules
 
     def plan(force: bool) -> list[Action]:
         return plan_snapshot(
@@ -182,7 +182,7 @@ def _brake(
             held=held,
             place=place,
             trust=Trust(api_user=sides.api_user, seen=work.rows_seen),
-            to_mask=work.to_mask,
+            veil=Veil(keys=work.to_mask, private_rows=rules.hides_private_rows),
             spare=frozenset(refusal.key for refusal in mapped.refused),
             force=force,
         )
@@ -304,6 +304,9 @@ def _apply_delta(
     )
     if any(conceals(action) for action in actions):
         actions += discards(sides.mirror.leftovers(*sides.calendar))
+    if rules.hides_private:
+        private_ones = [e.id for e in [*events, *expanded] if e.visibility in PRIVATE]
+        report.private_ids = [data_id(event_id) for event_id in private_ones]
     report.oldest_change = _oldest_written(rules, actions, events)
     _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
 
@@ -361,7 +364,8 @@ def _carry_out(
         done += 1
         progress("write", done)
 
-    applied = sides.mirror.apply(actions, before_batch=before_batch)
+    applied = sides.mirror.apply(actions, before_batch=before_batch, note_erased=sides.note_erased)
+    sides.mirror.forget(report.private_ids, before_batch)
     report.applied = applied
     report.refused += [
         Refusal(

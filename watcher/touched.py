@@ -18,12 +18,21 @@ def was_touched(sides: Sides, work: Work) -> bool:
     if work.reason != "poll" or not work.rows_seen:
         return False
     touched = sides.mirror.touched_since(*sides.calendar, work.rows_seen)
-    return any(not _is_closed_by_erpnext(row) for row in touched)
+    return bool(_by_others(sides, touched, work.rows_seen))
 
 
 def _is_closed_by_erpnext(row: Held) -> bool:
     """ERPNext's daily job closes what is past; nothing else is changed by it."""
     return row.status == "Closed" and row.modified_by == ADMINISTRATOR
+
+
+def _by_others(sides: Sides, rows: list[Held], since: str) -> list[Held]:
+    """Those that somebody edited. ERPNext's closing leaves no Version; an edit of a closed row by
+    Administrator does."""
+    closed = [row.name for row in rows if _is_closed_by_erpnext(row)]
+    if closed and sides.mirror.edited_since(closed, since):
+        return rows
+    return [row for row in rows if not _is_closed_by_erpnext(row)]
 
 
 def rows_seen(sides: Sides, report: Report, before: str) -> str | None:
@@ -33,6 +42,6 @@ def rows_seen(sides: Sides, report: Report, before: str) -> str | None:
         return None
     written = {action.key for action in report.planned if not isinstance(action, Keep)}
     touched = sides.mirror.touched_since(*sides.calendar, before or EVER)
-    others = [r for r in touched if r.key not in written and not _is_closed_by_erpnext(r)]
+    others = _by_others(sides, [r for r in touched if r.key not in written], before or EVER)
     report.touched = bool(others)
     return before if others else max([before, *(row.modified for row in touched)])

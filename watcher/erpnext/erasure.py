@@ -11,8 +11,8 @@ a row whose past shows what is private is made anew under the same key, and the 
    background job deletes by name;
 3. what people had added goes over to the new row, or is named in the log.
 
-A crash between these steps leaves a cancelled, masked row without a key (a *leftover*), which the
-next snapshot deletes.
+A crash between these steps leaves a cancelled, masked row without a key (a *leftover*): the next
+pass that meets the event, or the next snapshot, gives what it had to the new row, and deletes it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from watcher.erpnext.client import BATCH, ErpNextClient
 from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
 from watcher.erpnext.rows import HASH, KEY, chunks
-from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
-from watcher.events.model import MASKS, TEXT_FIELDS, Held
+from watcher.errors import DuplicateKey, ErpAuthError, ErpRefused, Transient, WatcherError
+from watcher.events.model import BUSY, MASKS, OPTIONAL_FIELDS, TEXT_FIELDS, Held
 
 log = logging.getLogger(__name__)
 
@@ -48,17 +48,37 @@ _OF_FRAPPES_SYNC = frozenset(
 )  # fmt: skip
 """Of Frappe's own integration: a copy with them would be sent to Google as a second event."""
 
+_MIRRORED = frozenset(
+    {"subject", "description", "starts_on", "ends_on", "all_day", "event_type", "status",
+     "send_reminder", "repeat_this_event", KEY, HASH, "custom_google_event_id",
+     "custom_google_recurring_event_id", "custom_google_calendar_id", "custom_google_account",
+     "custom_google_user", "custom_synced_from", *OPTIONAL_FIELDS}
+)  # fmt: skip
+
 Doc = dict[str, Any]
 Find = Callable[[Iterable[str]], dict[str, Held]]
+Note = Callable[[Mapping[str, str]], None]
+
+
+def note_nothing(_rows: Mapping[str, str]) -> None:
+    pass
 
 
 class Eraser:
     """Removes what is readable of the past of private rows. ``find`` gives the rows of some keys
     as they are now; ``hold`` is called before each request that writes and may raise to stop. A
-    repetition goes on where it stopped."""
+    repetition goes on where it stopped. ``note`` is told of rows (name to key) before they go:
+    Frappe writes some of its logs later, so that somebody has to look again."""
 
-    def __init__(self, client: ErpNextClient, find: Find, hold: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: ErpNextClient,
+        find: Find,
+        hold: Callable[[], None],
+        note: Note = note_nothing,
+    ) -> None:
         self._client = client
+        self._note_erased = note
         self._find = find
         self._hold = hold
         self.refused: list[Refused] = []
@@ -72,9 +92,53 @@ class Eraser:
             todo |= self._with_readable_versions(chunk) | self._with_readable_mail(chunk)
         for some in chunks(sorted(todo), AT_ONCE):
             self._renew({name: rows[name] for name in some})
-        if todo:
-            self.forget([rows[name] for name in sorted(todo)])
-            self._forget_errors([rows[name] for name in sorted(todo)], sorted(todo))
+
+    def remove(self, rows: Mapping[str, str]) -> set[str]:
+        """Delete masked rows (name to key) with all that was readable of them. Returns the names of
+        those that are gone; the others are noted as refused."""
+        self._note_erased(rows)
+        mail = self._mask_mail(list(rows))
+        self._delete_todos(list(rows))
+        gone = {name for name in sorted(rows) if self.delete(name, rows[name])}
+        self._delete_all(DELETED, _deleted("Communication", mail) if mail else [])
+        self._delete_all("Webhook Request Log", [["reference_document", "in", sorted(rows)]])
+        self.forget([*rows.values()])
+        self.forget_errors(rows)
+        return gone
+
+    def finish(self, name: str) -> None:
+        """A leftover: what people had added goes to the row that took its key, if there is one."""
+        try:
+            doc = self._client.get_doc("Event", name)
+        except RowGone:
+            return
+        if doc.get(KEY):
+            return  # another row has the name by now
+        heir = self._heir_of(doc)
+        if heir:
+            self._give_own_fields(doc, heir)
+            added = read_additions(self._client, [name])[name]
+            carry_over(self._client, self._hold, added, name, heir)
+        self.remove({name: ""})
+
+    def _heir_of(self, doc: Doc) -> str | None:
+        same = ("custom_google_account", "custom_google_calendar_id", "custom_google_event_id")
+        filters = [[field, "=", str(doc.get(field) or "")] for field in same]
+        rows = self._client.rows("Event", [*filters, [KEY, "is", "set"]], ["name"])
+        return str(rows[0]["name"]) if rows else None
+
+    def _give_own_fields(self, doc: Doc, heir: str) -> None:
+        """Fields of the site's own that the new row, made by an ordinary pass, does not have."""
+        there = copy_of(self._client.get_doc("Event", heir))
+        own = {k: v for k, v in copy_of(doc).items() if not there.get(k) and k not in _MIRRORED}
+        if own:
+            self._hold()
+            try:
+                self._client.update({"doctype": "Event", "name": heir, **own})
+            except ErpRefused as error:
+                log.warning(
+                    "fields of %s were not taken by %s: %s", doc["name"], heir, error.message
+                )
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -105,19 +169,17 @@ class Eraser:
         docs = self._read(rows)
         if not docs:
             return
+        self._note_erased({name: rows[name] for name in docs})
         additions = read_additions(self._client, list(docs))
-        mail = self._mail_of(list(docs))
         released = self._release(list(docs))
         for name in sorted(docs.keys() - released):
-            if not self.delete(name, rows[name]):  # its key is needed: the new row comes second
+            if name not in self.remove({name: rows[name]}):  # its key is needed first
                 del docs[name]
         made = self._insert(docs, rows)
         for name, new in made.items():
             carry_over(self._client, self._hold, additions[name], name, new)
-        for name in sorted(released):
-            self.delete(name, rows[name])
+        self.remove({name: rows[name] for name in released})
         self.renewed += len(made)
-        self._delete_all(DELETED, _deleted("Communication", mail) if mail else [])
 
     def _read(self, rows: Mapping[str, str]) -> dict[str, Doc]:
         """The documents that are still those of the keys: names are reused."""
@@ -131,8 +193,34 @@ class Eraser:
                 docs[name] = doc
         return docs
 
-    def _mail_of(self, names: Sequence[str]) -> list[str]:
-        return [str(c["name"]) for c in self._client.rows("Communication", _about(names), ["name"])]
+    def _mask_mail(self, names: Sequence[str]) -> list[str]:
+        """The Communications of rows that go: Frappe deletes them with the row, but puts what they
+        last said into its search index later. Returns their names."""
+        found = self._client.rows("Communication", _about(names), ["subject"])
+        for mail in found:
+            if mail["subject"] not in MASKS:
+                self._overwrite("Communication", mail["name"], subject=BUSY, content=BUSY)
+        return [str(mail["name"]) for mail in found]
+
+    def _delete_todos(self, names: Sequence[str]) -> None:
+        """The Desk writes an event's title into the assignments that are made of it."""
+        about: list[list[Any]] = [
+            ["reference_type", "=", "Event"], ["reference_name", "in", list(names)],
+        ]  # fmt: skip
+        todos = [str(todo["name"]) for todo in self._client.rows("ToDo", about, ["name"])]
+        for name in todos:
+            self._overwrite("ToDo", name, description=BUSY)
+        if todos:
+            self._delete_all("ToDo", [["name", "in", todos]])
+
+    def _overwrite(self, doctype: str, name: str, **fields: str) -> None:
+        self._hold()
+        try:
+            self._client.update({"doctype": doctype, "name": name, **fields})
+        except (ErpRefused, ErpAuthError) as error:
+            if isinstance(error, ErpAuthError) and error.cause != "permission":
+                raise
+            log.warning("%s %s could not be masked: %s", doctype, name, cause_of(error))
 
     def _release(self, names: Iterable[str]) -> set[str]:
         """Old rows give up their keys. A refusal (a field that the site made mandatory) leaves the
@@ -167,10 +255,23 @@ class Eraser:
                 if there is None:
                     raise
                 made[name] = there.name
+            except DuplicateKey as error:
+                made |= self._insert_instead(name, doc, rows[name], error)
             except ErpRefused as error:
                 # The old row goes all the same; the event is new for the next pass.
                 self._note(rows[name], doc, error)
         return made
+
+    def _insert_instead(self, name: str, doc: Doc, key: str, error: DuplicateKey) -> dict[str, str]:
+        """A unique field of the site's own stands in the way: the old row goes first."""
+        if name in self.remove({name: key}):
+            try:
+                return {name: str(self._client.insert(copy_of(doc))["name"])}
+            except ErpRefused as again:
+                self._note(key, doc, again)
+                return {}
+        self._note(key, doc, error)
+        return {}
 
     def _note(self, key: str, doc: Doc, error: WatcherError) -> None:
         event_id = str(doc.get("custom_google_event_id") or "")
@@ -207,15 +308,16 @@ class Eraser:
             self._client.delete("Event", name)
         return True
 
-    def forget(self, keys: Sequence[str]) -> None:
-        """Delete what Frappe keeps of rows of these keys that were deleted while readable."""
-        for some in chunks(list(keys), KEYS_IN_A_SEARCH):
+    def forget(self, marks: Sequence[str]) -> None:
+        """Delete what Frappe keeps of rows that were deleted while they were readable. ``marks``
+        are what their JSON holds: sync keys, or ids of events and series."""
+        for some in chunks([mark for mark in dict.fromkeys(marks) if mark], KEYS_IN_A_SEARCH):
             self._delete_all(DELETED, [["deleted_doctype", "=", "Event"]], "data", some)
 
-    def _forget_errors(self, keys: Sequence[str], names: Sequence[str]) -> None:
+    def forget_errors(self, rows: Mapping[str, str]) -> None:
         """A request or a background job of Frappe's that failed is logged with its data, a title
         among them: a request with the row's key, a job with its name in quotes."""
-        marks = [*keys, *(f"'{name}'" for name in names)]
+        marks = [key for key in rows.values() if key] + [f"'{name}'" for name in rows]
         for some in chunks(marks, KEYS_IN_A_SEARCH):
             self._delete_all("Error Log", [], "error", some)
 
@@ -235,6 +337,8 @@ class Eraser:
                 self._client.delete(doctype, name)
             if names and doctype != DELETED:
                 self._delete_all(DELETED, _deleted(doctype, names))
+        except RowGone:
+            return  # a site without this document type
         except ErpAuthError as error:
             if error.cause != "permission":
                 raise

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import BATCH, ErpNextClient
+from watcher.erpnext.erasure import Eraser, Note, note_nothing
 from watcher.erpnext.refusals import Refused
 from watcher.erpnext.rows import (
     FIELDS,
@@ -19,7 +20,17 @@ from watcher.erpnext.rows import (
     of_calendar,
 )
 from watcher.erpnext.writing import Writer
-from watcher.events.model import Action, Cancel, Create, Discard, ErpEvent, Held, Keep, Update
+from watcher.events.model import (
+    Action,
+    Cancel,
+    Create,
+    Discard,
+    ErpEvent,
+    Held,
+    Keep,
+    Rewrite,
+    Update,
+)
 
 __all__ = ["Applied", "EventMirror", "Refused"]
 
@@ -105,17 +116,22 @@ class EventMirror:
         actions: Iterable[Action],
         *,
         before_batch: Callable[[], None] = lambda: None,
+        note_erased: Note = note_nothing,
     ) -> Applied:
         """Carry the actions out; idempotent, so that a sync which fails half-way is repeated.
 
-        ``before_batch`` is called before each request that writes and may raise to stop. Events
+        ``before_batch`` is called before each request that writes and may raise to stop.
+        ``note_erased``: see ``erasure.Eraser``. Events
         that ERPNext refuses are in the answer's ``refused``. Raises ``Transient``,
         ``ErpAuthError``, ``ErpSetupMissing``.
         """
-        writer = Writer(self._client, self.held_by_keys, before_batch, self._site_fields)
+        writer = Writer(
+            self._client, self.held_by_keys, before_batch, self._site_fields, note_erased
+        )
         creates: list[ErpEvent] = []
         updates: list[Update] = []
         cancels: list[Cancel] = []
+        rewrites: list[Rewrite] = []
         discards: list[Discard] = []
         for action in actions:
             match action:
@@ -125,6 +141,8 @@ class EventMirror:
                     updates.append(action)
                 case Cancel():
                     cancels.append(action)
+                case Rewrite():
+                    rewrites.append(action)
                 case Discard():
                     discards.append(action)
                 case Keep(reason=reason, private_row=name, key=key):
@@ -138,8 +156,10 @@ class EventMirror:
         # Deletions come last: Frappe gives a deleted row's name to the next one, while a
         # background job may still be removing what hung on the old row.
         self._carry_out_cancels(writer, cancels)
+        for few in chunks(rewrites, self._batch):
+            writer.conclude(few)
         for discard in discards:
-            writer.eraser.delete(discard.name, discard.key)
+            writer.eraser.finish(discard.name)
         writer.clear_past()
         return writer.applied
 
@@ -149,4 +169,27 @@ class EventMirror:
                 writer.delete(few)
             return
         for batch in chunks(cancels, self._batch):
-            writer.cancel(batch)
+            writer.conclude(batch)
+
+    # --- what others keep of rows ---------------------------------------------------------------
+
+    def forget(self, marks: Iterable[str], hold: Callable[[], None]) -> None:
+        """Delete Frappe's copies of deleted rows that hold one of ``marks`` (sync keys, or ids of
+        events and series): they are private, and may have been readable then."""
+        Eraser(self._client, self.held_by_keys, hold).forget(list(marks))
+
+    def look_again(self, rows: Mapping[str, str]) -> None:
+        """Some time after rows (name to key) were erased: what Frappe has logged since."""
+        eraser = Eraser(self._client, self.held_by_keys, lambda: None)
+        eraser.forget(list(rows.values()))
+        eraser.forget_errors(rows)
+
+    def edited_since(self, names: Iterable[str], stamp: str) -> bool:
+        """Whether a person has saved one of these rows: a save leaves a Version, Frappe's own
+        closing of past events does not."""
+        filters: list[list[Any]] = [["ref_doctype", "=", "Event"], ["modified", ">", stamp]]
+        for chunk in chunks(list(names), BATCH):
+            wanted = [*filters, ["docname", "in", chunk]]
+            if self._client.get_list("Version", ["name"], wanted, limit_page_length=1):
+                return True
+        return False

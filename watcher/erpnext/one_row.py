@@ -7,15 +7,17 @@ from typing import Literal
 
 from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.erasure import Eraser
+from watcher.erpnext.erasure import Eraser, Note
 from watcher.erpnext.errors import COLLISION, RowGone, ServerError, asks_to_wait
+from watcher.erpnext.fillers import fillers
 from watcher.erpnext.refusals import Ceiling, Kind, refused
 from watcher.erpnext.rows import HASH
 from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
-from watcher.events.model import Cancel, ErpEvent, Held
+from watcher.events.model import Cancel, ErpEvent, Held, Rewrite
 
 Find = Callable[[Iterable[str]], dict[str, Held]]
 Fields = Mapping[str, object]
+What = ErpEvent | Cancel | Rewrite
 Put = Literal["done", "gone", "refused"]
 
 
@@ -24,16 +26,21 @@ class OneRow:
     before each request that writes and may raise to stop. ``applied`` takes what is set aside."""
 
     def __init__(
-        self, client: ErpNextClient, find: Find, hold: Callable[[], None], applied: Applied
+        self,
+        client: ErpNextClient,
+        find: Find,
+        hold: Callable[[], None],
+        applied: Applied,
+        note: Note,
     ) -> None:
         self.ceiling = Ceiling()
-        self.eraser = Eraser(client, find, hold)
+        self.eraser = Eraser(client, find, hold, note)
         self._client = client
         self._find = find
         self._hold = hold
         self._applied = applied
 
-    def put(self, row: Held, fields: Fields, what: ErpEvent | Cancel, kind: Kind) -> Put:
+    def put(self, row: Held, fields: Fields, what: What, kind: Kind) -> Put:
         """Write one row, twice where another writer or a 500 came between."""
         error = self._put_once(row, fields)
         if isinstance(error, ServerError) or getattr(error, "cause", "") == COLLISION:
@@ -48,7 +55,7 @@ class OneRow:
             return "done"
         if isinstance(error, RowGone):
             return "gone"
-        if kind == "masking" and not isinstance(error, ServerError):
+        if kind == "masking":
             return self._remove_readable(row, fields, what, error)
         self.refuse(what, error, kind)
         return "refused"
@@ -89,15 +96,12 @@ class OneRow:
 
     # --- what became private and cannot be masked -----------------------------------------------
 
-    def _remove_readable(
-        self, row: Held, fields: Fields, what: ErpEvent | Cancel, error: WatcherError
-    ) -> Put:
+    def _remove_readable(self, row: Held, fields: Fields, what: What, error: WatcherError) -> Put:
         """A row that became private and that ERPNext does not let be masked is deleted. A live
         event is made anew with the next pass, and is set aside until then."""
         self._mask_with_fillers(row, fields, error)
         kind: Kind = "masking"
-        if self.eraser.delete(row.name, row.key):
-            self.eraser.forget([row.key])
+        if self.eraser.remove({row.name: row.key}):
             self._applied.deleted += 1
             kind = "event"
         if kind == "masking" or isinstance(what, ErpEvent):
@@ -109,11 +113,11 @@ class OneRow:
         is gone by then: a field that the site demands is filled, so that the mask is the last."""
         named = error.fields if isinstance(error, ErpRefused) else ()
         if named:
-            self._put_once(row, {**fields, **dict.fromkeys(named, "-")})
+            self._put_once(row, {**fields, **fillers(self._client, named)})
 
     # --- setting aside --------------------------------------------------------------------------
 
-    def refuse(self, what: ErpEvent | Cancel, error: WatcherError, kind: Kind) -> None:
+    def refuse(self, what: What, error: WatcherError, kind: Kind) -> None:
         found = refused(what, error, kind)
         self.ceiling.refused(found.series, error)
         self._applied.refused.append(found)

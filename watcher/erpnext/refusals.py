@@ -14,7 +14,7 @@ from typing import Literal
 
 from watcher.erpnext.errors import ServerError
 from watcher.errors import ErpRefused, WatcherError
-from watcher.events.model import Cancel, ErpEvent
+from watcher.events.model import Cancel, ErpEvent, Rewrite
 
 Kind = Literal["event", "masking", "cancellation"]
 
@@ -55,7 +55,7 @@ class Refused:
         return likeness(self.cause, self.message)
 
 
-def refused(what: ErpEvent | Cancel, error: WatcherError, kind: Kind) -> Refused:
+def refused(what: ErpEvent | Cancel | Rewrite, error: WatcherError, kind: Kind) -> Refused:
     """What is kept of one refusal."""
     message, content_hash, series = error.message, "", ""
     if isinstance(what, ErpEvent):

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.erasure import Note, note_nothing
 from watcher.erpnext.errors import SIDE, ServerError, asks_to_wait
 from watcher.erpnext.one_row import Find, OneRow, Put
 from watcher.erpnext.refusals import Kind
@@ -27,8 +28,8 @@ from watcher.erpnext.rows import (
     new_doc,
 )
 from watcher.erpnext.sharing import stale_shares
-from watcher.errors import ErpAuthError, ErpRefused, Transient
-from watcher.events.model import Cancel, ErpEvent, Held, Update
+from watcher.errors import DuplicateKey, ErpAuthError, ErpRefused, Transient, WatcherError
+from watcher.events.model import Cancel, ErpEvent, Held, Rewrite, Update
 
 PROBES = 2
 """So many of the events that are left are still tried once the site seems to refuse everything."""
@@ -39,7 +40,7 @@ _rng = random.SystemRandom()
 class Writer:
     """Writes the batches of one ``apply``. ``find`` gives the rows of some keys as they are now;
     ``hold`` is called before each request that writes and may raise to stop. ``site_fields`` are
-    the optional fields of Event that the site has."""
+    the optional fields of Event that the site has. ``note``: see ``erasure.Eraser``."""
 
     def __init__(
         self,
@@ -47,26 +48,23 @@ class Writer:
         find: Find,
         hold: Callable[[], None],
         site_fields: frozenset[str] = frozenset(),
+        note: Note = note_nothing,
     ) -> None:
         self.applied = Applied()
         self._client = client
         self._find = find
         self._hold = hold
         self._site_fields = site_fields
-        self._one = OneRow(client, find, hold, self.applied)
+        self._one = OneRow(client, find, hold, self.applied, note)
         self.eraser = self._one.eraser
         self._ceiling = self._one.ceiling
         self._private: dict[str, str] = {}
         self._just_masked: set[str] = set()
+        self._concluded: set[str] = set()
 
     # --- new rows ---------------------------------------------------------------------------
 
     def create(self, events: Sequence[ErpEvent]) -> None:
-        """New rows. One that is private may have been there before, and been deleted by hand."""
-        self._create(events)
-        self.eraser.forget([event.key for event in events if event.masked])
-
-    def _create(self, events: Sequence[ErpEvent]) -> None:
         todo = [list(events)]
         probes = PROBES
         while todo:
@@ -103,7 +101,7 @@ class Writer:
             raise error
         held = self._find(event.key for event in batch)
         missing = [event for event in batch if event.key not in held]
-        self._adopt([event for event in batch if event.key in held], held)
+        self._adopt([event for event in batch if event.key in held], held, error)
         if not missing:
             return []
         if isinstance(error, Transient) and not isinstance(error, ServerError):
@@ -129,12 +127,15 @@ class Writer:
             error = again
         self._one.refuse(event, error, "event")
 
-    def _adopt(self, events: Sequence[ErpEvent], held: Mapping[str, Held]) -> None:
+    def _adopt(
+        self, events: Sequence[ErpEvent], held: Mapping[str, Held], error: WatcherError
+    ) -> None:
         """Rows that are there already: ours from a lost answer, or another process was first."""
         stale = []
         for event in events:
             row = held[event.key]
-            if is_complete(row, event):
+            # A key that was refused was there before: whose the row is may have been overwritten.
+            if not isinstance(error, DuplicateKey) and is_complete(row, event):
                 self._ceiling.accepted()
                 self.applied.created += 1
                 self.applied.answered_late += 1
@@ -254,54 +255,71 @@ class Writer:
 
     # --- rows that go -----------------------------------------------------------------------
 
-    def cancel(self, cancels: Sequence[Cancel]) -> None:
-        fields = {cancel.name: cancel.fields(self._site_fields) for cancel in cancels}
-        masked = {cancel.name: cancel.key for cancel in cancels if cancel.mask}
+    def conclude(self, actions: Sequence[Cancel | Rewrite]) -> None:
+        """Cancel rows, or write their texts anew."""
+        self._write_all(actions)
+        for action in actions:
+            if action.name not in self._concluded:
+                continue
+            if isinstance(action, Cancel):
+                self.applied.cancelled += 1
+            else:
+                self.applied.updated += 1
+
+    def _write_all(self, actions: Sequence[Cancel | Rewrite]) -> None:
+        """What was written, or was so already, is in ``_concluded`` afterwards."""
+        fields = {action.name: action.fields(self._site_fields) for action in actions}
+        masked = {action.name: action.key for action in actions if action.mask}
         self.is_private(masked)
         self._just_masked.update(masked)
         if not self._bulk(fields):
             self._ceiling.accepted()
-            self.applied.cancelled += len(cancels)
+            self._concluded.update(fields)
             return
-        held = self._find(cancel.key for cancel in cancels)
-        for cancel in cancels:
-            row = held.get(cancel.key)
-            put = "gone" if row is None else self._cancel_one(row, cancel)
+        held = self._find(action.key for action in actions)
+        for action in actions:
+            row = held.get(action.key)
+            put = "gone" if row is None else self._conclude_one(row, action)
             if put == "done":
-                self.applied.cancelled += 1
+                self._concluded.add(action.name)
             elif put == "gone":
                 self.applied.kept["already_gone"] += 1
 
-    def _cancel_one(self, row: Held, cancel: Cancel) -> Put:
-        hides = cancel.mask and row.is_readable
-        if row.is_cancelled and not hides:
+    def _conclude_one(self, row: Held, action: Cancel | Rewrite) -> Put:
+        hides = action.mask and row.is_readable
+        if isinstance(action, Cancel) and row.is_cancelled and not hides:
             return "done"
         kind: Kind = "masking" if hides else "cancellation"
-        fields = replace(cancel, stamp=row.modified).fields(self._site_fields)
-        return self._one.put(row, fields, cancel, kind)
+        fields = replace(action, stamp=row.modified).fields(self._site_fields)
+        return self._one.put(row, fields, action, kind)
 
     def delete(self, cancels: Sequence[Cancel]) -> None:
-        """What is private is masked first: Frappe keeps a copy of what it deletes."""
+        """What is private is masked first, and goes with all that was readable of it: Frappe keeps
+        a copy of what it deletes."""
         masked = [cancel for cancel in cancels if cancel.mask]
         if masked:
-            self._bulk({cancel.name: cancel.fields(self._site_fields) for cancel in masked})
+            self._write_all(masked)
         held = self._find(cancel.key for cancel in cancels)
         for cancel in cancels:
             row = held.get(cancel.key)
+            self._private.pop(cancel.name, None)
             if row is None:
-                self.applied.kept["already_gone"] += 1
-                continue
-            try:
-                self._delete_one(row)
-            except (ErpRefused, ErpAuthError) as error:
-                if isinstance(error, ErpAuthError):
-                    self._one.refusal_of_one(error, "delete")
-                self._one.refuse(cancel, error, "masking" if cancel.mask else "cancellation")
-                continue
-            self._ceiling.accepted()
-            self.applied.deleted += 1
-        if masked:
-            self.eraser.forget([cancel.key for cancel in masked])
+                self.applied.kept["already_gone"] += not cancel.mask
+            elif cancel.mask:
+                self.applied.deleted += len(self.eraser.remove({row.name: row.key}))
+            else:
+                self._delete_readable(row, cancel)
+
+    def _delete_readable(self, row: Held, cancel: Cancel) -> None:
+        try:
+            self._delete_one(row)
+        except (ErpRefused, ErpAuthError) as error:
+            if isinstance(error, ErpAuthError):
+                self._one.refusal_of_one(error, "delete")
+            self._one.refuse(cancel, error, "cancellation")
+            return
+        self._ceiling.accepted()
+        self.applied.deleted += 1
 
     def _delete_one(self, row: Held) -> None:
         self._hold()

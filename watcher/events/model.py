@@ -89,6 +89,16 @@ class MappingRules:
     employee: str | None = None
     site_fields: frozenset[str] = frozenset()
 
+    @property
+    def hides_private(self) -> bool:
+        """What is private is not to be readable in ERPNext, not even for the employee."""
+        return self.private_events != "private"
+
+    @property
+    def hides_private_rows(self) -> bool:
+        """Rows of the type Private are of private events, and these are not to be readable."""
+        return self.hides_private and self.default_event_type == "Public"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Window:
@@ -140,6 +150,7 @@ class ErpEvent:
             "event_type": self.event_type,
             "description": self.description,
             "send_reminder": 0,
+            "repeat_this_event": 0,
             "custom_google_sync_key": self.key,
             "custom_google_event_id": self.event_id,
             "custom_google_recurring_event_id": self.recurring_event_id or "",
@@ -161,7 +172,8 @@ class ErpEvent:
 class Held:
     """One row that ERPNext holds for a calendar, as read back (naive strings of the site).
 
-    ``modified`` is the site's own stamp of the last write. ``location``, ``meet_link`` and
+    ``modified`` is the site's own stamp of the last write. ``repeats``: a person has ticked
+    Frappe's own repetition. ``location``, ``meet_link`` and
     ``employee`` are None where the site's Event has no such field.
     """
 
@@ -179,6 +191,7 @@ class Held:
     description: str
     modified_by: str
     modified: str = ""
+    repeats: bool = False
     location: str | None = None
     meet_link: str | None = None
     employee: str | None = None
@@ -204,6 +217,7 @@ class Skipped:
     event_id: str
     reason: str
     private: bool = False
+    recurring_event_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -262,6 +276,35 @@ class Cancel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rewrite:
+    """Write title and text of row ``name`` anew, and nothing else: Google does not list the event
+    any more, and the row stays as history. ``mask``: its event has become private; else the texts
+    are those of the row, made safe."""
+
+    name: str
+    key: str
+    event_id: str
+    subject: str = BUSY
+    description: str = ""
+    mask: bool = False
+    stamp: str = ""
+
+    @property
+    def reason(self) -> str:
+        return "private" if self.mask else "made_safe"
+
+    def fields(self, site_fields: Collection[str] = ()) -> dict[str, object]:
+        """The fields of Frappe's Event document that are written; see ``Cancel.fields``."""
+        fields: dict[str, object] = {"subject": self.subject, "description": self.description}
+        if self.stamp:
+            fields["modified"] = self.stamp
+        if self.mask:
+            fields |= {"custom_google_hash": ""}
+            fields |= {name: "" for name in TEXT_FIELDS if name in site_fields}
+        return fields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Keep:
     """Nothing to write, and why (``unchanged``, ``declined``, ``outside_window`` ...).
 
@@ -277,8 +320,8 @@ class Keep:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Discard:
-    """Delete row ``name``, which has no key any more: what is left of a row that was being made
-    anew when a process was killed."""
+    """Finish and delete row ``name``, which has no key any more: what is left of a row that was
+    being made anew when a process was killed."""
 
     name: str
     key: str = ""
@@ -286,4 +329,4 @@ class Discard:
     reason: str = "leftover"
 
 
-Action = Create | Update | Cancel | Discard | Keep
+Action = Create | Update | Cancel | Rewrite | Discard | Keep

@@ -6,15 +6,12 @@ nothing is dropped uncounted.
 
 from __future__ import annotations
 
-import html
-import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass
 
 from watcher.errors import SweepHeld
+from watcher.events.compare import Mapped, Place, detail, is_moved, is_to_reopen
 from watcher.events.model import (
     Action,
     Cancel,
@@ -24,18 +21,14 @@ from watcher.events.model import (
     GoogleEvent,
     Held,
     Keep,
+    Rewrite,
     Skipped,
     Update,
-    Window,
 )
-from watcher.events.window import held_bounds, held_in_window, held_is_past
+from watcher.events.text import line, rich
 
 BRAKE_ABOVE = 20
 """A sweep may always cancel in a calendar with this many mirrored events or fewer."""
-
-_MARKUP = re.compile(r"<[^<>]*>|\s+")  # no "<" inside: linear, however many a person typed
-
-Mapped = ErpEvent | Skipped
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +49,23 @@ class Trust:
         return ours and (not self.seen or row.modified <= self.seen)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Veil:
+    """Which rows must not be readable although the listing says nothing of their events: rows that
+    could not be masked so far (``keys``), and, where private events are not mirrored readably
+    (``private_rows``), rows of the type Private from before that was decided."""
+
+    keys: frozenset[str] = frozenset()
+    private_rows: bool = False
+
+    def covers(self, row: Held, private_series: Collection[str]) -> bool:
+        return row.is_readable and (
+            row.key in self.keys
+            or (self.private_rows and row.event_type == "Private")
+            or row.recurring_event_id in private_series
+        )
+
+
 def newest_by_id(events: Iterable[GoogleEvent]) -> list[GoogleEvent]:
     """One event an id: the newest ``updated`` wins, the later one where they are equal. A tombstone
     may have none, of it only the id is sure: it counts as newer than what came before it."""
@@ -66,30 +76,6 @@ def newest_by_id(events: Iterable[GoogleEvent]) -> list[GoogleEvent]:
         if before is None or (stamp is not None and stamp >= before):
             newest[event.id] = event
     return list(newest.values())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """The window and the zones in which rows are placed in it; ``now`` is aware."""
-
-    window: Window
-    site_zone: ZoneInfo
-    calendar_zone: ZoneInfo
-    now: datetime
-
-    @property
-    def today(self) -> str:
-        """The site's date, by which ERPNext closes what is past."""
-        return f"{self.now.astimezone(self.site_zone):%Y-%m-%d}"
-
-    def holds(self, row: Held) -> bool:
-        return held_in_window(row, self.window, self.site_zone, self.calendar_zone)
-
-    def starts(self, row: Held) -> datetime:
-        return held_bounds(row, self.site_zone, self.calendar_zone)[0]
-
-    def is_past(self, row: Held) -> bool:
-        return held_is_past(row, self.window, self.site_zone, self.calendar_zone)
 
 
 def plan_delta(
@@ -132,25 +118,26 @@ def plan_delta(
         # The row of the id itself, when a single event has become a series.
         became = (series or {}).get(row.event_id)
         if key not in actions and key not in spare and became == "expanded":
-            actions[key] = _gone(key, row, "became_series")
+            mask = row.event_id in private_series
+            actions[key] = _gone(key, row, "became_series", mask=mask)
     return list(actions.values())
 
 
 def plan_snapshot(
-    mapped: Iterable[Mapped],
+    mapped: Collection[Mapped],
     *,
     outside: Iterable[ErpEvent] = (),
     held: Sequence[Held],
     place: Place,
     trust: Trust,
     spare: Collection[str] = frozenset(),
-    to_mask: Collection[str] = frozenset(),
+    veil: Veil | None = None,
     force: bool = False,
 ) -> list[Action]:
     """Mark and sweep: the finished listing against all rows of the calendar.
 
-    A row that ``trust`` does not take for ours as it stands is compared field by field. Rows whose
-    key is in ``to_mask`` are of private events that could not be masked so far.
+    A row that ``trust`` does not take for ours as it stands is compared field by field. What
+    ``veil`` covers is masked, and what the listing shows as a private series.
 
     Raises ``SweepHeld`` when of more than 20 live rows in the window more than half of the events
     would be swept, unless ``force``. Rows that aged out at the past edge are history and stay.
@@ -166,20 +153,19 @@ def plan_snapshot(
     swept: list[Action] = []
     inside: Counter[str] = Counter()
     vanished: Counter[str] = Counter()
+    private_series = _private_series(mapped)
     for row in held:
         counts = not row.is_cancelled and place.holds(row)
         inside[_series(row)] += counts
         if row.key in actions or row.key in spare:
             continue
-        if row.key in to_mask and row.is_readable:
-            actions[row.key] = _cancel(row, "private", mask=True)
-        elif row.is_cancelled or place.is_past(row):
-            reason = "already_cancelled" if row.is_cancelled else "aged_out"
-            actions[row.key] = _kept(row, reason, look=trust.is_first and not row.is_readable)
+        mask = veil is not None and veil.covers(row, private_series)
+        if row.is_cancelled or place.is_past(row):
+            actions[row.key] = _history(row, look=trust.is_first, mask=mask)
         else:
             # Rows beyond the window's end go as well, but a window made shorter is no alarm.
             vanished[_series(row)] += counts
-            swept.append(_cancel(row, "vanished"))
+            swept.append(_cancel(row, "vanished", mask=mask))
     if not force and inside.total() > BRAKE_ABOVE and _is_most(vanished, inside):
         raise SweepHeld(
             f"the listing lacks {vanished.total()} of {inside.total()} mirrored events",
@@ -200,18 +186,44 @@ def conceals(action: Action) -> bool:
     match action:
         case Update(event=event):
             return event.masked
-        case Cancel(mask=mask):
+        case Cancel(mask=mask) | Rewrite(mask=mask):
             return mask
         case Keep(private_row=name):
             return bool(name)
     return False
 
 
-def _kept(row: Held, reason: str, *, look: bool) -> Keep:
-    """A row that stays as it is. ``look``: earlier versions may have masked it and left its past
-    readable, and Google does not list it any more."""
-    private_row = row.name if look else ""
+def _private_series(mapped: Collection[Mapped]) -> set[str]:
+    """Recurring ids of which every listed instance is private: Google makes a whole series private
+    with any of its instances, and those that it does not list any more are private too."""
+    private: dict[str, list[bool]] = defaultdict(list)
+    for event in mapped:
+        if event.recurring_event_id:
+            is_private = event.private if isinstance(event, Skipped) else event.masked
+            private[event.recurring_event_id].append(is_private)
+    return {series for series, each in private.items() if all(each)}
+
+
+def _history(row: Held, *, look: bool, mask: bool) -> Action:
+    """A row that the listing lacks and that stays. ``look``: it may be of an earlier version, which
+    masked rows and left their past readable, and wrote texts as they came."""
+    if mask:
+        return _mask(row)
+    reason = "already_cancelled" if row.is_cancelled else "aged_out"
+    if look and row.is_readable:
+        subject, description = line(row.subject, len(row.subject.encode())), row.description
+        description = rich(description) if description else ""
+        if (subject, description) != (row.subject, row.description):
+            return Rewrite(
+                name=row.name, key=row.key, event_id=row.event_id, stamp=row.modified,
+                subject=subject or row.subject, description=description,
+            )  # fmt: skip
+    private_row = row.name if look and not row.is_readable else ""
     return Keep(key=row.key, event_id=row.event_id, reason=reason, private_row=private_row)
+
+
+def _mask(row: Held) -> Rewrite:
+    return Rewrite(name=row.name, key=row.key, event_id=row.event_id, mask=True, stamp=row.modified)
 
 
 def _series(row: Held) -> str:
@@ -233,33 +245,17 @@ def _event(event: Mapped, row: Held | None, place: Place, trust: Trust | None = 
     hides = event.masked and row.is_readable
     if row.is_cancelled:
         return Update(name=row.name, event=event, revive=True, hides=hides, stamp=row.modified)
-    reopen = _is_to_reopen(event, row, place)
-    meddled = trust is not None and not trust.covers(row) and bool(_detail(event, row))
+    reopen = is_to_reopen(event, row, place)
+    meddled = trust is not None and not trust.covers(row) and bool(detail(event, row))
     if row.content_hash != event.content_hash or reopen or meddled:
         return Update(name=row.name, event=event, reopen=reopen, hides=hides, stamp=row.modified)
     private_row = row.name if event.masked else ""
     return Keep(key=event.key, event_id=event.event_id, reason="unchanged", private_row=private_row)
 
 
-def _is_to_reopen(event: ErpEvent, row: Held, place: Place) -> bool:
-    """ERPNext closes what ended before today; what is moved or prolonged into today or later is to
-    be seen again. What a person completed, or closed without a change of times, stays."""
-    return row.status == "Closed" and event.ends_on[:10] >= place.today and _is_moved(event, row)
-
-
-def _is_moved(event: ErpEvent, row: Held) -> bool:
-    """Whether the times differ beyond what earlier versions and ERPNext itself make of an end."""
-    if (event.starts_on, event.all_day) != (row.starts_on, row.all_day):
-        return True
-    if row.ends_on is None:
-        return event.ends_on[:10] != row.starts_on[:10]
-    length = 10 if event.all_day else 19
-    return event.ends_on[:length] != row.ends_on[:length]
-
-
 def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
     """An event beyond the window: cancelled when it was moved there, kept when it aged there."""
-    stands = row is not None and not row.is_cancelled and not _is_moved(event, row)
+    stands = row is not None and not row.is_cancelled and not is_moved(event, row)
     if row is not None and stands and place.is_past(row):
         if row.content_hash != event.content_hash:
             # Kept with what Google says now: it may just have been made private.
@@ -297,88 +293,8 @@ def _cancel(row: Held, reason: str, mask: bool = False) -> Cancel:
 def _series_row(row: Held, became: str | None, place: Place, *, mask: bool) -> Action:
     """A row of a changed series that the series' expansion does not contain."""
     if became == "expanded" and not row.is_cancelled and place.is_past(row):
-        return Keep(key=row.key, event_id=row.event_id, reason="aged_out")
+        if mask and row.is_readable:  # of a former rule of the series, which Google forgot
+            return _mask(row)
+        private_row = row.name if mask else ""
+        return Keep(key=row.key, event_id=row.event_id, reason="aged_out", private_row=private_row)
     return _gone(row.key, row, f"series_{became or 'changed'}", mask=mask)
-
-
-def _same_times(event: ErpEvent, row: Held) -> bool:
-    ends = row.ends_on or row.starts_on
-    return (event.starts_on, event.ends_on, event.all_day) == (
-        row.starts_on,
-        ends,
-        row.all_day,
-    )
-
-
-def _plain(text: str) -> str:
-    """Text without markup: the server sanitises, so that a read-back differs in markup only."""
-    return _MARKUP.sub("", html.unescape(_MARKUP.sub(" ", html.unescape(text))))
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What ``watcher verify`` found: (key, event id, detail) each."""
-
-    missing: list[tuple[str, str, str]] = field(default_factory=list)
-    extra: list[tuple[str, str, str]] = field(default_factory=list)
-    different: list[tuple[str, str, str]] = field(default_factory=list)
-
-    @property
-    def count(self) -> int:
-        return len(self.missing) + len(self.extra) + len(self.different)
-
-
-def difference(
-    mapped: Iterable[Mapped],
-    held: Sequence[Held],
-    place: Place,
-    *,
-    spare: Collection[str] = frozenset(),
-) -> Difference:
-    """Compare the window of Google with the live rows of ERPNext; changes nothing. Rows whose key
-    is in ``spare`` (what Google says of them cannot be mapped) are left out."""
-    found = Difference()
-    rows = {
-        row.key: row for row in held if row.key and not row.is_cancelled and row.key not in spare
-    }
-    for event in mapped:
-        row = rows.pop(event.key, None)
-        if isinstance(event, Skipped):
-            if row is not None:
-                found.extra.append((event.key, event.event_id, event.reason))
-        elif row is None:
-            found.missing.append((event.key, event.event_id, event.starts_on))
-        elif detail := _detail_of(event, row, place):
-            found.different.append((event.key, event.event_id, detail))
-    for row in rows.values():
-        if place.holds(row):
-            found.extra.append((row.key, row.event_id, "not in Google"))
-    return found
-
-
-def _detail_of(event: ErpEvent, row: Held, place: Place) -> str:
-    status = "status" if _is_to_reopen(event, row, place) else ""
-    return ", ".join(filter(None, (_detail(event, row), status)))
-
-
-def _detail(event: ErpEvent, row: Held) -> str:
-    """The mirrored fields in which a row differs from its event, as words."""
-    wrong = [
-        word
-        for word, differs in (
-            ("time", not _same_times(event, row)),
-            ("subject", _plain(row.subject) != _plain(event.subject)),
-            ("event_type", row.event_type != event.event_type),
-            ("description", _plain(row.description) != _plain(event.description)),
-            ("location", _other_text(event.location, row.location)),
-            ("meet_link", _other_text(event.meet_link, row.meet_link)),
-            ("employee", (event.employee or "") != (row.employee or "")),
-        )
-        if differs
-    ]
-    return ", ".join(wrong)
-
-
-def _other_text(wanted: str | None, held: str | None) -> bool:
-    """None: the site has no such field."""
-    return wanted is not None and held is not None and _plain(wanted) != _plain(held)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from watcher.erpnext.applied import Applied
 from watcher.policy import make_rules, policy_fingerprint, window_of
 from watcher.services import Services
 from watcher.sides import Report, Sides
-from watcher.state import aside, budget, calendars, channels, leases, runs
+from watcher.state import aside, budget, calendars, channels, erased, leases, runs
 from watcher.state import erpnext as known_site
 from watcher.state.budget import Purpose
 from watcher.state.calendars import Settled, Trouble, Work
@@ -69,7 +69,13 @@ def make_sides(services: Services, connections: Connections, work: Work, purpose
         now=now,
         api_user=site.api_user,
         policy=policy_fingerprint(settings, rules),
+        note_erased=lambda rows: _note_erased(services, rows),
     )
+
+
+def _note_erased(services: Services, rows: Mapping[str, str]) -> None:
+    with services.db.session() as session:
+        erased.note(session, rows, services.clock())
 
 
 def run_once(

@@ -24,7 +24,7 @@ from watcher.jobs.ringing import ring
 from watcher.jobs.users import look_at_users
 from watcher.notices.tell import tell
 from watcher.services import Services
-from watcher.state import accounts, aside, budget, calendars, late, notices, runs
+from watcher.state import accounts, aside, budget, calendars, erased, late, notices, runs
 from watcher.state.models import Account, Calendar
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,17 @@ def look_after_writes(services: Services, _connections: Connections) -> int:
     return sum(ring(services, number, seq, "backfill", "unanswered") for number, seq in due)
 
 
+def look_after_erased(services: Services, connections: Connections) -> int:
+    """Look through what ERPNext has logged of rows since their history was erased."""
+    with services.db.session() as session:
+        due = {e.id: (e.row_name, e.sync_key) for e in erased.due(session, services.clock(), 100)}
+    if due:
+        connections.mirror().look_again(dict(due.values()))
+        with services.db.session() as session:
+            erased.looked(session, due, services.clock())
+    return len(due)
+
+
 def renew(services: Services, connections: Connections) -> int:
     """Open missing channels, replace those that are due, stop the old ones."""
     if not services.settings.public_url:
@@ -180,6 +191,7 @@ def timetable(services: Services) -> Rows:
             Periodic("refresh", 30.0, refresh),
             Periodic("desk", 60.0, look_in_desk),
             Periodic("disconnect", 300.0, finish),
+            Periodic("erased", 60.0, look_after_erased),
         ),
         "cron-people": (
             Periodic("tell", min(15.0, seconds), tell),

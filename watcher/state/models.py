@@ -232,6 +232,20 @@ class Quarantined(Base):
     next_try_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class Erased(Base):
+    """A row of ERPNext whose history was erased: at ``due_at`` what ERPNext has logged since is
+    looked through, ``looks`` counts how often that was done. No title, no address."""
+
+    __tablename__ = "erased"
+    __table_args__ = (Index("ix_erased_due_at", "due_at"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    row_name: Mapped[str] = mapped_column(String(140))
+    sync_key: Mapped[str] = mapped_column(String(64))
+    looks: Mapped[int] = mapped_column(Integer, default=0)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class Invitation(Base):
     """A connect link: single use, bound to an address; only the id is in the signed link."""
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from watcher.events.compare import Place
 from watcher.events.model import (
     Action,
     Cancel,
@@ -20,7 +21,6 @@ from watcher.events.model import (
     MappingRules,
     Update,
 )
-from watcher.events.plan import Place
 from watcher.events.window import make_window
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.unit.events.build import API, KOLKATA, NOW, Rows, rules, spans
+from watcher.events.compare import Place, difference
 from watcher.events.mapping import sync_key, to_erpnext
 from watcher.events.model import (
     Action,
@@ -24,7 +25,7 @@ from watcher.events.model import (
     Keep,
     Skipped,
 )
-from watcher.events.plan import Place, Trust, difference, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.plan import Trust, newest_by_id, plan_delta, plan_snapshot
 from watcher.events.window import in_window, make_window
 
 ROOTS = ("a", "b", "c", "d")

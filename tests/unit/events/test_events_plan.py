@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.events.build import API, NOW, Rows, event, held, on, place, rules
 from watcher.errors import SweepHeld
+from watcher.events.compare import difference
 from watcher.events.mapping import to_erpnext
 from watcher.events.model import (
     Action,
@@ -22,10 +23,11 @@ from watcher.events.model import (
     GoogleEvent,
     Held,
     Keep,
+    Rewrite,
     Skipped,
     Update,
 )
-from watcher.events.plan import Trust, difference, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.plan import Trust, Veil, newest_by_id, plan_delta, plan_snapshot
 
 PERSON = "person@example.com"
 
@@ -497,6 +499,6 @@ def test_a_row_without_its_key_is_discarded() -> None:
 
 def test_what_could_not_be_masked_is_masked_even_when_it_has_aged_out() -> None:
     row = held(sent(summary="Doctor", **days(-20)))
-    actions = snapshot(rows=(row,), to_mask=[row.key])
-    assert isinstance(only(actions), Cancel)
-    assert only(actions).mask  # type: ignore[union-attr]
+    action = only(snapshot(rows=(row,), veil=Veil(keys=frozenset({row.key}))))
+    assert isinstance(action, Rewrite)
+    assert action.mask

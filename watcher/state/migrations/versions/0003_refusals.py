@@ -28,10 +28,21 @@ def upgrade() -> None:
         "quarantine", sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True)
     )
     op.add_column("calendars", sa.Column("look_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "erased",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("row_name", sa.String(length=140), nullable=False),
+        sa.Column("sync_key", sa.String(length=64), nullable=False),
+        sa.Column("looks", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erased")),
+    )
+    op.create_index("ix_erased_due_at", "erased", ["due_at"])
     op.create_index("ix_quarantine_next_try_at", "quarantine", ["next_try_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("erased")
     op.drop_index("ix_quarantine_next_try_at", "quarantine")
     op.drop_column("quarantine", "next_try_at")
     op.drop_column("calendars", "look_at")

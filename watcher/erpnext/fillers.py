@@ -1,0 +1,45 @@
+"""A value for each field that a site demands, so that a row can be masked before it is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.errors import RowGone
+from watcher.errors import ErpAuthError
+
+_BY_TYPE: dict[str, object] = {
+    "Int": 1, "Float": 1, "Currency": 1, "Percent": 1, "Check": 1, "Rating": 1,
+    "Date": "2000-01-01", "Datetime": "2000-01-01 00:00:00", "Time": "00:00:00",
+}  # fmt: skip
+_TEXT = "-"
+
+
+def fillers(client: ErpNextClient, fields: Iterable[str]) -> dict[str, object]:
+    """By field name. A field that is no custom one, or cannot be looked up, gets a text."""
+    names = list(fields)
+    found = client.rows(
+        "Custom Field",
+        [["dt", "=", "Event"], ["fieldname", "in", names]],
+        ["fieldname", "fieldtype", "options"],
+    )
+    known = {str(row["fieldname"]): _filler(client, row) for row in found}
+    return {name: known.get(name, _TEXT) for name in names}
+
+
+def _filler(client: ErpNextClient, row: dict[str, Any]) -> object:
+    kind, options = str(row["fieldtype"]), str(row.get("options") or "")
+    if kind == "Select":
+        return next((line for line in options.splitlines() if line), _TEXT)
+    if kind == "Link":
+        return _any_name(client, options) or _TEXT
+    return _BY_TYPE.get(kind, _TEXT)
+
+
+def _any_name(client: ErpNextClient, doctype: str) -> str:
+    try:
+        rows = client.get_list(doctype, ["name"], limit_page_length=1)
+    except (RowGone, ErpAuthError):
+        return ""
+    return str(rows[0]["name"]) if rows else ""
