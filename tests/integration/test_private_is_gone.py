@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from tests.company import ANN, BOB, Company
-from watcher.state import overview
+from watcher.jobs.schedule import look_after_erased
+from watcher.state import calendars, overview
 
 CANARY = "Canary-7f3a"
 PRIVATE = {"visibility": "private"}
@@ -237,3 +238,174 @@ def test_the_ledger_and_the_log_keep_no_title(
         path = company.environ["WATCHER_DATABASE_URL"].removeprefix("sqlite:///")
         with open(path, "rb") as ledger:
             assert CANARY.encode() not in ledger.read()
+
+
+# --- what a second search found -----------------------------------------------------------------
+
+
+def test_a_single_event_that_becomes_a_private_series_is_gone(company: Company) -> None:
+    event_id = put(company)
+    company.google.patch_event(
+        ANN, event_id, {**PRIVATE, "recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}
+    )
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert company.subjects() == ["Busy"] * 3
+
+
+def test_instances_of_a_former_rule_are_gone(company: Company) -> None:
+    """They have aged out, Google has forgotten their ids, and then the series becomes private."""
+    series = put(company, hours=2, recurrence=["RRULE:FREQ=DAILY;COUNT=12"])
+    company.later(days=9)
+    later = company.timed(hours=2 + 24 * 9)
+    body = {"start": later["start"], "end": later["end"]}
+    company.google.patch_event(ANN, series, {**body, "recurrence": ["RRULE:FREQ=WEEKLY;COUNT=3"]})
+    assert company.sync() == "done"
+    assert any(CANARY in row["subject"] and row["status"] == "Open" for row in company.rows())
+    company.google.patch_event(ANN, series, PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert {row["status"] for row in company.rows()} == {"Open"}, "history stays where it was"
+
+
+def test_a_deleted_instance_of_a_private_series_is_gone_by_a_listing_too(company: Company) -> None:
+    series = put(company, recurrence=["RRULE:FREQ=DAILY;COUNT=4"])
+    company.google.delete_event(ANN, company.rows()[1]["custom_google_event_id"])
+    assert company.sync() == "done"
+    company.google.patch_event(ANN, series, PRIVATE)
+    company.google.expire_sync_tokens()
+    assert company.sync() == "done"
+    assert is_gone(company)
+
+
+def test_an_instance_made_private_hides_its_whole_series(company: Company) -> None:
+    """Google makes the series private with any of its instances."""
+    put(company, recurrence=["RRULE:FREQ=DAILY;COUNT=4"])
+    company.google.patch_event(ANN, company.rows()[1]["custom_google_event_id"], PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert company.subjects() == ["Busy"] * 4
+
+
+def test_deleted_while_readable_and_private_later_is_gone(company: Company) -> None:
+    """With WATCHER_CANCELLED_EVENTS=delete Frappe keeps the JSON of what was deleted."""
+    company.rebuild()
+    company.set("cancelled_events", "delete")
+    event_id = put(company)
+    me = {"email": ANN, "self": True}
+    company.google.patch_event(ANN, event_id, {"attendees": [{**me, "responseStatus": "declined"}]})
+    assert company.sync() == "done"
+    assert company.rows(live=False) == []
+    accepted = [{**me, "responseStatus": "accepted"}]
+    company.google.patch_event(ANN, event_id, {**PRIVATE, "attendees": accepted})
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert company.subjects() == ["Busy"]
+
+
+def test_an_assignment_that_quotes_the_title_is_gone(company: Company) -> None:
+    """The Desk fills the assignment's text with the event's title."""
+    event_id = put(company)
+    name = row_of(company, event_id)["name"]
+    ask(company, "frappe.desk.form.assign_to.add", doctype="Event", name=name,
+        assign_to=json.dumps([BOB]), description=f"{CANARY} title")  # fmt: skip
+    company.site.run_background_jobs()
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert BOB in (row_of(company, event_id)["_assign"] or "")
+
+
+def test_an_error_that_erpnext_logs_later_is_gone(company: Company) -> None:
+    """Frappe writes the error of a request, with its data, a quarter of an hour after it."""
+    event_id = put(company)
+    row = row_of(company, event_id)
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    company.site.run_background_jobs()
+    company.site.make(
+        "Error Log", owner="Administrator", method="late",
+        error=f"docs = {{'subject': '{CANARY}', 'key': '{row['custom_google_sync_key']}'}}",
+    )  # fmt: skip
+    assert not is_gone(company)
+    company.later(minutes=25)
+    assert look_after_erased(company.services, company.connections) >= 1
+    assert is_gone(company)
+    for hours in (3, 30):
+        company.later(hours=hours)
+        look_after_erased(company.services, company.connections)
+    assert look_after_erased(company.services, company.connections) == 0
+
+
+@pytest.mark.parametrize("through", range(8))
+def test_broken_off_anywhere_nothing_that_people_added_is_lost(
+    company: Company, through: int
+) -> None:
+    company.rebuild()
+    company.set("default_event_type", "Private")
+    event_id = put(company)
+    name = row_of(company, event_id)["name"]
+    ask(company, "frappe.desk.doctype.tag.tag.add_tag", tag="Outlet", dt="Event", dn=name)
+    ask(company, "frappe.desk.form.assign_to.add", doctype="Event", name=name,
+        assign_to=json.dumps([BOB]))  # fmt: skip
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    writes = f"{WRITES}|add_tag|assign_to|share.add"
+    if through:
+        company.site.add_fault(writes, status=0, count=through)
+    company.site.add_fault(writes, status=502, html=True, count=None)
+    company.sync()
+    company.site.clear_faults()
+    assert company.sync() == "done"
+    assert company.sync(snapshot=True) == "done"
+    assert is_gone(company)
+    [row] = company.rows(live=False)
+    shares = [s["user"] for s in company.site.rows("DocShare") if s["share_name"] == row["name"]]
+    assert "Outlet" in (row["_user_tags"] or "")
+    assert BOB in (row["_assign"] or "")
+    assert ANN in shares
+
+
+def test_an_own_field_with_unique_values_goes_along(company: Company) -> None:
+    company.connections.erpnext.insert(
+        {"doctype": "Custom Field", "dt": "Event", "fieldname": "custom_ticket", "unique": 1,
+         "label": "Ticket", "fieldtype": "Data", "insert_after": "description"}
+    )  # fmt: skip
+    event_id = put(company)
+    ask(company, "frappe.client.set_value", doctype="Event", fieldname="custom_ticket",
+        name=row_of(company, event_id)["name"], value="T-1")  # fmt: skip
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)
+    assert row_of(company, event_id)["custom_ticket"] == "T-1"
+
+
+def test_private_rows_of_another_policy_are_masked(company: Company) -> None:
+    """From readable for the employee to masked: rows that are cancelled or past as well."""
+    company.rebuild()
+    company.set("private_events", "private")
+    gone = put(company, **PRIVATE)
+    put(company, hours=50, **PRIVATE)
+    company.google.delete_event(ANN, gone)
+    assert company.sync() == "done"
+    company.rebuild()
+    company.set("private_events", "busy")
+    assert company.sync() == "done"
+    assert is_gone(company)
+
+
+def test_hostile_rows_of_an_earlier_version_are_made_safe(company: Company) -> None:
+    """They are cancelled: no listing writes them anew."""
+    event_id = put(company)
+    name = row_of(company, event_id)["name"]
+    company.google.delete_event(ANN, event_id)
+    assert company.sync() == "done"
+    title, text = '{"t2":"<script>alert(1)</script>"}', '"<img src=x onerror=alert(1)>"'
+    for column, value in (("subject", title), ("description", text)):
+        company.site.set_column("Event", name, column, value)
+    with company.services.db.session() as session:
+        calendars.get(session, company.calendar().id).rows_seen = ""  # as after an upgrade
+    assert company.sync(snapshot=True) == "done"
+    row = row_of(company, event_id)
+    assert row["status"] == "Cancelled"
+    assert "<script" not in row["subject"]
+    assert "<img" not in row["description"]

@@ -96,6 +96,8 @@ class Eraser:
     def remove(self, rows: Mapping[str, str]) -> set[str]:
         """Delete masked rows (name to key) with all that was readable of them. Returns the names of
         those that are gone; the others are noted as refused."""
+        if not rows:
+            return set()
         self._note_erased(rows)
         mail = self._mask_mail(list(rows))
         self._delete_todos(list(rows))
@@ -175,7 +177,7 @@ class Eraser:
         for name in sorted(docs.keys() - released):
             if name not in self.remove({name: rows[name]}):  # its key is needed first
                 del docs[name]
-        made = self._insert(docs, rows)
+        made = self._insert(docs, rows, released)
         for name, new in made.items():
             carry_over(self._client, self._hold, additions[name], name, new)
         self.remove({name: rows[name] for name in released})
@@ -243,7 +245,11 @@ class Eraser:
             released.add(name)
         return released
 
-    def _insert(self, docs: Mapping[str, Doc], rows: Mapping[str, str]) -> dict[str, str]:
+    def _insert(
+        self, docs: Mapping[str, Doc], rows: Mapping[str, str], released: set[str]
+    ) -> dict[str, str]:
+        """New names by old ones. A row that had to go first is taken out of ``released``: its name
+        may be the new row's by now."""
         made = {}
         for name, doc in docs.items():
             self._hold()
@@ -257,6 +263,7 @@ class Eraser:
                 made[name] = there.name
             except DuplicateKey as error:
                 made |= self._insert_instead(name, doc, rows[name], error)
+                released.discard(name)
             except ErpRefused as error:
                 # The old row goes all the same; the event is new for the next pass.
                 self._note(rows[name], doc, error)

@@ -33,6 +33,9 @@ def new_event_id() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(26))
 
 
+PRIVATE = ("private", "confidential")
+
+
 class Store:
     """All calendars. Every public method that writes returns the resource's id."""
 
@@ -236,6 +239,17 @@ class Store:
         item.data = {**item.data, **wanted}
         item.sequence += 1
         self._put(calendar, item)
+        if wanted.get("visibility") in PRIVATE:
+            self._hide_series(calendar, instance.master, wanted["visibility"])
+
+    def _hide_series(self, calendar: Calendar, master: Item, visibility: str) -> None:
+        """An instance that is made private takes its whole series along (Calendar's release notes
+        of 2026-07-07); the reverse is ignored by Google."""
+        exceptions = calendar.exceptions.get(master.id, {}).values()
+        for item in (master, *(calendar.items[each] for each in list(exceptions))):
+            if item.data.get("visibility") not in PRIVATE:
+                item.data = {**item.data, "visibility": visibility}
+                self._put(calendar, item)
 
     def _delete_item(self, calendar: Calendar, item: Item) -> None:
         before = self._instance_ids(calendar, item)
