@@ -278,3 +278,52 @@ def test_a_missing_field_is_called_missing_however_the_site_says_it(
     assert (calendar.state, calendar.cause) == ("failing", "missing_fields")
     assert company.watcher("erpnext", "setup").returncode == 0
     assert company.sync() == "done"
+
+
+DEMANDED = (
+    {"fieldtype": "Link", "options": "User"},
+    {"fieldtype": "Select", "options": "\nA\nB"},
+    {"fieldtype": "Date"},
+    {"fieldtype": "Int"},
+)
+
+
+@pytest.mark.parametrize("field", DEMANDED, ids=lambda field: field["fieldtype"])
+def test_whatever_field_is_mandatory_the_search_index_keeps_no_title(
+    company: Company, field: dict[str, str]
+) -> None:
+    """Frappe fills its index later, with what was saved last: the mask has to be saved."""
+    [event_id] = put(company, 1)
+    assert company.sync() == "done"
+    desk(company).insert(
+        {"doctype": "Custom Field", "dt": "Event", "fieldname": FIELD, "label": "Outlet",
+         "reqd": 1, "insert_after": "description", **field}
+    )  # fmt: skip
+    company.google.patch_event(ANN, event_id, {"visibility": "private"})
+    assert company.sync() == "done"
+    company.site.run_background_jobs()
+    assert "Shift 0" not in company.site.dump()
+
+
+def test_a_masking_that_meets_a_lasting_500_deletes_the_row(company: Company) -> None:
+    [event_id] = put(company, 1)
+    assert company.sync() == "done"
+    company.site.run_background_jobs()
+    company.site.add_fault("bulk_update|^PUT .*Event", status=500, exc_type="TypeError", count=None)
+    company.google.patch_event(ANN, event_id, {"visibility": "private"})
+    assert company.sync() == "done"
+    company.site.clear_faults()
+    company.site.run_background_jobs()
+    assert "Shift 0" not in company.site.dump()
+
+
+def test_a_row_whose_account_was_overwritten_is_put_right(company: Company) -> None:
+    """It is in no listing of the calendar's rows any more, and its key is taken."""
+    put(company, 1)
+    assert company.sync() == "done"
+    [row] = company.rows()
+    desk(company).update({"doctype": "Event", "name": row["name"],
+                          "custom_google_account": "x@y.test"})  # fmt: skip
+    assert company.sync(snapshot=True) == "done"
+    assert [r["name"] for r in company.rows()] == [row["name"]]
+    assert all(p["state"] != "erpnext_answers_late" for p in status(company)["problems"])

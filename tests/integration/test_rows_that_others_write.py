@@ -135,3 +135,35 @@ def test_the_daily_listing_is_not_needed_for_it(company: Company) -> None:
     assert due > company.services.clock() + timedelta(hours=20)
     assert poll(company) == "done"
     assert "Dragged" not in company.subjects()
+
+
+def test_an_address_under_the_same_words_is_put_right(company: Company) -> None:
+    row = put(company, description='<a href="https://good.example/">the agenda</a>')
+    assert 'href="https://good.example/"' in row["description"]
+    evil = row["description"].replace("good.example", "evil.example")
+    write(company, row["name"], BOB, description=evil)
+    assert poll(company) == "done"
+    assert "evil.example" not in str(company.site.row("Event", row["name"]))
+
+
+def test_frappes_own_repetition_is_taken_back(company: Company) -> None:
+    row = put(company)
+    write(company, row["name"], BOB, repeat_this_event=1, repeat_on="Daily")
+    assert poll(company) == "done"
+    now = company.site.row("Event", row["name"])
+    assert now is not None
+    assert now["repeat_this_event"] == 0
+
+
+def test_an_edit_of_a_closed_row_by_administrator_is_seen(company: Company) -> None:
+    past = company.google.insert_event(ANN, company.timed(hours=-48))
+    assert company.sync() == "done"
+    company.site.close_past_events()
+    assert poll(company) == "done"
+    key, secret = company.site.add_user("Administrator", system_manager=True)
+    row = next(r for r in company.rows() if r["custom_google_event_id"] == past)
+    url = f"{company.environ['WATCHER_ERPNEXT_URL']}/api/resource/Event/{row['name']}"
+    headers = {"Authorization": f"token {key}:{secret}"}
+    assert requests.put(url, json={"subject": "Mine"}, headers=headers, timeout=30).ok
+    assert poll(company) == "done"
+    assert "Mine" not in company.subjects()
