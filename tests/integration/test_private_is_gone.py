@@ -409,3 +409,21 @@ def test_hostile_rows_of_an_earlier_version_are_made_safe(company: Company) -> N
     assert row["status"] == "Cancelled"
     assert "<script" not in row["subject"]
     assert "<img" not in row["description"]
+
+
+def test_the_communication_of_a_participant_who_was_removed_is_gone(company: Company) -> None:
+    """Frappe keeps it with the title, and puts it into the search index later."""
+    event_id = put(company)
+    name = row_of(company, event_id)["name"]
+    guest = company.site.add_contact("Guest", "guest@example.com")
+    for guests in ([{"reference_doctype": "Contact", "reference_docname": guest}], []):
+        answer = requests.put(
+            f"{company.environ['WATCHER_ERPNEXT_URL']}/api/resource/Event/{name}",
+            json={"event_participants": guests}, timeout=30,
+            headers={"Authorization": f"token {company.site.api_key}:{company.site.api_secret}"},
+        )  # fmt: skip
+        assert answer.ok
+    assert company.site.rows("Communication")
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    assert is_gone(company)

@@ -17,18 +17,18 @@ pass that meets the event, or the next snapshot, gives what it had to the new ro
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from watcher.erpnext.additions import carry_over, read_additions
 from watcher.erpnext.client import BATCH, ErpNextClient
+from watcher.erpnext.copies import MIRRORED, Doc, copy_of, is_readable_version
 from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
 from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import DuplicateKey, ErpAuthError, ErpRefused, Transient, WatcherError
-from watcher.events.model import BUSY, MASKS, OPTIONAL_FIELDS, TEXT_FIELDS, Held
+from watcher.events.model import BUSY, MASKS, Held
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +37,6 @@ AT_ONCE = 20
 KEYS_IN_A_SEARCH = 25
 DELETED = "Deleted Document"
 
-_TEXTS = frozenset({"subject", "description", *TEXT_FIELDS})
-_OWN_OF_FRAPPE = frozenset(
-    {"name", "owner", "creation", "modified", "modified_by", "docstatus", "idx", "doctype",
-     "parent", "parentfield", "parenttype", "amended_from"}
-)  # fmt: skip
-_OF_FRAPPES_SYNC = frozenset(
-    {"sync_with_google_calendar", "google_calendar", "google_calendar_id",
-     "google_calendar_event_id", "pulled_from_google_calendar", "add_video_conferencing"}
-)  # fmt: skip
-"""Of Frappe's own integration: a copy with them would be sent to Google as a second event."""
-
-_MIRRORED = frozenset(
-    {"subject", "description", "starts_on", "ends_on", "all_day", "event_type", "status",
-     "send_reminder", "repeat_this_event", KEY, HASH, "custom_google_event_id",
-     "custom_google_recurring_event_id", "custom_google_calendar_id", "custom_google_account",
-     "custom_google_user", "custom_synced_from", *OPTIONAL_FIELDS}
-)  # fmt: skip
-
-Doc = dict[str, Any]
 Find = Callable[[Iterable[str]], dict[str, Held]]
 Note = Callable[[Mapping[str, str]], None]
 
@@ -132,7 +113,7 @@ class Eraser:
     def _give_own_fields(self, doc: Doc, heir: str) -> None:
         """Fields of the site's own that the new row, made by an ordinary pass, does not have."""
         there = copy_of(self._client.get_doc("Event", heir))
-        own = {k: v for k, v in copy_of(doc).items() if not there.get(k) and k not in _MIRRORED}
+        own = {k: v for k, v in copy_of(doc).items() if not there.get(k) and k not in MIRRORED}
         if own:
             self._hold()
             try:
@@ -198,11 +179,27 @@ class Eraser:
     def _mask_mail(self, names: Sequence[str]) -> list[str]:
         """The Communications of rows that go: Frappe deletes them with the row, but puts what they
         last said into its search index later. Returns their names."""
-        found = self._client.rows("Communication", _about(names), ["subject"])
-        for mail in found:
-            if mail["subject"] not in MASKS:
-                self._overwrite("Communication", mail["name"], subject=BUSY, content=BUSY)
+        found = self._client.rows("Communication", _about(names), ["reference_name", "subject"])
+        for name in names:
+            mails = [m for m in found if m["reference_name"] == name and m["subject"] not in MASKS]
+            if mails:
+                self._invite_again(name, [str(mail["name"]) for mail in mails])
         return [str(mail["name"]) for mail in found]
+
+    def _invite_again(self, name: str, mails: Sequence[str]) -> None:
+        """Nobody may write a Communication over REST, but Frappe itself writes those of an Event's
+        participants anew with each save: who was removed takes part once more in the masked row."""
+        links = [
+            link for mail in mails for link in self._client.get_doc("Communication", mail).get(
+                "timeline_links", ()
+            )
+        ]  # fmt: skip
+        guests = [
+            {"reference_doctype": link["link_doctype"], "reference_docname": link["link_name"]}
+            for link in links
+        ]
+        if guests:
+            self._overwrite("Event", name, event_participants=guests)
 
     def _delete_todos(self, names: Sequence[str]) -> None:
         """The Desk writes an event's title into the assignments that are made of it."""
@@ -215,7 +212,7 @@ class Eraser:
         if todos:
             self._delete_all("ToDo", [["name", "in", todos]])
 
-    def _overwrite(self, doctype: str, name: str, **fields: str) -> None:
+    def _overwrite(self, doctype: str, name: str, **fields: object) -> None:
         self._hold()
         try:
             self._client.update({"doctype": doctype, "name": name, **fields})
@@ -350,33 +347,6 @@ class Eraser:
             if error.cause != "permission":
                 raise
             log.warning("the API user may not delete from %s: %s", doctype, error.message)
-
-
-def is_readable_version(data: object) -> bool:
-    """Whether a Version shows a title or a text that is no mask. One that cannot be read is taken
-    for readable."""
-    try:
-        changed = json.loads(str(data or "{}")).get("changed") or []
-        values = [v for field, *both in changed if field in _TEXTS for v in both]
-    except (ValueError, TypeError, AttributeError):
-        return True
-    return any(value and value not in MASKS for value in values)
-
-
-def copy_of(doc: Mapping[str, Any]) -> Doc:
-    """A document as it is inserted anew: with its own fields and tables, without what Frappe gives
-    (names, owner, dates) and what belongs to Frappe's own Google Calendar integration."""
-    kept = {
-        name: [_child(row) for row in value] if isinstance(value, list) else value
-        for name, value in doc.items()
-        if name not in _OWN_OF_FRAPPE | _OF_FRAPPES_SYNC and not name.startswith("_")
-    }
-    return {"doctype": "Event", "send_reminder": 0, **kept}
-
-
-def _child(row: Mapping[str, Any]) -> Doc:
-    kept = {k: v for k, v in row.items() if k not in _OWN_OF_FRAPPE and not k.startswith("_")}
-    return {**kept, "doctype": row["doctype"]} if "doctype" in row else kept
 
 
 def _about(names: Sequence[str]) -> list[list[Any]]:

@@ -205,7 +205,7 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Version": (_NONE, frozenset({"read"})),
     "Deleted Document": (_NONE, frozenset({"read", "delete"})),
     "Comment": (_NONE, _ALL),
-    "Communication": (_NONE, _ALL),
+    "Communication": (_NONE, _ALL - {"write"}),
     "Contact": (frozenset({"read"}), _ALL),
     "File": (_ALL, _ALL),
     "View Log": (_NONE, frozenset({"read"})),
