@@ -60,11 +60,13 @@ class Transient(WatcherError):
 
     ``retry_after`` is in seconds, as the other side asked, or None.
     ``side`` is "google", "erpnext", "ledger" or "queue".
-    ``unanswered``: it was a write, and the other side may still be at it.
+    ``unanswered``: it was a write, and the other side may still be at it. ``bare_500``: a 500
+    with nothing but a page, as Frappe 16 answers what it has written when its job queue is full.
     """
 
     exit_code = ExitCode.UNAVAILABLE
     unanswered = False
+    bare_500 = False
 
     def __init__(
         self,

@@ -198,11 +198,13 @@ def _server(status: int, exc_type: str, headers: Mapping[str, str]) -> Transient
     if status == 500 and exc_type and exc_type not in _PASSING:
         return ServerError(f"ERPNext failed with {exc_type}", side=SIDE)
     what = f", {exc_type}" if exc_type else ""
-    return Transient(
+    error = Transient(
         f"ERPNext is unavailable (status {status}{what})",
         side=SIDE,
         retry_after=_seconds(headers),
     )
+    error.bare_500 = status == 500 and not exc_type
+    return error
 
 
 def _elsewhere(status: int) -> WatcherError:

@@ -71,7 +71,7 @@ class OneRow:
         except Transient as error:
             if asks_to_wait(error) or not self._was_written(row, fields):
                 raise
-            self._applied.answered_late += 1
+            self._applied.answered_late += error.bare_500
         except ErpAuthError as error:
             return self.refusal_of_one(error, "write")
         return None

@@ -138,7 +138,7 @@ class Writer:
             if not isinstance(error, DuplicateKey) and is_complete(row, event):
                 self._ceiling.accepted()
                 self.applied.created += 1
-                self.applied.answered_late += 1
+                self.applied.answered_late += getattr(error, "bare_500", False)
             else:
                 stale.append(
                     Update(name=row.name, event=event, revive=row.is_cancelled, stamp=row.modified)
