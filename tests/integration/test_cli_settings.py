@@ -19,7 +19,7 @@ from tests.company import CLIENT_SECRET, Company
 from tests.integration.test_cli_runner import Done, run
 from watcher import __version__
 from watcher.cli import cli
-from watcher.settings import NEEDED, fields
+from watcher.settings import NEEDED, fields, load
 
 
 @pytest.fixture
@@ -85,6 +85,14 @@ def test_the_file_that_init_wrote_is_read_back_with_its_defaults(fresh: Company)
     after = run(fresh, "config", "show", "--json").data
     assert {k: v["value"] for k, v in after.items()} == {k: v["value"] for k, v in before.items()}
     assert len(dotenv_values(fresh.folder / ".env")) == len(fields())
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_secret_with_a_dollar_is_what_was_written(tmp_path: Path, quote: str) -> None:
+    secret = "ab${HOME}cd$x" + "e" * 32
+    (tmp_path / ".env").write_text(f"WATCHER_ERPNEXT_API_SECRET={quote}{secret}{quote}\n")
+    loaded = load({"HOME": "/root"}, tmp_path)
+    assert loaded.settings.erpnext_api_secret.get_secret_value() == secret
 
 
 def test_show_names_the_source_and_masks_secrets(company: Company) -> None:
