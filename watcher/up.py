@@ -2,6 +2,8 @@
 
 Children die with the supervisor, also when it is killed with -9 (PR_SET_PDEATHSIG on Linux;
 elsewhere they watch their parent), and a child that dies is started again with a growing pause.
+No code of ours runs between fork and exec (``preexec_fn``): the supervisor has threads by then,
+and a lock that one of them holds at the fork would never be released in the child.
 """
 
 from __future__ import annotations
@@ -53,8 +55,25 @@ class Child:
     env: dict[str, str] = field(default_factory=dict)
 
 
+_LAUNCH = (
+    "import ctypes, os, signal, sys; "
+    f"ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, signal.SIGKILL); "
+    "os.getppid() == int(sys.argv[1]) or sys.exit(1); "
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
+"""Asks the kernel to be killed with the parent, makes sure that it still lives, and becomes the
+command; the wish outlives the exec."""
+
+
+def _tied(command: Sequence[str]) -> list[str]:
+    """The command, tied to the life of this process where the kernel can do it."""
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *command]
+
+
 def die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent dies; runs in the child before exec."""
+    """Ask the kernel for SIGKILL when the parent of this process dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -145,7 +164,7 @@ class Supervisor:
         environ = {**os.environ, PARENT: str(os.getpid())}
         out = subprocess.PIPE if self._as_json else None
         child.process = subprocess.Popen(
-            list(child.command), env=environ, preexec_fn=die_with_parent, start_new_session=True,
+            _tied(child.command), env=environ, start_new_session=True,
             stdout=out, stderr=subprocess.STDOUT if self._as_json else None,
         )  # fmt: skip
         child.started = time.monotonic()

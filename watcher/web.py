@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, render_template, request
 from flask.sessions import SecureCookieSessionInterface
 from gunicorn.app.base import BaseApplication
 
 from watcher.errors import Transient
-from watcher.handlers import dashboard, health, notifications, oauth
+from watcher.handlers import context, dashboard, health, notifications, oauth
 from watcher.handlers.context import EXTENSION, TALLY
 from watcher.handlers.tally import Tally
 from watcher.services import Services, build
@@ -24,7 +24,6 @@ from watcher.up import die_with_parent
 log = logging.getLogger(__name__)
 
 THREADS = 8
-MAX_FORM = 16_384
 
 
 def create_app(services: Services) -> Flask:
@@ -54,11 +53,17 @@ def create_app(services: Services) -> Flask:
 
 
 def _secure(response: Response) -> Response:
+    """Browsers apply ``form-action`` to the redirect that answers a form too: the page whose button
+    leads to Google names Google's address, no other page names any."""
+    google = ""
+    if request.endpoint == "oauth.invitation":
+        parts = urlsplit(context.services().settings.google_auth_url)
+        google = f" {parts.scheme}://{parts.netloc}"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Frame-Options"] = "DENY"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' *; "
+        f"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{google}; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
     if response.mimetype == "text/html":

@@ -196,6 +196,7 @@ def test_health_and_headers(web: Company) -> None:
         assert answer.status_code == (404 if path == "/nothing" else 200), path
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "form-action 'self';" in answer.headers["Content-Security-Policy"], path
         assert CLIENT_SECRET not in answer.text
         assert web.key not in answer.text
     assert "Disallow" not in requests.get(f"{web.public_url}/robots.txt", timeout=10).text
@@ -227,6 +228,15 @@ def consent(company: Company, link: str, account: str, **changes: object) -> req
     with requests.Session() as browser:
         url, form = at_google(browser, link)
         return browser.post(url, data=form | {"account": account} | changes, timeout=20)
+
+
+def test_the_page_with_the_button_lets_its_form_go_to_google_and_nowhere_else(
+    web: Company,
+) -> None:
+    """Chromium looks at the redirect that answers the form too."""
+    origin = web.environ["WATCHER_GOOGLE_AUTH_URL"].removesuffix("/o/oauth2/v2/auth")
+    policy = requests.get(invite(web), timeout=10).headers["Content-Security-Policy"]
+    assert f"form-action 'self' {origin};" in policy
 
 
 def state(company: Company, email: str = ANN) -> str:

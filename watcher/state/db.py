@@ -22,6 +22,9 @@ from watcher.errors import ExitCode, Transient, UserError, WatcherError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
+STATEMENT_SECONDS = 30
+"""How long one statement may take on PostgreSQL, waits for locks included; then the ledger counts
+as away. Migrations have no limit. SQLite has ``BUSY_MS``."""
 
 
 class Database:
@@ -95,6 +98,7 @@ class Database:
         """SQLite's own transactions do not cover Alembic's DDL batches, hence a file lock."""
         if not self.is_sqlite:
             with self.engine.connect() as connection:
+                connection.execute(text("SET statement_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_lock(723010)"))
                 connection.commit()
                 try:
@@ -103,6 +107,7 @@ class Database:
                 finally:
                     connection.execute(text("SELECT pg_advisory_unlock(723010)"))
                     connection.commit()
+                    connection.invalidate()  # it has no time limit: not for the pool
             return
         lock = Path(str(self._url.database) + ".migrate.lock")
         with lock.open("w") as handle:
@@ -154,13 +159,21 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
 
 
 def _server(url: str) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_pre_ping=True,
         pool_size=5,
         hide_parameters=True,
         connect_args={"connect_timeout": 5},
     )
+
+    @event.listens_for(engine, "connect")
+    def _limit(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        connection.commit()
+
+    return engine
 
 
 def _alembic() -> Config:
