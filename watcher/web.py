@@ -13,7 +13,8 @@ from gunicorn.app.base import BaseApplication
 
 from watcher.errors import Transient
 from watcher.handlers import context, dashboard, health, notifications, oauth
-from watcher.handlers.context import EXTENSION, TALLY
+from watcher.handlers.context import EXTENSION, READINESS, TALLY
+from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
 from watcher.services import Services, build
 from watcher.settings import Settings
@@ -31,6 +32,7 @@ def create_app(services: Services) -> Flask:
     app = Flask("watcher.handlers")
     app.extensions[EXTENSION] = services
     app.extensions[TALLY] = Tally(services)
+    app.extensions[READINESS] = Readiness(services)
     keys = [key.hex() for key in services.keyring.signing_keys("cookie")]
     app.config.update(
         SECRET_KEY=keys[-1],

@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import pytest
 import requests
+from sqlalchemy import text
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
 from watcher.state import accounts, calendars, channels
-from watcher.state.models import Channel, Counter, Invitation
+from watcher.state.models import Channel, Counter, Invitation, OAuthFlow, Tick
 from watcher.state.secrets import digest
 
 URL = "/webhooks/google"
@@ -202,6 +203,39 @@ def test_health_and_headers(web: Company) -> None:
     assert "Disallow" not in requests.get(f"{web.public_url}/robots.txt", timeout=10).text
 
 
+def test_strangers_write_nothing(web: Company) -> None:
+    """Fifty looks at /readyz were fifty writes, fifty sign-ins fifty rows."""
+    web.environ["WATCHER_ADMIN_EMAILS"] = ADMIN
+    link = invite(web)
+
+    def writes() -> object:
+        with web.services.db.session() as session:
+            changes = "PRAGMA data_version" if web.services.db.is_sqlite else "SELECT 0"
+            return (
+                session.execute(text(changes)).scalar_one(),
+                session.query(OAuthFlow).count(),
+                session.get(Tick, "ready"),
+            )
+
+    before = writes()
+    for _ in range(20):
+        for path in ("/readyz", "/sign-in", "/oauth/google/callback?state=x&code=y"):
+            requests.get(web.public_url + path, timeout=10, allow_redirects=False)
+        requests.post(link, timeout=10, allow_redirects=False)
+    assert writes() == before
+
+
+def test_readiness_is_looked_at_again_after_a_few_seconds(web: Company) -> None:
+    """A change of the ledger into one that takes no writes is told soon."""
+    assert requests.get(f"{web.public_url}/readyz", timeout=10).json()["ledger"] == "ok"
+    with web.services.db.session() as session:
+        session.execute(text("ALTER TABLE ticks RENAME TO gone"))
+    wait_for(
+        lambda: requests.get(f"{web.public_url}/readyz", timeout=10).status_code != 200,
+        what="readyz", seconds=20,
+    )  # fmt: skip
+
+
 # --- the employee's consent -----------------------------------------------------------------
 
 
@@ -333,7 +367,7 @@ def test_reconnecting_keeps_the_mirror(web: Company) -> None:
 
 
 def test_a_consent_outlives_a_restart_between_its_two_halves(web: Company) -> None:
-    """State, verifier and nonce are in the ledger; Google gives no token without the verifier."""
+    """State, verifier and nonce are in the cookie; Google gives no token without the verifier."""
     with requests.Session() as browser:
         url, form = at_google(browser, invite(web))
         web.processes[0].terminate()

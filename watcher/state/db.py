@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from watcher.errors import ExitCode, Transient, UserError, WatcherError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
+LEAST_FREE_BYTES = 1_000_000
 STATEMENT_SECONDS = 30
 """How long one statement may take on PostgreSQL, waits for locks included; then the ledger counts
 as away. Migrations have no limit. SQLite has ``BUSY_MS``."""
@@ -67,6 +69,18 @@ class Database:
             else "SELECT extract(epoch from clock_timestamp())"
         )
         return float(session.execute(text(statement)).scalar_one())
+
+    def probe(self) -> None:
+        """Find out whether the ledger takes a write, by one that changes nothing. Raises
+        ``Transient`` when it does not, or when the disk is full."""
+        with self.session() as session:
+            if not self.is_sqlite and session.scalar(text("SHOW transaction_read_only")) == "on":
+                raise Transient("the ledger takes no writes", side="ledger")
+            session.execute(text("DELETE FROM ticks WHERE name = ''"))
+        if self.is_sqlite and self._url.database:
+            disk = os.statvfs(Path(self._url.database).parent)
+            if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+                raise Transient("the ledger's disk is full", side="ledger")
 
     def migrate(self) -> None:
         """Bring the ledger to this version; two processes at once don't race.
