@@ -298,6 +298,20 @@ def test_consent_connects_and_the_first_sync_is_rung(web: Company) -> None:
         assert secret not in log
 
 
+def test_why_a_consent_failed_is_in_the_log(web: Company) -> None:
+    """The employee's page is not the admin's: he has the log alone."""
+    web.google.add_fault(
+        match="POST /token", status=400, body='{"error": "redirect_uri_mismatch"}',
+        content_type="application/json",
+    )  # fmt: skip
+    assert consent(web, invite(web), ANN).status_code == 400
+    web.google.clear_faults()
+    assert consent(web, invite(web), ANN, decision="deny").status_code == 200
+    log = (web.folder / "watcher.log").read_text()
+    assert "consent refused: redirect_uri_mismatch: " in log
+    assert "consent refused: access_denied: " in log
+
+
 @pytest.mark.parametrize(
     ("account", "changes", "status", "says"),
     [

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from watcher.connections import endpoints
-from watcher.errors import AppDead, Transient, WatcherError
+from watcher.errors import AppDead, Permanent, Transient, WatcherError
 from watcher.google.consent import (
     ConsentDenied,
     ConsentFailed,
@@ -47,16 +47,20 @@ MOST_CONSENTS = 3
 
 
 class Refusal(Exception):
-    """A page that says why not and what to do; ``retry`` is a link to begin again."""
+    """A page that says why not and what to do; ``retry`` is a link to begin again. ``cause`` is
+    for the log."""
 
-    def __init__(self, title: str, text: str, status: int = 400, retry: str = "") -> None:
+    def __init__(
+        self, title: str, text: str, status: int = 400, retry: str = "", cause: str = ""
+    ) -> None:
         super().__init__(title)
         self.title, self.text, self.status, self.retry = title, text, status, retry
+        self.cause = cause
 
 
 @bp.errorhandler(Refusal)
 def refused(refusal: Refusal) -> ResponseReturnValue:
-    log.info("consent refused: %s", refusal.title)
+    log.info("consent refused: %s", refusal.cause or refusal.title)
     page = render_template("message.html", title=refusal.title, text=refusal.text,
                            retry=refusal.retry)  # fmt: skip
     return page, refusal.status
@@ -180,19 +184,25 @@ def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
         )
     except ConsentDenied as error:
         raise Refusal("Nothing was connected", f"{error.message}. Nothing has been stored.", 200,
-                      again) from None  # fmt: skip
+                      again, _cause(error)) from None  # fmt: skip
     except (ConsentFailed, AppDead) as error:
         raise Refusal("Google refused", f"{error.message}. {error.next_step}", 400,
-                      again) from None  # fmt: skip
+                      again, _cause(error)) from None  # fmt: skip
     except Transient as error:
         raise Refusal("Google does not answer", f"{error.message}. Try again in a minute.", 503,
-                      again) from None  # fmt: skip
+                      again, _cause(error)) from None  # fmt: skip
     except WatcherError as error:
-        raise Refusal("That did not work", error.message, 400, again) from None
+        raise Refusal("That did not work", error.message, 400, again, _cause(error)) from None
     if not identity.email_verified:
         raise Refusal("Your address is not verified",
                       f"Google has not verified {identity.email}.", 403, again)  # fmt: skip
     return answer, identity
+
+
+def _cause(error: WatcherError) -> str:
+    """For the log: Google's code where it gave one, and our sentence. Neither holds a secret."""
+    code = f"{error.cause}: " if isinstance(error, Permanent) else ""
+    return f"{code}{error.message}"
 
 
 def _retry_link(flow: Flow) -> str:
