@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from dotenv import dotenv_values
 
-from tests.company import CLIENT_SECRET, Company
+from tests.company import ANN, CLIENT_SECRET, Company
 from tests.integration.test_cli_runner import Done, run
 from watcher import __version__
 from watcher.cli import cli
@@ -235,6 +235,30 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
             for option in command.params:
                 if isinstance(option, click.Option):
                     assert option.help, f"{path} {option.name} has no help"
+
+
+@pytest.mark.parametrize("words", [words for words, _ in commands()], ids=" ".join)
+def test_options_of_all_commands_are_taken_on_either_side(words: tuple[str, ...]) -> None:
+    for options in (("--no-input",), ("-v",), ("--verbose",), ("--json",)):
+        for line in ((*options, *words, "--help"), (*words, *options, "--help")):
+            shown = CliRunner().invoke(cli, line, prog_name="watcher")
+            assert shown.exit_code == 0, (line, shown.output)
+
+
+def test_json_on_either_side_is_the_same(fresh: Company) -> None:
+    assert run(fresh, "--json", "version").data == run(fresh, "version", "--json").data
+    assert run(fresh, "init", "--no-input", "--json", "-v").data == {"code": 0}
+    assert (
+        run(fresh, "--json", "config", "show").data == run(fresh, "config", "show", "--json").data
+    )
+    run(fresh, "up", "--json", code=2, says=("there is no --json",))
+
+
+def test_a_question_is_not_asked_wherever_it_says_so(company: Company) -> None:
+    company.connect()
+    for words in (("--no-input", "accounts", "disconnect"), ("accounts", "--no-input",
+                  "disconnect"), ("accounts", "disconnect", "--no-input")):  # fmt: skip
+        run(company, *words, ANN, code=2, says=("There is nobody to ask",))
 
 
 def test_what_interface_promises_is_there() -> None:
