@@ -428,7 +428,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
         "WATCHER_SECRET_KEYS": secrets.token_urlsafe(32),
         "WATCHER_PUBLIC_URL": "https://watcher.example.com",
     }
-    made = build(load(environ, tmp_path).settings)
+    made = build(load(environ, tmp_path).settings, make=True)
     yield made
     made.doorbell.client.close()
     made.db.dispose()

@@ -33,6 +33,7 @@ from watcher.errors import UserError, WatcherError
 from watcher.services import build
 from watcher.settings import Settings
 from watcher.signals import stop_event
+from watcher.state.ledger_file import private_folder
 from watcher.telemetry import log as logs
 
 log = logging.getLogger(__name__)
@@ -222,7 +223,7 @@ class Supervisor:
 
 def _lock(settings: Settings) -> IO[str]:
     """One ``up`` a data directory; the lock goes with the process, however it ends."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(settings.data_dir)
     handle = (settings.data_dir / "up.lock").open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -262,7 +263,10 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     """Run everything until SIGTERM or Ctrl-C. Raises ``WatcherError`` for what keeps it from
     starting at all (settings, keys, ledger, a second ``up``, a port that is taken)."""
     logs.configure(settings.log_format)
+    os.umask(0o077)  # for the children too: Valkey's own files
     with _lock(settings):
         _check_address(host, port)
-        build(settings).db.dispose()  # migrates, and refuses early with a clear text
+        db = build(settings, make=True).db  # migrates, and refuses early with a clear text
+        db.examine()
+        db.dispose()
         return Supervisor(settings, host, port, workers).run()

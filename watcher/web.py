@@ -16,7 +16,7 @@ from watcher.handlers import context, dashboard, health, notifications, oauth
 from watcher.handlers.context import EXTENSION, READINESS, TALLY
 from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
-from watcher.services import Services, build
+from watcher.services import Services, build, ledger_url
 from watcher.settings import Settings
 from watcher.state import calendars
 from watcher.telemetry import log as logs
@@ -119,7 +119,10 @@ class _Server(BaseApplication):  # type: ignore[misc]
 def serve(settings: Settings, host: str, port: int) -> int:
     """Serve until SIGTERM. One process with threads: the load is a few notifications a second."""
     logs.configure(settings.log_format)
-    build(settings).db.dispose()
+    # A PostgreSQL is made by its admin, so that an empty one is a new one; an SQLite file that is
+    # not there may have been deleted.
+    is_file = ledger_url(settings).startswith("sqlite")
+    build(settings, make=not is_file).db.dispose()
     listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     _Server(
         settings,

@@ -53,6 +53,7 @@ def test_init_writes_a_commented_file_and_a_key_once(fresh: Company) -> None:
     run(fresh, "init", says=("secret.key: keep a copy", f"wrote {folder}/.env", "config validate"))
     settings, key = folder / ".env", folder / "watcher-data" / "secret.key"
     assert (mode(settings), mode(key), mode(key.parent)) == ("0o600", "0o600", "0o700")
+    assert mode(key.parent / "ledger.sqlite3") == "0o600"
     text, secret = settings.read_text(), key.read_text()
     assert len(secret.strip()) >= 32
     assert secret.strip() not in text
@@ -202,7 +203,7 @@ def test_a_settings_file_that_cannot_be_read(fresh: Company, named: str, says: s
     [
         ("DATABASE_URL", "nonsense", 2, "e.g. postgresql+psycopg://"),
         ("DATABASE_URL", "postgresql+psycopg://u:hidden-pw@127.0.0.1:9/x", 6, "check WATCHER_DATA"),
-        ("DATABASE_URL", "sqlite:////proc/none/x.sqlite3", 1, "/proc/none"),
+        ("DATABASE_URL", "sqlite:////proc/none/x.sqlite3", 6, "/proc/none"),
         ("SECRET_KEYS_FILE", "none", 2, "WATCHER_SECRET_KEYS_FILE: none: No such file"),
     ],
 )

@@ -16,10 +16,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from watcher.errors import ExitCode, Transient, UserError, WatcherError
+from watcher.state.ledger_file import LedgerFile, damage, damaged, private_opener
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
@@ -44,7 +45,9 @@ class Database:
                 next_step="e.g. postgresql+psycopg://watcher@127.0.0.1/watcher",
             ) from error
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if self.is_sqlite else _server(url)
+        name = self._url.database if self.is_sqlite else None
+        self._file = LedgerFile(Path(name)) if name and name != ":memory:" else None
+        self.engine = _sqlite(url, self._file) if self.is_sqlite else _server(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     def __repr__(self) -> str:
@@ -52,14 +55,29 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One transaction. Raises ``Transient(side="ledger")`` when the database is away."""
+        """One transaction. Raises ``Transient(side="ledger")`` when the database is away, or its
+        file is gone, replaced or damaged."""
+        if self._file is not None:
+            self._file.check()
         try:
             with self._sessions.begin() as session:
                 yield session
-        except OperationalError as error:
-            # The statement's parameters may hold secrets: only the driver's own words go out.
-            reason = str(error.orig).splitlines()[0] if error.orig else "no answer"
-            raise Transient(f"the ledger did not answer: {reason}", side="ledger") from None
+        except DatabaseError as error:
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            raise failure from None
+
+    def _failure(self, error: DatabaseError) -> Transient | None:
+        """None for an error of ours in a statement."""
+        words = damage(error.orig)
+        if words and self._file is not None:
+            return damaged(self._file.path, words)
+        if not isinstance(error, OperationalError):
+            return None
+        # The statement's parameters may hold secrets: only the driver's own words go out.
+        reason = str(error.orig).splitlines()[0] if error.orig else "no answer"
+        return Transient(f"the ledger did not answer: {reason}", side="ledger")
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""
@@ -82,13 +100,27 @@ class Database:
             if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
                 raise Transient("the ledger's disk is full", side="ledger")
 
-    def migrate(self) -> None:
-        """Bring the ledger to this version; two processes at once don't race.
+    def migrate(self, *, make: bool = True) -> None:
+        """Bring the ledger to this version; two processes at once don't race. Without ``make`` one
+        that is not there is not made.
 
-        Raises ``UserError`` when the ledger is newer than this program.
+        Raises ``UserError`` when the ledger is newer than this program, ``WatcherError`` when there
+        is none.
         """
-        if self.revision() == _head():
+        if self._file is not None:
+            if make:
+                self._file.make()
+            self._file.require()
+        revision = self.revision()
+        if revision == _head():
             return
+        if revision is None and not make:
+            raise WatcherError(
+                f"there is no ledger yet in {self._url.render_as_string(hide_password=True)}",
+                next_step="`watcher up` makes one, and so do `watcher init` and, in a PostgreSQL, "
+                "`watcher web`; if there was one, put it or its backup back first",
+                exit_code=ExitCode.UNAVAILABLE,
+            )
         with self._migration_lock() as connection:
             config = _alembic()
             _refuse_newer(connection)
@@ -99,13 +131,26 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 return MigrationContext.configure(connection).get_current_revision()
-        except OperationalError as error:
-            reason = str(error.orig).splitlines()[0] if error.orig else "no answer"
+        except DatabaseError as error:
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            reason = failure.message.removeprefix("the ledger did not answer: ")
             raise WatcherError(
                 f"cannot open the ledger: {reason}",
-                next_step="check WATCHER_DATABASE_URL and that the database runs",
+                next_step=failure.next_step
+                or "check WATCHER_DATABASE_URL and that the database runs",
                 exit_code=ExitCode.UNAVAILABLE,
             ) from None
+
+    def examine(self) -> None:
+        """Look through an SQLite file for damage. Raises ``Transient``."""
+        if self._file is None:
+            return
+        with self.session() as session:
+            found = session.scalar(text("PRAGMA quick_check(1)"))
+        if found != "ok":
+            raise damaged(self._file.path, " ".join(str(found).split())[:200])
 
     @contextmanager
     def _migration_lock(self) -> Iterator[Connection]:
@@ -124,7 +169,7 @@ class Database:
                     connection.invalidate()  # it has no time limit: not for the pool
             return
         lock = Path(str(self._url.database) + ".migrate.lock")
-        with lock.open("w") as handle:
+        with open(lock, "w", opener=private_opener) as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             with self.engine.begin() as connection:
                 yield connection
@@ -133,11 +178,15 @@ class Database:
         self.engine.dispose()
 
 
-def _sqlite(url: str) -> Engine:
-    database = make_url(url).database
-    if database and database != ":memory:":
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+def _sqlite(url: str, file: LedgerFile | None) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000}, hide_parameters=True)
+
+    if file is not None:
+
+        @event.listens_for(engine, "do_connect")
+        def _never_make(_dialect: Any, _record: Any, cargs: Any, cparams: Any) -> None:
+            file.check()
+            cargs[:], cparams["uri"] = [file.uri], True
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
