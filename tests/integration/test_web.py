@@ -363,6 +363,16 @@ def test_links_that_are_used_replaced_expired_or_forged(web: Company) -> None:
     assert requests.get(f"{web.public_url}/connect/x", timeout=10).status_code == 404
 
 
+def test_an_unexpected_failure_leaves_no_connect_link_in_the_log(web: Company) -> None:
+    """Flask names the address of a request that failed."""
+    link = invite(web)
+    with web.services.db.session() as session:
+        session.execute(text("ALTER TABLE invitations RENAME COLUMN used_at TO gone"))
+    assert requests.get(link, timeout=10).status_code in (500, 503)
+    log = (web.folder / "watcher.log").read_text()
+    assert link.rpartition("/")[2] not in log
+
+
 def test_reconnecting_keeps_the_mirror(web: Company) -> None:
     web.setup_erpnext()
     web.google.insert_event(ANN, web.timed())
