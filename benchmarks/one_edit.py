@@ -52,7 +52,7 @@ def measure(events: int, folder: Path) -> None:
                 "WATCHER_ERPNEXT_API_KEY": site.api_key,
                 "WATCHER_ERPNEXT_API_SECRET": site.api_secret,
             }
-        ).settings
+        ).settings, make=True
     )  # fmt: skip
     connections = Connections(services)
     install(connections.erpnext)

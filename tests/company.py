@@ -114,7 +114,7 @@ class Company:
 
     @cached_property
     def services(self) -> Services:
-        return build(self.settings)
+        return build(self.settings, make=True)
 
     @cached_property
     def connections(self) -> Connections:

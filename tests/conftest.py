@@ -142,6 +142,9 @@ def company(tmp_path: Path, queue_url: str, database_url: str) -> Iterator[Compa
     site = Site("Asia/Kolkata", frappe=16 if is_new else 15, erpnext=is_new)
     google = GoogleState()
     google_server, erpnext_server = serve_google(google), serve_erpnext(site)
+    ledger = Database(database_url)
+    ledger.migrate()  # as `watcher init` and `watcher up` do, and nobody else
+    ledger.dispose()
     made = Company(
         google=google, site=site, folder=tmp_path, google_url=google_server.url,
         erpnext_url=erpnext_server.url, queue_url=queue_url, database_url=database_url,

@@ -52,7 +52,7 @@ MAY = {
     "cron": {
         "connections", "errors", "jobs", "services", "settings", "signals", "state", "telemetry",
     },
-    "up": {"errors", "services", "settings", "signals", "telemetry", "valkey"},
+    "up": {"errors", "services", "settings", "signals", "state", "telemetry", "valkey"},
     "sandbox": {"signals"},
     "__main__": {"cli"},
 }  # fmt: skip

@@ -40,20 +40,21 @@ class Services:
 
 
 def build(
-    settings: Settings, *, clock: Clock = utc_now, migrate: bool = True, check_keys: bool = True
-) -> Services:
-    """Open the ledger (migrating it), the key ring and the queue.
+    settings: Settings, *, clock: Clock = utc_now, migrate: bool = True, check_keys: bool = True,
+    make: bool = False,
+) -> Services:  # fmt: skip
+    """Open the ledger (migrating it, and with ``make`` making it), the key ring and the queue.
 
-    Raises ``UserError`` for a key that is missing or does not fit the ledger, and for a malformed
-    URL. Nothing connects to Redis here:
-    a doorbell that is down must not stop a process that can do without it.
+    Raises ``WatcherError`` when there is no ledger, ``UserError`` for a key that is missing or
+    does not fit the ledger, and for a malformed URL. Nothing connects to Redis here: a doorbell
+    that is down must not stop a process that can do without it.
     """
     given = settings.secret_keys.get_secret_value().split(",")
     keyring = Keyring(given, again=lambda: _keys_now(given))
-    db = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'ledger.sqlite3'}")
+    db = Database(ledger_url(settings))
     if migrate:
         try:
-            db.migrate()
+            db.migrate(make=make)
             if check_keys:
                 keys.require_known(db, keyring)
         except WatcherError:
@@ -63,6 +64,10 @@ def build(
         settings=settings, db=db, keyring=keyring, doorbell=Doorbell(redis_url(settings)),
         clock=clock,
     )  # fmt: skip
+
+
+def ledger_url(settings: Settings) -> str:
+    return settings.database_url or f"sqlite:///{settings.data_dir / 'ledger.sqlite3'}"
 
 
 def _keys_now(given: Sequence[str]) -> Sequence[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -191,10 +191,6 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def zone(self) -> ZoneInfo | None:
-        return ZoneInfo(self.erpnext_time_zone) if self.erpnext_time_zone else None
-
-    @property
     def callback_url(self) -> str:
         return f"{self.public_url}/oauth/google/callback"
 
@@ -257,8 +253,9 @@ def load(
     layers = [("environment", dict(env))]
     file = _settings_file(env, folder, problems)
     if file is not None:
-        values = {k: v for k, v in dotenv_values(file).items() if v is not None}
-        layers.append((str(file), values))
+        # As it is written: a secret may hold ``$``, and ``${HOME}`` in it is no reference.
+        values = dotenv_values(file, interpolate=False)
+        layers.append((str(file), {k: v for k, v in values.items() if v is not None}))
     found: dict[str, Any] = {}
     sources: dict[str, str] = {}
     files: dict[str, Path] = {}

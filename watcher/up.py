@@ -2,6 +2,8 @@
 
 Children die with the supervisor, also when it is killed with -9 (PR_SET_PDEATHSIG on Linux;
 elsewhere they watch their parent), and a child that dies is started again with a growing pause.
+No code of ours runs between fork and exec (``preexec_fn``): the supervisor has threads by then,
+and a lock that one of them holds at the fork would never be released in the child.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from watcher.errors import UserError, WatcherError
 from watcher.services import build
 from watcher.settings import Settings
 from watcher.signals import stop_event
+from watcher.state.ledger_file import private_folder
 from watcher.telemetry import log as logs
 
 log = logging.getLogger(__name__)
@@ -53,8 +56,25 @@ class Child:
     env: dict[str, str] = field(default_factory=dict)
 
 
+_LAUNCH = (
+    "import ctypes, os, signal, sys; "
+    f"ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, signal.SIGKILL); "
+    "os.getppid() == int(sys.argv[1]) or sys.exit(1); "
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
+"""Asks the kernel to be killed with the parent, makes sure that it still lives, and becomes the
+command; the wish outlives the exec."""
+
+
+def _tied(command: Sequence[str]) -> list[str]:
+    """The command, tied to the life of this process where the kernel can do it."""
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *command]
+
+
 def die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent dies; runs in the child before exec."""
+    """Ask the kernel for SIGKILL when the parent of this process dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -145,7 +165,7 @@ class Supervisor:
         environ = {**os.environ, PARENT: str(os.getpid())}
         out = subprocess.PIPE if self._as_json else None
         child.process = subprocess.Popen(
-            list(child.command), env=environ, preexec_fn=die_with_parent, start_new_session=True,
+            _tied(child.command), env=environ, start_new_session=True,
             stdout=out, stderr=subprocess.STDOUT if self._as_json else None,
         )  # fmt: skip
         child.started = time.monotonic()
@@ -203,7 +223,7 @@ class Supervisor:
 
 def _lock(settings: Settings) -> IO[str]:
     """One ``up`` a data directory; the lock goes with the process, however it ends."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(settings.data_dir)
     handle = (settings.data_dir / "up.lock").open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,7 +263,10 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     """Run everything until SIGTERM or Ctrl-C. Raises ``WatcherError`` for what keeps it from
     starting at all (settings, keys, ledger, a second ``up``, a port that is taken)."""
     logs.configure(settings.log_format)
+    os.umask(0o077)  # for the children too: Valkey's own files
     with _lock(settings):
         _check_address(host, port)
-        build(settings).db.dispose()  # migrates, and refuses early with a clear text
+        db = build(settings, make=True).db  # migrates, and refuses early with a clear text
+        db.examine()
+        db.dispose()
         return Supervisor(settings, host, port, workers).run()

@@ -49,5 +49,6 @@ def write_config(data_dir: Path) -> Path:
     folder = (data_dir / "valkey").resolve()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "valkey.conf"
+    path.touch(mode=0o600)
     path.write_text(_CONFIG.format(socket=socket_path(data_dir), folder=folder))
     return path

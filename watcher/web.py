@@ -7,15 +7,16 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, render_template, request
 from flask.sessions import SecureCookieSessionInterface
 from gunicorn.app.base import BaseApplication
 
 from watcher.errors import Transient
-from watcher.handlers import dashboard, health, notifications, oauth
-from watcher.handlers.context import EXTENSION, TALLY
+from watcher.handlers import context, dashboard, health, notifications, oauth
+from watcher.handlers.context import EXTENSION, READINESS, TALLY
+from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
-from watcher.services import Services, build
+from watcher.services import Services, build, ledger_url
 from watcher.settings import Settings
 from watcher.state import calendars
 from watcher.telemetry import log as logs
@@ -24,7 +25,6 @@ from watcher.up import die_with_parent
 log = logging.getLogger(__name__)
 
 THREADS = 8
-MAX_FORM = 16_384
 
 
 def create_app(services: Services) -> Flask:
@@ -32,6 +32,7 @@ def create_app(services: Services) -> Flask:
     app = Flask("watcher.handlers")
     app.extensions[EXTENSION] = services
     app.extensions[TALLY] = Tally(services)
+    app.extensions[READINESS] = Readiness(services)
     keys = [key.hex() for key in services.keyring.signing_keys("cookie")]
     app.config.update(
         SECRET_KEY=keys[-1],
@@ -54,11 +55,17 @@ def create_app(services: Services) -> Flask:
 
 
 def _secure(response: Response) -> Response:
+    """Browsers apply ``form-action`` to the redirect that answers a form too: the page whose button
+    leads to Google names Google's address, no other page names any."""
+    google = ""
+    if request.endpoint == "oauth.invitation":
+        parts = urlsplit(context.services().settings.google_auth_url)
+        google = f" {parts.scheme}://{parts.netloc}"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Frame-Options"] = "DENY"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' *; "
+        f"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{google}; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
     if response.mimetype == "text/html":
@@ -112,7 +119,10 @@ class _Server(BaseApplication):  # type: ignore[misc]
 def serve(settings: Settings, host: str, port: int) -> int:
     """Serve until SIGTERM. One process with threads: the load is a few notifications a second."""
     logs.configure(settings.log_format)
-    build(settings).db.dispose()
+    # A PostgreSQL is made by its admin, so that an empty one is a new one; an SQLite file that is
+    # not there may have been deleted.
+    is_file = ledger_url(settings).startswith("sqlite")
+    build(settings, make=not is_file).db.dispose()
     listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     _Server(
         settings,

@@ -1,5 +1,8 @@
 """An RQ worker for one lane. One queue a worker: with two, a crash between pop and start loses
-the job. JSON serializer, since pickle runs code for whoever can write to Redis.
+the job.
+
+Whoever can write to Redis can leave jobs there. JSON serializer, since pickle would run his code;
+and ``KnownJob``, since RQ calls whatever function a job names.
 
 The worker runs jobs in its own process (no fork per job), so that connections to Google and
 ERPNext stay warm; a crash ends the process, the supervisor starts another, and the ledger's lease
@@ -10,13 +13,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from typing import Any
 
 import redis
 from rq import Queue, SimpleWorker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from watcher.jobs import tasks
-from watcher.jobs.enqueue import Lane
+from watcher.jobs.enqueue import TASK, Lane
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
@@ -24,6 +30,45 @@ log = logging.getLogger(__name__)
 
 MAX_JOBS = 2_000
 """After so many jobs the process ends and is started afresh, against slow leaks."""
+
+REASONS = frozenset(
+    {
+        "added", "again", "channel", "connect", "policy", "poll", "push", "reconcile", "refused",
+        "retry", "sweep", "unanswered",
+    }
+)  # fmt: skip
+"""The words with which a calendar is rung."""
+
+
+class UnknownJob(Exception):
+    """A job that Watcher did not leave in the queue: it is not carried out."""
+
+
+class KnownJob(Job):
+    """A job as a worker takes it: ``sync_calendar`` with a calendar's number and a known word, and
+    nothing else. RQ would also import what a job names as a callback, and call its webhooks."""
+
+    @property
+    def func(self) -> Callable[..., str]:
+        task = (self.func_name, bool(self.instance), dict(self.kwargs or {}))
+        if task != (TASK, False, {}) or not _are_known(self.args):
+            raise UnknownJob("a job in the queue is none of Watcher's")
+        return tasks.sync_calendar
+
+    def restore(self, raw_data: Any) -> Any:
+        answer = super().restore(raw_data)
+        self._success_callback_name = None
+        self._failure_callback_name = None
+        self._stopped_callback_name = None
+        self.webhooks = []
+        return answer
+
+
+def _are_known(args: Any) -> bool:
+    if not isinstance(args, list | tuple) or len(args) != 2:
+        return False
+    number, reason = args
+    return type(number) is int and isinstance(reason, str) and reason in REASONS
 
 
 def serve(settings: Settings, lane: Lane) -> int:
@@ -35,11 +80,12 @@ def serve(settings: Settings, lane: Lane) -> int:
     services, _ = tasks.process_services()
     connection = services.doorbell.worker_client()
     _wait_for(services.doorbell.client)  # which is told at once, and not after its patience
-    queue = Queue(lane, connection=connection, serializer=JSONSerializer)
+    queue = Queue(lane, connection=connection, serializer=JSONSerializer, job_class=KnownJob)
     worker = SimpleWorker(
         [queue],
         connection=connection,
         serializer=JSONSerializer,
+        job_class=KnownJob,
         name=f"watcher-{lane}-{services.owner}".replace(":", "-"),
         worker_ttl=60,
         maintenance_interval=60,

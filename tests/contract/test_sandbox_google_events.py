@@ -181,6 +181,29 @@ class TestFields:
     def test_malformed_mask(self, ann: Caller, mask: str) -> None:
         assert ann.refusal(fields=mask)[:2] == (400, "invalidParameter")
 
+    @pytest.mark.parametrize("mask", ["nothing", "items(id,sumary)", "items/start/datum"])
+    def test_mask_of_a_field_that_google_does_not_have(self, ann: Caller, mask: str) -> None:
+        """A misspelt field must not pass here and fail at Google."""
+        assert ann.refusal(fields=mask)[:2] == (400, "invalidParameter")
+
+    def test_unknown_access_role(self, google: Server) -> None:
+        caller = Caller(google, scopes=("calendar.readonly",))
+        listed = caller.get("/users/me/calendarList", minAccessRole="king")
+        caller.session.close()
+        assert listed.status_code == 400
+
+    def test_mask_below_free_names(self, ann: Caller) -> None:
+        ann.events(fields="items(extendedProperties/private/anything,reminders/overrides/method)")
+
+    @pytest.mark.parametrize("single", ["true", "false"])
+    def test_raw_series_without_zone(self, google: Server, ann: Caller, single: str) -> None:
+        raw = {"id": "bare", "status": "confirmed", "recurrence": ["RRULE:FREQ=DAILY;COUNT=2"],
+               "start": {"dateTime": "2026-12-01T09:00:00"},
+               "end": {"dateTime": "2026-12-01T10:00:00"}}  # fmt: skip
+        google.state.insert_event(ANN, raw, raw=True)
+        found = ann.events(singleEvents=single, timeMin="2026-11-30T00:00:00Z")["items"]
+        assert len(found) == (2 if single == "true" else 1)
+
 
 class TestSyncTokens:
     def test_delta_holds_what_changed(self, google: Server, ann: Caller) -> None:

@@ -16,6 +16,7 @@ from tests.integration.test_cli_runner import run
 from watcher.channels import renewal
 from watcher.cli import common
 from watcher.errors import UserError
+from watcher.state import accounts
 
 NOBODY = "nobody@scoopjoy.test"
 OUTLET = "outlet@group.calendar.google.com"
@@ -420,3 +421,15 @@ def test_no_word_is_broken_on_a_terminal(shop: Company, columns: int) -> None:
         assert max(len(line) for line in said.splitlines()) <= columns
         if name == "accounts":
             assert "needs_reconnect" in said
+
+
+def test_all_accounts_that_ended_go_on_with_one_command(company: Company) -> None:
+    """E.g. once the delegation is mended; who was paused by an admin stays it."""
+    company.connect()
+    company.add(BOB)
+    with company.services.db.session() as session:
+        for email, state in ((ANN, "needs_reconnect"), (BOB, "paused")):
+            accounts.get(session, email).state = state
+    run(company, "accounts", "resume", code=2, says=("--all",))
+    run(company, "accounts", "resume", "--all", says=(f"{ANN}:", "resumed"))
+    assert (company.account(ANN).state, company.account(BOB).state) == ("active", "paused")

@@ -15,11 +15,11 @@ import pytest
 from click.testing import CliRunner
 from dotenv import dotenv_values
 
-from tests.company import CLIENT_SECRET, Company
+from tests.company import ANN, CLIENT_SECRET, Company
 from tests.integration.test_cli_runner import Done, run
 from watcher import __version__
 from watcher.cli import cli
-from watcher.settings import NEEDED, fields
+from watcher.settings import NEEDED, fields, load
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_init_writes_a_commented_file_and_a_key_once(fresh: Company) -> None:
     run(fresh, "init", says=("secret.key: keep a copy", f"wrote {folder}/.env", "config validate"))
     settings, key = folder / ".env", folder / "watcher-data" / "secret.key"
     assert (mode(settings), mode(key), mode(key.parent)) == ("0o600", "0o600", "0o700")
+    assert mode(key.parent / "ledger.sqlite3") == "0o600"
     text, secret = settings.read_text(), key.read_text()
     assert len(secret.strip()) >= 32
     assert secret.strip() not in text
@@ -85,6 +86,14 @@ def test_the_file_that_init_wrote_is_read_back_with_its_defaults(fresh: Company)
     after = run(fresh, "config", "show", "--json").data
     assert {k: v["value"] for k, v in after.items()} == {k: v["value"] for k, v in before.items()}
     assert len(dotenv_values(fresh.folder / ".env")) == len(fields())
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_secret_with_a_dollar_is_what_was_written(tmp_path: Path, quote: str) -> None:
+    secret = "ab${HOME}cd$x" + "e" * 32
+    (tmp_path / ".env").write_text(f"WATCHER_ERPNEXT_API_SECRET={quote}{secret}{quote}\n")
+    loaded = load({"HOME": "/root"}, tmp_path)
+    assert loaded.settings.erpnext_api_secret.get_secret_value() == secret
 
 
 def test_show_names_the_source_and_masks_secrets(company: Company) -> None:
@@ -194,7 +203,7 @@ def test_a_settings_file_that_cannot_be_read(fresh: Company, named: str, says: s
     [
         ("DATABASE_URL", "nonsense", 2, "e.g. postgresql+psycopg://"),
         ("DATABASE_URL", "postgresql+psycopg://u:hidden-pw@127.0.0.1:9/x", 6, "check WATCHER_DATA"),
-        ("DATABASE_URL", "sqlite:////proc/none/x.sqlite3", 1, "/proc/none"),
+        ("DATABASE_URL", "sqlite:////proc/none/x.sqlite3", 6, "/proc/none"),
         ("SECRET_KEYS_FILE", "none", 2, "WATCHER_SECRET_KEYS_FILE: none: No such file"),
     ],
 )
@@ -227,6 +236,30 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
             for option in command.params:
                 if isinstance(option, click.Option):
                     assert option.help, f"{path} {option.name} has no help"
+
+
+@pytest.mark.parametrize("words", [words for words, _ in commands()], ids=" ".join)
+def test_options_of_all_commands_are_taken_on_either_side(words: tuple[str, ...]) -> None:
+    for options in (("--no-input",), ("-v",), ("--verbose",), ("--json",)):
+        for line in ((*options, *words, "--help"), (*words, *options, "--help")):
+            shown = CliRunner().invoke(cli, line, prog_name="watcher")
+            assert shown.exit_code == 0, (line, shown.output)
+
+
+def test_json_on_either_side_is_the_same(fresh: Company) -> None:
+    assert run(fresh, "--json", "version").data == run(fresh, "version", "--json").data
+    assert run(fresh, "init", "--no-input", "--json", "-v").data == {"code": 0}
+    assert (
+        run(fresh, "--json", "config", "show").data == run(fresh, "config", "show", "--json").data
+    )
+    run(fresh, "up", "--json", code=2, says=("there is no --json",))
+
+
+def test_a_question_is_not_asked_wherever_it_says_so(company: Company) -> None:
+    company.connect()
+    for words in (("--no-input", "accounts", "disconnect"), ("accounts", "--no-input",
+                  "disconnect"), ("accounts", "disconnect", "--no-input")):  # fmt: skip
+        run(company, *words, ANN, code=2, says=("There is nobody to ask",))
 
 
 def test_what_interface_promises_is_there() -> None:

@@ -135,6 +135,24 @@ def test_the_database_says_what_time_it_is(db: Database) -> None:
         assert abs(db.now_epoch(session) - datetime.now(UTC).timestamp()) < 5
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_statement_that_waits_for_ever_is_given_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody's forgotten transaction must not hold all threads of the web server."""
+    monkeypatch.setattr("watcher.state.db.STATEMENT_SECONDS", 1)
+    ledger = Database(database_url)
+    ledger.migrate()
+    with ledger.session() as holder:
+        holder.execute(text("LOCK TABLE accounts"))
+        with pytest.raises(Transient, match="statement timeout"), ledger.session() as session:
+            accounts.everyone(session)
+    with ledger.session() as session:
+        assert accounts.everyone(session) == []
+    ledger.dispose()
+
+
 def test_a_ledger_out_of_reach_is_said_without_its_password() -> None:
     ledger = Database("postgresql+psycopg://watcher:secret-of-the-database@127.0.0.1:1/none")
     with pytest.raises(WatcherError, match="cannot open the ledger") as failed:

@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import pytest
 import requests
+from sqlalchemy import text
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
 from watcher.state import accounts, calendars, channels
-from watcher.state.models import Channel, Counter, Invitation
+from watcher.state.models import Channel, Counter, Invitation, OAuthFlow, Tick
 from watcher.state.secrets import digest
 
 URL = "/webhooks/google"
@@ -196,9 +197,43 @@ def test_health_and_headers(web: Company) -> None:
         assert answer.status_code == (404 if path == "/nothing" else 200), path
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "form-action 'self';" in answer.headers["Content-Security-Policy"], path
         assert CLIENT_SECRET not in answer.text
         assert web.key not in answer.text
     assert "Disallow" not in requests.get(f"{web.public_url}/robots.txt", timeout=10).text
+
+
+def test_strangers_write_nothing(web: Company) -> None:
+    """Fifty looks at /readyz were fifty writes, fifty sign-ins fifty rows."""
+    web.environ["WATCHER_ADMIN_EMAILS"] = ADMIN
+    link = invite(web)
+
+    def writes() -> object:
+        with web.services.db.session() as session:
+            changes = "PRAGMA data_version" if web.services.db.is_sqlite else "SELECT 0"
+            return (
+                session.execute(text(changes)).scalar_one(),
+                session.query(OAuthFlow).count(),
+                session.get(Tick, "ready"),
+            )
+
+    before = writes()
+    for _ in range(20):
+        for path in ("/readyz", "/sign-in", "/oauth/google/callback?state=x&code=y"):
+            requests.get(web.public_url + path, timeout=10, allow_redirects=False)
+        requests.post(link, timeout=10, allow_redirects=False)
+    assert writes() == before
+
+
+def test_readiness_is_looked_at_again_after_a_few_seconds(web: Company) -> None:
+    """A change of the ledger into one that takes no writes is told soon."""
+    assert requests.get(f"{web.public_url}/readyz", timeout=10).json()["ledger"] == "ok"
+    with web.services.db.session() as session:
+        session.execute(text("ALTER TABLE ticks RENAME TO gone"))
+    wait_for(
+        lambda: requests.get(f"{web.public_url}/readyz", timeout=10).status_code != 200,
+        what="readyz", seconds=20,
+    )  # fmt: skip
 
 
 # --- the employee's consent -----------------------------------------------------------------
@@ -229,6 +264,15 @@ def consent(company: Company, link: str, account: str, **changes: object) -> req
         return browser.post(url, data=form | {"account": account} | changes, timeout=20)
 
 
+def test_the_page_with_the_button_lets_its_form_go_to_google_and_nowhere_else(
+    web: Company,
+) -> None:
+    """Chromium looks at the redirect that answers the form too."""
+    origin = web.environ["WATCHER_GOOGLE_AUTH_URL"].removesuffix("/o/oauth2/v2/auth")
+    policy = requests.get(invite(web), timeout=10).headers["Content-Security-Policy"]
+    assert f"form-action 'self' {origin};" in policy
+
+
 def state(company: Company, email: str = ANN) -> str:
     with company.services.db.session() as session:
         return accounts.get(session, email).state
@@ -252,6 +296,20 @@ def test_consent_connects_and_the_first_sync_is_rung(web: Company) -> None:
     log = (web.folder / "watcher.log").read_text()
     for secret in (CLIENT_SECRET, web.key, "1//", "ya29."):
         assert secret not in log
+
+
+def test_why_a_consent_failed_is_in_the_log(web: Company) -> None:
+    """The employee's page is not the admin's: he has the log alone."""
+    web.google.add_fault(
+        match="POST /token", status=400, body='{"error": "redirect_uri_mismatch"}',
+        content_type="application/json",
+    )  # fmt: skip
+    assert consent(web, invite(web), ANN).status_code == 400
+    web.google.clear_faults()
+    assert consent(web, invite(web), ANN, decision="deny").status_code == 200
+    log = (web.folder / "watcher.log").read_text()
+    assert "consent refused: redirect_uri_mismatch: " in log
+    assert "consent refused: access_denied: " in log
 
 
 @pytest.mark.parametrize(
@@ -305,6 +363,16 @@ def test_links_that_are_used_replaced_expired_or_forged(web: Company) -> None:
     assert requests.get(f"{web.public_url}/connect/x", timeout=10).status_code == 404
 
 
+def test_an_unexpected_failure_leaves_no_connect_link_in_the_log(web: Company) -> None:
+    """Flask names the address of a request that failed."""
+    link = invite(web)
+    with web.services.db.session() as session:
+        session.execute(text("ALTER TABLE invitations RENAME COLUMN used_at TO gone"))
+    assert requests.get(link, timeout=10).status_code in (500, 503)
+    log = (web.folder / "watcher.log").read_text()
+    assert link.rpartition("/")[2] not in log
+
+
 def test_reconnecting_keeps_the_mirror(web: Company) -> None:
     web.setup_erpnext()
     web.google.insert_event(ANN, web.timed())
@@ -323,7 +391,7 @@ def test_reconnecting_keeps_the_mirror(web: Company) -> None:
 
 
 def test_a_consent_outlives_a_restart_between_its_two_halves(web: Company) -> None:
-    """State, verifier and nonce are in the ledger; Google gives no token without the verifier."""
+    """State, verifier and nonce are in the cookie; Google gives no token without the verifier."""
     with requests.Session() as browser:
         url, form = at_google(browser, invite(web))
         web.processes[0].terminate()

@@ -56,6 +56,13 @@ def test_commands_exist(file: str, call: str) -> None:
     assert all(word in options for word in words if word.startswith("--")), f"{file}: {call}"
 
 
+def test_nginx_keeps_no_connect_links_and_codes_while_watcher_is_down() -> None:
+    text = (DEPLOY / "nginx.conf.example").read_text()
+    block = text.partition("location ~ ^/(connect|oauth)/ {")[2].partition("}")[0]
+    assert "error_log /dev/null" in block
+    assert "proxy_pass" in block
+
+
 def test_commands_were_found() -> None:
     assert {file for file, _ in CALLS} >= {"crontab.example", "watcher.service"}
 

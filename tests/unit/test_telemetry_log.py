@@ -24,6 +24,11 @@ from watcher.telemetry.log import redact
         ('{"refresh_token": "plain words"}', "plain"),
         ("GET /events?syncToken=CPDAlvWDx70CEPDA&x=1", "CPDAlv"),
         ("grant: eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOi.c2ln", "eyJpc3MiOi"),
+        ("redis://:pass-word@redis.example:6379/0", "pass-word"),
+        ("postgresql+psycopg://watcher:p%40ss@db/watcher", "p%40ss"),
+        ("smtps://user@example.com:pass@mail.example.com", "pass"),
+        ("Exception on /connect/WyJhYmMiLCJhQGIuYyJd.sig-na_ture [GET]", "sig-na_ture"),
+        ("https://watcher.example.com/connect/WyJhYmMiLCJhQGIuYyJd.x", "WyJhYmMi"),
         ("-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----", "MIIEvQ"),
     ],
 )
@@ -38,6 +43,8 @@ def test_secrets_are_blanked(text: str, secret: str) -> None:
         "Google's token endpoint answered 502",
         "the token endpoint: no answer",
         "sync token expired, a full sync follows",
+        "Google did not reach https://watcher.example.com/webhooks/google of ann@example.com",
+        "page /connect/<token> is for employees",
     ],
 )
 def test_plain_words_stay(text: str) -> None:

@@ -24,6 +24,7 @@ from watcher.cli import (
     tokens,
 )
 from watcher.cli.common import App, messages
+from watcher.cli.everywhere import accept_everywhere
 from watcher.errors import ExitCode, Transient, WatcherError
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,14 @@ log = logging.getLogger(__name__)
 @click.version_option(__version__, "--version", prog_name="watcher")
 @click.option("--no-input", is_flag=True, help="Never prompt; fail where a question would be.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what is being done, on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
-def cli(ctx: click.Context, no_input: bool, verbose: bool) -> None:
-    """Watcher: a change in Google Calendar is in ERPNext seconds later."""
-    ctx.obj = App(no_input=no_input, verbose=verbose)
+def cli(ctx: click.Context, no_input: bool, verbose: bool, as_json: bool) -> None:
+    """Watcher: a change in Google Calendar is in ERPNext seconds later.
+
+    --no-input, --verbose and --json may stand before the command or after it.
+    """
+    ctx.obj = App(no_input=no_input, verbose=verbose, as_json=as_json)
 
 
 for command in (
@@ -47,6 +52,7 @@ for command in (
     sandbox.demo,
 ):  # fmt: skip
     cli.add_command(command)
+accept_everywhere(cli)
 
 
 def main() -> None:

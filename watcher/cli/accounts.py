@@ -21,6 +21,7 @@ from watcher.cli.common import (
     json_option,
     messages,
     pass_app,
+    select_accounts,
     short_time,
     show_table,
     worst,
@@ -290,10 +291,31 @@ def pause(app: App, email: str) -> None:
 
 
 @accounts.command("resume", short_help="Go on with a paused or mended account.")
-@click.argument("email")
+@click.argument("email", required=False)
+@click.option("--all", "everyone", is_flag=True, help="Each account in needs_reconnect.")
 @pass_app
-def resume(app: App, email: str) -> int:
-    """Go on with a paused account, or with one whose grant has been mended."""
+def resume(app: App, email: str | None, everyone: bool) -> int:
+    """Go on with a paused account, or with one whose grant has been mended; with --all, with each
+    whose grant had ended. What an admin has paused stays paused then."""
+    if everyone == (email is not None):
+        raise UserError("name an e-mail address, or --all")
+    if email is not None:
+        return _resume_one(app, email)
+    chosen = select_accounts(app, (), everyone, ("needs_reconnect",))
+    if not chosen:
+        messages.print("no account needs it")
+    codes = []
+    for account in chosen:
+        messages.print(f"{account.email}:", markup=False)
+        try:
+            codes.append(_resume_one(app, account.email))
+        except WatcherError as error:
+            messages.print(f"  {error.message}", markup=False)
+            codes.append(error.exit_code)
+    return worst(codes)
+
+
+def _resume_one(app: App, email: str) -> int:
     proof = verbs.resume(app.services, app.connections, email)
     messages.print("resumed; a full sync is queued")
     if proof.refusal is None:

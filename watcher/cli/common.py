@@ -46,6 +46,7 @@ class App:
 
     no_input: bool = False
     verbose: bool = False
+    as_json: bool = False
     _loaded: Loaded | None = field(default=None)
     _services: Services | None = field(default=None)
     _connections: Connections | None = field(default=None)
@@ -83,9 +84,14 @@ pass_app = click.make_pass_decorator(App, ensure=True)
 
 
 def json_option(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(
-        function
-    )
+    """``as_json``: also when ``--json`` stands before the command."""
+
+    def either(ctx: click.Context, _option: click.Parameter, value: bool) -> bool:
+        return value or ctx.ensure_object(App).as_json
+
+    return click.option(
+        "--json", "as_json", is_flag=True, callback=either, help="One JSON document on stdout."
+    )(function)
 
 
 def yes_option(function: F) -> F:

@@ -21,17 +21,21 @@ from watcher.cli.common import (
     show_table,
 )
 from watcher.connections import check_delegation
+from watcher.errors import WatcherError
 from watcher.google.endpoints import CALENDAR_SCOPE
+from watcher.services import ledger_url
 from watcher.settings import NEEDED, SECRETS, Settings, env_name, fields
+from watcher.state.db import Database
+from watcher.state.ledger_file import private_folder
 
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
 
 
-@click.command()
+@click.command(short_help="Write a commented .env, make a secret key and a ledger.")
 @pass_app
 def init(_app: App) -> None:
-    """Write a commented .env and make a secret key; safe to repeat."""
+    """Write a commented .env, make a secret key and an empty ledger; safe to repeat."""
     folder = Path.cwd()
     data_dir = Path(Settings().data_dir)
     key_file = folder / data_dir / "secret.key"
@@ -43,6 +47,7 @@ def init(_app: App) -> None:
         path.touch(mode=0o600)
         path.write_text(_template(key_file))
         messages.print(f"wrote {path}")
+    _make_ledger()
     messages.print("next: fill it in, then `watcher config validate`, `watcher erpnext setup`")
 
 
@@ -50,10 +55,20 @@ def _write_key(key_file: Path) -> None:
     if key_file.exists():
         messages.print(f"{key_file} is there already and was kept")
         return
-    key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(key_file.parent)
     key_file.touch(mode=0o600)
     key_file.write_text(random_secrets.token_urlsafe(48) + "\n")
     messages.print(f"made {key_file}: keep a copy beside your backups")
+
+
+def _make_ledger() -> None:
+    """By the settings as they are; what is wrong with them is no reason to end in the middle."""
+    try:
+        db = Database(ledger_url(read_settings().settings))
+        db.migrate()
+        db.dispose()
+    except WatcherError as error:
+        messages.print(f"no ledger was made: {error.message}", markup=False)
 
 
 def _template(key_file: Path) -> str:

@@ -37,6 +37,8 @@ _APP_CODES: Final = {
 _STEPS: Final = {
     "admin_policy_enforced": "Ask the Workspace admin to trust this app (Admin console > API "
     "controls).",
+    "policy_enforced": "Ask the Workspace admin to allow this app (Admin console > API controls); "
+    "with Advanced Protection Google allows none but its own.",
     "org_internal": "Sign in with an account of the organisation that owns the app.",
     "disallowed_useragent": "Open the link in an ordinary browser, not inside another app.",
     "invalid_grant": f"The answer came too late or twice. {_AGAIN}",
@@ -135,7 +137,7 @@ def callback_error(code: str) -> WatcherError:
             side=SIDE,
             next_step=_AGAIN,
         )
-    if known in ("admin_policy_enforced", "org_internal"):
+    if known in ("admin_policy_enforced", "policy_enforced", "org_internal"):
         return ConsentDenied(
             "The organisation does not allow this app",
             cause=known,

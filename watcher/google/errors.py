@@ -64,11 +64,14 @@ class ConsentFailed(Permanent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """What a failed answer says: ``reasons`` in order, Google's ``text``, ``is_google``."""
+    """What a failed answer says: ``reasons`` in order, Google's ``text``, ``is_google``;
+    ``is_limit`` when one is of the domain ``usageLimits``, ``is_daily`` when it is a day's."""
 
     reasons: tuple[str, ...] = ()
     text: str = ""
     is_google: bool = False
+    is_limit: bool = False
+    is_daily: bool = False
 
     @property
     def cause(self) -> str:
@@ -93,6 +96,12 @@ def snake(reason: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", last).lower()[:64]
 
 
+_PER_DAY = re.compile(r"per[ _]?day|daily", re.IGNORECASE)
+_PROJECT = re.compile(
+    r"\b(?:consumer|project)\b.*\b(?:suspended|deleted|invalid)|\bbilling\b.*\b(?:disabled|enable)",
+    re.IGNORECASE,
+)
+"""In the text of a 403: the Cloud project is at fault, whatever the reason is called."""
 _SECRETS = re.compile(r"(Bearer\s+\S+|ya29\.\S+|1//\S+|eyJ[\w-]+\.[\w.-]+)")
 
 
@@ -117,14 +126,31 @@ def read_refusal(content: bytes | str) -> Refusal:
     if not isinstance(error, dict):
         return Refusal()
     reasons = [*_reasons(error.get("errors")), *_reasons(error.get("details"))]
-    return Refusal(reasons=tuple(reasons), text=clean(error.get("message")), is_google=True)
+    text = clean(error.get("message"))
+    return Refusal(
+        reasons=tuple(reasons), text=text, is_google=True,
+        is_limit="usageLimits" in _strings(error.get("errors"), "domain"),
+        is_daily=bool(_PER_DAY.search(f"{text} {_limit_names(error.get('details'))}")),
+    )  # fmt: skip
 
 
 def _reasons(entries: object) -> list[str]:
+    return _strings(entries, "reason")
+
+
+def _strings(entries: object, name: str) -> list[str]:
     if not isinstance(entries, list):
         return []
-    found = [entry.get("reason") for entry in entries if isinstance(entry, dict)]
-    return [reason for reason in found if isinstance(reason, str) and reason]
+    found = [entry.get(name) for entry in entries if isinstance(entry, dict)]
+    return [value for value in found if isinstance(value, str) and value]
+
+
+def _limit_names(details: object) -> str:
+    """Which limits were met, by the metadata of google.rpc.ErrorInfo."""
+    if not isinstance(details, list):
+        return ""
+    metadata = [entry.get("metadata") for entry in details if isinstance(entry, dict)]
+    return " ".join(_strings(metadata, "quota_limit"))
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
@@ -174,8 +200,10 @@ _HTTPS = "Set WATCHER_PUBLIC_URL to an https address with a host name that Googl
 _SCOPE = "Connect the account again and grant access to Calendar: watcher accounts invite EMAIL"
 _RIGHT = "Check that the account may still read this calendar in Google Calendar."
 _API_OFF = "Enable the Google Calendar API in the Cloud project of the OAuth client."
+_PROJECT_OFF = "Check the Cloud project of the OAuth client: it is suspended, deleted or not paid."
 _SERVICE_OFF = (
-    "Turn Google Calendar on for this person (Admin console > Apps > Google Workspace > Calendar)."
+    "The mailbox is suspended or has no Google Calendar: check it in the Admin console, and that "
+    "Calendar is on for this person (Apps > Google Workspace > Calendar)."
 )
 
 # Reasons by their last part: the push back end spells them with and without "push.".
@@ -193,13 +221,21 @@ BY_REASON: dict[str, Maker] = {
     "webhookurlnohostoraddress": _permanent(Permanent, _HTTPS),
     "accessnotconfigured": _permanent(AppDead, _API_OFF),
     "service_disabled": _permanent(AppDead, _API_OFF),
+    "billing_disabled": _permanent(AppDead, _PROJECT_OFF),
+    "consumer_suspended": _permanent(AppDead, _PROJECT_OFF),
+    "consumer_invalid": _permanent(AppDead, _PROJECT_OFF),
     "insufficientpermissions": _permanent(AccessLost, _SCOPE),
     "access_token_scope_insufficient": _permanent(AccessLost, _SCOPE),
     "forbidden": _permanent(AccessLost, _RIGHT),
     "notacalendaruser": _no_calendar_user,
 }
 
-_QUOTA = frozenset({"quotaexceeded", "dailylimitexceeded"})
+_QUOTA = frozenset({"quotaexceeded", "dailylimitexceeded", "dailylimitexceededunreg"})
+_OF_PROJECT = frozenset(
+    {"accessnotconfigured", "service_disabled", "billing_disabled", "consumer_suspended",
+     "consumer_invalid"}
+)  # fmt: skip
+"""Reasons that are the installation's; ``forbidden`` may stand before them."""
 
 
 def classify(
@@ -212,13 +248,24 @@ def classify(
     if status >= 500 or status == 408:
         return _transient(message, retry_after, "unclear")
     if status == 429 or any(_is_rate_limit(word) for word in words):
+        if refusal.is_daily:
+            return _transient(message, retry_after or QUOTA_PAUSE, "never")
         return _transient(message, retry_after, "refused")
     if any(word in _QUOTA for word in words):
         return _transient(message, retry_after or QUOTA_PAUSE, "never")
-    for word in words:
-        if word in BY_REASON:
+    for word in sorted(words, key=lambda word: word not in _OF_PROJECT):
+        if word in _OF_PROJECT or (word in BY_REASON and not _is_projects(status, refusal)):
             return Verdict(error=BY_REASON[word](message, refusal))
+    if _is_projects(status, refusal):
+        return Verdict(error=_permanent(AppDead, _PROJECT_OFF)(message, refusal))
+    if refusal.is_limit:
+        pause = QUOTA_PAUSE if refusal.is_daily else None
+        return _transient(message, retry_after or pause, "never")
     return _by_status(status, refusal, kind, message, retry_after)
+
+
+def _is_projects(status: int, refusal: Refusal) -> bool:
+    return status == 403 and bool(_PROJECT.search(refusal.text))
 
 
 def _is_rate_limit(word: str) -> bool:

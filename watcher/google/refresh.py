@@ -36,8 +36,13 @@ ACCOUNT_CODES: Final = frozenset(
         "unauthorized_client",
         "org_internal",
         "access_denied",
+        "invalid_account",
+        "policy_enforced",
     }
 )
+_KEY_WORDS: Final = ("signature", "account not", "robot is disabled", "no valid verifier")
+"""In the description of a service account's ``invalid_grant``: it is the key or the service account
+itself that Google refuses, for every mailbox alike."""
 _CODE: Final = re.compile(r"[a-z_]{3,40}")
 
 
@@ -246,11 +251,12 @@ def _app_dead(code: str) -> AppDead:
 
 def _delegated_failure(code: str, description: str, email: str, status: int) -> WatcherError:
     """``invalid_grant`` of a service account has several meanings; the description tells them."""
-    if code == "invalid_grant" and "jwt" in description and "signature" not in description:
+    is_key = any(words in description for words in _KEY_WORDS)
+    if code == "invalid_grant" and "jwt" in description and not is_key:
         failure = _passing("found the time of our request wrong (invalid_grant)")
         failure.next_step = "Check this machine's clock: it must be right to the minute."
         return failure
-    if code == "invalid_grant" and ("signature" in description or "account not" in description):
+    if code == "invalid_grant" and is_key:
         return AppDead(
             "Google refuses the service account's key (invalid_grant)",
             cause="service_account_key",
@@ -258,7 +264,7 @@ def _delegated_failure(code: str, description: str, email: str, status: int) -> 
             next_step="The key or the service account was deleted or disabled: create a new key "
             "and name it in WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE.",
         )
-    if code == "invalid_grant":
+    if code == "invalid_grant" or "invalid impersonation" in description:
         step = f"Check that the mailbox {email} exists and is active in Google Workspace."
     elif code in ACCOUNT_CODES:
         step = (
@@ -269,7 +275,7 @@ def _delegated_failure(code: str, description: str, email: str, status: int) -> 
         return _passing(f"answered {status} ({code})")
     return AccountDead(
         f"Google does not let the service account act for {email} ({code})",
-        cause=code,
+        cause=code if code in ACCOUNT_CODES else "invalid_grant",
         side=SIDE,
         next_step=step,
     )

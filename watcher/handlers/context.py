@@ -1,18 +1,18 @@
-"""What a request finds in its app: the services, the tally, and the browser's own cookie."""
+"""What a request finds in its app: the services, the tally of strangers, the readiness."""
 
 from __future__ import annotations
 
-import secrets
 from typing import cast
 
-from flask import current_app, session
+from flask import current_app
 
+from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
 from watcher.services import Services
 
 EXTENSION = "watcher"
 TALLY = "watcher.tally"
-_BROWSER = "browser"
+READINESS = "watcher.readiness"
 
 
 def services() -> Services:
@@ -23,8 +23,5 @@ def tally() -> Tally:
     return cast(Tally, current_app.extensions[TALLY])
 
 
-def browser() -> str:
-    """A random name for this browser, kept in its signed cookie; consents are bound to it."""
-    if _BROWSER not in session:
-        session[_BROWSER] = secrets.token_urlsafe(32)
-    return str(session[_BROWSER])
+def readiness() -> Readiness:
+    return cast(Readiness, current_app.extensions[READINESS])

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import redis
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import func, select
 
-from watcher.errors import Transient
-from watcher.handlers.context import services, tally
+from watcher.handlers.context import readiness, services, tally
 from watcher.services import Services
-from watcher.state import overview, runs
+from watcher.state import overview
 from watcher.state.models import Counter, Run
 
 bp = Blueprint("health", __name__)
@@ -29,23 +27,10 @@ def healthz() -> Response:
 @bp.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """200 when a notification could be recorded now; Redis is told, but does not decide."""
-    ledger = "ok"
-    try:
-        with services().db.session() as session:
-            runs.tick(session, "ready", services().clock())
-    except Transient as error:
-        ledger = error.message
-    ready = ledger == "ok"
-    answer = jsonify(status="ok" if ready else "unavailable", ledger=ledger, queue=_queue_word())
-    return answer, 200 if ready else 503
-
-
-def _queue_word() -> str:
-    try:
-        services().doorbell.client.ping()
-    except redis.RedisError:
-        return "unavailable"
-    return "ok"
+    seen = readiness().now()
+    ready = seen.ledger == "ok"
+    word = "ok" if ready else "unavailable"
+    return jsonify(status=word, ledger=seen.ledger, queue=seen.queue), 200 if ready else 503
 
 
 @bp.get("/metrics")

@@ -1,7 +1,8 @@
 """The employee's way in: an invitation, Google's consent, and a page that says what comes next.
 
-https://developers.google.com/identity/protocols/oauth2/web-server. State and PKCE verifier are
-kept here, bound to the browser; the account is who the verified ID token says.
+https://developers.google.com/identity/protocols/oauth2/web-server. State, nonce and PKCE
+verifier are in the browser's own cookie, encrypted, until Google sends it back: whoever only comes
+by writes nothing here. The account is who the verified ID token says.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from watcher.connections import endpoints
-from watcher.errors import AppDead, Transient, WatcherError
+from watcher.errors import AppDead, Permanent, Transient, WatcherError
 from watcher.google.consent import (
     ConsentDenied,
     ConsentFailed,
@@ -28,7 +29,7 @@ from watcher.google.consent import (
     verify_id_token,
 )
 from watcher.google.endpoints import OAUTH_SCOPES
-from watcher.handlers.context import browser, services
+from watcher.handlers.context import services
 from watcher.jobs.ringing import ring
 from watcher.proof import Proof, client_of, try_own
 from watcher.state import accounts, connect, own
@@ -40,19 +41,26 @@ bp = Blueprint("oauth", __name__)
 
 SIGN_IN_SCOPES = ("openid", "email")
 ADMIN = "admin"
+CONSENTS = "consents"
+MOST_CONSENTS = 3
+"""So many tabs of one browser may be at Google at a time; a cookie holds 4 KB."""
 
 
 class Refusal(Exception):
-    """A page that says why not and what to do; ``retry`` is a link to begin again."""
+    """A page that says why not and what to do; ``retry`` is a link to begin again. ``cause`` is
+    for the log."""
 
-    def __init__(self, title: str, text: str, status: int = 400, retry: str = "") -> None:
+    def __init__(
+        self, title: str, text: str, status: int = 400, retry: str = "", cause: str = ""
+    ) -> None:
         super().__init__(title)
         self.title, self.text, self.status, self.retry = title, text, status, retry
+        self.cause = cause
 
 
 @bp.errorhandler(Refusal)
 def refused(refusal: Refusal) -> ResponseReturnValue:
-    log.info("consent refused: %s", refusal.title)
+    log.info("consent refused: %s", refusal.cause or refusal.title)
     page = render_template("message.html", title=refusal.title, text=refusal.text,
                            retry=refusal.retry)  # fmt: skip
     return page, refusal.status
@@ -102,11 +110,10 @@ def _to_google(
     purpose: str, scopes: tuple[str, ...], email: str | None, invitation_id: str | None
 ) -> str:
     app = services()
-    with app.db.session() as db:
-        begun = connect.begin_flow(
-            db, app.keyring, purpose=purpose, browser=browser(), now=app.clock(),
-            invitation_id=invitation_id,
-        )  # fmt: skip
+    begun = connect.begin_flow(
+        app.keyring, purpose=purpose, now=app.clock(), invitation_id=invitation_id
+    )
+    session[CONSENTS] = [*session.get(CONSENTS, []), begun.sealed][-MOST_CONSENTS:]
     return authorization_url(
         endpoints(app.settings), state=begun.state, code_challenge=code_challenge(begun.verifier),
         redirect_uri=app.settings.callback_url, login_hint=email, scopes=scopes, nonce=begun.nonce,
@@ -132,20 +139,33 @@ def sign_out() -> ResponseReturnValue:
 @bp.get("/oauth/google/callback")
 def callback() -> ResponseReturnValue:
     """Google sends the browser back here, with a code or an error."""
-    app = services()
-    with app.db.session() as db:
-        flow = connect.take_flow(
-            db, app.keyring, state=request.args.get("state", ""), browser=browser(),
-            now=app.clock(),
-        )  # fmt: skip
+    flow = _take_flow(request.args.get("state", ""))
     if flow is None:
-        raise Refusal("This sign-in has lapsed",
-                      "It was begun in another browser, more than 15 minutes ago, or is done "
-                      "already. Open your connect link once more.")  # fmt: skip
+        raise _lapsed()
     answer, identity = _finish(flow)
+    with services().db.session() as db:
+        if not connect.spend_flow(db, flow, services().clock()):
+            raise _lapsed()
     if flow.purpose == "sign_in":
         return _signed_in(identity)
     return _connected(flow, answer, identity)
+
+
+def _take_flow(state: str) -> Flow | None:
+    """The consent of this state that the browser's cookie keeps, which forgets it."""
+    app = services()
+    for sealed in session.get(CONSENTS, []):
+        flow = connect.open_flow(app.keyring, sealed, state=state, now=app.clock())
+        if flow is not None:
+            session[CONSENTS] = [kept for kept in session[CONSENTS] if kept != sealed]
+            return flow
+    return None
+
+
+def _lapsed() -> Refusal:
+    return Refusal("This sign-in has lapsed",
+                   "It was begun in another browser, more than 15 minutes ago, or is done "
+                   "already. Open your connect link once more.")  # fmt: skip
 
 
 def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
@@ -164,19 +184,25 @@ def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
         )
     except ConsentDenied as error:
         raise Refusal("Nothing was connected", f"{error.message}. Nothing has been stored.", 200,
-                      again) from None  # fmt: skip
+                      again, _cause(error)) from None  # fmt: skip
     except (ConsentFailed, AppDead) as error:
         raise Refusal("Google refused", f"{error.message}. {error.next_step}", 400,
-                      again) from None  # fmt: skip
+                      again, _cause(error)) from None  # fmt: skip
     except Transient as error:
         raise Refusal("Google does not answer", f"{error.message}. Try again in a minute.", 503,
-                      again) from None  # fmt: skip
+                      again, _cause(error)) from None  # fmt: skip
     except WatcherError as error:
-        raise Refusal("That did not work", error.message, 400, again) from None
+        raise Refusal("That did not work", error.message, 400, again, _cause(error)) from None
     if not identity.email_verified:
         raise Refusal("Your address is not verified",
                       f"Google has not verified {identity.email}.", 403, again)  # fmt: skip
     return answer, identity
+
+
+def _cause(error: WatcherError) -> str:
+    """For the log: Google's code where it gave one, and our sentence. Neither holds a secret."""
+    code = f"{error.cause}: " if isinstance(error, Permanent) else ""
+    return f"{code}{error.message}"
 
 
 def _retry_link(flow: Flow) -> str:

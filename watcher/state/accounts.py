@@ -18,15 +18,6 @@ from watcher.state.db import Database
 from watcher.state.models import Account, Calendar, Fact
 from watcher.state.secrets import Keyring, digest
 
-STATES = (
-    "invited",
-    "active",
-    "paused",
-    "needs_reconnect",
-    "disconnecting",
-    "disconnected",
-)
-
 
 def normal(email: str) -> str:
     """E-mail addresses are kept in lower case. Raises ``UserError`` on what is none."""

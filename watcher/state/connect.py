@@ -1,29 +1,36 @@
-"""Invitations and consents under way: single use, bound to an address and to one browser."""
+"""Invitations and consents under way: single use, bound to an address and to one browser.
+
+A consent under way is in its browser's cookie, encrypted; the ledger knows the ones that are spent.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from watcher.google.consent import new_code_verifier
 from watcher.settings import Settings
 from watcher.state.models import Account, Invitation, OAuthFlow
-from watcher.state.secrets import Keyring, digest, same
+from watcher.state.secrets import Keyring, SecretUnreadable, digest, same
 
 INVITATION_LIFE = timedelta(days=7)
 FLOW_LIFE = timedelta(minutes=15)
+_SEAL = "cookie:consent"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flow:
     """A consent that has come back. ``purpose`` is ``connect`` or ``sign_in``."""
 
+    state_hash: str
     purpose: str
     invitation_id: str | None
     verifier: str
@@ -32,11 +39,13 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What goes to Google (``state``, ``verifier``'s challenge, ``nonce``)."""
+    """What goes to Google (``state``, ``verifier``'s challenge, ``nonce``), and all of it
+    encrypted (``sealed``), for the browser to keep until Google sends it back."""
 
     state: str
     verifier: str
     nonce: str
+    sealed: str
 
     def __repr__(self) -> str:
         return "Begun()"
@@ -128,45 +137,41 @@ def use_invitation(session: Session, invitation_id: str, now: datetime) -> bool:
 
 
 def begin_flow(
-    session: Session,
-    keyring: Keyring,
-    *,
-    purpose: str,
-    browser: str,
-    now: datetime,
-    invitation_id: str | None = None,
+    keyring: Keyring, *, purpose: str, now: datetime, invitation_id: str | None = None
 ) -> Begun:
-    """Remember a consent that goes to Google now; state and browser are kept as hashes."""
-    begun = Begun(secrets.token_urlsafe(32), new_code_verifier(), secrets.token_urlsafe(24))
-    state_hash = digest(begun.state)
-    session.add(
-        OAuthFlow(
-            state_hash=state_hash,
-            browser_hash=digest(browser),
-            purpose=purpose,
-            invitation_id=invitation_id,
-            verifier=keyring.encrypt(begun.verifier, row=f"oauth_flows:{state_hash}:verifier"),
-            nonce=begun.nonce,
-            created_at=now,
-        )
-    )
-    return begun
+    """A consent that goes to Google now. Nothing is stored: anybody may begin one, as often as he
+    likes, and each would be a write."""
+    state, verifier, nonce = secrets.token_urlsafe(32), new_code_verifier(), secrets.token_urlsafe()
+    document = json.dumps([state, purpose, invitation_id, verifier, nonce, now.timestamp()])
+    sealed = keyring.encrypt(document, row=_SEAL)
+    return Begun(state, verifier, nonce, base64.urlsafe_b64encode(sealed).decode("ascii"))
 
 
-def take_flow(
-    session: Session, keyring: Keyring, *, state: str, browser: str, now: datetime
-) -> Flow | None:
-    """The consent of this state, once, in the browser that began it, within 15 minutes."""
-    state_hash = digest(state)
-    row = session.get(OAuthFlow, state_hash)
-    if row is None or not same(row.browser_hash, digest(browser)):
+def open_flow(keyring: Keyring, sealed: str, *, state: str, now: datetime) -> Flow | None:
+    """The consent that this browser was given to keep; None when it is not of ``state``, was not
+    made here, or is older than 15 minutes."""
+    try:
+        document = json.loads(keyring.decrypt(base64.urlsafe_b64decode(sealed), row=_SEAL))
+    except (SecretUnreadable, ValueError):
         return None
-    taken = session.execute(
-        delete(OAuthFlow).where(OAuthFlow.state_hash == state_hash).returning(OAuthFlow.state_hash)
-    ).scalar_one_or_none()
-    if taken is None or now - row.created_at > FLOW_LIFE:
+    known, purpose, invitation_id, verifier, nonce, begun = document
+    if (
+        not same(digest(known), digest(state))
+        or now.timestamp() - begun > FLOW_LIFE.total_seconds()
+    ):
         return None
-    verifier = keyring.decrypt(row.verifier, row=f"oauth_flows:{state_hash}:verifier")
     return Flow(
-        purpose=row.purpose, invitation_id=row.invitation_id, verifier=verifier, nonce=row.nonce
-    )
+        state_hash=digest(state), purpose=purpose, invitation_id=invitation_id, verifier=verifier,
+        nonce=nonce,
+    )  # fmt: skip
+
+
+def spend_flow(session: Session, flow: Flow, now: datetime) -> bool:
+    """Note that Google has answered this consent; False when it had before. So a copy of the
+    cookie is worth nothing. Only who brings a code that Google honours gets here."""
+    if session.get(OAuthFlow, flow.state_hash) is not None:
+        return False
+    row = OAuthFlow(state_hash=flow.state_hash, purpose=flow.purpose, created_at=now)
+    row.browser_hash, row.verifier, row.nonce = "", b"", ""
+    session.add(row)
+    return True

@@ -259,9 +259,10 @@ class Invitation(Base):
 
 
 class OAuthFlow(Base):
-    """A consent under way: state (hashed), PKCE verifier (encrypted), browser binding (hashed).
+    """A consent that Google has answered, by its state (hashed): it must not be used again.
 
-    ``purpose`` is ``connect`` (with an invitation) or ``sign_in`` (dashboard).
+    ``purpose`` is ``connect`` (with an invitation) or ``sign_in`` (dashboard). The other columns
+    are those of 0.1 and 0.2, which kept consents under way here; they are empty.
     """
 
     __tablename__ = "oauth_flows"

@@ -19,6 +19,9 @@ _SECRET = re.compile(
     r"|code|state|assertion|syncToken|private_key|password)\"?\s*[=:]\s*\"?)[^\s\"&,}']+"
     # Frappe's "token KEY:SECRET" too, but not the words "token endpoint".
     r"|(?P<auth>\b(?:Bearer|Basic|token(?=\s+\S*(?:\d|:\S)))\s+)[A-Za-z0-9._~+/:=-]{8,}"
+    # A database, queue or mail server with its password; an employee's invitation.
+    r"|(?P<url>\b[a-z][a-z0-9+.-]*://)[^\s/\"']+@"
+    r"|(?P<link>/connect/)[A-Za-z0-9._~-]{8,}"
     r"|ya29\.[A-Za-z0-9._-]+|1//[A-Za-z0-9._-]+|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9._-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
 )
@@ -26,7 +29,12 @@ _SECRET = re.compile(
 
 def redact(text: str) -> str:
     """Blank what looks like a token, a secret parameter or a private key."""
-    return _SECRET.sub(lambda m: (m.group("name") or m.group("auth") or "") + "[redacted]", text)
+    return _SECRET.sub(_blank, text)
+
+
+def _blank(found: re.Match[str]) -> str:
+    kept = found["name"] or found["auth"] or found["url"] or found["link"] or ""
+    return f"{kept}[redacted]{'@' if found['url'] else ''}"
 
 
 def _redact_values(

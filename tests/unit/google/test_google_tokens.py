@@ -286,6 +286,8 @@ def test_a_dead_grant_is_asked_about_once_however_many_want_a_token(
         (refused("admin_policy_enforced"), AccountDead, ""),
         (refused("unauthorized_client", status=401), AccountDead, ""),
         (refused("invalid_grant", error_subtype="invalid_rapt"), AccountDead, "invalid_rapt"),
+        (refused("invalid_account"), AccountDead, ""),
+        (refused("policy_enforced"), AccountDead, ""),
         (refused("deleted_client", status=401), AppDead, ""),
         (refused("invalid_client", status=401), AppDead, ""),
         (refused("disabled_client", status=401), AppDead, ""),
@@ -380,6 +382,14 @@ def test_nobody_outside_the_allow_list(
         ("invalid_grant", "Invalid grant: account not found", AppDead, "new key"),
         ("invalid_grant", "Invalid JWT: Token must be a short-lived token", Transient, "clock"),
         ("invalid_client", "The OAuth client was not found.", AppDead, "console"),
+        ("invalid_grant", "Robot is disabled.", AppDead, "new key"),
+        ("invalid_grant", "Invalid JWT: No valid verifier found for issuer.", AppDead, "new key"),
+        (
+            "invalid_request",
+            "Invalid impersonation prn email address.",
+            AccountDead,
+            "mailbox ann@",
+        ),
     ],
 )
 def test_what_a_refused_delegation_means(

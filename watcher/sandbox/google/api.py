@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from watcher.sandbox.google import fieldmask, scopes
+from watcher.sandbox.google import discovery, fieldmask, scopes
 from watcher.sandbox.google.errors import (
     GoogleError,
     auth_error,
@@ -162,6 +162,9 @@ def _answer(body: Json) -> Response:
     if etag and request.headers.get("If-None-Match") == etag:
         return Response(status=304, headers={"ETag": etag})
     if mask:
-        body = fieldmask.apply(fieldmask.parse(mask), body)
+        wanted = fieldmask.parse(mask)
+        if discovery.names_no_field(wanted, body.get("kind")):
+            raise fieldmask.bad(mask)
+        body = fieldmask.apply(wanted, body)
     headers = {"ETag": etag} if etag else {}
     return Response(json.dumps(body, ensure_ascii=False), 200, headers, content_type=JSON_TYPE)

@@ -32,13 +32,16 @@ class CalendarLists:
     def page(self, user: str, args: Args) -> Json:
         """One page of calendarList.list; with a token, what was gained and lost since (43)."""
         sync_token, page_token = _one(args, "syncToken"), _one(args, "pageToken")
+        least = _one(args, "minAccessRole")
+        if least not in (None, "freeBusyReader", "reader", "writer", "owner"):
+            raise invalid("minAccessRole", f"Invalid string value: '{least}'.", "invalidParameter")
         if sync_token is not None:
             items = self._since(user, sync_token, args)
         else:
             items = [
                 self._entry(calendar, user)
                 for calendar in self._store.calendars.values()
-                if self._wanted(calendar, user, _one(args, "minAccessRole"))
+                if self._wanted(calendar, user, least)
             ]
         size = _one(args, "maxResults") or "100"
         if not size.isdigit() or int(size) < 1:

@@ -66,8 +66,8 @@ def _times(master: Item, rules: Series, start: datetime) -> Json:
     length = instant(last, "UTC") - instant(first, "UTC")
     begin = recurrence.to_utc(rules, start)
     return {
-        "start": _shown(begin, first["timeZone"]),
-        "end": _shown(begin + length, last.get("timeZone") or first["timeZone"]),
+        "start": _shown(begin, first.get("timeZone") or "UTC"),
+        "end": _shown(begin + length, last.get("timeZone") or first.get("timeZone") or "UTC"),
     }
 
 

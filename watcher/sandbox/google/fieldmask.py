@@ -18,10 +18,10 @@ def parse(text: str) -> Mask:
     """``a,b(c,d/e)`` as nested dicts; an empty dict means "all of it". 400 if malformed."""
     parts = _PART.findall(text)
     if "".join(parts) != text.replace(" ", ""):
-        raise _bad(text)
+        raise bad(text)
     mask, rest = _fields(parts, text)
     if rest:
-        raise _bad(text)
+        raise bad(text)
     return mask
 
 
@@ -47,7 +47,7 @@ def _fields(parts: list[str], text: str) -> tuple[Mask, list[str]]:
         if parts[:1] == ["("]:
             inner, parts = _fields(parts[1:], text)
             if parts[:1] != [")"]:
-                raise _bad(text)
+                raise bad(text)
             below.update(inner)
             parts = parts[1:]
         if parts[:1] != [","]:
@@ -57,11 +57,12 @@ def _fields(parts: list[str], text: str) -> tuple[Mask, list[str]]:
 
 def _name(parts: list[str], text: str) -> tuple[str, list[str]]:
     if not parts or parts[0] in "(),/":
-        raise _bad(text)
+        raise bad(text)
     return parts[0], parts[1:]
 
 
-def _bad(text: str) -> GoogleError:
+def bad(text: str) -> GoogleError:
+    """A mask that is malformed, or that names a field that there is not."""
     return GoogleError(
         400, "invalidParameter", f"Invalid field selection {text}", location="fields"
     )

@@ -311,7 +311,9 @@ class Store:
         moment = instant(start, "UTC") + length
         if is_all_day(first):
             return {"date": f"{moment:%Y-%m-%d}"}
-        return normal({"dateTime": moment.isoformat(), "timeZone": last["timeZone"]}, "UTC")
+        return normal(
+            {"dateTime": moment.isoformat(), "timeZone": last.get("timeZone") or "UTC"}, "UTC"
+        )
 
     def _checked(self, calendar: Calendar, data: Json) -> Json:
         """The resource with its times in their kept form; 400 for what Google refuses."""

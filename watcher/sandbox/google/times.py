@@ -81,4 +81,6 @@ def wall(value: Json) -> datetime:
     if "date" in value:
         return datetime.combine(date.fromisoformat(value["date"]), time())
     moment = datetime.fromisoformat(value["dateTime"])
-    return moment.astimezone(zone(value["timeZone"])).replace(tzinfo=None)
+    if moment.tzinfo is None:
+        return moment  # inserted raw
+    return moment.astimezone(zone(value.get("timeZone") or "UTC")).replace(tzinfo=None)

@@ -1,0 +1,88 @@
+"""The file of an SQLite ledger: who makes it, and that it is still the one that was opened.
+
+A process that is not to make a ledger must not, by opening one, make an empty one in the place of a
+file that somebody has deleted or moved: all would look well, and nothing would be mirrored.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from watcher.errors import ExitCode, Transient, WatcherError
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_RESTORE = "stop Watcher, put a backup of the ledger in its place, and start it again"
+
+
+class LedgerFile:
+    """One process's view of the file. ``uri`` opens it and never makes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.uri = f"file:{quote(str(self.path))}?mode=rw"
+        self._opened: tuple[int, int] | None = None
+
+    def make(self) -> None:
+        """An empty file, readable by nobody else, unless there is one already."""
+        private_folder(self.path.parent)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+
+    def require(self) -> None:
+        """Raises ``WatcherError`` when there is no file."""
+        if not self.path.exists():
+            raise WatcherError(
+                f"there is no ledger at {self.path}",
+                next_step="`watcher up` makes a new one, and so does `watcher init`; if there was "
+                "one, put it or its backup back first",
+                exit_code=ExitCode.UNAVAILABLE,
+            )
+
+    def check(self) -> None:
+        """Raises ``Transient`` when the file is gone, or is another one than was opened first."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            raise Transient(
+                f"the ledger's file {self.path} is gone", side="ledger", next_step=_RESTORE
+            ) from None
+        except OSError:
+            return  # opening it says what is wrong
+        now = (found.st_dev, found.st_ino)
+        if self._opened is None:
+            self._opened = now
+        elif now != self._opened:
+            raise Transient(
+                f"the ledger's file {self.path} was replaced while Watcher runs", side="ledger",
+                next_step="restart Watcher",
+            )  # fmt: skip
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder that is not there, and those above it, for this user alone."""
+    if folder.is_dir():
+        return
+    private_folder(folder.parent)
+    folder.mkdir(exist_ok=True, mode=0o700)
+
+
+def private_opener(path: str, flags: int) -> int:
+    """For ``open(..., opener=private_opener)``: a file that is made is this user's alone."""
+    return os.open(path, flags, 0o600)
+
+
+def damage(error: BaseException | None) -> str:
+    """What is wrong with the file itself, in SQLite's words; "" when it is not the file."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if not isinstance(error, sqlite3.DatabaseError) or code is None:
+        return ""
+    return str(error) if code & 0xFF in _DAMAGED else ""
+
+
+def damaged(path: Path, words: str) -> Transient:
+    return Transient(
+        f"the ledger's file {path} is damaged or is no ledger ({words})", side="ledger",
+        next_step=_RESTORE,
+    )  # fmt: skip
