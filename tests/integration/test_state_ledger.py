@@ -237,6 +237,28 @@ def test_the_budget_keeps_room_for_pushes(db: Database) -> None:
     budget.spend(db, number, "poll", NOW + timedelta(minutes=1))
 
 
+def test_a_call_that_is_refused_is_not_counted(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else bulk work that goes on asking would use up what is kept for pushes."""
+    number, other = add_account(db), add_account(db, "bob@scoopjoy.test")
+    monkeypatch.setattr(budget, "PROJECT_PER_MINUTE", {"push": 9, "poll": 6, "backfill": 4})
+    monkeypatch.setattr(budget, "ACCOUNT_PER_MINUTE", {"push": 8, "poll": 3, "backfill": 3})
+    refused = 0
+    for asker in [number] * 6 + [other] * 6:
+        try:
+            budget.spend(db, asker, "backfill", NOW)
+        except Transient:
+            refused += 1
+    assert refused == 8, "three of one account, one of the other up to the project's four"
+    with db.session() as session:
+        assert budget.today(session, NOW) == 4
+    for _ in range(5):
+        budget.spend(db, number, "push", NOW)
+    with pytest.raises(Transient, match="project's share"):
+        budget.spend(db, number, "push", NOW)
+
+
 def test_one_account_cannot_use_more_than_google_gives_a_user(db: Database) -> None:
     number, other = add_account(db), add_account(db, "bob@scoopjoy.test")
     minute = int(NOW.timestamp()) // 60
