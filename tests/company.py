@@ -163,12 +163,14 @@ class Company:
             return accounts.get(session, email)
 
     def sync(self, email: str = ANN, *, snapshot: bool = False, force: bool = False) -> str:
-        """What a worker does for the account's first calendar when it is rung."""
+        """What a worker does for the account's first calendar when it is rung; after a failure as
+        if the pause were over."""
         with self.services.db.session() as session:
             calendar = calendars.of_account(session, accounts.get(session, email).id)[0]
             if snapshot or force:
                 now = self.services.clock()
                 calendars.want_snapshot(session, calendar.id, "asked", now, force=force)
+            calendar.retry_at = None
             number = calendar.id
         return work_off(self.services, self.connections, number, "test")
 

@@ -314,3 +314,16 @@ def test_who_changes_several_calendars_never_waits_in_a_circle(
         calendars.mark_dirty(session, second, "restart", now)
     cron.join(30)
     assert found == [2]
+
+
+def test_a_token_is_not_asked_for_before_google_wants_it(company: Company) -> None:
+    """Else the next try comes within a minute, whatever the token endpoint has asked for."""
+    company.later(minutes=55)
+    company.google.add_fault(
+        match="POST /token", count=None, status=429, body="<html>no</html>",
+        headers={"Retry-After": "600"},
+    )  # fmt: skip
+    schedule.refresh(company.services, company.connections)
+    again = company.account().refresh_retry_at
+    assert again is not None
+    assert again - company.services.clock() > timedelta(minutes=9)

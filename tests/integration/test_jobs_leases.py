@@ -279,3 +279,59 @@ def test_a_worker_killed_in_the_middle_is_succeeded(company: Company) -> None:
     )
     assert company.mirrored() == company.expected()
     assert len(company.site.events()) == 3
+
+
+# --- the pause after a failure ----------------------------------------------------------------
+
+
+def rung_for(company: Company) -> int:
+    """Work the rings off as workers do; how many calls it cost at the side in trouble."""
+    for jobs in company.services.doorbell.waiting().values():
+        for job in jobs:
+            work_off(company.services, company.connections, int(job.split("-")[1]), "push")
+    company.services.doorbell.client.flushall()
+    return company.google.log.counts()["events.list"]
+
+
+def told(company: Company) -> str:
+    """A notification, and the ring that the web server makes of it."""
+    word = notify(company)
+    if word == "recorded":
+        row = company.calendar()
+        assert company.services.doorbell.ring(row.id, row.dirty_seq, "live", "push")
+    return word
+
+
+@pytest.mark.parametrize("side", ["google", "erpnext"])
+def test_a_pause_that_a_side_asked_for_is_kept_whatever_is_told(
+    company: Company, side: str
+) -> None:
+    """Google's hour after ``quotaExceeded``, ERPNext's ``Retry-After``: five notifications in that
+    time wake nobody, and what they told of comes when the pause is over."""
+    seconds = 3_600 if side == "google" else 120
+    if side == "google":
+        company.google.add_fault(match=r"/events\?", status=403, reason="quotaExceeded")
+    else:
+        company.google.insert_event(ANN, company.timed(summary="Kept waiting"))
+        company.site.add_fault(
+            match="insert_many", count=None, status=429, headers={"Retry-After": "120"}
+        )
+    before = company.google.log.counts()["events.list"]
+    assert told(company) == "recorded"
+    assert rung_for(company) == before + 1
+    assert company.calendar().failures == 1
+    for _ in range(5):
+        assert told(company) == "parked"
+    assert rung_for(company) == before + 1
+    late_job = work_off(company.services, company.connections, company.calendar().id, "push")
+    assert late_job == "waits", "a job that was queued before the failure"
+    assert schedule.sweep(company.services, company.connections) == 0
+    company.google.clear_faults()
+    company.site.clear_faults()
+    company.later(seconds=seconds * 0.9)
+    assert schedule.sweep(company.services, company.connections) == 0
+    company.later(seconds=seconds * 0.2 + 10)
+    assert schedule.sweep(company.services, company.connections) == 1
+    rung_for(company)
+    assert company.calendar().state == "ok"
+    assert company.mirrored() == company.expected()

@@ -88,7 +88,7 @@ def resync(
         now = services.clock()
         with services.db.session() as session:
             for number in calendars.in_lock_order(target.calendar_id for target in targets):
-                calendars.want_snapshot(session, number, "resync", now, force=force)
+                calendars.want_now(session, number, "resync", now, force=force)
     work = _dry_run if dry_run else _resync_one
     results = _with_bar(app, targets, lambda target: work(app, target), as_json)
     if as_json:
@@ -130,7 +130,7 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
         with services.db.session() as session:
             calendar = calendars.get(session, target.calendar_id)
             paid = calendar.snapshot_seq == 0
-        if paid or word in ("failed", "idle"):
+        if paid or word in ("failed", "idle", "waits"):
             break
         if time.monotonic() > deadline:
             raise Transient("a worker is still at this calendar; it goes on there", side="ledger")

@@ -24,7 +24,7 @@ from watcher.jobs.ringing import ring
 from watcher.jobs.users import look_at_users
 from watcher.notices.tell import tell
 from watcher.services import Services
-from watcher.state import accounts, aside, budget, calendars, late, notices, runs
+from watcher.state import accounts, aside, budget, calendars, due, late, notices, runs
 from watcher.state.models import Account, Calendar
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,7 @@ def sweep(services: Services, _connections: Connections) -> int:
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
     with services.db.session() as session:
         todo = [
-            (c.id, c.dirty_seq, _lane(c))
-            for c in calendars.to_ring(services.db, session, now, queued)
+            (c.id, c.dirty_seq, _lane(c)) for c in due.to_ring(services.db, session, now, queued)
         ]
     return sum(ring(services, *entry, "sweep") for entry in todo[:MAX_RINGS])
 
@@ -74,22 +73,22 @@ def poll(services: Services, _connections: Connections) -> int:
     """Ask calendars whose last success is a poll interval ago, in case a push was lost."""
     now = services.clock()
     with services.db.session() as session:
-        due = [
+        owed = [
             (calendar_id, calendars.mark_dirty(session, calendar_id, "poll", now))
-            for calendar_id in calendars.due_for_poll(session, now, MAX_RINGS)
+            for calendar_id in due.due_for_poll(session, now, MAX_RINGS)
         ]
-    return sum(ring(services, calendar_id, seq, "backfill", "poll") for calendar_id, seq in due)
+    return sum(ring(services, calendar_id, seq, "backfill", "poll") for calendar_id, seq in owed)
 
 
 def reconcile(services: Services, _connections: Connections) -> int:
     """Once a day a snapshot of each calendar: rolls the window on and heals every drift."""
     now = services.clock()
     with services.db.session() as session:
-        due = [
+        owed = [
             (calendar_id, calendars.want_snapshot(session, calendar_id, "reconcile", now))
-            for calendar_id in calendars.due_for_reconcile(session, now, MAX_RINGS)
+            for calendar_id in due.due_for_reconcile(session, now, MAX_RINGS)
         ]
-    return sum(ring(services, c, seq, "backfill", "reconcile") for c, seq in due)
+    return sum(ring(services, c, seq, "backfill", "reconcile") for c, seq in owed)
 
 
 def retry_aside(services: Services, _connections: Connections) -> int:
@@ -97,19 +96,19 @@ def retry_aside(services: Services, _connections: Connections) -> int:
     now = services.clock()
     with services.db.session() as session:
         numbers = calendars.in_lock_order(aside.due(session, now, MAX_RINGS))
-        due = [(n, calendars.want_snapshot(session, n, "refused", now)) for n in numbers]
-    return sum(ring(services, number, seq, "backfill", "refused") for number, seq in due)
+        owed = [(n, calendars.want_snapshot(session, n, "refused", now)) for n in numbers]
+    return sum(ring(services, number, seq, "backfill", "refused") for number, seq in owed)
 
 
 def look_after_writes(services: Services, _connections: Connections) -> int:
     """List calendars anew of which a write was not answered, now that ERPNext is done with it."""
     now = services.clock()
     with services.db.session() as session:
-        due = [
+        owed = [
             (number, calendars.want_snapshot(session, number, "unanswered", now))
             for number in late.due(session, now, MAX_RINGS)
         ]
-    return sum(ring(services, number, seq, "backfill", "unanswered") for number, seq in due)
+    return sum(ring(services, number, seq, "backfill", "unanswered") for number, seq in owed)
 
 
 def renew(services: Services, connections: Connections) -> int:
@@ -128,8 +127,8 @@ def refresh(services: Services, connections: Connections) -> int:
     """Refresh access tokens that end within ten minutes, ahead of the calls that need them."""
     now = services.clock()
     with services.db.session() as session:
-        due = [a.id for a in accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)]
-    return sum(refresh_one(services, connections, account_id) is None for account_id in due)
+        ids = [a.id for a in accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)]
+    return sum(refresh_one(services, connections, account_id) is None for account_id in ids)
 
 
 def refresh_one(
@@ -143,6 +142,8 @@ def refresh_one(
         return error
     except WatcherError as error:
         pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
+        if isinstance(error, Transient) and error.retry_after is not None:
+            pause = max(pause, error.retry_after)
         with services.db.session() as session:
             account = session.get_one(Account, account_id)
             account.refresh_retry_at = services.clock() + timedelta(seconds=pause)

@@ -33,7 +33,7 @@ from watcher.jobs.run import Progress, RunOutcome, run_once
 from watcher.moved import NO_OWN_CALENDAR, follow
 from watcher.services import Services, build
 from watcher.settings import load
-from watcher.state import accounts, calendars, channels, late, leases, runs
+from watcher.state import accounts, calendars, channels, due, late, leases, runs
 from watcher.state.budget import Purpose
 from watcher.state.calendars import Work
 from watcher.state.leases import CalendarLease
@@ -81,9 +81,10 @@ def work_off(
 ) -> str:
     """Lease the calendar and sync until no change has come in meanwhile.
 
-    Returns ``done``, ``busy`` (another process has the lease), ``idle`` (account not active) or
-    ``failed`` (recorded in the ledger with the time of the next try). Of ``watcher.errors`` it
-    raises ``Transient`` alone, when the ledger does not answer.
+    Returns ``done``, ``busy`` (another process has the lease), ``idle`` (account not active),
+    ``failed`` (recorded in the ledger with the time of the next try) or ``waits`` (that time has
+    not come; the sweep rings then). Of ``watcher.errors`` it raises ``Transient`` alone, when the
+    ledger does not answer.
     """
     with structlog.contextvars.bound_contextvars(calendar=calendar_id, why=reason):
         lease = _take(services, calendar_id)
@@ -104,6 +105,9 @@ def _take(services: Services, calendar_id: int) -> CalendarLease | str:
         if session.get_one(Account, calendar.account_id).state != "active":
             calendar.rung_at = None
             return "idle"
+        if due.is_pausing(session, calendar_id, services.clock()):
+            calendar.rung_at = None
+            return "waits"
         lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
         if lease is None:
             calendars.hand_over(session, calendar_id)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.orm import Session
 
 from watcher.errors import LeaseLost, NotFound
 from watcher.state import aside
-from watcher.state.db import Database
 from watcher.state.leases import CalendarLease
 from watcher.state.models import LEAVING, Account, Calendar, Run
 
@@ -168,7 +166,15 @@ def want_snapshot(
     calendar = get(session, calendar_id)
     calendar.snapshot_seq = seq
     calendar.force_sweep = force or calendar.force_sweep
-    calendar.retry_at = None
+    return seq
+
+
+def want_now(
+    session: Session, calendar_id: int, reason: str, now: datetime, *, force: bool = False
+) -> int:
+    """As ``want_snapshot``, for a person who waits for it: no pause is kept."""
+    seq = want_snapshot(session, calendar_id, reason, now, force=force)
+    get(session, calendar_id).retry_at = None
     return seq
 
 
@@ -310,35 +316,11 @@ def fail(
         calendar.dirty_at = work.received_at
 
 
-def to_ring(
-    db: Database, session: Session, now: datetime, queued: Collection[int]
-) -> list[Calendar]:
-    """Calendars that owe work while nobody works on them and no waiting job will.
-
-    ``queued`` are the ids of calendars with a job waiting in Redis. A ring that Redis lost is
-    noticed here, since its calendar is not among them.
-    """
-    epoch = db.now_epoch(session)
-    rows = session.scalars(
-        select(Calendar)
-        .join(Account)
-        .where(
-            Calendar.removed.is_(False),
-            Account.state == "active",
-            Calendar.dirty_seq > Calendar.synced_seq,
-            or_(Calendar.lease_owner.is_(None), Calendar.lease_until < epoch),
-            or_(Calendar.retry_at.is_(None), Calendar.retry_at <= now),
-        )
-        .order_by(Calendar.last_success_at)
-    )
-    return [row for row in rows if row.id not in queued]
-
-
 def note_rung(session: Session, calendar_id: int, now: datetime | None) -> None:
     session.execute(update(Calendar).where(Calendar.id == calendar_id).values(rung_at=now))
 
 
-def _clean_and_active() -> list[object]:
+def clean_and_active() -> list[ColumnElement[bool]]:
     return [
         Calendar.removed.is_(False),
         Account.state == "active",
@@ -348,7 +330,7 @@ def _clean_and_active() -> list[object]:
 
 def owe_all(session: Session, reason: str, now: datetime) -> int:
     """Make every calendar that is up to date owe a look at Google; returns how many."""
-    clean = select(Calendar.id).join(Account).where(and_(*_clean_and_active()))  # type: ignore[arg-type]
+    clean = select(Calendar.id).join(Account).where(and_(*clean_and_active()))
     ids = in_lock_order(session.scalars(clean))
     for calendar_id in ids:
         mark_dirty(session, calendar_id, reason, now)
@@ -359,29 +341,6 @@ def in_lock_order(calendar_ids: Iterable[int]) -> list[int]:
     """The one order in which a transaction may change several calendars: two that meet in
     different orders wait for each other, and PostgreSQL ends one of them."""
     return sorted(set(calendar_ids))
-
-
-def due_for_poll(session: Session, now: datetime, most: int) -> list[int]:
-    """Ids of the ``most`` clean calendars whose poll is due the longest, in lock order."""
-    return _longest_due(session, Calendar.next_poll_at, now, most)
-
-
-def due_for_reconcile(session: Session, now: datetime, most: int) -> list[int]:
-    """As ``due_for_poll``, of the daily reconcile."""
-    return _longest_due(session, Calendar.next_reconcile_at, now, most)
-
-
-def _longest_due(
-    session: Session, when: InstrumentedAttribute[Any], now: datetime, most: int
-) -> list[int]:
-    found = (
-        select(Calendar.id)
-        .join(Account)
-        .where(and_(*_clean_and_active()), when <= now)  # type: ignore[arg-type]
-        .order_by(when)
-        .limit(most)
-    )
-    return in_lock_order(session.scalars(found))
 
 
 def failed(session: Session) -> Sequence[Calendar]:
