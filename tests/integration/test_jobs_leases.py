@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.waiting import wait_for
 from watcher.channels import registry
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
-from watcher.jobs import schedule
+from watcher.jobs import schedule, tasks
 from watcher.jobs.tasks import work_off
 from watcher.state import aside, calendars, channels, inbox, leases
 from watcher.state.calendars import Work
@@ -335,3 +336,33 @@ def test_a_pause_that_a_side_asked_for_is_kept_whatever_is_told(
     rung_for(company)
     assert company.calendar().state == "ok"
     assert company.mirrored() == company.expected()
+
+
+def test_who_is_rung_for_a_calendar_that_never_rests_finds_it_free(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After five passes it goes to the end of the queue; a worker that takes the ring at once must
+    not find it leased by the one that has rung."""
+    number, found = company.calendar().id, list[str]()
+    ring, run = tasks.ring, tasks.run_once
+
+    def restless(*args: Any, **options: Any) -> object:
+        outcome = run(*args, **options)
+        if not found:
+            with company.services.db.session() as session:
+                calendars.mark_dirty(session, number, "push", company.services.clock())
+        return outcome
+
+    def quick(*args: Any) -> bool:
+        rung = ring(*args)
+        found.append("rung")
+        other = replace(company.services, owner="a quick worker")
+        found.append(work_off(other, company.connections, number, "again"))
+        return rung
+
+    monkeypatch.setattr(tasks, "run_once", restless)
+    monkeypatch.setattr(tasks, "ring", quick)
+    assert company.sync() == "done"
+    assert found == ["rung", "done"]
+    row = company.calendar()
+    assert (row.dirty_seq, row.lease_owner) == (row.synced_seq, None)

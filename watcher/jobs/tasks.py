@@ -91,10 +91,14 @@ def work_off(
         if isinstance(lease, str):
             return lease
         try:
-            return _passes(services, connections, lease, progress)
+            word = _passes(services, connections, lease, progress)
         finally:
             with services.db.session() as session:
                 leases.release_calendar(session, lease)
+        if word == "again":  # after the release, or a quick worker would find it leased
+            _ring_again(services, calendar_id)
+            return "done"
+        return word
 
 
 def _take(services: Services, calendar_id: int) -> CalendarLease | str:
@@ -120,6 +124,7 @@ def _take(services: Services, calendar_id: int) -> CalendarLease | str:
 def _passes(
     services: Services, connections: Connections, lease: CalendarLease, progress: Progress
 ) -> str:
+    """``again``: so many passes have gone through, and it has changed meanwhile all the same."""
     for _ in range(MAX_PASSES):
         with services.db.session() as session:
             work = calendars.begin(session, lease)
@@ -129,8 +134,7 @@ def _passes(
         with services.db.session() as session:
             if leases.release_if_clean(session, lease, work.seq):
                 return "done"
-    _ring_again(services, lease.calendar_id)
-    return "done"
+    return "again"
 
 
 def _one_pass(
