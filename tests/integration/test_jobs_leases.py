@@ -15,10 +15,10 @@ from sqlalchemy import update
 
 from tests.company import ANN, Company
 from tests.waiting import wait_for
-from watcher.channels import registry
+from watcher.channels import registry, renewal
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
-from watcher.jobs import schedule, tasks
+from watcher.jobs import ringing, schedule, tasks
 from watcher.jobs.tasks import work_off
 from watcher.state import aside, calendars, channels, inbox, leases
 from watcher.state.calendars import Work
@@ -192,6 +192,22 @@ def test_a_ring_that_comes_too_late_swallows_no_notification(
     (lease, work) = begun[0]
     assert notify(company) == "coalesced"
     assert work_off(company.services, company.connections, lease.calendar_id, "sweep") == "busy"
+    with company.services.db.session() as session:
+        assert not leases.release_if_clean(session, lease, work.seq), "the change would be lost"
+
+
+@pytest.mark.parametrize("rings", ["sweep", "renewal"])
+def test_a_ring_whose_job_is_lost_swallows_no_notification(company: Company, rings: str) -> None:
+    """A pass has begun to read; somebody rings; a notification relies on that ring, whose job dies
+    before it has done anything. The pass that is under way has to look again."""
+    assert notify(company) == "recorded"
+    lease, work = start_work(company)
+    if rings == "sweep":
+        ringing.ring(company.services, lease.calendar_id, work.seq, "live", "sweep")
+    else:
+        renewal.ring(company.services, lease.calendar_id, work.seq)
+    assert notify(company) == "coalesced"
+    company.services.doorbell.client.flushall()
     with company.services.db.session() as session:
         assert not leases.release_if_clean(session, lease, work.seq), "the change would be lost"
 

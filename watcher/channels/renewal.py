@@ -170,7 +170,7 @@ def ring(services: Services, calendar_id: int, seq: int) -> None:
         calendars.note_rung(session, calendar_id, services.clock())
     if not services.doorbell.ring(calendar_id, seq, "backfill", "channel"):
         with services.db.session() as session:
-            calendars.note_rung(session, calendar_id, None)
+            calendars.not_rung(session, calendar_id)
 
 
 def stop_retired(

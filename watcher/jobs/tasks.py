@@ -113,9 +113,9 @@ def _take(services: Services, calendar_id: int) -> CalendarLease | str:
             calendar.rung_at = None
             return "waits"
         lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
-        if lease is None:
-            calendars.hand_over(session, calendar_id)
-        elif not calendars.is_wanted(session, calendar_id):  # by now; see disconnect.drain
+        if lease is not None and not calendars.is_wanted(
+            session, calendar_id
+        ):  # by now; see disconnect.drain
             leases.release_calendar(session, lease)
             return "idle"
     return lease or "busy"

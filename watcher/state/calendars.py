@@ -214,15 +214,6 @@ def begin(session: Session, lease: CalendarLease) -> Work:
     return work
 
 
-def hand_over(session: Session, calendar_id: int) -> None:
-    """A job has found the calendar leased. While ``rung_at`` is set notifications leave it to the
-    job to read what they tell of, but whoever holds the lease may have begun before: it has to
-    look again. ``rung_at`` stays, so that a burst goes on costing one ring."""
-    calendar = locked(session, calendar_id)
-    if calendar.rung_at is not None:
-        calendar.dirty_seq += 1
-
-
 def settle(
     session: Session,
     lease: CalendarLease,
@@ -316,8 +307,20 @@ def fail(
         calendar.dirty_at = work.received_at
 
 
-def note_rung(session: Session, calendar_id: int, now: datetime | None) -> None:
-    session.execute(update(Calendar).where(Calendar.id == calendar_id).values(rung_at=now))
+def note_rung(session: Session, calendar_id: int, now: datetime) -> None:
+    """A worker is about to be rung. From now on notifications rely on a pass that begins to read
+    later; counting makes that pass owed, also when one is under way that has read already and
+    the job of this ring finds the calendar leased, or is lost."""
+    session.execute(
+        update(Calendar)
+        .where(Calendar.id == calendar_id)
+        .values(rung_at=now, dirty_seq=Calendar.dirty_seq + 1)
+    )
+
+
+def not_rung(session: Session, calendar_id: int) -> None:
+    """The ring has failed: the next notification rings itself."""
+    session.execute(update(Calendar).where(Calendar.id == calendar_id).values(rung_at=None))
 
 
 def clean_and_active() -> list[ColumnElement[bool]]:

@@ -99,7 +99,8 @@ class Calendar(Base):
     ``dirty_seq`` counts known changes, ``synced_seq`` those applied; the calendar owes work while
     they differ. ``snapshot_seq`` is the ``dirty_seq`` at which a snapshot was last asked for, 0
     when none is owed. ``rung_at`` is set while a queued job that has not begun to read will
-    serve it.
+    serve it: whatever sets it counts ``dirty_seq`` up in the same transaction, and a pass clears
+    it when it begins, so that work is owed as long as it is set.
     ``rows_seen`` is ERPNext's newest stamp of a row that was seen after the last writing; ``step``
     what a person can do about ``cause``, where it is no matter of the cause alone. ``look_at``: a
     write was not answered; when ERPNext can no longer be at it, the calendar is listed anew.
