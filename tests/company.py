@@ -169,7 +169,7 @@ class Company:
             calendar = calendars.of_account(session, accounts.get(session, email).id)[0]
             if snapshot or force:
                 now = self.services.clock()
-                calendars.want_snapshot(session, calendar.id, "asked", now, force=force)
+                calendars.want_now(session, calendar.id, "asked", now, force=force)
             calendar.retry_at = None
             number = calendar.id
         return work_off(self.services, self.connections, number, "test")

@@ -49,8 +49,9 @@ class Sides:
 
 @dataclass(kw_only=True, slots=True)
 class Report:
-    """What a sync did; becomes a row of ``runs``. ``vanished_held`` counts cancellations that
-    wait for a person's word; ``touched``: somebody else has written rows meanwhile."""
+    """What a sync did; becomes a row of ``runs``. ``vanished_held`` says why ``sweep_held``
+    cancellations wait for a person's word; ``touched``: somebody else has written rows
+    meanwhile."""
 
     kind: str
     pages: int = 0
@@ -61,6 +62,7 @@ class Report:
     refused: list[Refusal] = field(default_factory=list)
     settled_keys: list[str] = field(default_factory=list)
     vanished_held: str = ""
+    sweep_held: int | None = None
     touched: bool = False
     newest_change: datetime | None = None
     oldest_change: datetime | None = None

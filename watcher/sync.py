@@ -172,7 +172,8 @@ def _brake(
     zone: ZoneInfo,
     report: Report,
 ) -> list[Action]:
-    """The plan; where the sweep is held back, everything else goes on without it."""
+    """The plan; where the sweep is held back, everything else goes on without it. A consent lifts
+    the brake up to the number of rows that an admin was shown."""
     place = sides.place(zone)
 
     def plan(force: bool) -> list[Action]:
@@ -189,16 +190,22 @@ def _brake(
 
     try:
         _check_clock(sides, work)
-        return plan(work.force)
+        return plan(False)
     except SweepHeld as brake:
-        report.vanished_held = brake.message
-        log.warning("sweep held: %s", brake.message, extra={"calendar": work.calendar_id})
-        return [a for a in plan(True) if not (isinstance(a, Cancel) and a.reason == "vanished")]
+        actions = plan(True)
+        others = [a for a in actions if not (isinstance(a, Cancel) and a.reason == "vanished")]
+        sweep = len(actions) - len(others)
+        if work.sweep_allowed is not None and sweep <= work.sweep_allowed:
+            return actions
+        report.sweep_held = sweep
+        report.vanished_held = f"{brake.message}; {sweep} rows would be cancelled"
+        log.warning("sweep held: %s", report.vanished_held, extra={"calendar": work.calendar_id})
+        return others
 
 
 def _check_clock(sides: Sides, work: Work) -> None:
     """A clock set back would make the window end before what is mirrored, and sweep that away."""
-    if work.window_end is None or work.force or work.policy_fingerprint != sides.policy:
+    if work.window_end is None or work.policy_fingerprint != sides.policy:
         return
     behind = work.window_end - sides.window.end
     if behind > CLOCK_TOLERANCE:

@@ -105,9 +105,7 @@ def test_no_change_is_lost_in_counting(company: Company) -> None:
 def test_a_wish_for_a_listing_during_a_pass_survives_it(company: Company) -> None:
     lease, work = start_work(company)
     with company.services.db.session() as session:
-        calendars.want_snapshot(
-            session, lease.calendar_id, "asked", company.services.clock(), force=True
-        )
+        calendars.want_snapshot(session, lease.calendar_id, "asked", company.services.clock())
     with company.services.db.session() as session:
         leases.release_calendar(session, lease)
     assert work_off(company.services, company.connections, lease.calendar_id, "x") == "done"

@@ -74,7 +74,7 @@ def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) 
 @click.option("--all", "everyone", is_flag=True, help="All active accounts.")
 @click.option("--calendar", "only", help="Only this calendar id.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, write nothing.")
-@click.option("--force", is_flag=True, help="Confirm a mass cancellation that was held.")
+@click.option("--force", is_flag=True, help="Confirm the mass cancellation that was shown.")
 @json_option
 @pass_app
 def resync(
@@ -179,8 +179,12 @@ def _failure_code(calendar: Calendar) -> int:
 
 
 def _dry_run(app: App, target: Target) -> dict[str, Any]:
+    """What a full listing would write. How many rows would be held is noted: up to that number a
+    ``--force`` that follows confirms."""
     sides, work = _sides(app, target)
     report, _ = sync(sides, work, hold=lambda: None, dry_run=True)
+    with app.services.db.session() as session:
+        calendars.note_shown(session, target.calendar_id, report.sweep_held)
     planned = Counter(type(action).__name__.lower() for action in report.planned)
     outcome = f"would be held: {report.vanished_held}" if report.vanished_held else "dry run"
     return {"outcome": outcome, "code": 0, **planned, "refused": len(report.refused)}

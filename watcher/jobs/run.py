@@ -159,7 +159,10 @@ def _commit(
 def _trouble(session: Session, work: Work, report: Report, now: datetime) -> Trouble | None:
     """What waits for a person although the pass went through."""
     if report.vanished_held:
-        return Trouble(state="held", cause="sweep_held", message=report.vanished_held)
+        return Trouble(
+            state="held", cause="sweep_held", message=report.vanished_held,
+            sweep=report.sweep_held,
+        )  # fmt: skip
     found = aside.refuses_everything(session, work.calendar_id)
     if found is None:
         return None

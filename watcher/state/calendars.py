@@ -25,7 +25,8 @@ SURE_AFTER = 3
 class Work:
     """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle,
     ``window_end`` how far the mirror has been filled, ``rows_seen`` ERPNext's newest stamp of its
-    rows as last seen, ``to_mask`` the keys of rows that still show what has become private."""
+    rows as last seen, ``to_mask`` the keys of rows that still show what has become private,
+    ``sweep_allowed`` how many cancellations an admin has confirmed (None: none was asked for)."""
 
     calendar_id: int
     account_id: int
@@ -34,7 +35,6 @@ class Work:
     reason: str
     received_at: datetime | None
     snapshot: bool
-    force: bool
     sync_token: str | None
     query_fingerprint: str
     policy_fingerprint: str
@@ -43,6 +43,7 @@ class Work:
     first: bool
     rows_seen: str = ""
     to_mask: frozenset[str] = frozenset()
+    sweep_allowed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +64,14 @@ class Settled:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trouble:
     """What a pass that went through still leaves for a person: the calendar is ``held`` (a sweep
-    waits to be confirmed) or ``refused`` (ERPNext takes nothing of it)."""
+    that would cancel ``sweep`` rows waits to be confirmed) or ``refused`` (ERPNext takes nothing of
+    it)."""
 
     state: str
     cause: str
     message: str
     step: str = ""
+    sweep: int | None = None
 
 
 def add(session: Session, account_id: int, google_id: str, now: datetime) -> Calendar:
@@ -89,6 +92,7 @@ def revive(calendar: Calendar, now: datetime) -> None:
     calendar.since, calendar.failures, calendar.retry_at = now, 0, None
     calendar.watch_retry_at, calendar.watch_failures = None, 0
     calendar.push_supported = None
+    calendar.sweep_shown = calendar.sweep_allowed = None
 
 
 def get(session: Session, calendar_id: int) -> Calendar:
@@ -153,29 +157,29 @@ def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -
     return calendar.dirty_seq
 
 
-def want_snapshot(
-    session: Session,
-    calendar_id: int,
-    reason: str,
-    now: datetime,
-    *,
-    force: bool = False,
-) -> int:
-    """Owe the calendar a full listing. ``force`` confirms a held mass cancellation."""
+def want_snapshot(session: Session, calendar_id: int, reason: str, now: datetime) -> int:
+    """Owe the calendar a full listing."""
     seq = mark_dirty(session, calendar_id, reason, now)
-    calendar = get(session, calendar_id)
-    calendar.snapshot_seq = seq
-    calendar.force_sweep = force or calendar.force_sweep
+    get(session, calendar_id).snapshot_seq = seq
     return seq
 
 
 def want_now(
     session: Session, calendar_id: int, reason: str, now: datetime, *, force: bool = False
 ) -> int:
-    """As ``want_snapshot``, for a person who waits for it: no pause is kept."""
-    seq = want_snapshot(session, calendar_id, reason, now, force=force)
-    get(session, calendar_id).retry_at = None
+    """As ``want_snapshot``, for a person who waits for it: no pause is kept. ``force`` confirms the
+    mass cancellation that was shown last, up to that number of rows and for one pass; where none
+    was shown there is nothing to confirm."""
+    seq = want_snapshot(session, calendar_id, reason, now)
+    calendar = get(session, calendar_id)
+    calendar.retry_at = None
+    calendar.sweep_allowed = calendar.sweep_shown if force else None
     return seq
+
+
+def note_shown(session: Session, calendar_id: int, sweep: int | None) -> None:
+    """A dry run has told an admin how many rows the sweep would cancel."""
+    locked(session, calendar_id).sweep_shown = sweep
 
 
 def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
@@ -189,7 +193,6 @@ def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
         reason=calendar.dirty_reason or "asked",
         received_at=calendar.dirty_at,
         snapshot=snapshot or calendar.snapshot_seq > 0,
-        force=calendar.force_sweep,
         sync_token=calendar.sync_token,
         query_fingerprint=calendar.query_fingerprint,
         policy_fingerprint=calendar.policy_fingerprint,
@@ -198,11 +201,13 @@ def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
         first=calendar.last_snapshot_at is None,
         rows_seen=calendar.rows_seen,
         to_mask=aside.keys_to_mask(session, calendar_id),
+        sweep_allowed=calendar.sweep_allowed,
     )
 
 
 def begin(session: Session, lease: CalendarLease) -> Work:
     """Read the debt and take the doorbell's slot free, in one transaction, before Google is read.
+    An admin's consent to a sweep is for this pass and ends here, also if the pass fails.
 
     A notification that finds ``rung_at`` set is not written at all, because the job that will
     clear it reads Google afterwards; one that comes later finds it clear and counts.
@@ -211,6 +216,7 @@ def begin(session: Session, lease: CalendarLease) -> Work:
     work = peek(session, lease.calendar_id)
     calendar.rung_at = None
     calendar.dirty_at = None
+    calendar.sweep_allowed = None
     return work
 
 
@@ -243,6 +249,7 @@ def settle(
         values |= {
             "last_snapshot_at": now,
             "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
+            "sweep_shown": trouble.sweep if trouble else None,
         }
     if done.rows_seen is not None:
         values["rows_seen"] = done.rows_seen
@@ -251,7 +258,7 @@ def settle(
         values |= {"window_start": done.window_start, "window_end": done.window_end}
     calendar = locked(session, lease.calendar_id)
     if done.snapshot and calendar.snapshot_seq <= work.seq:
-        values |= {"snapshot_seq": 0, "force_sweep": False}
+        values["snapshot_seq"] = 0
     values |= _state_after(calendar, done, trouble, now)
     kept = session.execute(
         update(Calendar)
