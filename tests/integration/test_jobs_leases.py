@@ -163,6 +163,14 @@ def test_a_notification_while_a_job_waits_costs_nothing_more(company: Company) -
     assert [notify(company) for _ in range(4)] == ["recorded"] + ["coalesced"] * 3
 
 
+def test_a_ring_that_a_wrong_clock_has_dated_ahead_counts_as_none(company: Company) -> None:
+    company.jump(days=1)
+    assert [notify(company), notify(company)] == ["recorded", "coalesced"]
+    company.services.doorbell.client.flushall()
+    company.jump()
+    assert [notify(company), notify(company)] == ["recorded", "coalesced"]
+
+
 def test_a_notification_after_the_reading_began_is_kept(company: Company) -> None:
     assert notify(company) == "recorded"
     lease, work = start_work(company)

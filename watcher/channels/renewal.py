@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from watcher.channels.registry import open_channel, stop_channel
 from watcher.connections import Connections
@@ -137,13 +136,11 @@ def _later(target: _Target) -> Renewed:
 def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed:
     email, google_id = target.email, target.google_id
     with services.db.session() as session:
-        minute_ago = services.clock() - timedelta(minutes=1)
-        if channels.opened_since(session, minute_ago) >= services.settings.renew_per_minute:
+        opened = channels.opened_within_a_minute(session, services.clock())
+        if opened >= services.settings.renew_per_minute:
             return _later(target)
     try:
-        opened = open_channel(
-            services, connections, target.calendar_id, instead_of=target.channel_id
-        )
+        new = open_channel(services, connections, target.calendar_id, instead_of=target.channel_id)
     except Overtaken as error:
         return Renewed(email, google_id, "skipped", error.message)
     except PushNotSupported as error:
@@ -156,7 +153,7 @@ def _renew_one(services: Services, connections: Connections, target: _Target) ->
         if isinstance(error, AppDead):
             log.error("Google refuses this installation: %s", error.message)
         return Renewed(email, google_id, "failed", error.message)
-    ring(services, target.calendar_id, opened.seq)
+    ring(services, target.calendar_id, new.seq)
     return Renewed(email, google_id, "renewed" if target.channel_id else "opened")
 
 

@@ -26,6 +26,7 @@ from watcher.notices.tell import tell
 from watcher.services import Services
 from watcher.state import accounts, aside, budget, calendars, due, late, notices, runs
 from watcher.state.models import Account, Calendar
+from watcher.state.when import LONGEST_ASKED
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,13 @@ def _lane(calendar: Calendar) -> Lane:
 def poll(services: Services, _connections: Connections) -> int:
     """Ask calendars whose last success is a poll interval ago, in case a push was lost."""
     now = services.clock()
+    settings = services.settings
+    wanted = max(settings.poll_minutes, settings.unwatched_poll_minutes)
     with services.db.session() as session:
+        minutes = budget.poll_minutes(session, wanted, unwatched=False)
         owed = [
             (calendar_id, calendars.mark_dirty(session, calendar_id, "poll", now))
-            for calendar_id in due.due_for_poll(session, now, MAX_RINGS)
+            for calendar_id in due.due_for_poll(session, now, MAX_RINGS, minutes)
         ]
     return sum(ring(services, calendar_id, seq, "backfill", "poll") for calendar_id, seq in owed)
 
@@ -143,7 +147,7 @@ def refresh_one(
     except WatcherError as error:
         pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
         if isinstance(error, Transient) and error.retry_after is not None:
-            pause = max(pause, error.retry_after)
+            pause = max(pause, min(error.retry_after, LONGEST_ASKED.total_seconds()))
         with services.db.session() as session:
             account = session.get_one(Account, account_id)
             account.refresh_retry_at = services.clock() + timedelta(seconds=pause)

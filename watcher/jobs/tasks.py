@@ -38,6 +38,7 @@ from watcher.state.budget import Purpose
 from watcher.state.calendars import Work
 from watcher.state.leases import CalendarLease
 from watcher.state.models import Account, Calendar, Run
+from watcher.state.when import LONGEST_ASKED
 
 log = logging.getLogger(__name__)
 
@@ -211,10 +212,9 @@ def _watch_if_missing(services: Services, connections: Connections, work: Work) 
     """
     now = services.clock()
     with services.db.session() as session:
-        calendar = calendars.get(session, work.calendar_id)
-        waits = calendar.watch_retry_at is not None and calendar.watch_retry_at > now
+        waits = channels.watch_waits(session, work.calendar_id, now)
         wanted = not waits and channels.live(session, work.calendar_id, now) is None
-        asked = channels.opened_since(session, now - timedelta(minutes=1))
+        asked = channels.opened_within_a_minute(session, now)
     if not wanted or asked >= services.settings.renew_per_minute:
         return
     try:
@@ -283,7 +283,9 @@ def retry_seconds(error: WatcherError, failures: int) -> float:
             return seconds
     wait = _rng.uniform(0.5, 1.0) * min(RETRY_CAP_SECONDS, 2.0 * 2.0 ** min(failures, 10))
     asked = error.retry_after if isinstance(error, Transient) else None
-    return wait if asked is None else max(asked, 0.5) + wait / 8
+    if asked is None:
+        return wait
+    return min(max(asked, 0.5), LONGEST_ASKED.total_seconds()) + wait / 8
 
 
 def _ring_again(services: Services, calendar_id: int) -> None:

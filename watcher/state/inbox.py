@@ -108,7 +108,7 @@ def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime)
             Calendar.id == calendar_id,
             or_(
                 Calendar.rung_at.is_(None),
-                Calendar.rung_at < now - RUNG_PATIENCE,
+                ~Calendar.rung_at.between(now - RUNG_PATIENCE, now),
                 # A job that waits in the bulk lane is no reason to keep a push waiting.
                 Calendar.dirty_reason != "push",
             ),

@@ -105,8 +105,8 @@ class Calendar(Base):
     what a person can do about ``cause``, where it is no matter of the cause alone. ``look_at``: a
     write was not answered; when ERPNext can no longer be at it, the calendar is listed anew.
     ``sweep_shown`` is how many rows a sweep that was held back would have cancelled, as an admin
-    was told; ``sweep_allowed`` how many the next pass may cancel although the brake holds, None when
-    nobody has said so. It ends when that pass begins, however it ends.
+    was told; ``sweep_allowed`` how many the next pass may cancel although the brake holds, None
+    when nobody has said so. It ends when that pass begins, however the pass ends.
     Lease times are epoch seconds of the database's clock.
     """
 
