@@ -49,7 +49,8 @@ class Sides:
 
 @dataclass(kw_only=True, slots=True)
 class Report:
-    """What a sync did; becomes a row of ``runs``. ``vanished_held`` says why ``sweep_held``
+    """What a sync did; becomes a row of ``runs``. ``changes`` are Google's stamps of what a delta
+    told. ``vanished_held`` says why ``sweep_held``
     cancellations wait for a person's word; ``touched``: somebody else has written rows
     meanwhile."""
 
@@ -64,5 +65,5 @@ class Report:
     vanished_held: str = ""
     sweep_held: int | None = None
     touched: bool = False
-    newest_change: datetime | None = None
+    changes: tuple[datetime, ...] = ()
     oldest_change: datetime | None = None

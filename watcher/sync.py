@@ -294,7 +294,7 @@ def _apply_delta(
     hidden = made_private(events, masters, expanded)
     mapped.outside.extend(map_events(hidden, rules, sides.window, zone).outside)
     mapped.refused.extend([*refused, *more_refused])
-    report.newest_change = max((e.updated for e in events if e.updated), default=None)
+    report.changes = tuple(event.updated for event in events if event.updated)
     keys = sync_keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])
     held = sides.mirror.held_by_keys(keys)
     hold()
