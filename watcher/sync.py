@@ -90,10 +90,13 @@ def sync(
         return _snapshot(sides, work, hold, dry_run, progress, fresh_token=True)
 
 
-def compare(sides: Sides, covered_to: datetime | None = None) -> tuple[Difference, int]:
+def compare(
+    sides: Sides, covered_to: datetime | None = None, seen: str = ""
+) -> tuple[Difference, int]:
     """What ERPNext holds against what Google holds in the window, now; writes nothing.
 
     ``covered_to`` is how far the mirror has been filled: it is not late for what comes after.
+    ``seen`` is as in ``Sides.rows_for``.
     Returns the difference and how many of Google's events are mirrored.
     """
     end = min(sides.window.end - REACH, covered_to or sides.window.end)
@@ -106,7 +109,8 @@ def compare(sides: Sides, covered_to: datetime | None = None) -> tuple[Differenc
     zone = zone_or_utc(zone_name)
     mapped = map_items(items, sides.rules, sides.window, zone)
     spare = frozenset(refusal.key for refusal in mapped.refused)
-    found = difference(mapped.live, sides.all_rows(), sides.place(zone), spare=spare)
+    rows = sides.rows_for(mapped.keys, seen)
+    found = difference(mapped.live, rows, sides.place(zone), spare=spare)
     return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
 
 
@@ -147,11 +151,11 @@ def _snapshot(
     report.items = len(items)
     zone = zone_or_utc(zone_name)
     mapped = map_items(items, rules, sides.window, zone)
-    held = sides.all_rows()
+    held = sides.rows_for(mapped.keys | work.to_mask, work.rows_seen)
     hold()
     actions = _brake(sides, work, mapped, held, zone, report)
     _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
-    newest = max((row.modified for row in held), default=EVER)
+    newest = max([work.rows_seen or EVER, *(row.modified for row in held)])
     return report, Settled(
         sync_token=token,
         query_fingerprint=QUERY_FINGERPRINT,

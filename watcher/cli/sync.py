@@ -224,7 +224,7 @@ def verify(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> 
 
 def _verify_one(app: App, target: Target) -> dict[str, Any]:
     sides, work = _sides(app, target)
-    found, mirrored = compare(sides, work.window_end)
+    found, mirrored = compare(sides, work.window_end, work.rows_seen)
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
     result |= {"code": ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
     for name in ("missing", "extra", "different"):

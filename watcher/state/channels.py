@@ -166,8 +166,8 @@ def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
 
 
 def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: datetime) -> bool:
-    """A poll that began at least ``DEAF_AFTER`` after ``change`` has brought it, and the live channel
-    never told of it: Google may have dropped the channel without a word. It is made due for
+    """A poll that began at least ``DEAF_AFTER`` after ``change`` has brought it, and the live
+    channel never told of it: Google may have dropped the channel without a word. It is made due for
     renewal; True when it was.
 
     A channel that has not even delivered its ``sync`` message is left: a new one would fare no
