@@ -16,10 +16,11 @@ from watcher.connections import Connections
 from watcher.errors import (
     AccountDead,
     AppDead,
+    Elsewhere,
+    LedgerAway,
     Overtaken,
     Permanent,
     PushNotSupported,
-    Transient,
     WatcherError,
 )
 from watcher.services import Services
@@ -57,7 +58,7 @@ def renew_due(
     """Renew what is due (all with ``force``, and what is beyond the cap then stays due for the next
     minutes); one calendar's failure stops no other.
 
-    Raises ``Transient`` when another process is still at it after ``patience`` seconds; ``waits``
+    Raises ``Elsewhere`` when another process is still at it after ``patience`` seconds; ``waits``
     is called once when there is such a wait.
     """
     _take_turn(services, patience, waits)
@@ -90,9 +91,7 @@ def _take_turn(services: Services, patience: float, waits: Callable[[], None]) -
         time.sleep(0.2)
         if _lease(services):
             return
-    raise Transient(
-        "another process is renewing channels", side="ledger", retry_after=LEASE_SECONDS
-    )
+    raise Elsewhere("another process is renewing channels", retry_after=LEASE_SECONDS)
 
 
 def _lease(services: Services) -> bool:
@@ -149,6 +148,8 @@ def _renew_one(services: Services, connections: Connections, target: _Target) ->
         with services.db.session() as session:
             accounts.note_dead_grant(session, target.account_id, error, services.clock())
         return Renewed(email, google_id, "failed", error.message)
+    except LedgerAway:
+        raise  # neither this one nor the next could be noted
     except WatcherError as error:
         if isinstance(error, AppDead):
             log.error("Google refuses this installation: %s", error.message)

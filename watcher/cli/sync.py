@@ -21,7 +21,7 @@ from watcher.cli.common import (
     who,
     worst,
 )
-from watcher.errors import ExitCode, NotFound, Transient, WatcherError
+from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError
 from watcher.jobs.run import make_sides
 from watcher.jobs.tasks import work_off
 from watcher.sides import Sides
@@ -133,7 +133,7 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
         if paid or word in ("failed", "idle", "waits"):
             break
         if time.monotonic() > deadline:
-            raise Transient("a worker is still at this calendar; it goes on there", side="ledger")
+            raise Elsewhere("a worker is still at this calendar; it goes on there")
         time.sleep(0.5)
     if calendar.state == "held":
         step = "look with --dry-run, then repeat with --force if that is right"

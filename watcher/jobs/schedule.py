@@ -17,7 +17,7 @@ import redis
 from watcher.channels.renewal import renew_due
 from watcher.connections import Connections
 from watcher.disconnect import finish
-from watcher.errors import AccountDead, AppDead, Transient, WatcherError
+from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherError
 from watcher.jobs.enqueue import Lane
 from watcher.jobs.reconnect import look_in_desk
 from watcher.jobs.ringing import ring
@@ -121,9 +121,7 @@ def renew(services: Services, connections: Connections) -> int:
         return 0
     try:
         return len(renew_due(services, connections))
-    except Transient as error:
-        if error.side != "ledger":
-            raise
+    except Elsewhere:
         return 0  # another process is renewing
 
 

@@ -21,6 +21,7 @@ from watcher.errors import (
     AccountDead,
     AppDead,
     CalendarGone,
+    Defect,
     ErpAuthError,
     ErpSetupMissing,
     LeaseLost,
@@ -160,7 +161,7 @@ def _one_pass(
         # A defect of ours must not kill the worker or hide: it is logged with its traceback
         # and shown on the calendar like any other failure.
         log.exception("sync failed unexpectedly")
-        defect = Transient(f"internal error: {type(error).__name__}", side="ledger")
+        defect = Defect(error)
         _record_failure(services, lease, work, defect, started, time.monotonic() - clock)
         return "failed"
     if outcome is not None:
@@ -270,8 +271,10 @@ def _state_and_cause(error: WatcherError, sure: bool) -> tuple[str, str]:
         return "gone" if sure else "retrying", error.cause
     if isinstance(error, Permanent):
         return "failing", error.cause
-    side = error.side if isinstance(error, Transient) else "watcher"
-    return "retrying", f"{side}_unavailable"
+    if isinstance(error, Defect):
+        return "retrying", "internal_error"
+    side = error.side if isinstance(error, Transient) else ""
+    return "retrying", f"{side or 'watcher'}_unavailable"
 
 
 def retry_seconds(error: WatcherError, failures: int) -> float:

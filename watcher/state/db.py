@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from watcher.errors import ExitCode, Transient, UserError, WatcherError
+from watcher.errors import ExitCode, LedgerAway, UserError, WatcherError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
@@ -47,14 +47,14 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One transaction. Raises ``Transient(side="ledger")`` when the database is away."""
+        """One transaction. Raises ``LedgerAway`` when the database is away."""
         try:
             with self._sessions.begin() as session:
                 yield session
         except OperationalError as error:
             # The statement's parameters may hold secrets: only the driver's own words go out.
             reason = str(error.orig).splitlines()[0] if error.orig else "no answer"
-            raise Transient(f"the ledger did not answer: {reason}", side="ledger") from None
+            raise LedgerAway(f"the ledger did not answer: {reason}") from None
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""
