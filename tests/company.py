@@ -133,6 +133,12 @@ class Company:
         self.__dict__.pop("connections", None)  # which know the old clock
         self.google.clock.advance(step.total_seconds())
 
+    def jump(self, **span: float) -> None:
+        """Only the bridge's clock is wrong, by so much; without ``span`` it is right again."""
+        step = timedelta(**span)
+        object.__setattr__(self.services, "clock", lambda: datetime.now(UTC) + step)
+        self.__dict__.pop("connections", None)
+
     def setup_erpnext(self) -> None:
         """The custom fields, as ``watcher erpnext setup`` makes them."""
         assert install(self.connections.erpnext).complete
@@ -163,12 +169,14 @@ class Company:
             return accounts.get(session, email)
 
     def sync(self, email: str = ANN, *, snapshot: bool = False, force: bool = False) -> str:
-        """What a worker does for the account's first calendar when it is rung."""
+        """What a worker does for the account's first calendar when it is rung; after a failure as
+        if the pause were over."""
         with self.services.db.session() as session:
             calendar = calendars.of_account(session, accounts.get(session, email).id)[0]
             if snapshot or force:
                 now = self.services.clock()
-                calendars.want_snapshot(session, calendar.id, "asked", now, force=force)
+                calendars.want_now(session, calendar.id, "asked", now, force=force)
+            calendar.retry_at = None
             number = calendar.id
         return work_off(self.services, self.connections, number, "test")
 

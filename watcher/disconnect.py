@@ -15,7 +15,15 @@ from watcher.channels.registry import stop_all
 from watcher.connections import Connections
 from watcher.erpnext import connected_app
 from watcher.erpnext.events import EventMirror
-from watcher.errors import AccountDead, ExitCode, Permanent, Transient, UserError, WatcherError
+from watcher.errors import (
+    AccountDead,
+    Elsewhere,
+    ExitCode,
+    Permanent,
+    Transient,
+    UserError,
+    WatcherError,
+)
 from watcher.events.mapping import data_id
 from watcher.events.model import Action, Cancel
 from watcher.google.consent import revoke
@@ -96,15 +104,13 @@ def drain(services: Services, calendar_ids: Sequence[int]) -> None:
     """Wait for syncs of these calendars that are under way. They give up by themselves once nobody
     wants them, and none is begun any more: who takes a lease looks again whether he may.
 
-    Raises ``Transient`` when one does not end; a killed worker's lease lapses after a minute.
+    Raises ``Elsewhere`` when one does not end; a killed worker's lease lapses after a minute.
     """
     deadline = time.monotonic() + DRAIN_SECONDS
     for calendar_id in calendar_ids:
         while not _is_free(services, calendar_id):
             if time.monotonic() > deadline:
-                raise Transient(
-                    "a sync is still at work", side="ledger", next_step="run it again in a minute"
-                )
+                raise Elsewhere("a sync is still at work", next_step="run it again in a minute")
             time.sleep(0.2)
 
 

@@ -59,7 +59,8 @@ class Transient(WatcherError):
     """The other side failed in a way that passes; try again later.
 
     ``retry_after`` is in seconds, as the other side asked, or None.
-    ``side`` is "google", "erpnext", "ledger" or "queue".
+    ``side`` is the outside system: "google", "erpnext", "queue", or "ledger" (``LedgerAway``). It
+    is empty for what is no outage: ``Elsewhere`` and ``Defect``.
     ``unanswered``: it was a write, and the other side may still be at it. ``bare_500``: a 500
     with nothing but a page, as Frappe 16 answers what it has written when its job queue is full.
     """
@@ -81,11 +82,31 @@ class Transient(WatcherError):
         self.retry_after = retry_after
 
 
-class Overtaken(Transient):
+class LedgerAway(Transient):
+    """The ledger's database does not answer, or its file is gone: nothing can be noted now."""
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message, side="ledger", next_step=next_step)
+
+
+class Elsewhere(Transient):
+    """Another process is at it (or has been): nothing has failed, and nothing is amiss."""
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, next_step: str = ""
+    ) -> None:
+        super().__init__(message, side="", retry_after=retry_after, next_step=next_step)
+
+
+class Overtaken(Elsewhere):
     """Another process has done it, or is at it, or it is no longer wanted: nothing to repeat."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, side="ledger")
+
+class Defect(Transient):
+    """An error that nobody foresaw: Watcher's own, and tried again all the same."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"internal error: {type(error).__name__}", side="")
 
 
 class Permanent(WatcherError):
@@ -179,11 +200,11 @@ class DuplicateKey(ErpRefused):
 # --- Ledger -----------------------------------------------------------------------------
 
 
-class LeaseLost(Transient):
+class LeaseLost(Elsewhere):
     """Another process took the calendar over; what this one still holds must not be stored."""
 
     def __init__(self, message: str = "another process has taken this calendar over") -> None:
-        super().__init__(message, side="ledger")
+        super().__init__(message)
 
 
 class SweepHeld(Permanent):

@@ -32,6 +32,11 @@ class Mapped:
     gone: list[str]
     refused: list[Refusal]
 
+    @property
+    def keys(self) -> set[str]:
+        """Of all that is told of, but for what is gone."""
+        return {event.key for event in (*self.live, *self.outside)}
+
 
 def parse_items(
     items: Iterable[dict[str, Any]], rules: MappingRules, zone: ZoneInfo

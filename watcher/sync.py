@@ -90,10 +90,13 @@ def sync(
         return _snapshot(sides, work, hold, dry_run, progress, fresh_token=True)
 
 
-def compare(sides: Sides, covered_to: datetime | None = None) -> tuple[Difference, int]:
+def compare(
+    sides: Sides, covered_to: datetime | None = None, seen: str = ""
+) -> tuple[Difference, int]:
     """What ERPNext holds against what Google holds in the window, now; writes nothing.
 
     ``covered_to`` is how far the mirror has been filled: it is not late for what comes after.
+    ``seen`` is as in ``Sides.rows_for``.
     Returns the difference and how many of Google's events are mirrored.
     """
     end = min(sides.window.end - REACH, covered_to or sides.window.end)
@@ -106,7 +109,8 @@ def compare(sides: Sides, covered_to: datetime | None = None) -> tuple[Differenc
     zone = zone_or_utc(zone_name)
     mapped = map_items(items, sides.rules, sides.window, zone)
     spare = frozenset(refusal.key for refusal in mapped.refused)
-    found = difference(mapped.live, sides.all_rows(), sides.place(zone), spare=spare)
+    rows = sides.rows_for(mapped.keys, seen)
+    found = difference(mapped.live, rows, sides.place(zone), spare=spare)
     return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
 
 
@@ -147,11 +151,13 @@ def _snapshot(
     report.items = len(items)
     zone = zone_or_utc(zone_name)
     mapped = map_items(items, rules, sides.window, zone)
-    held = sides.all_rows()
+    # After a change of policy rows that have aged out may have to be masked as well.
+    seen = work.rows_seen if work.policy_fingerprint == sides.policy else ""
+    held = sides.rows_for(mapped.keys | work.to_mask, seen)
     hold()
     actions = _brake(sides, work, mapped, held, zone, report)
     _carry_out(sides, report, actions, mapped, hold, dry_run, progress)
-    newest = max((row.modified for row in held), default=EVER)
+    newest = max([work.rows_seen or EVER, *(row.modified for row in held)])
     return report, Settled(
         sync_token=token,
         query_fingerprint=QUERY_FINGERPRINT,
@@ -172,7 +178,8 @@ def _brake(
     zone: ZoneInfo,
     report: Report,
 ) -> list[Action]:
-    """The plan; where the sweep is held back, everything else goes on without it."""
+    """The plan; where the sweep is held back, everything else goes on without it. A consent lifts
+    the brake up to the number of rows that an admin was shown."""
     place, rules = sides.place(zone), sides.rules
 
     def plan(force: bool) -> list[Action]:
@@ -189,16 +196,22 @@ def _brake(
 
     try:
         _check_clock(sides, work)
-        return plan(work.force)
+        return plan(False)
     except SweepHeld as brake:
-        report.vanished_held = brake.message
-        log.warning("sweep held: %s", brake.message, extra={"calendar": work.calendar_id})
-        return [a for a in plan(True) if not (isinstance(a, Cancel) and a.reason == "vanished")]
+        actions = plan(True)
+        others = [a for a in actions if not (isinstance(a, Cancel) and a.reason == "vanished")]
+        sweep = len(actions) - len(others)
+        if work.sweep_allowed is not None and sweep <= work.sweep_allowed:
+            return actions
+        report.sweep_held = sweep
+        report.vanished_held = f"{brake.message}; {sweep} rows would be cancelled"
+        log.warning("sweep held: %s", report.vanished_held, extra={"calendar": work.calendar_id})
+        return others
 
 
 def _check_clock(sides: Sides, work: Work) -> None:
     """A clock set back would make the window end before what is mirrored, and sweep that away."""
-    if work.window_end is None or work.force or work.policy_fingerprint != sides.policy:
+    if work.window_end is None or work.policy_fingerprint != sides.policy:
         return
     behind = work.window_end - sides.window.end
     if behind > CLOCK_TOLERANCE:
@@ -287,7 +300,7 @@ def _apply_delta(
     hidden = made_private(events, masters, expanded)
     mapped.outside.extend(map_events(hidden, rules, sides.window, zone).outside)
     mapped.refused.extend([*refused, *more_refused])
-    report.newest_change = max((e.updated for e in events if e.updated), default=None)
+    report.changes = tuple(event.updated for event in events if event.updated)
     keys = sync_keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])
     held = sides.mirror.held_by_keys(keys)
     hold()

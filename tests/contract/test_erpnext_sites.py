@@ -288,6 +288,8 @@ def _fits(row: dict[str, Any], name: str, word: str, wanted: Any) -> bool:
             return not wanted or value in wanted  # an empty list restricts nothing
         case "like":
             return str(value).startswith(wanted.rstrip("%"))
+        case "is":
+            return bool(value) == (wanted == "set")
         case ">":
             return str(value) > wanted
         case ">=":

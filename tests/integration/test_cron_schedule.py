@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text, update
+from sqlalchemy.exc import OperationalError
 
 from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
@@ -19,11 +20,11 @@ from watcher.channels.registry import stop_all
 from watcher.connections import Connections
 from watcher.cron import run_one
 from watcher.errors import AccountDead, Transient
-from watcher.jobs import schedule
+from watcher.jobs import schedule, tasks
 from watcher.jobs.schedule import Periodic
 from watcher.jobs.tasks import retry_seconds
 from watcher.services import Services
-from watcher.state import accounts, calendars
+from watcher.state import accounts, calendars, channels, leases
 from watcher.state.accounts import LedgerTokens
 from watcher.state.models import Account, Calendar, Lease, Tick
 
@@ -314,3 +315,53 @@ def test_who_changes_several_calendars_never_waits_in_a_circle(
         calendars.mark_dirty(session, second, "restart", now)
     cron.join(30)
     assert found == [2]
+
+
+def test_a_ledger_that_is_away_during_renewal_is_noted(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the same as another process that is at it, which is noted as well done."""
+    renewal = next(
+        work for row in schedule.timetable(company.services).values() for work in row
+        if work.name == "renew"
+    )  # fmt: skip
+
+    def gone(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as away:
+        away.setattr(channels, "calendars_due", gone)
+        run_one(company.services, company.connections, renewal)
+    noted = tick(company, "renew")
+    assert noted is not None
+    assert noted.error.startswith("the ledger did not answer")
+    with company.services.db.session() as session:
+        assert leases.take(company.services.db, session, "renew", "another machine", 60)
+    run_one(company.services, company.connections, renewal)
+    noted = tick(company, "renew")
+    assert noted is not None
+    assert noted.error == ""
+
+
+def test_a_defect_is_told_as_one(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tasks, "run_once", broken)
+    assert company.sync() == "failed"
+    row = company.calendar()
+    assert (row.state, row.cause) == ("retrying", "internal_error")
+    assert row.message == "internal error: ZeroDivisionError"
+
+
+def test_a_token_is_not_asked_for_before_google_wants_it(company: Company) -> None:
+    """Else the next try comes within a minute, whatever the token endpoint has asked for."""
+    company.later(minutes=55)
+    company.google.add_fault(
+        match="POST /token", count=None, status=429, body="<html>no</html>",
+        headers={"Retry-After": "600"},
+    )  # fmt: skip
+    schedule.refresh(company.services, company.connections)
+    again = company.account().refresh_retry_at
+    assert again is not None
+    assert again - company.services.clock() > timedelta(minutes=9)

@@ -42,6 +42,8 @@ def renew(company: Company) -> list[str]:
 
 
 def work(company: Company, number: int) -> str:
+    with company.services.db.session() as session:
+        session.get_one(Calendar, number).retry_at = None  # as if the pause were over
     return work_off(company.services, company.connections, number, "test")
 
 

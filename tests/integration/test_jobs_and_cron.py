@@ -157,6 +157,21 @@ def test_a_poll_that_finds_what_no_push_told_replaces_the_channel(company: Compa
     assert [c.id for c in company.google.live_channels(ANN)] not in ([], [channel.id])
 
 
+def test_a_poll_that_overtakes_a_notification_condemns_no_channel(company: Company) -> None:
+    """The change is a second old: what tells of it is still on its way."""
+    (channel,) = company.google.live_channels(ANN)
+    with company.services.db.session() as session:
+        row = channels.live(session, company.calendar().id, company.services.clock())
+        assert row is not None
+        row.last_message_at = company.services.clock() - timedelta(minutes=1)
+    company.later(minutes=45)
+    company.google.insert_event(ANN, company.timed())
+    assert schedule.poll(company.services, company.connections) == 1
+    assert company.sync() == "done"
+    assert schedule.renew(company.services, company.connections) == 0
+    assert [c.id for c in company.google.live_channels(ANN)] == [channel.id]
+
+
 def test_two_rings_for_one_debt_are_two_jobs(company: Company) -> None:
     """RQ drops a job that has the id of one that is just ending, and the calendar would count as
     rung."""

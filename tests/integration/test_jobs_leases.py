@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,10 @@ from sqlalchemy import update
 
 from tests.company import ANN, Company
 from tests.waiting import wait_for
-from watcher.channels import registry
+from watcher.channels import registry, renewal
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
-from watcher.jobs import schedule
+from watcher.jobs import ringing, schedule, tasks
 from watcher.jobs.tasks import work_off
 from watcher.state import aside, calendars, channels, inbox, leases
 from watcher.state.calendars import Work
@@ -104,9 +105,7 @@ def test_no_change_is_lost_in_counting(company: Company) -> None:
 def test_a_wish_for_a_listing_during_a_pass_survives_it(company: Company) -> None:
     lease, work = start_work(company)
     with company.services.db.session() as session:
-        calendars.want_snapshot(
-            session, lease.calendar_id, "asked", company.services.clock(), force=True
-        )
+        calendars.want_snapshot(session, lease.calendar_id, "asked", company.services.clock())
     with company.services.db.session() as session:
         leases.release_calendar(session, lease)
     assert work_off(company.services, company.connections, lease.calendar_id, "x") == "done"
@@ -164,6 +163,14 @@ def test_a_notification_while_a_job_waits_costs_nothing_more(company: Company) -
     assert [notify(company) for _ in range(4)] == ["recorded"] + ["coalesced"] * 3
 
 
+def test_a_ring_that_a_wrong_clock_has_dated_ahead_counts_as_none(company: Company) -> None:
+    company.jump(days=1)
+    assert [notify(company), notify(company)] == ["recorded", "coalesced"]
+    company.services.doorbell.client.flushall()
+    company.jump()
+    assert [notify(company), notify(company)] == ["recorded", "coalesced"]
+
+
 def test_a_notification_after_the_reading_began_is_kept(company: Company) -> None:
     assert notify(company) == "recorded"
     lease, work = start_work(company)
@@ -191,6 +198,22 @@ def test_a_ring_that_comes_too_late_swallows_no_notification(
     (lease, work) = begun[0]
     assert notify(company) == "coalesced"
     assert work_off(company.services, company.connections, lease.calendar_id, "sweep") == "busy"
+    with company.services.db.session() as session:
+        assert not leases.release_if_clean(session, lease, work.seq), "the change would be lost"
+
+
+@pytest.mark.parametrize("rings", ["sweep", "renewal"])
+def test_a_ring_whose_job_is_lost_swallows_no_notification(company: Company, rings: str) -> None:
+    """A pass has begun to read; somebody rings; a notification relies on that ring, whose job dies
+    before it has done anything. The pass that is under way has to look again."""
+    assert notify(company) == "recorded"
+    lease, work = start_work(company)
+    if rings == "sweep":
+        ringing.ring(company.services, lease.calendar_id, work.seq, "live", "sweep")
+    else:
+        renewal.ring(company.services, lease.calendar_id, work.seq)
+    assert notify(company) == "coalesced"
+    company.services.doorbell.client.flushall()
     with company.services.db.session() as session:
         assert not leases.release_if_clean(session, lease, work.seq), "the change would be lost"
 
@@ -279,3 +302,89 @@ def test_a_worker_killed_in_the_middle_is_succeeded(company: Company) -> None:
     )
     assert company.mirrored() == company.expected()
     assert len(company.site.events()) == 3
+
+
+# --- the pause after a failure ----------------------------------------------------------------
+
+
+def rung_for(company: Company) -> int:
+    """Work the rings off as workers do; how many calls it cost at the side in trouble."""
+    for jobs in company.services.doorbell.waiting().values():
+        for job in jobs:
+            work_off(company.services, company.connections, int(job.split("-")[1]), "push")
+    company.services.doorbell.client.flushall()
+    return company.google.log.counts()["events.list"]
+
+
+def told(company: Company) -> str:
+    """A notification, and the ring that the web server makes of it."""
+    word = notify(company)
+    if word == "recorded":
+        row = company.calendar()
+        assert company.services.doorbell.ring(row.id, row.dirty_seq, "live", "push")
+    return word
+
+
+@pytest.mark.parametrize("side", ["google", "erpnext"])
+def test_a_pause_that_a_side_asked_for_is_kept_whatever_is_told(
+    company: Company, side: str
+) -> None:
+    """Google's hour after ``quotaExceeded``, ERPNext's ``Retry-After``: five notifications in that
+    time wake nobody, and what they told of comes when the pause is over."""
+    seconds = 3_600 if side == "google" else 120
+    if side == "google":
+        company.google.add_fault(match=r"/events\?", status=403, reason="quotaExceeded")
+    else:
+        company.google.insert_event(ANN, company.timed(summary="Kept waiting"))
+        company.site.add_fault(
+            match="insert_many", count=None, status=429, headers={"Retry-After": "120"}
+        )
+    before = company.google.log.counts()["events.list"]
+    assert told(company) == "recorded"
+    assert rung_for(company) == before + 1
+    assert company.calendar().failures == 1
+    for _ in range(5):
+        assert told(company) == "parked"
+    assert rung_for(company) == before + 1
+    late_job = work_off(company.services, company.connections, company.calendar().id, "push")
+    assert late_job == "waits", "a job that was queued before the failure"
+    assert schedule.sweep(company.services, company.connections) == 0
+    company.google.clear_faults()
+    company.site.clear_faults()
+    company.later(seconds=seconds * 0.9)
+    assert schedule.sweep(company.services, company.connections) == 0
+    company.later(seconds=seconds * 0.2 + 10)
+    assert schedule.sweep(company.services, company.connections) == 1
+    rung_for(company)
+    assert company.calendar().state == "ok"
+    assert company.mirrored() == company.expected()
+
+
+def test_who_is_rung_for_a_calendar_that_never_rests_finds_it_free(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After five passes it goes to the end of the queue; a worker that takes the ring at once must
+    not find it leased by the one that has rung."""
+    number, found = company.calendar().id, list[str]()
+    ring, run = tasks.ring, tasks.run_once
+
+    def restless(*args: Any, **options: Any) -> object:
+        outcome = run(*args, **options)
+        if not found:
+            with company.services.db.session() as session:
+                calendars.mark_dirty(session, number, "push", company.services.clock())
+        return outcome
+
+    def quick(*args: Any) -> bool:
+        rung = ring(*args)
+        found.append("rung")
+        other = replace(company.services, owner="a quick worker")
+        found.append(work_off(other, company.connections, number, "again"))
+        return rung
+
+    monkeypatch.setattr(tasks, "run_once", restless)
+    monkeypatch.setattr(tasks, "ring", quick)
+    assert company.sync() == "done"
+    assert found == ["rung", "done"]
+    row = company.calendar()
+    assert (row.dirty_seq, row.lease_owner) == (row.synced_seq, None)

@@ -22,7 +22,17 @@ from watcher.errors import ExitCode, Transient, UserError, WatcherError
 from watcher.state import accounts, budget, calendars, leases, runs
 from watcher.state.accounts import LedgerTokens
 from watcher.state.db import Database
-from watcher.state.models import Account, Base, Calendar, OAuthFlow, Run, Usage
+from watcher.state.models import (
+    Account,
+    Base,
+    Calendar,
+    Channel,
+    Fact,
+    Invitation,
+    OAuthFlow,
+    Run,
+    Usage,
+)
 from watcher.state.secrets import Keyring, SecretUnreadable
 
 NOW = datetime(2026, 11, 24, 9, 30, 15, 123456, tzinfo=UTC)
@@ -255,6 +265,28 @@ def test_the_budget_keeps_room_for_pushes(db: Database) -> None:
     budget.spend(db, number, "poll", NOW + timedelta(minutes=1))
 
 
+def test_a_call_that_is_refused_is_not_counted(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else bulk work that goes on asking would use up what is kept for pushes."""
+    number, other = add_account(db), add_account(db, "bob@scoopjoy.test")
+    monkeypatch.setattr(budget, "PROJECT_PER_MINUTE", {"push": 9, "poll": 6, "backfill": 4})
+    monkeypatch.setattr(budget, "ACCOUNT_PER_MINUTE", {"push": 8, "poll": 3, "backfill": 3})
+    refused = 0
+    for asker in [number] * 6 + [other] * 6:
+        try:
+            budget.spend(db, asker, "backfill", NOW)
+        except Transient:
+            refused += 1
+    assert refused == 8, "three of one account, one of the other up to the project's four"
+    with db.session() as session:
+        assert budget.today(session, NOW) == 4
+    for _ in range(5):
+        budget.spend(db, number, "push", NOW)
+    with pytest.raises(Transient, match="project's share"):
+        budget.spend(db, number, "push", NOW)
+
+
 def test_one_account_cannot_use_more_than_google_gives_a_user(db: Database) -> None:
     number, other = add_account(db), add_account(db, "bob@scoopjoy.test")
     minute = int(NOW.timestamp()) // 60
@@ -292,6 +324,42 @@ def test_polls_of_a_large_fleet_stay_below_the_billing_line(db: Database) -> Non
         minutes = budget.poll_minutes(session, 1, unwatched=False)
         assert 1_000 * 1_440 / minutes <= budget.DAY_LINE * 0.6 + 1
         assert budget.poll_minutes(session, 5, unwatched=True) == 5
+
+
+def test_what_is_over_is_not_kept_for_ever(db: Database) -> None:
+    """Closed channels, spent invitations, grants that died: each only as long as it is of use."""
+    account = add_account(db)
+    number = add_calendar(db, account)
+    with db.session() as session:
+        for days in (5, 40):
+            at = NOW - timedelta(days=days)
+            session.add(Invitation(id=f"i{days}", account_id=account, created_at=at,
+                                   expires_at=at))  # fmt: skip
+            session.add(Fact(name=f"dead_grant:{days}", value="", learned_at=at))
+            session.add(Fact(name=f"site:{days}", value="", learned_at=at))
+            for state, closed in (("stopped", at), ("live", None)):
+                session.add(Channel(id=f"{state}{days}", calendar_id=number, token_hash="t",
+                                    state=state, requested_at=at, closed_at=closed))  # fmt: skip
+
+    def left() -> tuple[set[str], set[str], set[str]]:
+        with db.session() as session:
+            runs.prune(session, NOW)
+        with db.session() as session:
+            facts = {fact.name for fact in session.query(Fact)}
+            return (
+                {invitation.id for invitation in session.query(Invitation)},
+                {channel.id for channel in session.query(Channel)},
+                facts - {"site:5", "site:40"},
+            )
+
+    with db.session() as session:
+        row = session.get_one(Account, account)
+        row.source, row.state = "erpnext", "needs_reconnect"
+    kept = ({"i5"}, {"stopped5", "live5", "live40"})
+    assert left() == (*kept, {"dead_grant:5", "dead_grant:40"}), "Frappe may still hold that token"
+    with db.session() as session:
+        session.get_one(Account, account).state = "active"
+    assert left() == (*kept, {"dead_grant:5"})
 
 
 def test_what_is_old_is_forgotten_and_the_rest_kept(db: Database) -> None:

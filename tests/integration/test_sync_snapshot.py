@@ -76,6 +76,45 @@ def test_the_brake(company: Company) -> None:
     assert equal(company)
 
 
+def test_a_consent_is_for_what_was_shown_and_for_one_pass(company: Company) -> None:
+    """Twenty cancellations were confirmed. The pass fails, and later Google lists nothing at all
+    for a moment: that nobody has confirmed."""
+    ids = put(company, 30)
+    assert company.sync() == "done"
+    assert company.sync(force=True) == "done", "there is nothing to confirm, and nothing is loaded"
+    assert company.calendar().sweep_allowed is None
+    for event in ids[:20]:
+        company.google.delete_event(ANN, event)
+    company.google.expire_sync_tokens()
+    assert company.sync() == "done"
+    assert (company.calendar().state, company.calendar().sweep_shown) == ("held", 20)
+    company.google.add_fault(match="singleEvents=true", status=500, reason="backendError")
+    assert company.sync(force=True) == "failed"
+    company.google.clear_faults()
+    empty = {"kind": "calendar#events", "items": [], "timeZone": "Asia/Kolkata"}
+    company.google.add_fault(match="singleEvents=true", status=200, body=empty, count=2)
+    assert company.sync() == "done", "what cron does after the failure"
+    assert (len(company.rows()), company.calendar().sweep_shown) == (30, 30)
+    assert "30 rows would be cancelled" in company.calendar().message
+
+
+def test_more_than_was_confirmed_is_held_again(company: Company) -> None:
+    ids = put(company, 30)
+    assert company.sync() == "done"
+    for event in ids[:20]:
+        company.google.delete_event(ANN, event)
+    company.google.expire_sync_tokens()
+    assert company.sync() == "done"
+    for event in ids[20:22]:
+        company.google.delete_event(ANN, event)
+    company.google.expire_sync_tokens()
+    assert company.sync(force=True) == "done"
+    assert (len(company.rows()), company.calendar().sweep_shown) == (30, 22)
+    assert company.sync(force=True) == "done"
+    assert company.calendar().state == "ok"
+    assert equal(company)
+
+
 def test_a_clock_set_back_sweeps_nothing(company: Company) -> None:
     put(company, 5)
     company.google.insert_event(ANN, company.timed(hours=24 * 29))

@@ -175,7 +175,8 @@ def _note_failure(
         cap = OUTAGE_CAP if isinstance(error, Transient) else REFUSED_CAP
         wait = backoff_seconds(calendar.watch_failures, _rng, cap)
         if isinstance(error, Transient) and error.retry_after is not None:
-            wait = max(error.retry_after, min(wait, 60.0))
+            asked = min(error.retry_after, REFUSED_CAP)
+            wait = max(asked, min(wait, 60.0))
         calendar.watch_retry_at = now + timedelta(seconds=wait)
     log.warning("channel not opened: %s", error.message, extra={"calendar": calendar_id})
 

@@ -10,17 +10,17 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from watcher.channels.registry import open_channel, stop_channel
 from watcher.connections import Connections
 from watcher.errors import (
     AccountDead,
     AppDead,
+    Elsewhere,
+    LedgerAway,
     Overtaken,
     Permanent,
     PushNotSupported,
-    Transient,
     WatcherError,
 )
 from watcher.services import Services
@@ -58,7 +58,7 @@ def renew_due(
     """Renew what is due (all with ``force``, and what is beyond the cap then stays due for the next
     minutes); one calendar's failure stops no other.
 
-    Raises ``Transient`` when another process is still at it after ``patience`` seconds; ``waits``
+    Raises ``Elsewhere`` when another process is still at it after ``patience`` seconds; ``waits``
     is called once when there is such a wait.
     """
     _take_turn(services, patience, waits)
@@ -91,9 +91,7 @@ def _take_turn(services: Services, patience: float, waits: Callable[[], None]) -
         time.sleep(0.2)
         if _lease(services):
             return
-    raise Transient(
-        "another process is renewing channels", side="ledger", retry_after=LEASE_SECONDS
-    )
+    raise Elsewhere("another process is renewing channels", retry_after=LEASE_SECONDS)
 
 
 def _lease(services: Services) -> bool:
@@ -137,13 +135,11 @@ def _later(target: _Target) -> Renewed:
 def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed:
     email, google_id = target.email, target.google_id
     with services.db.session() as session:
-        minute_ago = services.clock() - timedelta(minutes=1)
-        if channels.opened_since(session, minute_ago) >= services.settings.renew_per_minute:
+        opened = channels.opened_within_a_minute(session, services.clock())
+        if opened >= services.settings.renew_per_minute:
             return _later(target)
     try:
-        opened = open_channel(
-            services, connections, target.calendar_id, instead_of=target.channel_id
-        )
+        new = open_channel(services, connections, target.calendar_id, instead_of=target.channel_id)
     except Overtaken as error:
         return Renewed(email, google_id, "skipped", error.message)
     except PushNotSupported as error:
@@ -152,11 +148,13 @@ def _renew_one(services: Services, connections: Connections, target: _Target) ->
         with services.db.session() as session:
             accounts.note_dead_grant(session, target.account_id, error, services.clock())
         return Renewed(email, google_id, "failed", error.message)
+    except LedgerAway:
+        raise  # neither this one nor the next could be noted
     except WatcherError as error:
         if isinstance(error, AppDead):
             log.error("Google refuses this installation: %s", error.message)
         return Renewed(email, google_id, "failed", error.message)
-    ring(services, target.calendar_id, opened.seq)
+    ring(services, target.calendar_id, new.seq)
     return Renewed(email, google_id, "renewed" if target.channel_id else "opened")
 
 
@@ -170,7 +168,7 @@ def ring(services: Services, calendar_id: int, seq: int) -> None:
         calendars.note_rung(session, calendar_id, services.clock())
     if not services.doorbell.ring(calendar_id, seq, "backfill", "channel"):
         with services.db.session() as session:
-            calendars.note_rung(session, calendar_id, None)
+            calendars.not_rung(session, calendar_id)
 
 
 def stop_retired(

@@ -90,7 +90,8 @@ def main() -> None:
 _LATER = {
     "google": "try again later; https://www.google.com/appsstatus shows what Google knows",
     "erpnext": "check WATCHER_ERPNEXT_URL and that the site runs, then try again",
-    "ledger": "try again",
+    "ledger": "check WATCHER_DATABASE_URL and that the database runs, then try again",
+    "": "try again",
     "queue": "check that Redis or Valkey runs, then try again",
 }
 _MORE = "`watcher -v ...` shows more"

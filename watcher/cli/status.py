@@ -165,7 +165,7 @@ def retry(app: App) -> None:
         ids = {calendar.id for _, calendar, _ in aside.everything(session)}
         ids |= {c.id for c in calendars.failed(session)}
         seqs = [
-            (number, calendars.want_snapshot(session, number, "retry", now))
+            (number, calendars.want_now(session, number, "retry", now))
             for number in calendars.in_lock_order(ids)
         ]
     for calendar_id, seq in seqs:

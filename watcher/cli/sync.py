@@ -21,7 +21,7 @@ from watcher.cli.common import (
     who,
     worst,
 )
-from watcher.errors import ExitCode, NotFound, Transient, WatcherError
+from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError
 from watcher.jobs.run import make_sides
 from watcher.jobs.tasks import work_off
 from watcher.sides import Sides
@@ -74,7 +74,7 @@ def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) 
 @click.option("--all", "everyone", is_flag=True, help="All active accounts.")
 @click.option("--calendar", "only", help="Only this calendar id.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, write nothing.")
-@click.option("--force", is_flag=True, help="Confirm a mass cancellation that was held.")
+@click.option("--force", is_flag=True, help="Confirm the mass cancellation that was shown.")
 @json_option
 @pass_app
 def resync(
@@ -88,7 +88,7 @@ def resync(
         now = services.clock()
         with services.db.session() as session:
             for number in calendars.in_lock_order(target.calendar_id for target in targets):
-                calendars.want_snapshot(session, number, "resync", now, force=force)
+                calendars.want_now(session, number, "resync", now, force=force)
     work = _dry_run if dry_run else _resync_one
     results = _with_bar(app, targets, lambda target: work(app, target), as_json)
     if as_json:
@@ -130,10 +130,10 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
         with services.db.session() as session:
             calendar = calendars.get(session, target.calendar_id)
             paid = calendar.snapshot_seq == 0
-        if paid or word in ("failed", "idle"):
+        if paid or word in ("failed", "idle", "waits"):
             break
         if time.monotonic() > deadline:
-            raise Transient("a worker is still at this calendar; it goes on there", side="ledger")
+            raise Elsewhere("a worker is still at this calendar; it goes on there")
         time.sleep(0.5)
     if calendar.state == "held":
         step = "look with --dry-run, then repeat with --force if that is right"
@@ -179,8 +179,12 @@ def _failure_code(calendar: Calendar) -> int:
 
 
 def _dry_run(app: App, target: Target) -> dict[str, Any]:
+    """What a full listing would write. How many rows would be held is noted: up to that number a
+    ``--force`` that follows confirms."""
     sides, work = _sides(app, target)
     report, _ = sync(sides, work, hold=lambda: None, dry_run=True)
+    with app.services.db.session() as session:
+        calendars.note_shown(session, target.calendar_id, report.sweep_held)
     planned = Counter(type(action).__name__.lower() for action in report.planned)
     outcome = f"would be held: {report.vanished_held}" if report.vanished_held else "dry run"
     return {"outcome": outcome, "code": 0, **planned, "refused": len(report.refused)}
@@ -220,7 +224,7 @@ def verify(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> 
 
 def _verify_one(app: App, target: Target) -> dict[str, Any]:
     sides, work = _sides(app, target)
-    found, mirrored = compare(sides, work.window_end)
+    found, mirrored = compare(sides, work.window_end, work.rows_seen)
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
     result |= {"code": ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
     for name in ("missing", "extra", "different"):

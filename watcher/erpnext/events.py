@@ -86,13 +86,25 @@ class EventMirror:
             )
         return held
 
-    def held_of_calendar(
-        self, account: str, calendar_id: str, *, ends_after: str | None = None
+    def held_of_calendar(self, account: str, calendar_id: str) -> list[Held]:
+        """All rows of a calendar, its whole history among them."""
+        return self._rows(of_calendar(account, calendar_id))
+
+    def held_for_listing(
+        self, account: str, calendar_id: str, *, ends_after: str, touched_since: str
     ) -> list[Held]:
-        """All rows of a calendar; ``ends_after`` (naive string of the site) leaves out those
-        that end before it. A row without an end ends when it starts."""
-        ends = [["ends_on", ">=", ends_after], ["starts_on", ">=", ends_after]]
-        return self._rows(of_calendar(account, calendar_id), ends if ends_after else [])
+        """The rows of a calendar without its history: those that end after ``ends_after`` (naive
+        string of the site; a row without an end ends when it starts), those that were written
+        after the stamp ``touched_since``, and those that have given up their key."""
+        return self._rows(
+            of_calendar(account, calendar_id),
+            [
+                ["ends_on", ">=", ends_after],
+                ["starts_on", ">=", ends_after],
+                ["modified", ">", touched_since],
+                [KEY, "is", "not set"],
+            ],
+        )
 
     def _rows(
         self, filters: list[list[Any]], or_filters: list[list[Any]] | None = None

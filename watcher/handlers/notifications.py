@@ -100,6 +100,6 @@ def _ring(verdict: Verdict) -> None:
     OUTCOMES.labels("not_rung").inc()
     try:
         with services().db.session() as session:
-            calendars.note_rung(session, verdict.calendar_id, None)
+            calendars.not_rung(session, verdict.calendar_id)
     except Transient as error:
         log.warning("a failed ring stays noted for a minute: %s", error.message)

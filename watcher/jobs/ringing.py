@@ -15,5 +15,5 @@ def ring(services: Services, calendar_id: int, seq: int, lane: Lane, reason: str
     if services.doorbell.ring(calendar_id, seq, lane, reason):
         return True
     with services.db.session() as session:
-        calendars.note_rung(session, calendar_id, None)
+        calendars.not_rung(session, calendar_id)
     return False

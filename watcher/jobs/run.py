@@ -148,8 +148,8 @@ def _commit(
             aside.release_others(session, work.calendar_id, {r.key for r in report.refused})
         runs.add(session, run)
         trouble = _trouble(session, work, report, now)
-        if work.reason == "poll" and report.newest_change is not None:
-            _doubt_channel(session, work.calendar_id, report.newest_change, now)
+        if work.reason == "poll":
+            _doubt_channel(session, work.calendar_id, report, run.started_at)
         calendars.settle(
             session, lease, work, settled, now,
             timedelta(minutes=minutes * random.uniform(0.8, 1.1)),
@@ -165,7 +165,10 @@ def _commit(
 def _trouble(session: Session, work: Work, report: Report, now: datetime) -> Trouble | None:
     """What waits for a person although the pass went through."""
     if report.vanished_held:
-        return Trouble(state="held", cause="sweep_held", message=report.vanished_held)
+        return Trouble(
+            state="held", cause="sweep_held", message=report.vanished_held,
+            sweep=report.sweep_held,
+        )  # fmt: skip
     found = aside.refuses_everything(session, work.calendar_id)
     if found is None:
         return None
@@ -186,8 +189,12 @@ def _tell_of_refusals(report: Report, fresh: list[str]) -> None:
             )  # fmt: skip
 
 
-def _doubt_channel(session: Session, calendar_id: int, change: datetime, now: datetime) -> None:
-    if channels.replace_if_deaf(session, calendar_id, change, now):
+def _doubt_channel(session: Session, calendar_id: int, report: Report, started: datetime) -> None:
+    """The newest change counts of which the channel has had the time to tell."""
+    told_long_ago = [c for c in report.changes if started - c >= channels.DEAF_AFTER]
+    if told_long_ago and channels.replace_if_deaf(
+        session, calendar_id, max(told_long_ago), started
+    ):
         log.warning(
             "a poll found what no notification told of: the channel is replaced",
             extra={"calendar": calendar_id},

@@ -17,15 +17,16 @@ import redis
 from watcher.channels.renewal import renew_due
 from watcher.connections import Connections
 from watcher.disconnect import finish
-from watcher.errors import AccountDead, AppDead, Transient, WatcherError
+from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherError
 from watcher.jobs.enqueue import Lane
 from watcher.jobs.reconnect import look_in_desk
 from watcher.jobs.ringing import ring
 from watcher.jobs.users import look_at_users
 from watcher.notices.tell import tell
 from watcher.services import Services
-from watcher.state import accounts, aside, budget, calendars, erased, late, notices, runs
+from watcher.state import accounts, aside, budget, calendars, due, erased, late, notices, runs
 from watcher.state.models import Account, Calendar
+from watcher.state.when import LONGEST_ASKED
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,7 @@ def sweep(services: Services, _connections: Connections) -> int:
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
     with services.db.session() as session:
         todo = [
-            (c.id, c.dirty_seq, _lane(c))
-            for c in calendars.to_ring(services.db, session, now, queued)
+            (c.id, c.dirty_seq, _lane(c)) for c in due.to_ring(services.db, session, now, queued)
         ]
     return sum(ring(services, *entry, "sweep") for entry in todo[:MAX_RINGS])
 
@@ -73,23 +73,26 @@ def _lane(calendar: Calendar) -> Lane:
 def poll(services: Services, _connections: Connections) -> int:
     """Ask calendars whose last success is a poll interval ago, in case a push was lost."""
     now = services.clock()
+    settings = services.settings
+    wanted = max(settings.poll_minutes, settings.unwatched_poll_minutes)
     with services.db.session() as session:
-        due = [
+        minutes = budget.poll_minutes(session, wanted, unwatched=False)
+        owed = [
             (calendar_id, calendars.mark_dirty(session, calendar_id, "poll", now))
-            for calendar_id in calendars.due_for_poll(session, now, MAX_RINGS)
+            for calendar_id in due.due_for_poll(session, now, MAX_RINGS, minutes)
         ]
-    return sum(ring(services, calendar_id, seq, "backfill", "poll") for calendar_id, seq in due)
+    return sum(ring(services, calendar_id, seq, "backfill", "poll") for calendar_id, seq in owed)
 
 
 def reconcile(services: Services, _connections: Connections) -> int:
     """Once a day a snapshot of each calendar: rolls the window on and heals every drift."""
     now = services.clock()
     with services.db.session() as session:
-        due = [
+        owed = [
             (calendar_id, calendars.want_snapshot(session, calendar_id, "reconcile", now))
-            for calendar_id in calendars.due_for_reconcile(session, now, MAX_RINGS)
+            for calendar_id in due.due_for_reconcile(session, now, MAX_RINGS)
         ]
-    return sum(ring(services, c, seq, "backfill", "reconcile") for c, seq in due)
+    return sum(ring(services, c, seq, "backfill", "reconcile") for c, seq in owed)
 
 
 def retry_aside(services: Services, _connections: Connections) -> int:
@@ -97,30 +100,30 @@ def retry_aside(services: Services, _connections: Connections) -> int:
     now = services.clock()
     with services.db.session() as session:
         numbers = calendars.in_lock_order(aside.due(session, now, MAX_RINGS))
-        due = [(n, calendars.want_snapshot(session, n, "refused", now)) for n in numbers]
-    return sum(ring(services, number, seq, "backfill", "refused") for number, seq in due)
+        owed = [(n, calendars.want_snapshot(session, n, "refused", now)) for n in numbers]
+    return sum(ring(services, number, seq, "backfill", "refused") for number, seq in owed)
 
 
 def look_after_writes(services: Services, _connections: Connections) -> int:
     """List calendars anew of which a write was not answered, now that ERPNext is done with it."""
     now = services.clock()
     with services.db.session() as session:
-        due = [
+        owed = [
             (number, calendars.want_snapshot(session, number, "unanswered", now))
             for number in late.due(session, now, MAX_RINGS)
         ]
-    return sum(ring(services, number, seq, "backfill", "unanswered") for number, seq in due)
+    return sum(ring(services, number, seq, "backfill", "unanswered") for number, seq in owed)
 
 
 def look_after_erased(services: Services, connections: Connections) -> int:
     """Look through what ERPNext has logged of rows since their history was erased."""
     with services.db.session() as session:
-        due = {e.id: (e.row_name, e.sync_key) for e in erased.due(session, services.clock(), 100)}
-    if due:
-        connections.mirror().look_again(dict(due.values()))
+        rows = {e.id: (e.row_name, e.sync_key) for e in erased.due(session, services.clock(), 100)}
+    if rows:
+        connections.mirror().look_again(dict(rows.values()))
         with services.db.session() as session:
-            erased.looked(session, due, services.clock())
-    return len(due)
+            erased.looked(session, rows, services.clock())
+    return len(rows)
 
 
 def renew(services: Services, connections: Connections) -> int:
@@ -129,9 +132,7 @@ def renew(services: Services, connections: Connections) -> int:
         return 0
     try:
         return len(renew_due(services, connections))
-    except Transient as error:
-        if error.side != "ledger":
-            raise
+    except Elsewhere:
         return 0  # another process is renewing
 
 
@@ -139,8 +140,8 @@ def refresh(services: Services, connections: Connections) -> int:
     """Refresh access tokens that end within ten minutes, ahead of the calls that need them."""
     now = services.clock()
     with services.db.session() as session:
-        due = [a.id for a in accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)]
-    return sum(refresh_one(services, connections, account_id) is None for account_id in due)
+        ids = [a.id for a in accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)]
+    return sum(refresh_one(services, connections, account_id) is None for account_id in ids)
 
 
 def refresh_one(
@@ -154,6 +155,8 @@ def refresh_one(
         return error
     except WatcherError as error:
         pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
+        if isinstance(error, Transient) and error.retry_after is not None:
+            pause = max(pause, min(error.retry_after, LONGEST_ASKED.total_seconds()))
         with services.db.session() as session:
             account = session.get_one(Account, account_id)
             account.refresh_retry_at = services.clock() + timedelta(seconds=pause)

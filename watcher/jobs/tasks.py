@@ -21,6 +21,7 @@ from watcher.errors import (
     AccountDead,
     AppDead,
     CalendarGone,
+    Defect,
     ErpAuthError,
     ErpSetupMissing,
     LeaseLost,
@@ -33,11 +34,12 @@ from watcher.jobs.run import Progress, RunOutcome, run_once
 from watcher.moved import NO_OWN_CALENDAR, follow
 from watcher.services import Services, build
 from watcher.settings import load
-from watcher.state import accounts, calendars, channels, late, leases, runs
+from watcher.state import accounts, calendars, channels, due, late, leases, runs
 from watcher.state.budget import Purpose
 from watcher.state.calendars import Work
 from watcher.state.leases import CalendarLease
 from watcher.state.models import Account, Calendar, Run
+from watcher.state.when import LONGEST_ASKED
 
 log = logging.getLogger(__name__)
 
@@ -81,19 +83,24 @@ def work_off(
 ) -> str:
     """Lease the calendar and sync until no change has come in meanwhile.
 
-    Returns ``done``, ``busy`` (another process has the lease), ``idle`` (account not active) or
-    ``failed`` (recorded in the ledger with the time of the next try). Of ``watcher.errors`` it
-    raises ``Transient`` alone, when the ledger does not answer.
+    Returns ``done``, ``busy`` (another process has the lease), ``idle`` (account not active),
+    ``failed`` (recorded in the ledger with the time of the next try) or ``waits`` (that time has
+    not come; the sweep rings then). Of ``watcher.errors`` it raises ``Transient`` alone, when the
+    ledger does not answer.
     """
     with structlog.contextvars.bound_contextvars(calendar=calendar_id, why=reason):
         lease = _take(services, calendar_id)
         if isinstance(lease, str):
             return lease
         try:
-            return _passes(services, connections, lease, progress)
+            word = _passes(services, connections, lease, progress)
         finally:
             with services.db.session() as session:
                 leases.release_calendar(session, lease)
+        if word == "again":  # after the release, or a quick worker would find it leased
+            _ring_again(services, calendar_id)
+            return "done"
+        return word
 
 
 def _take(services: Services, calendar_id: int) -> CalendarLease | str:
@@ -104,10 +111,13 @@ def _take(services: Services, calendar_id: int) -> CalendarLease | str:
         if session.get_one(Account, calendar.account_id).state != "active":
             calendar.rung_at = None
             return "idle"
+        if due.is_pausing(session, calendar_id, services.clock()):
+            calendar.rung_at = None
+            return "waits"
         lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
-        if lease is None:
-            calendars.hand_over(session, calendar_id)
-        elif not calendars.is_wanted(session, calendar_id):  # by now; see disconnect.drain
+        if lease is not None and not calendars.is_wanted(
+            session, calendar_id
+        ):  # by now; see disconnect.drain
             leases.release_calendar(session, lease)
             return "idle"
     return lease or "busy"
@@ -116,6 +126,7 @@ def _take(services: Services, calendar_id: int) -> CalendarLease | str:
 def _passes(
     services: Services, connections: Connections, lease: CalendarLease, progress: Progress
 ) -> str:
+    """``again``: so many passes have gone through, and it has changed meanwhile all the same."""
     for _ in range(MAX_PASSES):
         with services.db.session() as session:
             work = calendars.begin(session, lease)
@@ -125,8 +136,7 @@ def _passes(
         with services.db.session() as session:
             if leases.release_if_clean(session, lease, work.seq):
                 return "done"
-    _ring_again(services, lease.calendar_id)
-    return "done"
+    return "again"
 
 
 def _one_pass(
@@ -151,7 +161,7 @@ def _one_pass(
         # A defect of ours must not kill the worker or hide: it is logged with its traceback
         # and shown on the calendar like any other failure.
         log.exception("sync failed unexpectedly")
-        defect = Transient(f"internal error: {type(error).__name__}", side="ledger")
+        defect = Defect(error)
         _record_failure(services, lease, work, defect, started, time.monotonic() - clock)
         return "failed"
     if outcome is not None:
@@ -203,10 +213,9 @@ def _watch_if_missing(services: Services, connections: Connections, work: Work) 
     """
     now = services.clock()
     with services.db.session() as session:
-        calendar = calendars.get(session, work.calendar_id)
-        waits = calendar.watch_retry_at is not None and calendar.watch_retry_at > now
+        waits = channels.watch_waits(session, work.calendar_id, now)
         wanted = not waits and channels.live(session, work.calendar_id, now) is None
-        asked = channels.opened_since(session, now - timedelta(minutes=1))
+        asked = channels.opened_within_a_minute(session, now)
     if not wanted or asked >= services.settings.renew_per_minute:
         return
     try:
@@ -262,8 +271,10 @@ def _state_and_cause(error: WatcherError, sure: bool) -> tuple[str, str]:
         return "gone" if sure else "retrying", error.cause
     if isinstance(error, Permanent):
         return "failing", error.cause
-    side = error.side if isinstance(error, Transient) else "watcher"
-    return "retrying", f"{side}_unavailable"
+    if isinstance(error, Defect):
+        return "retrying", "internal_error"
+    side = error.side if isinstance(error, Transient) else ""
+    return "retrying", f"{side or 'watcher'}_unavailable"
 
 
 def retry_seconds(error: WatcherError, failures: int) -> float:
@@ -275,7 +286,9 @@ def retry_seconds(error: WatcherError, failures: int) -> float:
             return seconds
     wait = _rng.uniform(0.5, 1.0) * min(RETRY_CAP_SECONDS, 2.0 * 2.0 ** min(failures, 10))
     asked = error.retry_after if isinstance(error, Transient) else None
-    return wait if asked is None else max(asked, 0.5) + wait / 8
+    if asked is None:
+        return wait
+    return min(max(asked, 0.5), LONGEST_ASKED.total_seconds()) + wait / 8
 
 
 def _ring_again(services: Services, calendar_id: int) -> None:

@@ -143,8 +143,9 @@ def grace(state: str, cause: str) -> timedelta:
 
 
 def rounds_due(seen_at: datetime, state: str, cause: str, now: datetime) -> int:
-    """How often a trouble that still lasts is to have been told by now: 0 to 3 times."""
-    begun = seen_at + grace(state, cause)
+    """How often a trouble that still lasts is to have been told by now: 0 to 3 times. One that was
+    first seen by a clock that ran ahead is told at once."""
+    begun = seen_at + grace(state, cause) if seen_at <= now else now
     return sum(now >= begun + after for after in AGAIN)
 
 

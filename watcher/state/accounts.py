@@ -15,8 +15,10 @@ from watcher.google.credentials import Grant
 from watcher.google.refresh import ACCOUNT_CODES
 from watcher.state import calendars, own
 from watcher.state.db import Database
+from watcher.state.leases import lapsed
 from watcher.state.models import Account, Calendar, Fact
 from watcher.state.secrets import Keyring, digest
+from watcher.state.when import LONGEST_RETRY, still_to_come
 
 
 def normal(email: str) -> str:
@@ -211,7 +213,10 @@ class LedgerTokens:
             now = self._db.now_epoch(session)
             won = session.execute(
                 update(Account)
-                .where(Account.id == account_id, Account.refresh_claimed_until < now)
+                .where(
+                    Account.id == account_id,
+                    lapsed(Account.refresh_claimed_until, now, seconds),
+                )
                 .values(refresh_claimed_until=now + seconds)
                 .returning(Account.id)
             ).scalar_one_or_none()
@@ -303,7 +308,7 @@ def due_for_refresh(session: Session, before: datetime, now: datetime) -> list[A
                     Account.access_expires_at.is_(None),
                     Account.access_expires_at < before,
                 ),
-                or_(Account.refresh_retry_at.is_(None), Account.refresh_retry_at <= now),
+                ~still_to_come(Account.refresh_retry_at, now, LONGEST_RETRY),
             )
             .order_by(Account.access_expires_at)
         )

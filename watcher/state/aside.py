@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from watcher.state.models import Account, Calendar, Quarantined, Run
+from watcher.state.when import has_come
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=6)
 LONGEST_WHEN_ALL_IS_REFUSED = timedelta(minutes=5)
@@ -146,7 +147,7 @@ def due(session: Session, now: datetime, most: int) -> list[int]:
             .join(Calendar, Quarantined.calendar_id == Calendar.id)
             .join(Account, Calendar.account_id == Account.id)
             .where(
-                Quarantined.next_try_at <= now,
+                has_come(Quarantined.next_try_at, now, LONGEST_PAUSE * 1.5),
                 Account.state == "active",
                 Calendar.removed.is_(False),
                 Calendar.failures == 0,

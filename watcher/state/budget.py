@@ -32,29 +32,45 @@ STRETCH_FROM = 0.6
 
 
 def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> None:
-    """Count one call. Raises ``Transient`` with the seconds to wait when the share is used up."""
+    """Count one call. Raises ``Transient`` with the seconds to wait when the share is used up; a
+    call that is refused is counted nowhere, so that it takes nothing from those that may go on."""
     minute = int(now.timestamp()) // 60
+    soon = now + timedelta(minutes=10)
     with db.session() as session:
-        project = _add(db, session, f"minute:{minute}", now + timedelta(minutes=10))
-        account = _add(db, session, f"minute:{minute}:{account_id}", now + timedelta(minutes=10))
+        # All take the rows in this order, and a refusal rolls back what was counted before it.
+        if not _add(db, session, f"minute:{minute}", soon, PROJECT_PER_MINUTE[purpose]):
+            raise _used_up("project's", purpose, now)
+        if not _add(
+            db, session, f"minute:{minute}:{account_id}", soon, ACCOUNT_PER_MINUTE[purpose]
+        ):
+            raise _used_up("account's", purpose, now)
         _add(db, session, f"day:{now:%Y-%m-%d}", now + timedelta(days=40))
-    if project > PROJECT_PER_MINUTE[purpose] or account > ACCOUNT_PER_MINUTE[purpose]:
-        whose = "project's" if project > PROJECT_PER_MINUTE[purpose] else "account's"
-        raise Transient(
-            f"the {whose} share of Google calls for {purpose} work is used up this minute",
-            side="google",
-            retry_after=60 - now.timestamp() % 60 + 0.5,
-        )
 
 
-def _add(db: Database, session: Session, bucket: str, expires_at: datetime) -> int:
+def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
+    return Transient(
+        f"the {whose} share of Google calls for {purpose} work is used up this minute",
+        side="google",
+        retry_after=60 - now.timestamp() % 60 + 0.5,
+    )
+
+
+def _add(
+    db: Database, session: Session, bucket: str, expires_at: datetime, most: int | None = None
+) -> bool:
+    """Count one call into a bucket, unless it holds ``most`` already: then False."""
     insert = sqlite.insert if db.is_sqlite else postgresql.insert
-    return session.execute(
+    counted = session.execute(
         insert(Usage)
         .values(bucket=bucket, calls=1, expires_at=expires_at)
-        .on_conflict_do_update(index_elements=[Usage.bucket], set_={"calls": Usage.calls + 1})
+        .on_conflict_do_update(
+            index_elements=[Usage.bucket],
+            set_={"calls": Usage.calls + 1},
+            where=None if most is None else Usage.calls < most,
+        )
         .returning(Usage.calls)
-    ).scalar_one()
+    ).scalar_one_or_none()
+    return counted is not None
 
 
 def today(session: Session, now: datetime) -> int:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.orm import Session
 
 from watcher.errors import LeaseLost, NotFound
 from watcher.state import aside
-from watcher.state.db import Database
 from watcher.state.leases import CalendarLease
 from watcher.state.models import LEAVING, Account, Calendar, Run
 
@@ -27,7 +25,8 @@ SURE_AFTER = 3
 class Work:
     """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle,
     ``window_end`` how far the mirror has been filled, ``rows_seen`` ERPNext's newest stamp of its
-    rows as last seen, ``to_mask`` the keys of rows that still show what has become private."""
+    rows as last seen, ``to_mask`` the keys of rows that still show what has become private,
+    ``sweep_allowed`` how many cancellations an admin has confirmed (None: none was asked for)."""
 
     calendar_id: int
     account_id: int
@@ -36,7 +35,6 @@ class Work:
     reason: str
     received_at: datetime | None
     snapshot: bool
-    force: bool
     sync_token: str | None
     query_fingerprint: str
     policy_fingerprint: str
@@ -45,6 +43,7 @@ class Work:
     first: bool
     rows_seen: str = ""
     to_mask: frozenset[str] = frozenset()
+    sweep_allowed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,12 +64,14 @@ class Settled:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trouble:
     """What a pass that went through still leaves for a person: the calendar is ``held`` (a sweep
-    waits to be confirmed) or ``refused`` (ERPNext takes nothing of it)."""
+    that would cancel ``sweep`` rows waits to be confirmed) or ``refused`` (ERPNext takes nothing of
+    it)."""
 
     state: str
     cause: str
     message: str
     step: str = ""
+    sweep: int | None = None
 
 
 def add(session: Session, account_id: int, google_id: str, now: datetime) -> Calendar:
@@ -91,6 +92,7 @@ def revive(calendar: Calendar, now: datetime) -> None:
     calendar.since, calendar.failures, calendar.retry_at = now, 0, None
     calendar.watch_retry_at, calendar.watch_failures = None, 0
     calendar.push_supported = None
+    calendar.sweep_shown = calendar.sweep_allowed = None
 
 
 def get(session: Session, calendar_id: int) -> Calendar:
@@ -155,21 +157,29 @@ def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -
     return calendar.dirty_seq
 
 
-def want_snapshot(
-    session: Session,
-    calendar_id: int,
-    reason: str,
-    now: datetime,
-    *,
-    force: bool = False,
-) -> int:
-    """Owe the calendar a full listing. ``force`` confirms a held mass cancellation."""
+def want_snapshot(session: Session, calendar_id: int, reason: str, now: datetime) -> int:
+    """Owe the calendar a full listing."""
     seq = mark_dirty(session, calendar_id, reason, now)
-    calendar = get(session, calendar_id)
-    calendar.snapshot_seq = seq
-    calendar.force_sweep = force or calendar.force_sweep
-    calendar.retry_at = None
+    get(session, calendar_id).snapshot_seq = seq
     return seq
+
+
+def want_now(
+    session: Session, calendar_id: int, reason: str, now: datetime, *, force: bool = False
+) -> int:
+    """As ``want_snapshot``, for a person who waits for it: no pause is kept. ``force`` confirms the
+    mass cancellation that was shown last, up to that number of rows and for one pass; where none
+    was shown there is nothing to confirm."""
+    seq = want_snapshot(session, calendar_id, reason, now)
+    calendar = get(session, calendar_id)
+    calendar.retry_at = None
+    calendar.sweep_allowed = calendar.sweep_shown if force else None
+    return seq
+
+
+def note_shown(session: Session, calendar_id: int, sweep: int | None) -> None:
+    """A dry run has told an admin how many rows the sweep would cancel."""
+    locked(session, calendar_id).sweep_shown = sweep
 
 
 def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
@@ -183,7 +193,6 @@ def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
         reason=calendar.dirty_reason or "asked",
         received_at=calendar.dirty_at,
         snapshot=snapshot or calendar.snapshot_seq > 0,
-        force=calendar.force_sweep,
         sync_token=calendar.sync_token,
         query_fingerprint=calendar.query_fingerprint,
         policy_fingerprint=calendar.policy_fingerprint,
@@ -192,11 +201,13 @@ def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
         first=calendar.last_snapshot_at is None,
         rows_seen=calendar.rows_seen,
         to_mask=aside.keys_to_mask(session, calendar_id),
+        sweep_allowed=calendar.sweep_allowed,
     )
 
 
 def begin(session: Session, lease: CalendarLease) -> Work:
     """Read the debt and take the doorbell's slot free, in one transaction, before Google is read.
+    An admin's consent to a sweep is for this pass and ends here, also if the pass fails.
 
     A notification that finds ``rung_at`` set is not written at all, because the job that will
     clear it reads Google afterwards; one that comes later finds it clear and counts.
@@ -205,16 +216,8 @@ def begin(session: Session, lease: CalendarLease) -> Work:
     work = peek(session, lease.calendar_id)
     calendar.rung_at = None
     calendar.dirty_at = None
+    calendar.sweep_allowed = None
     return work
-
-
-def hand_over(session: Session, calendar_id: int) -> None:
-    """A job has found the calendar leased. While ``rung_at`` is set notifications leave it to the
-    job to read what they tell of, but whoever holds the lease may have begun before: it has to
-    look again. ``rung_at`` stays, so that a burst goes on costing one ring."""
-    calendar = locked(session, calendar_id)
-    if calendar.rung_at is not None:
-        calendar.dirty_seq += 1
 
 
 def settle(
@@ -246,6 +249,7 @@ def settle(
         values |= {
             "last_snapshot_at": now,
             "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
+            "sweep_shown": trouble.sweep if trouble else None,
         }
     if done.rows_seen is not None:
         values["rows_seen"] = done.rows_seen
@@ -254,7 +258,7 @@ def settle(
         values |= {"window_start": done.window_start, "window_end": done.window_end}
     calendar = locked(session, lease.calendar_id)
     if done.snapshot and calendar.snapshot_seq <= work.seq:
-        values |= {"snapshot_seq": 0, "force_sweep": False}
+        values["snapshot_seq"] = 0
     values |= _state_after(calendar, done, trouble, now)
     kept = session.execute(
         update(Calendar)
@@ -310,35 +314,23 @@ def fail(
         calendar.dirty_at = work.received_at
 
 
-def to_ring(
-    db: Database, session: Session, now: datetime, queued: Collection[int]
-) -> list[Calendar]:
-    """Calendars that owe work while nobody works on them and no waiting job will.
-
-    ``queued`` are the ids of calendars with a job waiting in Redis. A ring that Redis lost is
-    noticed here, since its calendar is not among them.
-    """
-    epoch = db.now_epoch(session)
-    rows = session.scalars(
-        select(Calendar)
-        .join(Account)
-        .where(
-            Calendar.removed.is_(False),
-            Account.state == "active",
-            Calendar.dirty_seq > Calendar.synced_seq,
-            or_(Calendar.lease_owner.is_(None), Calendar.lease_until < epoch),
-            or_(Calendar.retry_at.is_(None), Calendar.retry_at <= now),
-        )
-        .order_by(Calendar.last_success_at)
+def note_rung(session: Session, calendar_id: int, now: datetime) -> None:
+    """A worker is about to be rung. From now on notifications rely on a pass that begins to read
+    later; counting makes that pass owed, also when one is under way that has read already and
+    the job of this ring finds the calendar leased, or is lost."""
+    session.execute(
+        update(Calendar)
+        .where(Calendar.id == calendar_id)
+        .values(rung_at=now, dirty_seq=Calendar.dirty_seq + 1)
     )
-    return [row for row in rows if row.id not in queued]
 
 
-def note_rung(session: Session, calendar_id: int, now: datetime | None) -> None:
-    session.execute(update(Calendar).where(Calendar.id == calendar_id).values(rung_at=now))
+def not_rung(session: Session, calendar_id: int) -> None:
+    """The ring has failed: the next notification rings itself."""
+    session.execute(update(Calendar).where(Calendar.id == calendar_id).values(rung_at=None))
 
 
-def _clean_and_active() -> list[object]:
+def clean_and_active() -> list[ColumnElement[bool]]:
     return [
         Calendar.removed.is_(False),
         Account.state == "active",
@@ -348,7 +340,7 @@ def _clean_and_active() -> list[object]:
 
 def owe_all(session: Session, reason: str, now: datetime) -> int:
     """Make every calendar that is up to date owe a look at Google; returns how many."""
-    clean = select(Calendar.id).join(Account).where(and_(*_clean_and_active()))  # type: ignore[arg-type]
+    clean = select(Calendar.id).join(Account).where(and_(*clean_and_active()))
     ids = in_lock_order(session.scalars(clean))
     for calendar_id in ids:
         mark_dirty(session, calendar_id, reason, now)
@@ -359,29 +351,6 @@ def in_lock_order(calendar_ids: Iterable[int]) -> list[int]:
     """The one order in which a transaction may change several calendars: two that meet in
     different orders wait for each other, and PostgreSQL ends one of them."""
     return sorted(set(calendar_ids))
-
-
-def due_for_poll(session: Session, now: datetime, most: int) -> list[int]:
-    """Ids of the ``most`` clean calendars whose poll is due the longest, in lock order."""
-    return _longest_due(session, Calendar.next_poll_at, now, most)
-
-
-def due_for_reconcile(session: Session, now: datetime, most: int) -> list[int]:
-    """As ``due_for_poll``, of the daily reconcile."""
-    return _longest_due(session, Calendar.next_reconcile_at, now, most)
-
-
-def _longest_due(
-    session: Session, when: InstrumentedAttribute[Any], now: datetime, most: int
-) -> list[int]:
-    found = (
-        select(Calendar.id)
-        .join(Account)
-        .where(and_(*_clean_and_active()), when <= now)  # type: ignore[arg-type]
-        .order_by(when)
-        .limit(most)
-    )
-    return in_lock_order(session.scalars(found))
 
 
 def failed(session: Session) -> Sequence[Calendar]:

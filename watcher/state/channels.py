@@ -6,13 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.state.calendars import is_wanted
 from watcher.state.models import Account, Calendar, Channel
+from watcher.state.when import LONGEST_RETRY, still_to_come
 
 LIVE = ("live",)
+LONGEST_UNSUPPORTED = timedelta(days=8)
+DEAF_AFTER = timedelta(minutes=1)
+"""Google promises no time; a notification of what is younger may still be on its way."""
 OPENING_PATIENCE = timedelta(minutes=2)
 ACCEPTED = ("requesting", "live", "retiring")
 SHORT_LIVED = "short_lived"
@@ -38,7 +42,7 @@ def add_requesting(
         select(Channel.id).where(
             Channel.calendar_id == calendar_id,
             Channel.state == "requesting",
-            Channel.requested_at > now - OPENING_PATIENCE,
+            Channel.requested_at.between(now - OPENING_PATIENCE, now),
         )
     ).first()
     here = live(session, calendar_id, now)
@@ -119,6 +123,21 @@ def is_watched(session: Session, calendar: Calendar, now: datetime) -> bool:
     return calendar.watch_retry_at is None or channel.expires_at > calendar.watch_retry_at
 
 
+def _waits(now: datetime) -> ColumnElement[bool]:
+    """No channel is asked for yet: the last one was refused, or cannot be had at all."""
+    pushless = func.coalesce(Calendar.push_supported.is_(False), False)
+    return or_(
+        still_to_come(Calendar.watch_retry_at, now, LONGEST_RETRY),
+        and_(pushless, still_to_come(Calendar.watch_retry_at, now, LONGEST_UNSUPPORTED)),
+    )
+
+
+def watch_waits(session: Session, calendar_id: int, now: datetime) -> bool:
+    """As in ``calendars_due``, of one calendar."""
+    found = select(Calendar.id).where(Calendar.id == calendar_id, _waits(now))
+    return session.scalar(found) is not None
+
+
 def rest(session: Session, calendar: Calendar, channel_id: str, until: datetime) -> None:
     """Google lets this channel live for minutes only: no other one is asked for before ``until``,
     of which ``watcher status`` tells."""
@@ -147,8 +166,9 @@ def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
 
 
 def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: datetime) -> bool:
-    """A poll has brought ``change``, of which the live channel never told: Google may have
-    dropped it without a word. It is made due for renewal; True when it was.
+    """A poll that began at least ``DEAF_AFTER`` after ``change`` has brought it, and the live
+    channel never told of it: Google may have dropped the channel without a word. It is made due for
+    renewal; True when it was.
 
     A channel that has not even delivered its ``sync`` message is left: a new one would fare no
     better, since it is our address that cannot be reached.
@@ -254,7 +274,7 @@ def calendars_due(
             Account.state == "active",
             Calendar.removed.is_(False),
             ~fresh,
-            or_(Calendar.watch_retry_at.is_(None), Calendar.watch_retry_at <= now),
+            ~_waits(now),
         )
         .order_by(opened.asc().nulls_first(), Calendar.id)
     )
@@ -276,7 +296,9 @@ def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
-def opened_since(session: Session, since: datetime) -> int:
-    """How many channels were asked for since ``since`` (for the cap per minute)."""
-    found = select(func.count(Channel.id)).where(Channel.requested_at > since)
+def opened_within_a_minute(session: Session, now: datetime) -> int:
+    """How many channels were asked for in the last minute, for the cap. One that a wrong clock has
+    dated ahead does not count, or it would block all others until that date."""
+    last_minute = Channel.requested_at.between(now - timedelta(minutes=1), now)
+    found = select(func.count(Channel.id)).where(last_minute)
     return session.scalar(found) or 0

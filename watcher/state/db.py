@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from watcher.errors import ExitCode, Transient, UserError, WatcherError
+from watcher.errors import ExitCode, LedgerAway, UserError, WatcherError
 from watcher.state.ledger_file import LedgerFile, damage, damaged, private_opener
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -55,7 +55,7 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One transaction. Raises ``Transient(side="ledger")`` when the database is away, or its
+        """One transaction. Raises ``LedgerAway`` when the database is away, or its
         file is gone, replaced or damaged."""
         if self._file is not None:
             self._file.check()
@@ -68,7 +68,7 @@ class Database:
                 raise
             raise failure from None
 
-    def _failure(self, error: DatabaseError) -> Transient | None:
+    def _failure(self, error: DatabaseError) -> LedgerAway | None:
         """None for an error of ours in a statement."""
         words = damage(error.orig)
         if words and self._file is not None:
@@ -77,7 +77,7 @@ class Database:
             return None
         # The statement's parameters may hold secrets: only the driver's own words go out.
         reason = str(error.orig).splitlines()[0] if error.orig else "no answer"
-        return Transient(f"the ledger did not answer: {reason}", side="ledger")
+        return LedgerAway(f"the ledger did not answer: {reason}")
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import case, func, literal, or_, select, update
+from sqlalchemy import case, func, literal, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.state.calendars import RUNG_PATIENCE
 from watcher.state.channels import ACCEPTED
+from watcher.state.due import pauses
 from watcher.state.models import Account, Calendar, Channel, UtcDateTime
 from watcher.state.secrets import digest, same
 
@@ -24,9 +25,10 @@ class Verdict:
     """What became of a notification.
 
     ``recorded``: the debt is written, ring for ``calendar_id`` now. ``coalesced``: a job that has
-    not begun to read will serve it. ``parked``: written, but the account is paused or broken, so
-    nobody is woken. ``retired``: a channel of ours that is closed. ``unknown``: not ours, a wrong
-    token, or another resource; the caller must not tell these apart.
+    not begun to read will serve it. ``parked``: written, but nobody is woken: the account is
+    paused or broken, or the last pass failed and its pause lasts (the sweep rings after it).
+    ``retired``: a channel of ours that is closed. ``unknown``: not ours, a wrong token, or another
+    resource; the caller must not tell these apart.
     """
 
     word: Word
@@ -59,11 +61,11 @@ def record(
     if channel.state not in ACCEPTED:
         _stop_once(channel, resource_id, active, now)
         return Verdict("retired", channel.calendar_id)
-    seq = _make_dirty(session, channel.calendar_id, active, now)
-    if seq is None:
+    made = _make_dirty(session, channel.calendar_id, active, now)
+    if made is None:
         return Verdict("coalesced", channel.calendar_id)
     channel.last_message_at, channel.last_message_number = now, message_number
-    return Verdict("recorded" if active else "parked", channel.calendar_id, seq)
+    return Verdict("recorded" if made.wakes else "parked", channel.calendar_id, made.seq)
 
 
 def _is_active(session: Session, calendar_id: int) -> bool:
@@ -89,16 +91,24 @@ def _stop_once(channel: Channel, resource_id: str, active: bool, now: datetime) 
     channel.expires_at = now + _LONGEST_LIFE  # unknown; only so that the row ends some day
 
 
-def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime) -> int | None:
-    """One conditional UPDATE: the new ``dirty_seq``, None while a waiting job will read anyway."""
+@dataclass(frozen=True, slots=True)
+class _Dirty:
+    """The new ``dirty_seq``, and whether a worker is to be woken now."""
+
+    seq: int
+    wakes: bool
+
+
+def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime) -> _Dirty | None:
+    """One conditional UPDATE; None while a waiting job will read anyway."""
     moment = literal(now, UtcDateTime())
-    return session.execute(
+    made = session.execute(
         update(Calendar)
         .where(
             Calendar.id == calendar_id,
             or_(
                 Calendar.rung_at.is_(None),
-                Calendar.rung_at < now - RUNG_PATIENCE,
+                ~Calendar.rung_at.between(now - RUNG_PATIENCE, now),
                 # A job that waits in the bulk lane is no reason to keep a push waiting.
                 Calendar.dirty_reason != "push",
             ),
@@ -110,7 +120,8 @@ def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime)
             ),
             dirty_seq=Calendar.dirty_seq + 1,
             dirty_reason="push",
-            rung_at=now if active else None,
+            rung_at=case((pauses(now), null()), else_=moment) if active else None,
         )
-        .returning(Calendar.dirty_seq)
-    ).scalar_one_or_none()
+        .returning(Calendar.dirty_seq, Calendar.rung_at)
+    ).one_or_none()
+    return None if made is None else _Dirty(made[0], made[1] is not None)

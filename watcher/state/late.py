@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from watcher.state.models import Account, Calendar
+from watcher.state.when import has_come
 
 AT_IT = timedelta(seconds=180)
 """gunicorn ends a request of Frappe's after 120 seconds by default, and a proxy has given up
@@ -24,7 +25,11 @@ def due(session: Session, now: datetime, most: int) -> list[int]:
     found = session.scalars(
         select(Calendar.id)
         .join(Account)
-        .where(Calendar.look_at <= now, Calendar.removed.is_(False), Account.state == "active")
+        .where(
+            has_come(Calendar.look_at, now, AT_IT),
+            Calendar.removed.is_(False),
+            Account.state == "active",
+        )
         .order_by(Calendar.look_at)
         .limit(most)
     )

@@ -6,13 +6,30 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from watcher.errors import LeaseLost
 from watcher.state.db import Database
 from watcher.state.models import LEAVING, Account, Calendar, Lease
 
 CALENDAR_LEASE_SECONDS = 60.0
+
+
+STEP_SECONDS = 60.0
+"""A database's clock that is put right may go back by so much without ending leases."""
+
+
+def lapsed(until: InstrumentedAttribute[float], now: float, seconds: float) -> ColumnElement[bool]:
+    """Whether a lease that is taken for ``seconds`` has ended. One that lies further ahead was
+    taken while the database's clock ran ahead: nobody prolongs it, else it would not."""
+    return or_(until < now, until > now + seconds + STEP_SECONDS)
+
+
+def is_free(now: float) -> ColumnElement[bool]:
+    """Whether nobody works on a calendar; ``now`` by the database's clock."""
+    return or_(
+        Calendar.lease_owner.is_(None), lapsed(Calendar.lease_until, now, CALENDAR_LEASE_SECONDS)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +50,7 @@ def take_calendar(
         update(Calendar)
         .where(
             Calendar.id == calendar_id,
-            or_(Calendar.lease_owner.is_(None), Calendar.lease_until < now),
+            is_free(now),
         )
         .values(
             lease_owner=owner,
@@ -95,7 +112,7 @@ def take(db: Database, session: Session, name: str, owner: str, seconds: float) 
         statement.on_conflict_do_update(
             index_elements=[Lease.name],
             set_={"owner": owner, "until": now + seconds},
-            where=or_(Lease.owner == owner, Lease.until < now),
+            where=or_(Lease.owner == owner, lapsed(Lease.until, now, seconds)),
         ).returning(Lease.name)
     ).scalar_one_or_none()
     return row is not None

@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from watcher.errors import ExitCode, Transient, WatcherError
+from watcher.errors import ExitCode, LedgerAway, WatcherError
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _RESTORE = "stop Watcher, put a backup of the ledger in its place, and start it again"
@@ -41,21 +41,19 @@ class LedgerFile:
             )
 
     def check(self) -> None:
-        """Raises ``Transient`` when the file is gone, or is another one than was opened first."""
+        """Raises ``LedgerAway`` when the file is gone, or is another one than was opened first."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
-            raise Transient(
-                f"the ledger's file {self.path} is gone", side="ledger", next_step=_RESTORE
-            ) from None
+            raise LedgerAway(f"the ledger's file {self.path} is gone", next_step=_RESTORE) from None
         except OSError:
             return  # opening it says what is wrong
         now = (found.st_dev, found.st_ino)
         if self._opened is None:
             self._opened = now
         elif now != self._opened:
-            raise Transient(
-                f"the ledger's file {self.path} was replaced while Watcher runs", side="ledger",
+            raise LedgerAway(
+                f"the ledger's file {self.path} was replaced while Watcher runs",
                 next_step="restart Watcher",
             )  # fmt: skip
 
@@ -81,8 +79,8 @@ def damage(error: BaseException | None) -> str:
     return str(error) if code & 0xFF in _DAMAGED else ""
 
 
-def damaged(path: Path, words: str) -> Transient:
-    return Transient(
-        f"the ledger's file {path} is damaged or is no ledger ({words})", side="ledger",
+def damaged(path: Path, words: str) -> LedgerAway:
+    return LedgerAway(
+        f"the ledger's file {path} is damaged or is no ledger ({words})",
         next_step=_RESTORE,
     )  # fmt: skip

@@ -99,10 +99,14 @@ class Calendar(Base):
     ``dirty_seq`` counts known changes, ``synced_seq`` those applied; the calendar owes work while
     they differ. ``snapshot_seq`` is the ``dirty_seq`` at which a snapshot was last asked for, 0
     when none is owed. ``rung_at`` is set while a queued job that has not begun to read will
-    serve it.
+    serve it: whatever sets it counts ``dirty_seq`` up in the same transaction, and a pass clears
+    it when it begins, so that work is owed as long as it is set.
     ``rows_seen`` is ERPNext's newest stamp of a row that was seen after the last writing; ``step``
     what a person can do about ``cause``, where it is no matter of the cause alone. ``look_at``: a
     write was not answered; when ERPNext can no longer be at it, the calendar is listed anew.
+    ``sweep_shown`` is how many rows a sweep that was held back would have cancelled, as an admin
+    was told; ``sweep_allowed`` how many the next pass may cancel although the brake holds, None
+    when nobody has said so. It ends when that pass begins, however the pass ends.
     Lease times are epoch seconds of the database's clock.
     """
 
@@ -128,7 +132,8 @@ class Calendar(Base):
     dirty_reason: Mapped[str] = mapped_column(String(20), default="")
     rung_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     snapshot_seq: Mapped[int] = mapped_column(Integer, default=0)
-    force_sweep: Mapped[bool] = mapped_column(Boolean, default=False)
+    sweep_shown: Mapped[int | None] = mapped_column(Integer)
+    sweep_allowed: Mapped[int | None] = mapped_column(Integer)
 
     lease_owner: Mapped[str | None] = mapped_column(String(80))
     lease_until: Mapped[float] = mapped_column(Float, default=0.0)

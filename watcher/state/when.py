@@ -1,0 +1,30 @@
+"""Moments that are kept in the ledger, and a clock that once ran ahead.
+
+While a clock is wrong by a day, due times are written that lie a day too far ahead, and they stay
+when the clock is put right. Nobody waits for such a one: what lies further ahead than the longest
+wait that is ever written counts as come.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy.orm import InstrumentedAttribute
+
+Column = InstrumentedAttribute[Any]
+LONGEST_ASKED = timedelta(hours=1)
+"""So long a wish of the other side (``Retry-After``) is kept; nobody asks for more in earnest."""
+LONGEST_RETRY = LONGEST_ASKED + timedelta(minutes=10)
+"""The longest wait after a failure, with its jitter."""
+
+
+def still_to_come(column: Column, now: datetime, longest: timedelta) -> ColumnElement[bool]:
+    """Whether the moment is ahead, by no more than ``longest``. False where there is none."""
+    return func.coalesce(and_(column > now, column <= now + longest), False)
+
+
+def has_come(column: Column, now: datetime, longest: timedelta) -> ColumnElement[bool]:
+    """Whether there is a moment and it is no longer waited for."""
+    return func.coalesce(or_(column <= now, column > now + longest), False)
