@@ -90,15 +90,15 @@ class Database:
 
     def probe(self) -> None:
         """Find out whether the ledger takes a write, by one that changes nothing. Raises
-        ``Transient`` when it does not, or when the disk is full."""
+        ``LedgerAway`` when it does not, or when the disk is full."""
         with self.session() as session:
             if not self.is_sqlite and session.scalar(text("SHOW transaction_read_only")) == "on":
-                raise Transient("the ledger takes no writes", side="ledger")
+                raise LedgerAway("the ledger takes no writes")
             session.execute(text("DELETE FROM ticks WHERE name = ''"))
         if self.is_sqlite and self._url.database:
             disk = os.statvfs(Path(self._url.database).parent)
             if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
-                raise Transient("the ledger's disk is full", side="ledger")
+                raise LedgerAway("the ledger's disk is full")
 
     def migrate(self, *, make: bool = True) -> None:
         """Bring the ledger to this version; two processes at once don't race. Without ``make`` one
