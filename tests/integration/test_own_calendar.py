@@ -446,7 +446,12 @@ def test_an_account_whose_calendar_is_not_shown_is_not_kept(
 def test_a_person_without_calendar(shop: Company) -> None:
     shop.google.add_user(CARLA, has_calendar=False)
     words = ("accounts", "add", CARLA, "--via", "service-account")
-    run(shop, *words, code=4, says=("signed up for Google Calendar", "Turn Google Calendar on"))
+    run(
+        shop,
+        *words,
+        code=4,
+        says=("signed up for Google Calendar", "Calendar is on for this person"),
+    )
     assert run(shop, "accounts", "list", "--json").data == []
     shop.google.set_calendar_service(CARLA, True)
     run(shop, *words, says=("is connected",))
@@ -459,7 +464,14 @@ def test_resume_says_what_is_found_of_the_calendar(shop: Company) -> None:
     assert shop.sync(CARLA) == "done"
     run(shop, "accounts", "pause", CARLA)
     shop.google.set_calendar_service(CARLA, False)
-    run(shop, "accounts", "resume", CARLA, code=3, says=("resumed", "Turn Google Calendar on"))
+    run(
+        shop,
+        "accounts",
+        "resume",
+        CARLA,
+        code=3,
+        says=("resumed", "Calendar is on for this person"),
+    )
     assert "turn Google Calendar on" in problem(shop)["next_step"]
     shop.google.set_calendar_service(CARLA, True)
     assert shop.sync(CARLA) == "done"
@@ -492,7 +504,7 @@ def test_the_page_names_the_calendar_that_is_mirrored(web: Company) -> None:
 @pytest.mark.parametrize(
     ("fault", "cause", "says", "step"),
     [
-        (None, "not_a_calendar_user", "Turn Google Calendar on", "turn Google Calendar on"),
+        (None, "not_a_calendar_user", "Calendar is on for this person", "turn Google Calendar on"),
         ({"status": 403, "reason": "accessNotConfigured"}, "access_not_configured",
          "Enable the Google Calendar API", "enable the Google Calendar API"),
         ({"status": 404, "reason": "notFound"}, "no_own_calendar", "check the address",

@@ -20,7 +20,7 @@ MAX_BATCH_BYTES = 4_000_000
 FIELDS = (
     "name", KEY, "custom_google_event_id", "custom_google_recurring_event_id", HASH, "status",
     "subject", "starts_on", "ends_on", "all_day", "event_type", "description", "modified_by",
-    "modified", "repeat_this_event",
+    "modified", "repeat_this_event", "custom_google_account", "custom_google_calendar_id",
 )  # fmt: skip
 
 
@@ -114,6 +114,7 @@ def held_of(row: Mapping[str, Any]) -> Held:
         modified_by=_text(row, "modified_by"),
         modified=_text(row, "modified"),
         repeats=bool(row.get("repeat_this_event")),
+        owner_ids=(_text(row, "custom_google_account"), _text(row, "custom_google_calendar_id")),
         location=location,
         meet_link=meet_link,
         employee=employee,

@@ -130,6 +130,7 @@ def detail(event: ErpEvent, row: Held) -> str:
             ("description", _plain(row.description) != _plain(event.description)),
             ("link", _addresses(row.description) != _addresses(event.description)),
             ("repetition", row.repeats),
+            ("account", row.owner_ids not in (None, (event.account, event.calendar_id))),
             ("location", _other_text(event.location, row.location)),
             ("meet_link", _other_text(event.meet_link, row.meet_link)),
             ("employee", (event.employee or "") != (row.employee or "")),

@@ -173,8 +173,8 @@ class Held:
     """One row that ERPNext holds for a calendar, as read back (naive strings of the site).
 
     ``modified`` is the site's own stamp of the last write. ``repeats``: a person has ticked
-    Frappe's own repetition. ``location``, ``meet_link`` and
-    ``employee`` are None where the site's Event has no such field.
+    Frappe's own repetition. ``owner_ids`` are the account and the calendar that it names.
+    ``location``, ``meet_link`` and ``employee`` are None where the site's Event has no such field.
     """
 
     name: str
@@ -192,6 +192,7 @@ class Held:
     modified_by: str
     modified: str = ""
     repeats: bool = False
+    owner_ids: tuple[str, str] | None = None
     location: str | None = None
     meet_link: str | None = None
     employee: str | None = None
