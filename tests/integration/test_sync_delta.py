@@ -205,7 +205,7 @@ def test_fields_that_erpnext_shows(company: Company) -> None:
     row = row_of(company, event)
     assert "cones" in row["description"]
     place = {15: row["description"], 16: row.get("location")}[company.site.frappe]
-    assert {15: "Outlet &lt;5&gt;", 16: "Outlet ‹5›"}[company.site.frappe] in place
+    assert {15: "Outlet &lt;5&gt;", 16: "Outlet <5>"}[company.site.frappe] in place
     assert "https://meet.google.com/abc-defg-hij" in row["description"]
     assert row["event_type"] == "Public"
     assert row["custom_google_user"] == ANN
