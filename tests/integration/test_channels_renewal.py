@@ -431,7 +431,7 @@ def test_late_notices_of_a_stopped_channel_are_answered_and_wake_nobody(company:
     assert company.google.wait_pushes()
     company.google.set_push_faults()
     with company.services.db.session() as session:
-        calendars.note_rung(session, company.calendar().id, None)
+        calendars.get(session, company.calendar().id).rung_at = None
     before, counts = company.calendar().dirty_seq, dict(company.google.pusher.counts)
     company.google.channels.notify(old.id)
     assert company.google.wait_pushes()
@@ -458,3 +458,34 @@ def test_what_nobody_answered_for_is_given_up(company: Company) -> None:
     company.later(minutes=10)
     renew(company)
     assert sorted(states(company)) == ["expired", "live", "stopped"]
+
+
+def test_a_fresh_change_that_is_never_told_is_asked_about_by_the_next_poll(
+    company: Company,
+) -> None:
+    """A poll overtakes the notification now and then; a channel that stays silent is replaced."""
+    (old,) = company.google.live_channels(ANN)
+    with company.services.db.session() as session:
+        spoke = company.services.clock() - timedelta(minutes=5)
+        session.get_one(Channel, old.id).last_message_at = spoke
+    company.google.kill_channels(ANN)
+    company.google.insert_event(ANN, company.timed())
+    poll(company)
+    assert states(company) == ["live"]
+    with company.services.db.session() as session:
+        due = session.get_one(Channel, old.id).renew_at
+        assert due is not None
+        assert due > company.services.clock(), "a fresh change says nothing yet"
+    company.later(minutes=2)
+    poll(company)
+    with company.services.db.session() as session:
+        due = session.get_one(Channel, old.id).renew_at
+        assert due is not None
+        assert due <= company.services.clock()
+
+
+def poll(company: Company) -> None:
+    with company.services.db.session() as session:
+        number = company.calendar().id
+        calendars.mark_dirty(session, number, "poll", company.services.clock())
+    assert company.sync() == "done"

@@ -182,7 +182,7 @@ def test_notices_as_calendar_sends_them(watched: Company) -> None:
     for state in ("sync", "exists", "not_exists", "of-tomorrow"):
         before = watched.calendar()
         with watched.services.db.session() as session:
-            calendars.note_rung(session, before.id, None)
+            calendars.get(session, before.id).rung_at = None
         odd = {"Content-Type": "application/json; utf-8", "Content-Length": "0"}
         assert post(watched, headers(watched, Resource_State=state) | odd).status_code == 204
         assert watched.calendar().dirty_seq == before.dirty_seq + 1, state

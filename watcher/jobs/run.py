@@ -16,7 +16,7 @@ from watcher.erpnext.applied import Applied
 from watcher.policy import make_rules, policy_fingerprint, window_of
 from watcher.services import Services
 from watcher.sides import Report, Sides
-from watcher.state import aside, budget, calendars, channels, erased, leases, runs
+from watcher.state import aside, budget, calendars, channels, doubts, erased, leases, runs
 from watcher.state import erpnext as known_site
 from watcher.state.budget import Purpose
 from watcher.state.calendars import Settled, Trouble, Work
@@ -191,10 +191,8 @@ def _tell_of_refusals(report: Report, fresh: list[str]) -> None:
 
 def _doubt_channel(session: Session, calendar_id: int, report: Report, started: datetime) -> None:
     """The newest change counts of which the channel has had the time to tell."""
-    told_long_ago = [c for c in report.changes if started - c >= channels.DEAF_AFTER]
-    if told_long_ago and channels.replace_if_deaf(
-        session, calendar_id, max(told_long_ago), started
-    ):
+    change = doubts.untold(session, calendar_id, report.changes, started)
+    if change is not None and channels.replace_if_deaf(session, calendar_id, change, started):
         log.warning(
             "a poll found what no notification told of: the channel is replaced",
             extra={"calendar": calendar_id},

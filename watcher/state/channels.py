@@ -15,8 +15,6 @@ from watcher.state.when import LONGEST_RETRY, still_to_come
 
 LIVE = ("live",)
 LONGEST_UNSUPPORTED = timedelta(days=8)
-DEAF_AFTER = timedelta(minutes=1)
-"""Google promises no time; a notification of what is younger may still be on its way."""
 OPENING_PATIENCE = timedelta(minutes=2)
 ACCEPTED = ("requesting", "live", "retiring")
 SHORT_LIVED = "short_lived"
@@ -166,9 +164,9 @@ def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
 
 
 def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: datetime) -> bool:
-    """A poll that began at least ``DEAF_AFTER`` after ``change`` has brought it, and the live
-    channel never told of it: Google may have dropped the channel without a word. It is made due for
-    renewal; True when it was.
+    """A poll has brought ``change`` (see ``doubts.untold``), and the live channel never told of it:
+    Google may have dropped the channel without a word. It is made due for renewal; True when it
+    was.
 
     A channel that has not even delivered its ``sync`` message is left: a new one would fare no
     better, since it is our address that cannot be reached.
