@@ -10,9 +10,10 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import redis
+from sqlalchemy.orm import Session
 
 from watcher.channels.renewal import renew_due
 from watcher.connections import Connections
@@ -86,33 +87,29 @@ def poll(services: Services, _connections: Connections) -> int:
 
 def reconcile(services: Services, _connections: Connections) -> int:
     """Once a day a snapshot of each calendar: rolls the window on and heals every drift."""
-    now = services.clock()
-    with services.db.session() as session:
-        owed = [
-            (calendar_id, calendars.want_snapshot(session, calendar_id, "reconcile", now))
-            for calendar_id in due.due_for_reconcile(session, now, MAX_RINGS)
-        ]
-    return sum(ring(services, c, seq, "backfill", "reconcile") for c, seq in owed)
+    return _list_anew(services, "reconcile", due.due_for_reconcile)
 
 
 def retry_aside(services: Services, _connections: Connections) -> int:
     """List calendars anew in which an event was refused and is due to be tried again."""
-    now = services.clock()
-    with services.db.session() as session:
-        numbers = calendars.in_lock_order(aside.due(session, now, MAX_RINGS))
-        owed = [(n, calendars.want_snapshot(session, n, "refused", now)) for n in numbers]
-    return sum(ring(services, number, seq, "backfill", "refused") for number, seq in owed)
+    return _list_anew(services, "refused", aside.due)
 
 
 def look_after_writes(services: Services, _connections: Connections) -> int:
     """List calendars anew of which a write was not answered, now that ERPNext is done with it."""
+    return _list_anew(services, "unanswered", late.due)
+
+
+def _list_anew(
+    services: Services, reason: str, find: Callable[[Session, datetime, int], list[int]]
+) -> int:
+    """Owe a full listing to the calendars that ``find`` names, ``MAX_RINGS`` at the most, and ring
+    for each. Returns how many rings were made."""
     now = services.clock()
     with services.db.session() as session:
-        owed = [
-            (number, calendars.want_snapshot(session, number, "unanswered", now))
-            for number in late.due(session, now, MAX_RINGS)
-        ]
-    return sum(ring(services, number, seq, "backfill", "unanswered") for number, seq in owed)
+        numbers = calendars.in_lock_order(find(session, now, MAX_RINGS))
+        owed = [(n, calendars.want_snapshot(session, n, reason, now)) for n in numbers]
+    return sum(ring(services, number, seq, "backfill", reason) for number, seq in owed)
 
 
 def look_after_erased(services: Services, connections: Connections) -> int:
