@@ -191,6 +191,11 @@ class Company:
         self.add(email)
         assert self.sync(email) == "done"
 
+    def connect_at_rest(self) -> None:
+        """As ``connect``, with the queue empty: the ring of the connecting is long served."""
+        self.connect()
+        self.services.doorbell.client.flushall()
+
     # --- Google and ERPNext ---------------------------------------------------------------
 
     def timed(self, hours: float = 24, length: float = 1, **extra: Any) -> dict[str, Any]:

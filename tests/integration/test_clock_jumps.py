@@ -22,9 +22,7 @@ from watcher.state.models import Account, Calendar, Channel
 @pytest.fixture(autouse=True)
 def connected(request: pytest.FixtureRequest) -> None:
     if "company" in request.fixturenames:
-        company = request.getfixturevalue("company")
-        company.connect()
-        company.services.doorbell.client.flushall()
+        request.getfixturevalue("company").connect_at_rest()
 
 
 @pytest.mark.parametrize("side", ["google", "erpnext"])

@@ -33,9 +33,7 @@ from watcher.state.models import Account, Calendar, Lease, Tick
 def connected(request: pytest.FixtureRequest) -> None:
     """A connected account with nothing owed, for the tests that have a company."""
     if "company" in request.fixturenames:
-        company = request.getfixturevalue("company")
-        company.connect()
-        company.services.doorbell.client.flushall()
+        request.getfixturevalue("company").connect_at_rest()
 
 
 def waiting(company: Company) -> dict[str, int]:

@@ -29,8 +29,7 @@ BY_ANN = {"modified_by": ANN}
 
 @pytest.fixture(autouse=True)
 def connected(company: Company) -> None:
-    company.connect()
-    company.services.doorbell.client.flushall()  # the ring of the connecting, long served
+    company.connect_at_rest()
 
 
 def asked(company: Company, route: str) -> int:

@@ -22,8 +22,7 @@ from watcher.state.models import Account, Calendar, Tick
 
 @pytest.fixture(autouse=True)
 def connected(company: Company) -> None:
-    company.connect()
-    company.services.doorbell.client.flushall()  # the ring of the connecting, long served
+    company.connect_at_rest()
 
 
 def ring_count(company: Company) -> int:
@@ -142,12 +141,17 @@ def test_poll_and_reconcile_when_due(company: Company) -> None:
     assert company.calendar().snapshot_seq > 0
 
 
-def test_a_poll_that_finds_what_no_push_told_replaces_the_channel(company: Company) -> None:
-    (channel,) = company.google.live_channels(ANN)
+def spoke_a_minute_ago(company: Company) -> None:
+    """The calendar's live channel has sent its last notification then."""
     with company.services.db.session() as session:
         row = channels.live(session, company.calendar().id, company.services.clock())
         assert row is not None
         row.last_message_at = company.services.clock() - timedelta(minutes=1)
+
+
+def test_a_poll_that_finds_what_no_push_told_replaces_the_channel(company: Company) -> None:
+    (channel,) = company.google.live_channels(ANN)
+    spoke_a_minute_ago(company)
     company.google.kill_channels(ANN)
     company.google.insert_event(ANN, company.timed())
     later(company, minutes=45)
@@ -160,10 +164,7 @@ def test_a_poll_that_finds_what_no_push_told_replaces_the_channel(company: Compa
 def test_a_poll_that_overtakes_a_notification_condemns_no_channel(company: Company) -> None:
     """The change is a second old: what tells of it is still on its way."""
     (channel,) = company.google.live_channels(ANN)
-    with company.services.db.session() as session:
-        row = channels.live(session, company.calendar().id, company.services.clock())
-        assert row is not None
-        row.last_message_at = company.services.clock() - timedelta(minutes=1)
+    spoke_a_minute_ago(company)
     company.later(minutes=45)
     company.google.insert_event(ANN, company.timed())
     assert schedule.poll(company.services, company.connections) == 1

@@ -28,8 +28,7 @@ from watcher.state.models import Calendar, Run
 
 @pytest.fixture(autouse=True)
 def connected(company: Company) -> None:
-    company.connect()
-    company.services.doorbell.client.flushall()
+    company.connect_at_rest()
     with company.services.db.session() as session:
         session.execute(update(Calendar).values(rung_at=None))
 

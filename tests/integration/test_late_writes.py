@@ -34,13 +34,18 @@ def hold_up(company: Company, match: str) -> None:
     company.site.add_fault(match, status=0, delay=HELD_UP)
 
 
+def update_late(company: Company) -> None:
+    """A pass fails whose update ERPNext carries out only after the pass has gone."""
+    hold_up(company, "bulk_update")
+    company.site.add_fault("^PUT ", status=502, html=True, count=1)
+    assert company.sync() == "failed"
+
+
 def test_a_late_update_does_not_bring_back_what_was_made_private(company: Company) -> None:
     event_id = company.google.insert_event(ANN, company.timed(summary="First"))
     assert company.sync() == "done"
     company.google.patch_event(ANN, event_id, {"summary": "Interview with a rival"})
-    hold_up(company, "bulk_update")
-    company.site.add_fault("^PUT ", status=502, html=True, count=1)
-    assert company.sync() == "failed"
+    update_late(company)
     company.google.patch_event(ANN, event_id, {"visibility": "private"})
     assert company.sync() == "done"
     time.sleep(HELD_UP + 0.5)
@@ -53,9 +58,7 @@ def test_a_late_update_overwrites_nothing_that_is_newer(company: Company) -> Non
     event_id = company.google.insert_event(ANN, company.timed(summary="First"))
     assert company.sync() == "done"
     company.google.patch_event(ANN, event_id, {"summary": "Second"})
-    hold_up(company, "bulk_update")
-    company.site.add_fault("^PUT ", status=502, html=True, count=1)
-    assert company.sync() == "failed"
+    update_late(company)
     company.google.patch_event(ANN, event_id, {"summary": "Third"})
     assert company.sync() == "done"
     time.sleep(HELD_UP + 0.5)
