@@ -1,9 +1,9 @@
 """Which calendar is an account's own, and under which id Google shows it.
 
 The id is the address for nearly everybody. Of a renamed mailbox, or of an alias, the address may
-answer 404 while the word ``primary`` works (google-facts I14). That word is of no use as an
-identity: so the calendar's name is looked for, and ``primary`` is kept only where nothing tells it
-before the first channel is opened, whose ``resourceUri`` may (``channels.registry``).
+answer 404 while the word ``primary`` works. That word is of no use as an identity: so the
+calendar's name is looked for, and ``primary`` is kept only where nothing tells it before the first
+channel is opened, whose ``resourceUri`` may (``channels.registry``).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Watch channels in the ledger. A row is written before events.watch is called, and a renewal
-makes a new row: the old one is needed to stop the old channel (google-facts H5, H6)."""
+makes a new row: the old one is needed to stop the old channel."""
 
 from __future__ import annotations
 

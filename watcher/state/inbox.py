@@ -82,7 +82,7 @@ def _stop_once(channel: Channel, resource_id: str, active: bool, now: datetime) 
     had made it. Its resource id, needed to stop it, is learnt from the message.
 
     All other closed channels have been stopped already; Google's late notices of those are let
-    pass (google-facts 28). Since the resource id is set from then on, this happens once.
+    pass. Since the resource id is set from then on, this happens once.
     """
     if channel.resource_id is not None or not resource_id or not active:
         return

@@ -1,4 +1,4 @@
-"""Google's JSON as it really comes: fields missing, of odd types, odd dates (google-facts C, D)."""
+"""Google's JSON as it really comes: fields missing, of odd types, odd dates."""
 
 from __future__ import annotations
 

@@ -11,50 +11,49 @@ from typing import Any
 
 @dataclass(slots=True)
 class Behaviour:
-    """All times in seconds. Numbers in brackets are those of the facts sheet."""
+    """All times in seconds."""
 
     token_keeps_bounds: bool = False
-    """Does a sync token keep timeMin/timeMax of its first request? (59, 60). If so, what left the
+    """Does a sync token keep timeMin/timeMax of its first request? If so, what left the
     window comes as a bare cancelled id."""
     full_tombstones: bool = False
-    """Cancelled events with all their fields, instead of the guaranteed ones alone (54)."""
+    """Cancelled events with all their fields, instead of the guaranteed ones alone."""
     reset_exceptions_reported: bool = True
     """Exceptions that a change of the series sweeps away come as cancelled in the delta."""
     bad_token_status: int = 400
-    """400 or 410 for a malformed or mismatched sync token (41, open question 6)."""
+    """400 or 410 for a malformed or mismatched sync token."""
     sync_token_ttl: float | None = None
-    """Sync tokens older than this answer 410 (50)."""
+    """Sync tokens older than this answer 410."""
     page_limit: int | None = None
-    """Give fewer items than asked for (63)."""
+    """Give fewer items than asked for."""
     empty_first_page: bool = False
-    """Begin paged answers with an empty page (44)."""
+    """Begin paged answers with an empty page."""
     horizon_days: int = 14 * 365
-    """How far ahead unlimited series are expanded (60, 61)."""
+    """How far ahead unlimited series are expanded."""
     updated_min_days: float = 28.0
-    """Older updatedMin answers 410 updatedMinTooLongAgo (51)."""
+    """Older updatedMin answers 410 updatedMinTooLongAgo."""
     quota_per_user_minute: int | None = None
-    """Requests a minute and user before 403 userRateLimitExceeded (87); Google's is 600."""
+    """Requests a minute and user before 403 userRateLimitExceeded; Google's is 600."""
 
     default_channel_ttl: float = 604_800.0
     max_channel_ttl: float = 604_800.0
-    """What a channel lives when nothing is asked, and at most (11, 12)."""
+    """What a channel lives when nothing is asked, and at most."""
     sync_before_answer: bool = True
-    """Deliver the `sync` notice before events.watch answers (16); if not, soon after it."""
+    """Deliver the `sync` notice before events.watch answers; if not, soon after it."""
     uri_repeats_primary: bool = False
     """Asked to watch `primary`, say `primary` in resourceUri instead of the calendar's id (I14)."""
     late_notices: int = 0
-    """How many notices a stopped channel still sends (28)."""
+    """How many notices a stopped channel still sends."""
     stops_before_404: int = 1
-    """How many stops of one channel succeed before 404 (28)."""
+    """How many stops of one channel succeed before 404."""
 
     access_token_ttl: int = 3599
     refresh_token_ttl: float | None = None
-    """Life of refresh tokens; 604800 imitates an app in "Testing" (96)."""
+    """Life of refresh tokens; 604800 imitates an app in "Testing"."""
     invalid_grant_description: str = "Token has been expired or revoked."
-    """The text varies (99)."""
+    """The text varies."""
     consent_error: str | None = None
-    """admin_policy_enforced, org_internal, disallowed_useragent, ...: the consent page refuses
-    (100)."""
+    """admin_policy_enforced, org_internal, disallowed_useragent, ...: the consent page refuses."""
 
     def update(self, changes: dict[str, Any]) -> None:
         """Set several switches; ValueError names the unknown ones."""
