@@ -127,7 +127,7 @@ def _entry(state: GoogleState, response: Response) -> Request:
 
 
 def _zipped(response: Response) -> Response:
-    """gzip for callers that accept it and name it in their user agent, too (68)."""
+    """gzip for callers that accept it and name it in their user agent, too."""
     accepted = "gzip" in request.headers.get("Accept-Encoding", "").lower()
     named = "gzip" in request.headers.get("User-Agent", "").lower()
     if not accepted or not named or response.status_code == 304:

@@ -41,7 +41,7 @@ class Behaviour:
     sync_before_answer: bool = True
     """Deliver the `sync` notice before events.watch answers; if not, soon after it."""
     uri_repeats_primary: bool = False
-    """Asked to watch `primary`, say `primary` in resourceUri instead of the calendar's id (I14)."""
+    """Asked to watch `primary`, say `primary` in resourceUri instead of the calendar's id."""
     late_notices: int = 0
     """How many notices a stopped channel still sends."""
     stops_before_404: int = 1

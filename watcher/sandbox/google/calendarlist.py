@@ -30,7 +30,7 @@ class CalendarLists:
         self._changes[email, calendar_id] = self._store.seq
 
     def page(self, user: str, args: Args) -> Json:
-        """One page of calendarList.list; with a token, what was gained and lost since (43)."""
+        """One page of calendarList.list; with a token, what was gained and lost since."""
         sync_token, page_token = _one(args, "syncToken"), _one(args, "pageToken")
         least = _one(args, "minAccessRole")
         if least not in (None, "freeBusyReader", "reader", "writer", "owner"):

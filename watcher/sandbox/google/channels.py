@@ -88,7 +88,7 @@ class Channels:
         self._send(channel, "sync")
 
     def answer(self, channel: Channel) -> Json:
-        """What events.watch returns (15)."""
+        """What events.watch returns."""
         found: Json = {
             "kind": "api#channel",
             "id": channel.id,
@@ -101,7 +101,7 @@ class Channels:
     # --- channels.stop --------------------------------------------------------------------
 
     def stop(self, body: Json, user: str, client: str) -> None:
-        """404 for a channel that is not, or not this caller's (26, 27)."""
+        """404 for a channel that is not, or not this caller's."""
         for name in ("id", "resourceId"):
             if not body.get(name):
                 raise required(name)
@@ -154,7 +154,7 @@ class Channels:
         self._send(self.all[channel_id], state)
 
     def _send(self, channel: Channel, state: str) -> None:
-        # Numbers grow with gaps (33); 1 is the sync message's.
+        # Numbers grow with gaps; 1 is the sync message's.
         step = self._rng.choice((1, 1, 2, 3, 17, 4000))
         channel.number = 1 if channel.number == 0 else channel.number + step
         headers = self.headers(channel, state)
@@ -167,7 +167,7 @@ class Channels:
             self._pusher.send(channel.id, channel.address, headers)
 
     def headers(self, channel: Channel, state: str) -> dict[str, str]:
-        """The X-Goog headers of a message (30)."""
+        """The X-Goog headers of a message."""
         found = {
             "X-Goog-Channel-ID": channel.id,
             "X-Goog-Channel-Expiration": format_datetime(
@@ -208,7 +208,7 @@ class Channels:
             raise GoogleError(401, "push.webhookUrlUnauthorized", message)
 
     def _expiration(self, body: Json) -> datetime:
-        """The stricter of what was asked and the inner limit (12)."""
+        """The stricter of what was asked and the inner limit."""
         now = self._clock.now()
         asked = self._behaviour.default_channel_ttl
         try:
@@ -239,6 +239,6 @@ def is_loopback(host: str) -> bool:
 
 
 def _resource_id(user: str, resource: str) -> str:
-    """The same for each channel of a user on a resource (17)."""
+    """The same for each channel of a user on a resource."""
     digest = hashlib.sha256(f"{user}\n{resource}".encode()).digest()[:20]
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -33,7 +33,7 @@ def span(data: Json, calendar: Calendar) -> tuple[datetime, datetime] | None:
 def overlaps(
     times: tuple[datetime, datetime] | None, low: datetime | None, high: datetime | None
 ) -> bool:
-    """timeMin bounds the end, timeMax the start, both exclusive (58)."""
+    """timeMin bounds the end, timeMax the start, both exclusive."""
     if times is None:
         return True
     return (low is None or times[1] > low) and (high is None or times[0] < high)

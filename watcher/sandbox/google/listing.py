@@ -140,7 +140,7 @@ class Listing:
                 return  # comes with its series
             exception = self._store.instance(calendar, item.id)
             if self._inside(calendar, exception.data, asked):
-                yield exception, view.instance(exception)  # cancelled ones too (55)
+                yield exception, view.instance(exception)  # cancelled ones too
         elif item.cancelled:
             wanted = deleted and not (single and item.is_series)
             if wanted and self._inside(calendar, item.data, asked):
@@ -176,7 +176,7 @@ class Listing:
         elif not (single and item.is_series):
             yield item.id, item.data, view.item(item)
         elif not item.cancelled:
-            # The whole series, far past any window of the first request (60).
+            # The whole series, far past any window of the first request.
             for each in expand.instances(calendar, item, None, self._store.horizon()):
                 yield each.id, each.data, view.instance(each)
 
@@ -206,7 +206,7 @@ class Listing:
         bad = self._behaviour.bad_token_status
         point = self.sync_tokens.read(asked.sync_token or "", bad)
         if (point.user, point.calendar) != (user, calendar.id):
-            raise full_sync_required()  # another user's token (49)
+            raise full_sync_required()  # another user's token
         ttl = self._behaviour.sync_token_ttl
         age = (self._clock.now_ms() - point.issued_ms) / 1000
         if self.sync_tokens.is_expired(point) or (ttl is not None and age > ttl):

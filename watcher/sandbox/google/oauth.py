@@ -33,7 +33,7 @@ SKEW_SECONDS = 300
 
 @dataclass(slots=True)
 class Client:
-    """An OAuth client. A desktop one may redirect to any loopback address (94)."""
+    """An OAuth client. A desktop one may redirect to any loopback address."""
 
     id: str
     secret: str = field(repr=False)
@@ -44,7 +44,7 @@ class Client:
 
 @dataclass(slots=True)
 class ServiceAccount:
-    """``delegated``: the scopes that an admin granted for impersonation (109)."""
+    """``delegated``: the scopes that an admin granted for impersonation."""
 
     email: str
     client_id: str
@@ -193,7 +193,7 @@ class OAuth:
             if (each.client, each.user, each.revoked) == (client.id, email, False)
         ]
         for oldest in live[:-MOST_REFRESH_TOKENS]:
-            oldest.revoked = True  # without a warning (95)
+            oldest.revoked = True  # without a warning
         return token
 
     def _by_refresh(self, client: Client, form: dict[str, str]) -> Json:
@@ -301,7 +301,7 @@ class OAuth:
         return self._new_refresh(self.clients[client_id], email, held)
 
     def revoke(self, token: str) -> None:
-        """The whole grant of that user in this project ends (101); 400 for an unknown token."""
+        """The whole grant of that user in this project ends; 400 for an unknown token."""
         refresh, access = self.refresh_tokens.get(token), self.access_tokens.get(token)
         if refresh is not None and not refresh.revoked:
             self.revoke_user(refresh.user)
@@ -357,7 +357,7 @@ class OAuth:
 
 
 def _check_pkce(challenge: str | None, verifier: str | None) -> None:
-    """Once a challenge was sent, the verifier is required (104)."""
+    """Once a challenge was sent, the verifier is required."""
     if challenge is None:
         return
     if not verifier:

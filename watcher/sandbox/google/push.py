@@ -144,7 +144,7 @@ class Pusher:
                 self._changed.notify_all()
 
     def _attempt(self, notice: Notice, timeout: float | None = None) -> None:
-        """One POST. Again, later, on 500, 502, 503 and 504 only (35)."""
+        """One POST. Again, later, on 500, 502, 503 and 504 only."""
         try:
             answer = self._session().post(
                 notice.address,

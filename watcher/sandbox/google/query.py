@@ -58,7 +58,7 @@ class Query:
 
     @property
     def mints_token(self) -> bool:
-        """No nextSyncToken when orderBy or q was set (47)."""
+        """No nextSyncToken when orderBy or q was set."""
         return self.order_by is None and self.text is None
 
 
@@ -95,7 +95,7 @@ def read(args: Args) -> Query:
 
 
 def pinned(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a query that a sync token's later requests must repeat (48)."""
+    """The part of a query that a sync token's later requests must repeat."""
     return {name: value for name, value in kept.items() if name in PINNED}
 
 

@@ -41,7 +41,7 @@ class View:
         return self._resource(item, item.id, item.data)
 
     def instance(self, found: Instance) -> Json:
-        """An instance; a cancelled one with the guaranteed fields only (54)."""
+        """An instance; a cancelled one with the guaranteed fields only."""
         item = found.item or found.master
         if found.cancelled and not self.behaviour.full_tombstones:
             return self.stub(item, found.data["originalStartTime"])
@@ -96,7 +96,7 @@ class View:
         return self._masked(body)
 
     def _marked(self, person: Json) -> Json:
-        """``self`` refers to the calendar that holds the copy, not to the caller (81)."""
+        """``self`` refers to the calendar that holds the copy, not to the caller."""
         plain = {k: v for k, v in person.items() if k != "self"}
         return {**plain, "self": True} if plain.get("email") == self.calendar.id else plain
 
@@ -109,7 +109,7 @@ class View:
         body["attendees"] = guests
 
     def _masked(self, body: Json) -> Json:
-        """Roles below writer see a private event's slot without its detail (72)."""
+        """Roles below writer see a private event's slot without its detail."""
         if self.role == "freeBusyReader":
             return {k: v for k, v in body.items() if k in _BUSY_ONLY}
         if self.role not in FULL_DETAIL and body.get("visibility") in ("private", "confidential"):

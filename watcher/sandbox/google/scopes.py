@@ -1,4 +1,4 @@
-"""Scopes: which calls each one allows, and how consent names them (10, 103, 106)."""
+"""Scopes: which calls each one allows, and how consent names them."""
 
 from __future__ import annotations
 

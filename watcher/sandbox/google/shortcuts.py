@@ -145,7 +145,7 @@ class Shortcuts:
         raise NotImplementedError
 
     def set_unwatchable(self, calendar_id: str) -> None:
-        """events.watch answers pushNotSupportedForRequestedResource from now on (20)."""
+        """events.watch answers pushNotSupportedForRequestedResource from now on."""
         self.set_watchable(calendar_id, False)
 
     def set_clock_offset(self, seconds: float) -> None:
@@ -157,7 +157,7 @@ class Shortcuts:
 
     @property
     def tokens_keep_bounds(self) -> bool:
-        """Does a sync token keep the bounds of its first request? (59, 60)"""
+        """Does a sync token keep the bounds of its first request?"""
         return self.behaviour.token_keeps_bounds
 
     @tokens_keep_bounds.setter
@@ -166,7 +166,7 @@ class Shortcuts:
 
     @property
     def max_ttl(self) -> float:
-        """The longest life of a channel, in seconds (12)."""
+        """The longest life of a channel, in seconds."""
         return self.behaviour.max_channel_ttl
 
     @max_ttl.setter

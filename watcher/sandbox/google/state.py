@@ -117,7 +117,7 @@ class GoogleState(Shortcuts):
                 self._list_changed(email, calendar_id)
 
     def set_watchable(self, calendar_id: str, watchable: bool) -> None:
-        """An unwatchable calendar answers pushNotSupportedForRequestedResource (20)."""
+        """An unwatchable calendar answers pushNotSupportedForRequestedResource."""
         with self.lock:
             self.store.calendar(calendar_id).watchable = watchable
 
@@ -174,7 +174,7 @@ class GoogleState(Shortcuts):
             return self.store.split(calendar_id, _instance(event_id, at), changes or {})
 
     def move_event(self, source: str, event_id: str, target: str) -> str:
-        """To another calendar: a bare stub here, the same id there (56)."""
+        """To another calendar: a bare stub here, the same id there."""
         with self.lock:
             return self.store.move(source, event_id, target)
 

@@ -29,7 +29,7 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 
 
 def new_event_id() -> str:
-    """26 characters of Google's base32hex alphabet (79)."""
+    """26 characters of Google's base32hex alphabet."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(26))
 
 
@@ -127,7 +127,7 @@ class Store:
         self._on_change(calendar_id)
 
     def split(self, calendar_id: str, instance_id: str, changes: Json) -> str:
-        """ "This and following": trims the series, begins a new one at the instance (62).
+        """ "This and following": trims the series, begins a new one at the instance.
 
         ``changes`` apply to the new series, whose id is returned. At the first instance there is
         nothing to trim: the whole series changes and keeps its id.
@@ -154,7 +154,7 @@ class Store:
         return new_id
 
     def move(self, source_id: str, event_id: str, target_id: str) -> str:
-        """Change the organiser: a stub stays behind, the id is the same over there (56)."""
+        """Change the organiser: a stub stays behind, the id is the same over there."""
         source, target = self.calendar(source_id), self.calendar(target_id)
         item = source.items.get(event_id)
         if item is None or item.cancelled or item.master is not None:
