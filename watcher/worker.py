@@ -22,7 +22,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from watcher.jobs import tasks
-from watcher.jobs.enqueue import TASK, Lane
+from watcher.jobs.enqueue import REASONS, TASK, Lane
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
@@ -30,14 +30,6 @@ log = logging.getLogger(__name__)
 
 MAX_JOBS = 2_000
 """After so many jobs the process ends and is started afresh, against slow leaks."""
-
-REASONS = frozenset(
-    {
-        "added", "again", "channel", "connect", "policy", "poll", "push", "reconcile", "refused",
-        "retry", "sweep", "unanswered",
-    }
-)  # fmt: skip
-"""The words with which a calendar is rung."""
 
 
 class UnknownJob(Exception):

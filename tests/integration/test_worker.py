@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,7 @@ from rq.webhook import Webhook
 from tests.company import Company
 from tests.waiting import wait_for
 from watcher.jobs.enqueue import TASK
-from watcher.worker import REASONS, KnownJob
-
-PACKAGE = Path(__file__).parents[2] / "watcher"
+from watcher.worker import KnownJob
 
 
 @pytest.fixture
@@ -60,10 +57,3 @@ def test_what_a_job_names_besides_its_function_is_left_alone(company: Company) -
     assert (taken.success_callback, taken.failure_callback) == (None, None)
     assert taken.stopped_callback is None
     assert taken.webhooks == []
-
-
-def test_every_word_that_rings_is_known() -> None:
-    rung = set()
-    for path in PACKAGE.rglob("*.py"):
-        rung |= set(re.findall(r'\bring\([^()]*"(\w+)"\)', path.read_text()))
-    assert rung == REASONS

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from typing import Literal
+from typing import Literal, get_args
 
 import redis
 from redis.backoff import ConstantBackoff, NoBackoff
@@ -20,6 +20,22 @@ from rq.serializers import JSONSerializer
 
 Lane = Literal["live", "backfill"]
 LANES: tuple[Lane, ...] = ("live", "backfill")
+Reason = Literal[
+    "added",
+    "again",
+    "channel",
+    "connect",
+    "policy",
+    "poll",
+    "push",
+    "reconcile",
+    "refused",
+    "retry",
+    "sweep",
+    "unanswered",
+]
+"""Why a calendar is rung; a worker takes no other word."""
+REASONS: frozenset[str] = frozenset(get_args(Reason))
 TASK = "watcher.jobs.tasks.sync_calendar"
 JOB_TIMEOUT_SECONDS = {"live": 600, "backfill": 3600}
 BREAKER_SECONDS = 5.0
@@ -66,7 +82,7 @@ class Doorbell:
     def queue(self, lane: Lane) -> Queue:
         return Queue(lane, connection=self.client, serializer=JSONSerializer)
 
-    def ring(self, calendar_id: int, seq: int, lane: Lane, reason: str) -> bool:
+    def ring(self, calendar_id: int, seq: int, lane: Lane, reason: Reason) -> bool:
         """Wake a worker for a calendar; False when Redis did not take it."""
         if time.monotonic() < self._open_until:
             return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from watcher.jobs.enqueue import Lane
+from watcher.jobs.enqueue import Lane, Reason
 from watcher.services import Services
 from watcher.state import calendars
 
 
-def ring(services: Services, calendar_id: int, seq: int, lane: Lane, reason: str) -> bool:
+def ring(services: Services, calendar_id: int, seq: int, lane: Lane, reason: Reason) -> bool:
     """Ring and note it in the ledger; the note comes first, so that a job that starts at once
     finds it and clears it."""
     with services.db.session() as session:

@@ -19,7 +19,7 @@ from watcher.channels.renewal import renew_due
 from watcher.connections import Connections
 from watcher.disconnect import finish
 from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherError
-from watcher.jobs.enqueue import Lane
+from watcher.jobs.enqueue import Lane, Reason
 from watcher.jobs.reconnect import look_in_desk
 from watcher.jobs.ringing import ring
 from watcher.jobs.users import look_at_users
@@ -101,7 +101,7 @@ def look_after_writes(services: Services, _connections: Connections) -> int:
 
 
 def _list_anew(
-    services: Services, reason: str, find: Callable[[Session, datetime, int], list[int]]
+    services: Services, reason: Reason, find: Callable[[Session, datetime, int], list[int]]
 ) -> int:
     """Owe a full listing to the calendars that ``find`` names, ``MAX_RINGS`` at the most, and ring
     for each. Returns how many rings were made."""
