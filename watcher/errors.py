@@ -173,9 +173,16 @@ class PushNotSupported(Permanent):
 
 
 class ErpAuthError(Permanent):
-    """ERPNext refused the API key or the user lacks a permission."""
+    """ERPNext refused the API key, or its user (``ErpForbidden``)."""
 
     exit_code = ExitCode.PERMISSION
+
+
+class ErpForbidden(ErpAuthError):
+    """The API key is good, and its user lacks a permission. ``cause`` is ``permission``."""
+
+    def __init__(self, message: str, *, next_step: str) -> None:
+        super().__init__(message, cause="permission", side="erpnext", next_step=next_step)
 
 
 class ErpSetupMissing(Permanent):

@@ -12,6 +12,7 @@ from watcher.erpnext.errors import COLLISION, RowGone, ServerError, classify, me
 from watcher.errors import (
     DuplicateKey,
     ErpAuthError,
+    ErpForbidden,
     ErpRefused,
     ErpSetupMissing,
     Permanent,
@@ -31,7 +32,7 @@ def said(exc_type: str, message: str = "") -> dict[str, Any]:
 TABLE: list[tuple[int, Any, type[WatcherError], str]] = [
     (401, said("AuthenticationError"), ErpAuthError, "auth"),
     (400, said("InvalidAuthorizationHeader"), ErpAuthError, "auth"),
-    (403, said("PermissionError", "No permission for Event"), ErpAuthError, "permission"),
+    (403, said("PermissionError", "No permission for Event"), ErpForbidden, "permission"),
     (417, said("UniqueValidationError", "must be unique"), DuplicateKey, "duplicate_key"),
     (409, said("DuplicateEntryError"), DuplicateKey, "duplicate_key"),
     (409, said("NameError"), DuplicateKey, "duplicate_key"),
@@ -124,7 +125,7 @@ def test_message_of_endless_brackets_is_quick() -> None:
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 FAMILY = {
     "AuthenticationError": ErpAuthError,
-    "PermissionError": ErpAuthError,
+    "PermissionError": ErpForbidden,
     "UniqueValidationError": DuplicateKey,
     "DoesNotExistError": RowGone,
     "DataError": ErpSetupMissing,

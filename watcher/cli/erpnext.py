@@ -11,7 +11,7 @@ from watcher.connections import endpoints, erpnext_client
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.connected_app import AppReport, install_app
 from watcher.erpnext.fields import install
-from watcher.errors import ErpAuthError, ExitCode
+from watcher.errors import ErpForbidden, ExitCode
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.settings import Settings, require
 
@@ -57,10 +57,8 @@ def setup(app: App, connected_app: bool, dry_run: bool, as_json: bool) -> int:
             _tell_app(desk, dry_run)
     lacking = [word for word, allowed in report.permissions.items() if not allowed]
     if lacking:
-        raise ErpAuthError(
+        raise ErpForbidden(
             f"{report.user} lacks permissions on Event: {', '.join(lacking)}",
-            cause="permission",
-            side="erpnext",
             next_step=f"give a role of {report.user} these in the Role Permissions Manager, then "
             "`watcher erpnext setup` again",
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.sharing import stale_shares
-from watcher.errors import ErpAuthError, ErpRefused
+from watcher.errors import ErpForbidden, ErpRefused
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Additions:
 
 
 def read_additions(client: ErpNextClient, names: Sequence[str]) -> dict[str, Additions]:
-    """By the row's name. Raises ``ErpAuthError`` where the API user is no System Manager."""
+    """By the row's name. Raises ``ErpForbidden`` where the API user is no System Manager."""
     found = {name: Additions() for name in names}
     wanted = list(names)
     for row in client.rows("Event", [["name", "in", wanted]], ["_user_tags"]):
@@ -102,6 +102,6 @@ def _try(
     hold()
     try:
         client.method(method, params=params)
-    except (ErpRefused, ErpAuthError) as error:
+    except (ErpRefused, ErpForbidden) as error:
         added.lost[what] += 1
         log.warning("%s could not be carried over: %s", what, error.message)

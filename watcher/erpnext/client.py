@@ -20,7 +20,7 @@ from requests.auth import AuthBase
 
 from watcher import __version__
 from watcher.erpnext.errors import SIDE, RowGone, classify
-from watcher.errors import ErpAuthError, Permanent, Transient, UserError
+from watcher.errors import ErpAuthError, ErpForbidden, Permanent, Transient, UserError
 
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
@@ -192,10 +192,8 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         params = {"doctype": "System Settings", "field": "time_zone"}
         try:
             self.method("frappe.client.get_single_value", read=True, params=params)
-        except ErpAuthError as error:
-            if error.cause == "permission":
-                return False
-            raise
+        except ErpForbidden:
+            return False
         return True
 
     def may(self, permission: str, doctype: str = "Event") -> bool:

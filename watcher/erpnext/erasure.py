@@ -27,7 +27,7 @@ from watcher.erpnext.copies import MIRRORED, Doc, copy_of, is_readable_version
 from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
 from watcher.erpnext.rows import HASH, KEY, chunks
-from watcher.errors import DuplicateKey, ErpAuthError, ErpRefused, Transient, WatcherError
+from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
 from watcher.events.model import BUSY, MASKS, Held
 
 log = logging.getLogger(__name__)
@@ -216,9 +216,7 @@ class Eraser:
         self._hold()
         try:
             self._client.update({"doctype": doctype, "name": name, **fields})
-        except (ErpRefused, ErpAuthError) as error:
-            if isinstance(error, ErpAuthError) and error.cause != "permission":
-                raise
+        except (ErpRefused, ErpForbidden) as error:
             log.warning("%s %s could not be masked: %s", doctype, name, cause_of(error))
 
     def _release(self, names: Iterable[str]) -> set[str]:
@@ -293,9 +291,7 @@ class Eraser:
         self._hold()
         try:
             self._client.delete("Event", name)
-        except (ErpRefused, ErpAuthError) as error:
-            if isinstance(error, ErpAuthError) and error.cause != "permission":
-                raise
+        except (ErpRefused, ErpForbidden) as error:
             self.refused.append(
                 Refused(
                     key=key, event_id=name, cause=cause_of(error), kind="masking",
@@ -343,9 +339,7 @@ class Eraser:
                 self._delete_all(DELETED, _deleted(doctype, names))
         except RowGone:
             return  # a site without this document type
-        except ErpAuthError as error:
-            if error.cause != "permission":
-                raise
+        except ErpForbidden as error:
             log.warning("the API user may not delete from %s: %s", doctype, error.message)
 
 

@@ -9,7 +9,8 @@ the write happened.
     503 QueueOverloaded                   Transient "job queue is full"
     500 with any other exc_type           ServerError (a Transient that may be one bad value)
     5xx, HTML, redirects that may pass    Transient
-    401, 403                              ErpAuthError cause auth / permission
+    401                                   ErpAuthError (the key)
+    403                                   ErpForbidden (a permission that its user lacks)
     409, UniqueValidationError            DuplicateKey
     404 DoesNotExistError                 RowGone
     404 without it                        Permanent: no such site or method
@@ -30,6 +31,7 @@ from typing import Any
 from watcher.errors import (
     DuplicateKey,
     ErpAuthError,
+    ErpForbidden,
     ErpRefused,
     ErpSetupMissing,
     Permanent,
@@ -241,10 +243,8 @@ def _auth(status: int, exc_type: str, text: str) -> ErpAuthError:
             side=SIDE,
             next_step="check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
         )
-    return ErpAuthError(
+    return ErpForbidden(
         f"the ERPNext API user lacks a permission{': ' + text if text else ''}",
-        cause="permission",
-        side=SIDE,
         next_step="give the API user the role System Manager",
     )
 

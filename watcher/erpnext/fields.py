@@ -13,7 +13,7 @@ from watcher.erpnext.errors import SETUP
 from watcher.erpnext.peculiarities import peculiarities
 from watcher.erpnext.site import EMPLOYEE_FIELD, has_doctype, refuse_administrator
 from watcher.erpnext.versions import warnings
-from watcher.errors import ErpAuthError, ErpRefused, ErpSetupMissing, Transient
+from watcher.errors import ErpForbidden, ErpRefused, ErpSetupMissing, Transient
 
 SECTION = "custom_google_calendar_section"
 PERMISSIONS = ("create", "write", "delete", "share")
@@ -156,13 +156,11 @@ def _probe(report: SetupReport, client: ErpNextClient) -> None:
 
 
 def install(client: ErpNextClient, *, dry_run: bool = False) -> SetupReport:
-    """Create what is missing; safe to repeat. Raises ``ErpAuthError`` without System Manager."""
+    """Create what is missing; safe to repeat. Raises ``ErpForbidden`` without System Manager."""
     report = check(client)
     if not report.system_manager:
-        raise ErpAuthError(
+        raise ErpForbidden(
             f"{report.user} may not create custom fields",
-            cause="permission",
-            side="erpnext",
             next_step=f"give {report.user} the role System Manager, then `{SETUP}` again",
         )
     if dry_run:

@@ -7,7 +7,7 @@ from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone
-from watcher.errors import ErpAuthError
+from watcher.errors import ErpForbidden
 
 _BY_TYPE: dict[str, object] = {
     "Int": 1, "Float": 1, "Currency": 1, "Percent": 1, "Check": 1, "Rating": 1,
@@ -40,6 +40,6 @@ def _filler(client: ErpNextClient, row: dict[str, Any]) -> object:
 def _any_name(client: ErpNextClient, doctype: str) -> str:
     try:
         rows = client.get_list(doctype, ["name"], limit_page_length=1)
-    except (RowGone, ErpAuthError):
+    except (RowGone, ErpForbidden):
         return ""
     return str(rows[0]["name"]) if rows else ""

@@ -12,7 +12,7 @@ from watcher.erpnext.errors import COLLISION, RowGone, ServerError, asks_to_wait
 from watcher.erpnext.fillers import fillers
 from watcher.erpnext.refusals import Ceiling, Kind, refused
 from watcher.erpnext.rows import HASH
-from watcher.errors import ErpAuthError, ErpRefused, Transient, WatcherError
+from watcher.errors import ErpForbidden, ErpRefused, Transient, WatcherError
 from watcher.events.model import Cancel, ErpEvent, Held, Rewrite
 
 Find = Callable[[Iterable[str]], dict[str, Held]]
@@ -62,7 +62,7 @@ class OneRow:
 
     def _put_once(
         self, row: Held, fields: Fields
-    ) -> ErpRefused | ServerError | ErpAuthError | None:
+    ) -> ErpRefused | ServerError | ErpForbidden | None:
         self._hold()
         try:
             self._client.update({"doctype": "Event", "name": row.name, **fields})
@@ -72,7 +72,7 @@ class OneRow:
             if asks_to_wait(error) or not self._was_written(row, fields):
                 raise
             self._applied.answered_late += error.bare_500
-        except ErpAuthError as error:
+        except ErpForbidden as error:
             return self.refusal_of_one(error, "write")
         return None
 
@@ -87,10 +87,10 @@ class OneRow:
             and now.content_hash == fields.get(HASH, now.content_hash)
         )
 
-    def refusal_of_one(self, error: ErpAuthError, permission: str) -> ErpAuthError:
+    def refusal_of_one(self, error: ErpForbidden, permission: str) -> ErpForbidden:
         """A 403 for one row (a private one of another API user) must not stop the calendar; the
         user's lacking the permission as such must."""
-        if error.cause != "permission" or not self._client.may(permission):
+        if not self._client.may(permission):
             raise error
         return error
 

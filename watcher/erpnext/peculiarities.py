@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone, mandatory_step
-from watcher.errors import ErpAuthError
+from watcher.errors import ErpForbidden
 
 _OURS = ("custom_google_", "custom_synced_from")
 
@@ -25,9 +25,7 @@ def _frappes_own_sync(client: ErpNextClient) -> list[str]:
     filters: list[list[object]] = [["enable", "=", 1], ["pull_from_google_calendar", "=", 1]]
     try:
         rows = client.rows("Google Calendar", filters, ["user"])
-    except (RowGone, ErpAuthError) as error:
-        if isinstance(error, ErpAuthError) and error.cause != "permission":
-            raise
+    except (RowGone, ErpForbidden):
         return []
     if not rows:
         return []
@@ -49,9 +47,7 @@ def _mandatory_fields(client: ErpNextClient) -> list[str]:
     try:
         custom = client.rows("Custom Field", filters, ["fieldname", "default"])
         set_by_hand = client.rows("Property Setter", setters, ["field_name"])
-    except ErpAuthError as error:
-        if error.cause != "permission":
-            raise
+    except ErpForbidden:
         return []
     names = [str(row["fieldname"]) for row in custom if not row.get("default")]
     names += [str(row["field_name"]) for row in set_by_hand if row.get("field_name")]

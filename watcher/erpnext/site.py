@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import SIDE, RowGone
-from watcher.errors import ErpAuthError, ErpSetupMissing, UserError, WatcherError
+from watcher.errors import ErpAuthError, ErpForbidden, ErpSetupMissing, UserError, WatcherError
 from watcher.events.model import OPTIONAL_FIELDS
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _versions(client: ErpNextClient) -> dict[str, str]:
     """Empty where the site does not let us ask: nothing depends on it but what is shown."""
     try:
         return client.versions()
-    except ErpAuthError as error:
+    except ErpForbidden as error:
         log.warning("the ERPNext site does not say its version: %s", error.message)
         return {}
 
@@ -103,9 +103,7 @@ def _has(client: ErpNextClient, name: str) -> bool:
 def _lacks_field(error: WatcherError) -> bool:
     """A query for Event was refused for a field: as missing, or, in later versions of 16, as one
     without permission. A key that is refused, or a site that is away, says nothing of fields."""
-    if isinstance(error, ErpAuthError):
-        return error.cause == "permission"
-    return isinstance(error, ErpSetupMissing)
+    return isinstance(error, ErpForbidden | ErpSetupMissing)
 
 
 def has_doctype(client: ErpNextClient, doctype: str) -> bool | None:
@@ -114,9 +112,7 @@ def has_doctype(client: ErpNextClient, doctype: str) -> bool | None:
         client.get_list(doctype, ["name"], limit_page_length=1)
     except RowGone:
         return False
-    except ErpAuthError as error:
-        if error.cause != "permission":
-            raise
+    except ErpForbidden:
         return None
     return True
 
@@ -128,9 +124,7 @@ def employee_of(client: ErpNextClient, user: str) -> str | None:
         rows = client.rows("Employee", [["user_id", "=", user]], ["name", "status"])
     except RowGone:
         return None
-    except ErpAuthError as error:
-        if error.cause != "permission":
-            raise
+    except ErpForbidden:
         log.warning("the ERPNext API user may not read Employee: events carry no employee")
         return None
     rows.sort(key=lambda row: (row.get("status") != "Active", str(row["name"])))

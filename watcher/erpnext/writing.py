@@ -28,7 +28,7 @@ from watcher.erpnext.rows import (
     new_doc,
 )
 from watcher.erpnext.sharing import stale_shares
-from watcher.errors import DuplicateKey, ErpAuthError, ErpRefused, Transient, WatcherError
+from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
 from watcher.events.model import Cancel, ErpEvent, Held, Rewrite, Update
 
 PROBES = 2
@@ -313,8 +313,8 @@ class Writer:
     def _delete_readable(self, row: Held, cancel: Cancel) -> None:
         try:
             self._delete_one(row)
-        except (ErpRefused, ErpAuthError) as error:
-            if isinstance(error, ErpAuthError):
+        except (ErpRefused, ErpForbidden) as error:
+            if isinstance(error, ErpForbidden):
                 self._one.refusal_of_one(error, "delete")
             self._one.refuse(cancel, error, "cancellation")
             return
