@@ -17,17 +17,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from watcher.accounts import add_delegated
-from watcher.connections import Connections
+from watcher.accounts.verbs import add_delegated
 from watcher.erpnext.fields import install
 from watcher.jobs.tasks import work_off
-from watcher.sandbox.erpnext.app import serve as serve_erpnext
-from watcher.sandbox.erpnext.site import Site
-from watcher.sandbox.google import GoogleState
-from watcher.sandbox.google import serve as serve_google
+from watcher.ledger import accounts, calendars
 from watcher.services import build
 from watcher.settings import load
-from watcher.state import accounts, calendars
+from watcher_sandbox.erpnext.app import serve as serve_erpnext
+from watcher_sandbox.erpnext.site import Site
+from watcher_sandbox.google import GoogleState
+from watcher_sandbox.google import serve as serve_google
 
 ANN, ROUNDS = "ann@scoopjoy.test", 15
 
@@ -54,8 +53,7 @@ def measure(events: int, folder: Path) -> None:
             }
         ).settings, make=True
     )  # fmt: skip
-    connections = Connections(services)
-    install(connections.erpnext)
+    install(services.erpnext)
     start = datetime.now(UTC).replace(microsecond=0)
     ids = []
     for number in range(events):
@@ -66,20 +64,20 @@ def measure(events: int, folder: Path) -> None:
             "end": {"dateTime": (begins + timedelta(hours=1)).isoformat()},
         }
         ids.append(google.insert_event(ANN, body))
-    add_delegated(services, connections, ANN)
+    add_delegated(services, ANN)
     with services.db.session() as session:
         number = calendars.of_account(session, accounts.get(session, ANN).id)[0].id
-    work_off(services, connections, number, "bench")
+    work_off(services, number, "bench")
 
     def one(snapshot: bool) -> tuple[float, int]:
         google.patch_event(ANN, secrets.choice(ids), {"summary": f"Shift {secrets.token_hex(3)}"})
         with services.db.session() as session:
             if snapshot:
                 calendars.want_snapshot(session, number, "bench", services.clock())
-        calls = connections.erpnext.calls
+        calls = services.erpnext.calls
         began = time.perf_counter()
-        assert work_off(services, connections, number, "bench") == "done"
-        return (time.perf_counter() - began) * 1000, connections.erpnext.calls - calls
+        assert work_off(services, number, "bench") == "done"
+        return (time.perf_counter() - began) * 1000, services.erpnext.calls - calls
 
     rounds = [(one(False), one(True)) for _ in range(ROUNDS)]
     delta = statistics.median(d for (d, _), _ in rounds)

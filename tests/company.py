@@ -25,17 +25,16 @@ import requests
 
 from tests.forked import Forked, forked
 from tests.waiting import wait_for
-from watcher.accounts import Added, add_delegated
-from watcher.connections import Connections
+from watcher.accounts.verbs import Added, add_delegated
 from watcher.erpnext.fields import install
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.jobs.tasks import work_off
-from watcher.sandbox.erpnext.site import Site
-from watcher.sandbox.google import GoogleState
+from watcher.ledger import accounts, calendars
+from watcher.ledger.models import Account, Calendar
 from watcher.services import Services, build
 from watcher.settings import Settings, load
-from watcher.state import accounts, calendars
-from watcher.state.models import Account, Calendar
+from watcher_sandbox.erpnext.site import Site
+from watcher_sandbox.google import GoogleState
 
 DOMAIN = "scoopjoy.test"
 ANN, BOB, ADMIN = f"ann@{DOMAIN}", f"bob@{DOMAIN}", f"admin@{DOMAIN}"
@@ -116,36 +115,29 @@ class Company:
     def services(self) -> Services:
         return build(self.settings, make=True)
 
-    @cached_property
-    def connections(self) -> Connections:
-        return Connections(self.services)
-
     def rebuild(self) -> None:
         """As after a restart with other settings."""
         if "services" in self.__dict__:
             self.__dict__.pop("services").db.dispose()
-        self.__dict__.pop("connections", None)
 
     def later(self, **span: float) -> None:
         """Move both clocks: Google's and the bridge's."""
         real, step = self.services.clock, timedelta(**span)
         object.__setattr__(self.services, "clock", lambda: real() + step)
-        self.__dict__.pop("connections", None)  # which know the old clock
         self.google.clock.advance(step.total_seconds())
 
     def jump(self, **span: float) -> None:
         """Only the bridge's clock is wrong, by so much; without ``span`` it is right again."""
         step = timedelta(**span)
         object.__setattr__(self.services, "clock", lambda: datetime.now(UTC) + step)
-        self.__dict__.pop("connections", None)
 
     def setup_erpnext(self) -> None:
         """The custom fields, as ``watcher erpnext setup`` makes them."""
-        assert install(self.connections.erpnext).complete
+        assert install(self.services.erpnext).complete
 
     def add(self, email: str = ANN) -> Added:
         """Register a mailbox by delegation."""
-        return add_delegated(self.services, self.connections, email)
+        return add_delegated(self.services, email)
 
     def consented(self, email: str) -> None:
         """The employee has consented; what the callback does, without a browser."""
@@ -178,7 +170,7 @@ class Company:
                 calendars.want_now(session, calendar.id, "asked", now, force=force)
             calendar.retry_at = None
             number = calendar.id
-        return work_off(self.services, self.connections, number, "test")
+        return work_off(self.services, number, "test")
 
     def calendar(self, email: str = ANN) -> Calendar:
         """The ledger's row of the account's first calendar."""

@@ -19,12 +19,12 @@ import sqlalchemy
 
 from tests.company import Company
 from tests.waiting import wait_for
-from watcher.sandbox.erpnext.app import serve as serve_erpnext
-from watcher.sandbox.erpnext.site import Site
-from watcher.sandbox.google import GoogleState
-from watcher.sandbox.google import serve as serve_google
-from watcher.state.db import Database
-from watcher.up import valkey_binary
+from watcher.ledger.db import Database
+from watcher.processes.up import valkey_binary
+from watcher_sandbox.erpnext.app import serve as serve_erpnext
+from watcher_sandbox.erpnext.site import Site
+from watcher_sandbox.google import GoogleState
+from watcher_sandbox.google import serve as serve_google
 
 hypothesis.settings.register_profile("calm", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("calm")

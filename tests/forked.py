@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["watcher.cli", "watcher.web", "watcher.worker", "tests.forked"])
+CONTEXT.set_forkserver_preload(
+    ["watcher.cli", "watcher.processes.web", "watcher.worker", "tests.forked"]
+)
 
 
 def forked(

@@ -27,12 +27,12 @@ from watcher.cli import cli
 from watcher.erpnext.fields import EMPLOYEE, SECTION, WANTED
 from watcher.errors import ExitCode
 from watcher.handlers.context import TALLY
-from watcher.jobs.schedule import timetable
+from watcher.jobs.timetable import timetable
+from watcher.ledger import budget, notices, overview
+from watcher.ledger.inbox import Word
+from watcher.processes.web import create_app
 from watcher.services import Services, build
 from watcher.settings import SECRETS, env_name, fields, load
-from watcher.state import budget, notices, overview
-from watcher.state.inbox import Word
-from watcher.web import create_app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])

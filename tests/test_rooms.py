@@ -14,48 +14,40 @@ BASE = {"errors", "__version__"}
 MAY = {
     "errors": set(),
     "settings": {"errors"},
-    "valkey": {"settings"},
-    "signals": set(),
     "events": {"errors"},
     "google": {"errors", "events"},
     "erpnext": BASE | {"events"},
     "telemetry": set(),
-    "state": BASE | {"settings", "google"},
-    "services": {"errors", "jobs", "settings", "state", "valkey"},
-    "connections": {"erpnext", "errors", "google", "services", "settings", "state"},
-    "policy": {"events", "settings"},
-    "intake": {"events", "state"},
-    "expansion": {"events", "google"},
-    "sides": {"erpnext", "events", "google", "state"},
-    "touched": {"erpnext", "events", "sides", "state"},
-    "sync": {
-        "erpnext", "errors", "events", "expansion", "google", "intake", "sides", "state", "touched",
-    },
-    "proof": {"errors", "google", "services", "state"},
-    "moved": {"connections", "erpnext", "errors", "events", "google", "services", "state"},
-    "channels": {"connections", "errors", "google", "services", "settings", "state"},
-    "disconnect": {
-        "channels", "connections", "erpnext", "errors", "events", "google", "services", "state",
-    },
-    "notices": {"connections", "erpnext", "errors", "services", "settings", "state"},
-    "jobs": {
-        "channels", "connections", "disconnect", "erpnext", "errors", "moved", "notices", "policy",
-        "services", "settings", "sides", "state", "sync",
-    },
+    "ledger": BASE | {"settings", "google"},
+    "services": {"erpnext", "errors", "google", "jobs", "ledger", "settings"},
+    "sync": {"erpnext", "errors", "events", "google", "ledger", "services", "settings"},
+    "channels": {"errors", "google", "ledger", "services", "settings"},
     "accounts": {
-        "connections", "erpnext", "errors", "google", "jobs", "proof", "services", "settings",
-        "state",
+        "channels",
+        "erpnext",
+        "errors",
+        "events",
+        "google",
+        "ledger",
+        "services",
+        "settings",
     },
-    "handlers": {"connections", "errors", "google", "jobs", "proof", "services", "state"},
-    "web": {"errors", "handlers", "services", "settings", "state", "telemetry", "up"},
+    "notices": {"erpnext", "errors", "ledger", "services", "settings"},
+    "jobs": {
+        "accounts",
+        "channels",
+        "errors",
+        "ledger",
+        "notices",
+        "services",
+        "settings",
+        "sync",
+    },
+    "handlers": {"accounts", "errors", "google", "ledger", "services"},
     "worker": {"jobs", "settings", "telemetry"},
-    "cron": {
-        "connections", "errors", "jobs", "services", "settings", "signals", "state", "telemetry",
-    },
-    "up": {"errors", "services", "settings", "signals", "state", "telemetry", "valkey"},
-    "sandbox": {"signals"},
+    "processes": {"errors", "handlers", "jobs", "ledger", "services", "settings", "telemetry"},
     "__main__": {"cli"},
-}  # fmt: skip
+}
 """Which rooms a room may import; ``cli`` may import all."""
 
 ONLY = {
@@ -64,11 +56,11 @@ ONLY = {
     "google": {"google"},
     "google_auth_oauthlib": {"google"},
     "rq": {"jobs", "worker"},
-    "sqlalchemy": {"state", "handlers", "jobs", "notices"},
-    "alembic": {"state"},
-    "cryptography": {"state", "google", "sandbox"},
+    "sqlalchemy": {"ledger", "sync", "handlers", "jobs", "notices"},
+    "alembic": {"ledger"},
+    "cryptography": {"ledger", "google"},
     "nh3": {"events"},
-    "flask": {"handlers", "web", "sandbox"},
+    "flask": {"handlers", "processes"},
     "click": {"cli"},
     "prometheus_client": {"handlers"},
     "smtplib": {"notices"},
@@ -101,8 +93,9 @@ def test_a_room_imports_only_its_own(path: Path) -> None:
         other = rest.partition(".")[0]
         if top == "watcher" and other != room and room != "cli":
             assert other in MAY[room], f"{room} imports {other}"
-        if top == "watcher" and other == "sandbox":
-            assert room in ("sandbox", "cli"), f"{room} imports the sandbox"
+        assert top not in ("watcher_sandbox", "icalendar"), (
+            "the stand-ins stay outside"
+        )
         if top in ONLY:
             assert room in ONLY[top], f"{room} imports {top}"
 

@@ -7,7 +7,9 @@ all problems together (one ``UserError``), so that nobody mends them one at a ti
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,10 @@ PREFIX = "WATCHER_"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+# A unix socket's path is limited to 108 bytes on Linux and 104 on macOS.
+_SOCKET_PATH_LIMIT = 100
 
 
 class Settings(BaseSettings):
@@ -189,6 +195,26 @@ class Settings(BaseSettings):
         if not fits:
             raise ValueError(f"must be an address that begins with {kinds[0]}:// or {kinds[1]}://")
         return value
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger: the one that is set, or the SQLite file."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite3'}"
+
+    @property
+    def queue_url(self) -> str:
+        """The Redis that is set, or the embedded Valkey's socket."""
+        return self.redis_url or f"unix://{self.valkey_socket}"
+
+    @property
+    def valkey_socket(self) -> Path:
+        """Where the embedded Valkey of this data directory listens; the same for every process."""
+        data = self.data_dir.resolve()
+        path = data / "valkey.sock"
+        if len(str(path).encode()) <= _SOCKET_PATH_LIMIT:
+            return path
+        name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"watcher-{name}.sock"
 
     @property
     def callback_url(self) -> str:

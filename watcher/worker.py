@@ -22,7 +22,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from watcher.jobs import tasks
-from watcher.jobs.enqueue import REASONS, TASK, Lane
+from watcher.jobs.doorbell import REASONS, TASK, Lane
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
@@ -69,7 +69,7 @@ def serve(settings: Settings, lane: Lane) -> int:
     Raises ``UserError`` for a key that is missing or does not fit the ledger.
     """
     logs.configure(settings.log_format)
-    services, _ = tasks.process_services()
+    services = tasks.process_services()
     connection = services.doorbell.worker_client()
     _wait_for(services.doorbell.client)  # which is told at once, and not after its patience
     queue = Queue(lane, connection=connection, serializer=JSONSerializer, job_class=KnownJob)

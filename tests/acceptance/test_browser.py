@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.company import ADMIN, ANN, Company
 from tests.waiting import wait_for
-from watcher.cron import run_one
-from watcher.jobs import schedule
+from watcher.jobs import timetable
+from watcher.processes.cron import run_one
 
 CHROMIUM = os.environ.get("WATCHER_TEST_CHROMIUM", "/usr/bin/chromium")
 SHOTS = os.environ.get("WATCHER_TEST_SCREENSHOTS", "")
@@ -35,9 +35,9 @@ def shop(company: Company) -> Company:
     for hours in range(4):
         company.google.insert_event(ANN, company.timed(hours=hours + 1))
     assert company.sync() == "done"
-    for row in schedule.timetable(company.services).values():
+    for row in timetable.timetable(company.services).values():
         for work in row:
-            run_one(company.services, company.connections, work)
+            run_one(company.services, work)
     company.start("web", "--port", str(company.port))
     wait_for(company.web_is_up, what="the web server")
     return company

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from tests.company import free_port
 from watcher.cli import cli
 from watcher.errors import UserError
-from watcher.sandbox import ics
-from watcher.sandbox.google import GoogleState
+from watcher_sandbox import ics
+from watcher_sandbox.google import GoogleState
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample.ics"
 LOADED, LEFT_OUT = 12, 5

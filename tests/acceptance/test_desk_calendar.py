@@ -20,11 +20,11 @@ import requests
 from tests.company import SITE_ZONE, Company
 from tests.desk_site import RealSite, desk, named
 from tests.mixed_week import Days, MixedWeek, by_title
-from watcher.sandbox.erpnext import calendar
-from watcher.sandbox.erpnext.app import serve as serve_erpnext
-from watcher.sandbox.erpnext.site import Site
-from watcher.sandbox.google import GoogleState
-from watcher.sandbox.google import serve as serve_google
+from watcher_sandbox.erpnext import calendar
+from watcher_sandbox.erpnext.app import serve as serve_erpnext
+from watcher_sandbox.erpnext.site import Site
+from watcher_sandbox.google import GoogleState
+from watcher_sandbox.google import serve as serve_google
 
 VERSIONS = (15, 16)
 VIEWS = ("month", "week")

@@ -17,12 +17,12 @@ import time_machine
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.postbox import Postbox
-from watcher.cron import run_one
-from watcher.jobs import schedule
-from watcher.jobs.schedule import refresh_one
+from watcher.jobs import timetable
 from watcher.jobs.tasks import work_off
-from watcher.state import channels, keys, overview
-from watcher.state.models import Calendar, Channel
+from watcher.jobs.timetable import refresh_one
+from watcher.ledger import channels, keys, overview
+from watcher.ledger.models import Calendar, Channel
+from watcher.processes.cron import run_one
 
 START = datetime(
     2026, 10, 15, 6, tzinfo=UTC
@@ -60,16 +60,16 @@ class Life:
 
     def tick(self) -> None:
         """What cron does, and the workers it rings."""
-        services, connections = self.company.services, self.company.connections
-        for row in schedule.timetable(services).values():
+        services = self.company.services, self.company.services
+        for row in timetable.timetable(services).values():
             for work in row:
                 last = self.ran.get(work.name)
                 if last is None or self.now() - last >= timedelta(seconds=work.seconds):
-                    run_one(services, connections, work)
+                    run_one(services, work)
                     self.ran[work.name] = self.now()
         for lane in services.doorbell.waiting().values():
             for job in lane:
-                work_off(services, connections, int(job.split("-")[1]), "cron")
+                work_off(services, int(job.split("-")[1]), "cron")
         services.doorbell.client.flushall()
 
     def look(self) -> None:
@@ -137,7 +137,7 @@ def test_forty_days(life: Life, postbox: Postbox) -> None:
 
     # Ann's grant is taken back; she comes back a day and a half later.
     google.revoke_user(ANN)
-    refresh_one(company.services, company.connections, company.account(ANN).id)
+    refresh_one(company.services, company.account(ANN).id)
     life.excused.add(ANN)
     life.pass_days(1.5)
     assert company.account(ANN).state == "needs_reconnect"

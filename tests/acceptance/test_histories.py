@@ -16,7 +16,7 @@ import pytest
 
 from tests.company import ADMIN, ANN, Company
 from tests.waiting import wait_for
-from watcher.sandbox.google.errors import GoogleError
+from watcher_sandbox.google.errors import GoogleError
 
 DORA, EVA = "dora@scoopjoy.test", "eva@scoopjoy.test"
 ZONES = {ANN: "Asia/Kolkata", DORA: "America/New_York", EVA: "Pacific/Chatham"}

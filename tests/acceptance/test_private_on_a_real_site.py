@@ -22,8 +22,8 @@ import pytest
 from tests.company import Company
 from tests.desk_site import RealSite, named
 from tests.waiting import wait_for
-from watcher.sandbox.google import GoogleState
-from watcher.sandbox.google import serve as serve_google
+from watcher_sandbox.google import GoogleState
+from watcher_sandbox.google import serve as serve_google
 
 COMMANDS = {
     (version, name): os.environ.get(f"WATCHER_TEST_DESK_{version}_{name}", "")

@@ -13,7 +13,7 @@ import requests
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
-from watcher.sandbox.google.errors import GoogleError
+from watcher_sandbox.google.errors import GoogleError
 
 PEOPLE = (ANN, BOB, ADMIN)
 

@@ -18,7 +18,7 @@ import requests
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
-from watcher.state import channels
+from watcher.ledger import channels
 
 PEOPLE = (ANN, BOB, ADMIN)
 PARTS = {"valkey", "web", "cron", "live", "backfill"}

@@ -13,7 +13,7 @@ import requests
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.waiting import wait_for
-from watcher.state.models import Channel
+from watcher.ledger.models import Channel
 
 PEOPLE = (ANN, BOB, ADMIN)
 CONSENTS = "carla@scoopjoy.test"

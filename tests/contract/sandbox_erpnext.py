@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
-from watcher.sandbox.erpnext.app import serve
-from watcher.sandbox.erpnext.site import INTEGRATION, Site
+from watcher_sandbox.erpnext.app import serve
+from watcher_sandbox.erpnext.site import INTEGRATION, Site
 
 EVENT = {
     "subject": "Shift",

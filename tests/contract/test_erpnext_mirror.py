@@ -24,8 +24,8 @@ from watcher.erpnext.events import EventMirror
 from watcher.erpnext.refusals import OUTAGE_AFTER
 from watcher.errors import ErpAuthError, ErpSetupMissing, Transient
 from watcher.events.model import Action, Cancel, Create, ErpEvent, Held, Keep, Update
-from watcher.sandbox.erpnext.app import serve as serve_sandbox
-from watcher.sandbox.erpnext.site import Site as SandboxSite
+from watcher_sandbox.erpnext.app import serve as serve_sandbox
+from watcher_sandbox.erpnext.site import Site as SandboxSite
 
 REAL = [os.environ.get(f"WATCHER_TEST_ERPNEXT_{name}", "") for name in ("URL", "KEY", "SECRET")]
 SITES = ["stand-in", "sandbox", *(["real"] if all(REAL) else [])]

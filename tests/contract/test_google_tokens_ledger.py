@@ -15,10 +15,10 @@ import pytest
 
 from watcher.google.credentials import AccessTokens
 from watcher.google.endpoints import GoogleEndpoints
-from watcher.state import accounts
-from watcher.state.accounts import LedgerTokens
-from watcher.state.db import Database
-from watcher.state.secrets import Keyring
+from watcher.ledger import accounts
+from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.db import Database
+from watcher.ledger.secrets import Keyring
 
 KEY = "a-key-of-the-tests-that-is-long-enough-0123456789"
 
@@ -26,9 +26,9 @@ PROCESS = """
 import sys
 from watcher.google.credentials import AccessTokens
 from watcher.google.endpoints import GoogleEndpoints
-from watcher.state.accounts import LedgerTokens
-from watcher.state.db import Database
-from watcher.state.secrets import Keyring
+from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.db import Database
+from watcher.ledger.secrets import Keyring
 
 ledger, token_url, key, account_id = sys.argv[1:]
 db = Database(ledger)

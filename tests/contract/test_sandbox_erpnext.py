@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import requests
 
-from watcher.sandbox import erpnext as sandbox
-from watcher.sandbox.erpnext.app import serve
-from watcher.sandbox.erpnext.site import Site
+from watcher_sandbox import erpnext as sandbox
+from watcher_sandbox.erpnext.app import serve
+from watcher_sandbox.erpnext.site import Site
 
 CUSTOM = {
     "custom_google_sync_key": {"label": "Google Sync Key", "unique": 1},
@@ -307,4 +307,4 @@ def test_it_shares_no_code_with_the_bridge() -> None:
     """A bug of the bridge must not cancel itself out here."""
     for path in Path(sandbox.__file__).parent.glob("*.py"):
         imported = re.findall(r"^\s*(?:from|import) (watcher\S*)", path.read_text(), re.MULTILINE)
-        assert [each for each in imported if not each.startswith("watcher.sandbox.erpnext")] == []
+        assert [each for each in imported if not each.startswith("watcher_sandbox.erpnext")] == []

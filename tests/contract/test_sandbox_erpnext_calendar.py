@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from tests.contract.sandbox_erpnext import integration
-from watcher.sandbox.erpnext import calendar
-from watcher.sandbox.erpnext.site import Site
+from watcher_sandbox.erpnext import calendar
+from watcher_sandbox.erpnext.site import Site
 
 ZONE = "Asia/Kolkata"
 

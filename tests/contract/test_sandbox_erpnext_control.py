@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from watcher.sandbox.erpnext.app import serve
-from watcher.sandbox.erpnext.server import Server
-from watcher.sandbox.erpnext.site import Site
+from watcher_sandbox.erpnext.app import serve
+from watcher_sandbox.erpnext.server import Server
+from watcher_sandbox.erpnext.site import Site
 
 EVENT = {"subject": "Shift", "starts_on": "2026-11-23 10:00:00", "event_type": "Public"}
 WHO = "/api/method/frappe.auth.get_logged_user"
@@ -253,7 +253,7 @@ def test_many_clients_at_once_lose_nothing(desk: Desk, site: Site) -> None:
     assert len({row["subject"] for row in rows}) == 60
 
 
-RUN = "import sys; from watcher.sandbox.erpnext.app import run; run(0, path=sys.argv[1])"
+RUN = "import sys; from watcher_sandbox.erpnext.app import run; run(0, path=sys.argv[1])"
 
 
 def test_a_killed_process_leaves_its_rows_to_the_next(tmp_path: Path) -> None:

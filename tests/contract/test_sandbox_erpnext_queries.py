@@ -11,8 +11,8 @@ import pytest
 import requests
 from frappeclient import FrappeClient
 
-from watcher.sandbox.erpnext.app import serve
-from watcher.sandbox.erpnext.site import Site
+from watcher_sandbox.erpnext.app import serve
+from watcher_sandbox.erpnext.site import Site
 
 ROWS = (
     {"subject": "Alpha", "starts_on": "2026-11-23 10:00:00", "ends_on": "2026-11-23 11:00:00"},

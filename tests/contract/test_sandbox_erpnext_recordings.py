@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from watcher.sandbox.erpnext.app import serve
-from watcher.sandbox.erpnext.site import Site
+from watcher_sandbox.erpnext.app import serve
+from watcher_sandbox.erpnext.site import Site
 
 
 @dataclass(frozen=True)

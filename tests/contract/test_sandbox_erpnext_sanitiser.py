@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.sandbox_erpnext import integration
-from watcher.sandbox.erpnext.sanitise import sanitise
+from watcher_sandbox.erpnext.sanitise import sanitise
 
 RECORDED = Path(__file__).parent.parent / "recordings-desk" / "sanitiser.json"
 TEXTS = json.loads(RECORDED.read_text())["texts"]

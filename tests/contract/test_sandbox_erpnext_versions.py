@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.contract.sandbox_erpnext import Person, integration, outcome, said
-from watcher.sandbox.erpnext.site import Site
+from watcher_sandbox.erpnext.site import Site
 
 GET_EVENTS = "frappe.desk.doctype.event.event.get_events"
 

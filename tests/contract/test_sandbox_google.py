@@ -35,7 +35,7 @@ from watcher.google.delegation import DelegationAllow, load_service_account
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
 from watcher.google.errors import ChannelIdTaken, ConsentDenied, ConsentFailed
 from watcher.google.identity import BadIdToken, verify_id_token
-from watcher.sandbox.google import GoogleState, Server, instance_id, serve
+from watcher_sandbox.google import GoogleState, Server, instance_id, serve
 
 ANN, BOB = "ann@icecream.example", "bob@icecream.example"
 REDIRECT = "http://127.0.0.1:5000/oauth/google/callback"

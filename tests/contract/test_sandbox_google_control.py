@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-import watcher.sandbox.google as package
-from watcher.sandbox.google import Server, serve
+import watcher_sandbox.google as package
+from watcher_sandbox.google import Server, serve
 
 ANN = "ann@icecream.example"
 LIST = "/calendar/v3/calendars/primary/events"
@@ -202,7 +202,7 @@ class TestFaults:
 
 class TestPackage:
     def test_run_prints_its_address(self) -> None:
-        code = "from watcher.sandbox.google import run; run(0)"
+        code = "from watcher_sandbox.google import run; run(0)"
         command = [sys.executable, "-c", code]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
@@ -235,4 +235,4 @@ class TestPackage:
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
                 ours = [n for n in names if n.partition(".")[0] == "watcher"]
-                assert all(n.startswith("watcher.sandbox.google") for n in ours), path
+                assert all(n.startswith("watcher_sandbox.google") for n in ours), path

@@ -14,7 +14,7 @@ import requests
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from watcher.sandbox.google import Server, serve
+from watcher_sandbox.google import Server, serve
 
 ANN = "ann@icecream.example"
 ROOT = "https://www.googleapis.com/auth/"

@@ -21,8 +21,8 @@ from google.auth.transport.requests import Request
 from google.oauth2 import id_token, service_account
 from google.oauth2.credentials import Credentials
 
-from watcher.sandbox.google import Server, serve
-from watcher.sandbox.google.keys import new_key
+from watcher_sandbox.google import Server, serve
+from watcher_sandbox.google.keys import new_key
 
 ANN = "ann@icecream.example"
 CLIENT, SECRET = "watcher.apps.googleusercontent.com", "s3cret+/="

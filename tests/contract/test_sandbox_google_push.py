@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from watcher.sandbox.google import Server, serve
+from watcher_sandbox.google import Server, serve
 
 ANN = "ann@icecream.example"
 EVENT = {"start": {"date": "2026-12-01"}, "end": {"date": "2026-12-02"}}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from watcher.sandbox.google import GoogleState, Server, serve
-from watcher.sandbox.google.errors import GoogleError
+from watcher_sandbox.google import GoogleState, Server, serve
+from watcher_sandbox.google.errors import GoogleError
 
 ANN = "ann@icecream.example"
 WINDOW = {"timeMin": "2026-10-01T00:00:00Z", "timeMax": "2026-12-01T00:00:00Z"}

@@ -17,8 +17,8 @@ from tests.unit.events.build import at, event, on, rules
 from watcher.erpnext.client import ErpNextClient
 from watcher.events.mapping import to_erpnext
 from watcher.events.model import ErpEvent, EventTime
-from watcher.sandbox.erpnext.app import serve
-from watcher.sandbox.erpnext.site import Site
+from watcher_sandbox.erpnext.app import serve
+from watcher_sandbox.erpnext.site import Site
 
 REAL = [os.environ.get(f"WATCHER_TEST_ERPNEXT_{name}", "") for name in ("URL", "KEY", "SECRET")]
 SITES = ["sandbox", *(["real"] if all(REAL) else [])]

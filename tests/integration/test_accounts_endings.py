@@ -12,17 +12,17 @@ import pytest
 from sqlalchemy.orm import Session
 
 from tests.company import ANN, BOB, CLIENT_ID, DOMAIN, Company
-from watcher import disconnect as ending
-from watcher.accounts import add_calendar
+from watcher.accounts import disconnect as ending
+from watcher.accounts.disconnect import disconnect, finish
+from watcher.accounts.users import look_at_users
+from watcher.accounts.verbs import add_calendar
 from watcher.channels.registry import open_channel
-from watcher.disconnect import disconnect, finish
 from watcher.errors import LeaseLost, Overtaken, Transient
 from watcher.google.client import CalendarClient
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.jobs.tasks import work_off
-from watcher.jobs.users import look_at_users
-from watcher.state import accounts, leases, overview
-from watcher.state.db import Database
+from watcher.ledger import accounts, leases, overview
+from watcher.ledger.db import Database
 
 OUTLET = "outlet@group.calendar.google.com"
 
@@ -49,16 +49,16 @@ def problems(company: Company) -> list[str]:
 
 
 def test_a_removed_user_pauses_the_account_until_they_are_back(ann: Company) -> None:
-    assert look_at_users(ann.services, ann.connections) == 0
+    assert look_at_users(ann.services) == 0
     ann.site.remove_user(ANN)
-    assert look_at_users(ann.services, ann.connections) == 1
+    assert look_at_users(ann.services) == 1
     account = ann.account()
     assert (account.state, account.cause) == ("paused", "erpnext_user_removed")
     assert "erpnext_user_removed" in problems(ann)
     ann.google.insert_event(ANN, ann.timed(summary="Meanwhile"))
     assert ann.sync() == "idle"
     ann.site.add_user(ANN)
-    assert look_at_users(ann.services, ann.connections) == 1
+    assert look_at_users(ann.services) == 1
     assert ann.account().state == "active"
     assert ann.sync() == "done"
     assert "Meanwhile" in ann.subjects()
@@ -68,14 +68,14 @@ def test_who_may_not_read_users_pauses_nobody(
     ann: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An API user without that right is shown no user at all, not even himself."""
-    monkeypatch.setattr(type(ann.connections.erpnext), "enabled_users", lambda *_: set())
-    assert look_at_users(ann.services, ann.connections) == 0
+    monkeypatch.setattr(type(ann.services.erpnext), "enabled_users", lambda *_: set())
+    assert look_at_users(ann.services) == 0
     assert ann.account().state == "active"
 
 
 def test_a_pause_by_hand_is_not_lifted(ann: Company) -> None:
     assert ann.watcher("accounts", "pause", ANN).returncode == 0
-    assert look_at_users(ann.services, ann.connections) == 0
+    assert look_at_users(ann.services) == 0
     assert ann.account().state == "paused"
 
 
@@ -107,12 +107,12 @@ def test_broken_off_anywhere_it_is_finished_by_another_run(
         else:
             patched.setattr(ending, step, breaks_off)
         with pytest.raises(KeyboardInterrupt):
-            disconnect(ann.services, ann.connections, ANN, events=events)
+            disconnect(ann.services, ANN, events=events)
     assert ann.account().state == "disconnecting"
-    assert finish(ann.services, ann.connections) == 0, "somebody may still be at it"
+    assert finish(ann.services) == 0, "somebody may still be at it"
     ann.later(minutes=16)
     assert "by_admin" in problems(ann)
-    assert finish(ann.services, ann.connections) == 1
+    assert finish(ann.services) == 1
     account = ann.account()
     assert (account.state, account.refresh_token, account.access_token) == (
         "disconnected", None, None,
@@ -122,7 +122,7 @@ def test_broken_off_anywhere_it_is_finished_by_another_run(
     rows = ann.rows(live=False)
     assert len(rows) == (0 if events == "delete" else 2)
     assert {row["status"] for row in rows} <= {"Cancelled" if events == "cancel" else "Open"}
-    assert finish(ann.services, ann.connections) == 0
+    assert finish(ann.services) == 0
 
 
 def test_a_sync_that_is_at_work_ends_first_and_none_begins(ann: Company) -> None:
@@ -147,11 +147,11 @@ def test_a_sync_that_is_at_work_ends_first_and_none_begins(ann: Company) -> None
 
     worker = threading.Thread(target=work)
     worker.start()
-    disconnect(services, ann.connections, ANN, events="delete")
+    disconnect(services, ANN, events="delete")
     worker.join()
     assert gave_up
     assert ann.rows(live=False) == []
-    assert work_off(services, ann.connections, number, "test") == "idle"
+    assert work_off(services, number, "test") == "idle"
 
 
 def test_who_takes_a_lease_looks_again_whether_he_may(
@@ -187,11 +187,11 @@ def test_a_channel_that_is_just_being_opened_does_not_outlive_the_account(
     before = ann.google.live_channels(ANN)
     number, (old,) = ann.calendar().id, before
     with pytest.raises(Overtaken, match="let go"):
-        open_channel(ann.services, ann.connections, number, instead_of=old.id)
+        open_channel(ann.services, number, instead_of=old.id)
     assert ann.google.live_channels(ANN) == before
     asked = ann.google.log.counts()["events.watch"]
     with pytest.raises(Overtaken):
-        open_channel(ann.services, ann.connections, number, instead_of=old.id)
+        open_channel(ann.services, number, instead_of=old.id)
     assert ann.google.log.counts()["events.watch"] == asked, "nothing is begun any more"
 
 
@@ -207,7 +207,7 @@ def test_a_second_run_that_comes_late_undoes_nothing(
         ann.consented(ANN)
 
     monkeypatch.setattr(ending, step, overtaken)
-    disconnect(ann.services, ann.connections, ANN, events="keep")
+    disconnect(ann.services, ANN, events="keep")
     assert ann.account().state == "active"
     assert ann.account().refresh_token is not None
 
@@ -215,9 +215,9 @@ def test_a_second_run_that_comes_late_undoes_nothing(
 def test_an_outage_breaks_it_off_and_loses_nothing(ann: Company) -> None:
     ann.google.add_fault(match="POST /revoke", status=503, count=1)
     with pytest.raises(Transient):
-        disconnect(ann.services, ann.connections, ANN, events="cancel")
+        disconnect(ann.services, ANN, events="cancel")
     assert ann.account().refresh_token is not None, "else nobody could revoke it any more"
-    disconnect(ann.services, ann.connections, ANN, events="cancel")
+    disconnect(ann.services, ANN, events="cancel")
     assert ann.account().state == "disconnected"
     assert ann.subjects() == []
 
@@ -225,20 +225,20 @@ def test_an_outage_breaks_it_off_and_loses_nothing(ann: Company) -> None:
 def test_channels_of_calendars_that_were_removed_are_stopped_too(ann: Company) -> None:
     """Google did not answer when the calendar was removed; cron had no time to try again."""
     ann.google.add_calendar(OUTLET, ANN, "Outlet")
-    number = add_calendar(ann.services, ann.connections, ANN, OUTLET).number
-    assert work_off(ann.services, ann.connections, number, "test") == "done"
+    number = add_calendar(ann.services, ANN, OUTLET).number
+    assert work_off(ann.services, number, "test") == "done"
     ann.google.add_fault(match="channels/stop", status=400, reason="invalid", count=1)
     done = ann.watcher("calendars", "remove", ANN, OUTLET)
     assert "channel not stopped yet" in done.stderr
     assert len(ann.google.live_channels(OUTLET)) == 1
-    disconnect(ann.services, ann.connections, ANN, events="keep")
+    disconnect(ann.services, ANN, events="keep")
     assert ann.google.live_channels() == []
 
 
 def test_what_the_desk_authorised_is_revoked_and_forgotten_too(company: Company) -> None:
     made = company.watcher("erpnext", "setup", "--connected-app", "--json")
     assert made.returncode == 0, made.stderr
-    app = company.connections.desk_app()
+    app = company.services.desk_app()
     token = company.google.oauth.mint_refresh(CLIENT_ID, BOB, OAUTH_SCOPES)
     company.site.add_token(app, BOB, token)
     assert company.watcher("accounts", "import", "--via", "erpnext").returncode == 0
@@ -253,7 +253,7 @@ def test_what_the_desk_authorised_is_revoked_and_forgotten_too(company: Company)
 
 
 def test_who_comes_back_after_a_disconnect_is_mirrored_once(ann: Company) -> None:
-    disconnect(ann.services, ann.connections, ANN, events="cancel")
+    disconnect(ann.services, ANN, events="cancel")
     ann.consented(ANN)
     assert ann.sync() == "done"
     assert ann.subjects() == ["Stocktaking", "Tasting"]
@@ -266,7 +266,7 @@ def test_the_same_person_under_another_address_can_connect(ann: Company) -> None
     """Google's own number of a person stays when the address changes."""
     with ann.services.db.session() as session:
         number = accounts.get(session, ANN).google_sub
-    disconnect(ann.services, ann.connections, ANN, events="delete")
+    disconnect(ann.services, ANN, events="delete")
     ann.google.remove_user(ANN)
     renamed = f"ann.new@{DOMAIN}"
     ann.google.add_user(renamed, sub=number)

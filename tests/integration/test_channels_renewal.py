@@ -14,9 +14,9 @@ from tests.waiting import wait_for
 from watcher.channels import renewal
 from watcher.channels.registry import open_channel
 from watcher.errors import Transient
-from watcher.jobs import schedule
-from watcher.state import accounts, calendars, channels, leases
-from watcher.state.models import Channel, Lease
+from watcher.jobs import timetable
+from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger.models import Channel, Lease
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def states(company: Company, email: str = ANN) -> list[str]:
 
 
 def renew(company: Company) -> list[str]:
-    return [each.outcome for each in renewal.renew_due(company.services, company.connections)]
+    return [each.outcome for each in renewal.renew_due(company.services)]
 
 
 def asked(company: Company, route: str) -> int:
@@ -173,7 +173,7 @@ def test_an_old_channel_of_a_dead_account_is_left_alone(company: Company, known:
     company.google.expire_access_tokens(BOB)
     company.later(hours=2)
     number = company.account(BOB).id
-    assert not known or schedule.refresh_one(company.services, company.connections, number)
+    assert not known or timetable.refresh_one(company.services, number)
     renew(company)
     assert company.account(BOB).state == "needs_reconnect"
     before = asked(company, "token")
@@ -214,7 +214,7 @@ def test_all_renewed_by_force_are_renewed_however_many_there_are(company: Compan
     before = {channel.id for channel in company.google.live_channels()}
     seen = set[str]()
     for force in (True, True, False):
-        found = renewal.renew_due(company.services, company.connections, force=force)
+        found = renewal.renew_due(company.services, force=force)
         seen |= {each.account for each in found if each.outcome == "renewed"}
         company.later(minutes=1, seconds=1)
     assert seen == {ANN, BOB, ADMIN}
@@ -325,7 +325,7 @@ def test_a_second_renewer_waits_its_turn(company: Company) -> None:
         assert leases.take(company.services.db, session, renewal.LEASE, "another", 60)
     with pytest.raises(Transient, match="another process"):
         renew(company)
-    assert schedule.renew(company.services, company.connections) == 0
+    assert timetable.renew(company.services) == 0
 
 
 def test_the_admin_s_renewal_waits_for_cron_s(company: Company) -> None:
@@ -355,9 +355,7 @@ def test_a_renewal_that_never_ends_is_not_waited_for_for_ever(company: Company) 
         )
     said: list[str] = []
     with pytest.raises(Transient, match="another process"):
-        renewal.renew_due(
-            company.services, company.connections, patience=0.5, waits=lambda: said.append("waits")
-        )
+        renewal.renew_due(company.services, patience=0.5, waits=lambda: said.append("waits"))
     assert said == ["waits"]
 
 
@@ -373,7 +371,7 @@ def test_a_renewal_that_was_taken_over_ends(
         with company.services.db.session() as session:
             session.execute(update(Lease).values(owner="another", until=time.time() + 50))
 
-    found = renewal.renew_due(company.services, company.connections, report=takes_over)
+    found = renewal.renew_due(company.services, report=takes_over)
     assert [each.account for each in found] == [ANN]
     assert states(company) == ["retiring", "live"], "what is left to do is the other's"
     assert states(company, BOB) == ["live"]
@@ -384,14 +382,14 @@ def test_what_a_worker_has_opened_meanwhile_is_not_opened_again(company: Company
     company.add(BOB)
     assert company.sync(BOB) == "done"
     company.later(days=6, hours=12)
-    services, connections = company.services, company.connections
+    services = company.services
 
     def worker(done: renewal.Renewed) -> None:
         if done.account == ANN:
             number, (old,) = company.calendar(BOB).id, company.google.live_channels(BOB)
-            open_channel(services, connections, number, instead_of=old.id)
+            open_channel(services, number, instead_of=old.id)
 
-    found = renewal.renew_due(services, connections, report=worker)
+    found = renewal.renew_due(services, report=worker)
     assert [(e.account, e.outcome) for e in found] == [(ANN, "renewed"), (BOB, "skipped")]
     assert states(company, BOB) == ["retiring", "live"]
 

@@ -11,8 +11,8 @@ import pytest
 from tests.company import ANN, Company
 from tests.integration.test_channels_renewal import asked, renew, rows
 from watcher.channels.due import is_short_lived
-from watcher.jobs import schedule
-from watcher.state import channels, overview
+from watcher.jobs import timetable
+from watcher.ledger import channels, overview
 
 MINUTE = timedelta(minutes=1)
 
@@ -30,7 +30,7 @@ def an_hour(company: Company) -> int:
     for _ in range(120):
         company.later(seconds=30)
         renew(company)
-        schedule.poll(company.services, company.connections)
+        timetable.poll(company.services)
         if company.calendar().dirty_seq > company.calendar().synced_seq:
             assert company.sync() == "done"
     return asked(company, "events.watch") - before
@@ -50,7 +50,7 @@ def test_renewal_rests_and_polls_cover(company: Company, life: float) -> None:
     company.google.insert_event(ANN, company.timed(summary="Meanwhile"))
     for _ in range(13):
         company.later(seconds=30)
-        schedule.poll(company.services, company.connections)
+        timetable.poll(company.services)
         if company.calendar().dirty_seq > company.calendar().synced_seq:
             assert company.sync() == "done"
     assert company.subjects() == ["Meanwhile"]

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
-from watcher.sandbox.erpnext.doctypes import ROLES
+from watcher_sandbox.erpnext.doctypes import ROLES
 
 
 @pytest.fixture

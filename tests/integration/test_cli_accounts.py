@@ -16,7 +16,7 @@ from tests.integration.test_cli_runner import run
 from watcher.channels import renewal
 from watcher.cli import common
 from watcher.errors import UserError
-from watcher.state import accounts
+from watcher.ledger import accounts
 
 NOBODY = "nobody@scoopjoy.test"
 OUTLET = "outlet@group.calendar.google.com"
@@ -371,7 +371,7 @@ def test_a_removal_that_met_an_outage_is_finished(shop: Company) -> None:
     shop.site.clear_faults()
     shop.google.clear_faults()
     shop.later(minutes=11)
-    renewal.renew_due(shop.services, shop.connections)
+    renewal.renew_due(shop.services)
     assert shop.google.live_channels(OUTLET) == []
     assert len(shop.google.live_channels(ANN)) == 1
     run(shop, *words, says=("are cancelled",))

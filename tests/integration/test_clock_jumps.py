@@ -10,13 +10,13 @@ from sqlalchemy import update
 from tests.company import ANN, BOB, Company
 from watcher.channels import renewal
 from watcher.errors import Transient
-from watcher.jobs import schedule
+from watcher.jobs import timetable
 from watcher.jobs.tasks import retry_seconds
-from watcher.state import aside, channels, due, late, leases
-from watcher.state.accounts import LedgerTokens
-from watcher.state.aside import Refusal
-from watcher.state.db import Database
-from watcher.state.models import Account, Calendar, Channel
+from watcher.ledger import aside, channels, due, late, leases
+from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.aside import Refusal
+from watcher.ledger.db import Database
+from watcher.ledger.models import Account, Calendar, Channel
 
 
 @pytest.fixture(autouse=True)
@@ -36,18 +36,18 @@ def test_a_try_that_failed_then_is_made_again_now(company: Company, side: str) -
         session.execute(update(Calendar).values(dirty_seq=Calendar.dirty_seq + 1))
     company.jump(days=1)
     assert company.sync() == "failed"
-    assert schedule.sweep(company.services, company.connections) == 0, "the pause is kept"
+    assert timetable.sweep(company.services) == 0, "the pause is kept"
     company.site.clear_faults()
     company.jump()
-    assert schedule.sweep(company.services, company.connections) == 1
+    assert timetable.sweep(company.services) == 1
 
 
 def test_polls_listings_and_rings_of_then_are_due_now(company: Company) -> None:
     company.jump(days=1)
     assert company.sync(snapshot=True) == "done"
-    services, connections = company.services, company.connections
+    services = company.services
     company.jump()
-    assert schedule.poll(services, connections) == 1
+    assert timetable.poll(services) == 1
     assert company.sync() == "done"
     number = company.calendar().id
     with services.db.session() as session:
@@ -73,7 +73,7 @@ def test_tries_of_other_kinds_are_due_now(company: Company) -> None:
     with services.db.session() as session:
         assert aside.due(session, now, 10) == [number]
         assert late.due(session, now, 10) == [number]
-    assert schedule.refresh(services, company.connections) == 1
+    assert timetable.refresh(services) == 1
 
 
 def test_channels_asked_for_then_block_nobody_now(company: Company) -> None:
@@ -86,9 +86,7 @@ def test_channels_asked_for_then_block_nobody_now(company: Company) -> None:
     company.add(BOB)
     ahead(company, Calendar, watch_retry_at=tomorrow)
     ahead(company, Channel, state="expired")
-    assert [r.outcome for r in renewal.renew_due(company.services, company.connections)][:1] == [
-        "opened"
-    ]
+    assert [r.outcome for r in renewal.renew_due(company.services)][:1] == ["opened"]
     with company.services.db.session() as session:
         session.execute(
             update(Calendar).values(

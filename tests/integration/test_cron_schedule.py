@@ -15,18 +15,17 @@ from sqlalchemy.exc import OperationalError
 
 from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
-from watcher import accounts as accounts_verbs
+from watcher.accounts import verbs as accounts_verbs
 from watcher.channels.registry import stop_all
-from watcher.connections import Connections
-from watcher.cron import run_one
 from watcher.errors import AccountDead, Transient
-from watcher.jobs import schedule, tasks
-from watcher.jobs.schedule import Periodic
+from watcher.jobs import tasks, timetable
 from watcher.jobs.tasks import retry_seconds
+from watcher.jobs.timetable import Periodic
+from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.models import Account, Calendar, Lease, Tick
+from watcher.processes.cron import run_one
 from watcher.services import Services
-from watcher.state import accounts, calendars, channels, leases
-from watcher.state.accounts import LedgerTokens
-from watcher.state.models import Account, Calendar, Lease, Tick
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +46,7 @@ def owe(company: Company, reason: str = "push", email: str = ANN) -> None:
 
 
 def sweep(company: Company) -> int:
-    return schedule.sweep(company.services, company.connections)
+    return timetable.sweep(company.services)
 
 
 def tick(company: Company, name: str) -> Tick | None:
@@ -84,9 +83,9 @@ def test_accounts_that_are_not_active_are_left_alone(company: Company, state: st
         accounts.set_state(accounts.get(session, ANN), state, "", company.services.clock())
     company.later(days=3)
     before = company.google.log.counts()
-    for row in schedule.timetable(company.services).values():
+    for row in timetable.timetable(company.services).values():
         for work in row:
-            run_one(company.services, company.connections, work)
+            run_one(company.services, work)
     assert company.sync() == "idle"
     assert waiting(company) == {"live": 0, "backfill": 0}
     assert company.google.log.counts() == before, "no call for such an account"
@@ -146,7 +145,7 @@ def test_a_change_whose_push_was_lost_comes_with_the_poll(company: Company) -> N
     company.google.set_push_faults(drop=1.0)
     company.google.insert_event(ANN, company.timed(summary="Untold"))
     company.later(minutes=36)
-    assert schedule.poll(company.services, company.connections) == 1
+    assert timetable.poll(company.services) == 1
     assert waiting(company) == {"live": 0, "backfill": 1}
     assert company.sync() == "done"
     assert company.subjects() == ["Untold"]
@@ -159,11 +158,11 @@ def test_the_daily_listing_heals_what_no_delta_tells_of(company: Company) -> Non
     assert company.sync() == "done"
     assert company.rows() == []
     company.later(hours=26, minutes=30)
-    assert schedule.reconcile(company.services, company.connections) == 1
-    assert schedule.reconcile(company.services, company.connections) == 0
+    assert timetable.reconcile(company.services) == 1
+    assert timetable.reconcile(company.services) == 0
     assert company.sync() == "done"
     assert company.subjects() == ["Shift"]
-    assert schedule.reconcile(company.services, company.connections) == 0
+    assert timetable.reconcile(company.services) == 0
 
 
 def test_access_tokens_are_fresh_before_they_are_needed(company: Company) -> None:
@@ -173,8 +172,8 @@ def test_access_tokens_are_fresh_before_they_are_needed(company: Company) -> Non
         with company.services.db.session() as session:
             ends = company.services.clock() + timedelta(minutes=minutes)
             session.execute(update(Account).values(access_expires_at=ends))
-        assert schedule.refresh(company.services, company.connections) == refreshed
-    assert schedule.refresh(company.services, company.connections) == 0, "once each"
+        assert timetable.refresh(company.services) == refreshed
+    assert timetable.refresh(company.services) == 0, "once each"
     asked = company.google.log.counts()["token"]
     assert company.sync() == "done"
     assert company.google.log.counts()["token"] == asked
@@ -185,16 +184,16 @@ def test_a_dead_grant_with_many_calendars_is_asked_about_once(company: Company) 
     for number in range(3):
         google_id = f"outlet{number}@group.calendar.google.com"
         company.google.add_calendar(google_id, ANN)
-        accounts_verbs.add_calendar(company.services, company.connections, ANN, google_id)
-    assert schedule.renew(company.services, company.connections)
+        accounts_verbs.add_calendar(company.services, ANN, google_id)
+    assert timetable.renew(company.services)
     company.later(days=6, hours=12)
     company.google.delegated_to = []
     before = company.google.log.counts()["token"]
-    schedule.renew(company.services, company.connections)
+    timetable.renew(company.services)
     with company.services.db.session() as session:
         account = accounts.get(session, ANN)
         assert (account.state, account.cause) == ("needs_reconnect", "unauthorized_client")
-    stop_all(company.services, company.connections, account)
+    stop_all(company.services, account)
     assert company.google.log.counts()["token"] == before + 1
 
 
@@ -217,7 +216,7 @@ def test_one_dead_grant_is_its_own_account_s_matter(company: Company) -> None:
     assert company.sync(BOB) == "done"
     company.later(minutes=55)
     company.google.delegated_to = [BOB]
-    assert schedule.refresh(company.services, company.connections) == 1
+    assert timetable.refresh(company.services) == 1
     with company.services.db.session() as session:
         states = {account.email: account.state for account in accounts.everyone(session)}
     assert (states[ANN], states[BOB]) == ("needs_reconnect", "active")
@@ -227,11 +226,11 @@ def test_work_that_fails_is_noted_and_the_rest_goes_on(company: Company) -> None
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a defect of ours with a secret in it")
 
-    run_one(company.services, company.connections, Periodic("broken", 1.0, broken))
+    run_one(company.services, Periodic("broken", 1.0, broken))
     noted = tick(company, "broken")
     assert noted is not None
     assert (noted.error, noted.last_ok_at) == ("ZeroDivisionError", None)
-    run_one(company.services, company.connections, Periodic("broken", 1.0, lambda *_: None))
+    run_one(company.services, Periodic("broken", 1.0, lambda *_: None))
     mended = tick(company, "broken")
     assert mended is not None
     assert mended.error == ""
@@ -279,9 +278,9 @@ def test_an_account_that_is_gone_stops_no_sweep(company: Company) -> None:
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-@pytest.mark.parametrize("work", [schedule.poll, schedule.reconcile])
+@pytest.mark.parametrize("work", [timetable.poll, timetable.reconcile])
 def test_who_changes_several_calendars_never_waits_in_a_circle(
-    company: Company, work: Callable[[Services, Connections], int]
+    company: Company, work: Callable[[Services], int]
 ) -> None:
     """PostgreSQL would end one of the two, as "deadlock detected"."""
     company.add(BOB)
@@ -297,9 +296,7 @@ def test_who_changes_several_calendars_never_waits_in_a_circle(
                 .values(next_poll_at=due, next_reconcile_at=due)
             )
     found: list[int] = []
-    cron = threading.Thread(
-        target=lambda: found.append(work(services, company.connections)), daemon=True
-    )
+    cron = threading.Thread(target=lambda: found.append(work(services)), daemon=True)
 
     def somebody_waits() -> int:
         asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -320,7 +317,7 @@ def test_a_ledger_that_is_away_during_renewal_is_noted(
 ) -> None:
     """It is not the same as another process that is at it, which is noted as well done."""
     renewal = next(
-        work for row in schedule.timetable(company.services).values() for work in row
+        work for row in timetable.timetable(company.services).values() for work in row
         if work.name == "renew"
     )  # fmt: skip
 
@@ -329,13 +326,13 @@ def test_a_ledger_that_is_away_during_renewal_is_noted(
 
     with monkeypatch.context() as away:
         away.setattr(channels, "calendars_due", gone)
-        run_one(company.services, company.connections, renewal)
+        run_one(company.services, renewal)
     noted = tick(company, "renew")
     assert noted is not None
     assert noted.error.startswith("the ledger did not answer")
     with company.services.db.session() as session:
         assert leases.take(company.services.db, session, "renew", "another machine", 60)
-    run_one(company.services, company.connections, renewal)
+    run_one(company.services, renewal)
     noted = tick(company, "renew")
     assert noted is not None
     assert noted.error == ""
@@ -359,7 +356,7 @@ def test_a_token_is_not_asked_for_before_google_wants_it(company: Company) -> No
         match="POST /token", count=None, status=429, body="<html>no</html>",
         headers={"Retry-After": "600"},
     )  # fmt: skip
-    schedule.refresh(company.services, company.connections)
+    timetable.refresh(company.services)
     again = company.account().refresh_retry_at
     assert again is not None
     assert again - company.services.clock() > timedelta(minutes=9)

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_ID, CLIENT_SECRET, Company
-from watcher import connections
+from watcher import services
+from watcher.accounts.revive import look_in_desk
 from watcher.errors import AccountDead, WatcherError
-from watcher.jobs.reconnect import look_in_desk
-from watcher.state import accounts
+from watcher.ledger import accounts
 
 SCOPES = ["openid", "email", "https://www.googleapis.com/auth/calendar.events.readonly"]
 
@@ -99,15 +99,15 @@ def test_a_dead_grant_is_not_tried_again_and_a_new_one_is_picked_up(
     assert abs(granted - company.services.clock()) < timedelta(minutes=1)
     company.google.revoke_user(ANN)
     with pytest.raises(AccountDead):
-        company.connections.tokens.renew(company.calendar(ANN).account_id)
+        company.services.tokens.renew(company.calendar(ANN).account_id)
     with company.services.db.session() as session:
         account = accounts.get(session, ANN)
         accounts.needs_reconnect(session, account.id, "invalid_grant", company.services.clock())
     asked = company.google.log.counts()["token"]
-    assert look_in_desk(company.services, company.connections) == 0
+    assert look_in_desk(company.services) == 0
     assert company.google.log.counts()["token"] == asked, "Google was asked about a dead token"
     authorise(company, app, ANN)
-    assert look_in_desk(company.services, company.connections) == 1
+    assert look_in_desk(company.services) == 1
     assert state(company, ANN) == ("active", "")
     assert company.sync(ANN) == "done"
     assert [row["name"] for row in company.rows(ANN)] == [name]
@@ -136,12 +136,12 @@ def test_who_was_chosen_and_what_was_ticked_in_the_desk_is_looked_at(
     assert state(company, ANN) == ("needs_reconnect", cause)
     shown = company.watcher("status", "--json").stdout
     assert f"/app/connected-app/{app}" in shown, "the admin sees where"
-    assert look_in_desk(company.services, company.connections) == 0
+    assert look_in_desk(company.services) == 0
     asked = company.google.log.counts()["token"]
-    assert look_in_desk(company.services, company.connections) == 0
+    assert look_in_desk(company.services) == 0
     assert company.google.log.counts()["token"] == asked, "what Google has refused is known"
     authorise(company, app, ANN)
-    assert look_in_desk(company.services, company.connections) == 1
+    assert look_in_desk(company.services) == 1
     assert state(company, ANN) == ("active", "")
     assert company.sync(ANN) == "done"
     assert company.subjects(ANN) == []
@@ -174,17 +174,17 @@ def test_an_import_leaves_alone_what_works_otherwise_or_is_paused(
 def test_a_connected_app_that_was_made_anew_is_found(
     company: Company, app: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "DESK_APP_SECONDS", 0.0)
+    monkeypatch.setattr(services, "DESK_APP_SECONDS", 0.0)
     authorise(company, app, ANN)
     assert company.watcher("accounts", "import", "--via", "erpnext").returncode == 0
-    assert company.connections.desk_app() == app
+    assert company.services.desk_app() == app
     company.site.remove("Connected App", app)
     company.google.expire_access_tokens()
     assert company.sync(ANN) == "failed"
     assert company.calendar(ANN).cause == "no_connected_app"
     assert "erpnext setup --connected-app" in company.watcher("status").stdout
     company.watcher("erpnext", "setup", "--connected-app")
-    anew = company.connections.desk_app()
+    anew = company.services.desk_app()
     assert anew != app
     authorise(company, anew, ANN)
     assert company.sync(ANN) == "done"
@@ -212,7 +212,7 @@ def test_administrator_is_nobodys_calendar(company: Company, app: str) -> None:
 
 def test_without_the_app_the_command_that_makes_it_is_named(company: Company) -> None:
     with pytest.raises(WatcherError) as caught:
-        company.connections.desk_app()
+        company.services.desk_app()
     assert "erpnext setup --connected-app" in caught.value.next_step
     assert company.watcher("accounts", "import", "--via", "erpnext").returncode == 5
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.company import ANN, BOB, Company
-from watcher.sandbox.erpnext.app import serve as serve_erpnext
-from watcher.sandbox.erpnext.site import ADMINISTRATOR, Site
-from watcher.sandbox.google import GoogleState
-from watcher.sandbox.google import serve as serve_google
-from watcher.state import erpnext as known_site
+from watcher.ledger import erpnext as known_site
+from watcher_sandbox.erpnext.app import serve as serve_erpnext
+from watcher_sandbox.erpnext.site import ADMINISTRATOR, Site
+from watcher_sandbox.google import GoogleState
+from watcher_sandbox.google import serve as serve_google
 
 
 def company_of(site: Site, folder: Path, queue_url: str) -> Iterator[Company]:
@@ -107,7 +107,7 @@ def test_a_site_that_is_upgraded_gets_its_new_field_filled(tmp_path: Path, queue
         put(company, location="Counter 3")
         assert company.sync() == "done"
         field = {"fieldname": "location", "label": "Location", "fieldtype": "Data"}
-        company.connections.erpnext.insert(
+        company.services.erpnext.insert(
             {"doctype": "Custom Field", "dt": "Event", "insert_after": "subject", **field}
         )
         company.rebuild()
@@ -136,7 +136,7 @@ def test_setup_and_status_name_the_versions(shop: Company) -> None:
 def test_setup_names_what_would_double_or_refuse_every_event(bare: Company) -> None:
     bare.site.add_google_calendar(BOB)
     bare.setup_erpnext()
-    bare.connections.erpnext.insert(
+    bare.services.erpnext.insert(
         {"doctype": "Custom Field", "dt": "Event", "fieldname": "custom_outlet", "reqd": 1,
          "label": "Outlet", "fieldtype": "Data", "insert_after": "description"}
     )  # fmt: skip

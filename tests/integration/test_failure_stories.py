@@ -12,16 +12,16 @@ import requests
 from tests.company import ANN, BOB, DOMAIN, Company
 from tests.integration.test_cli_runner import run
 from tests.waiting import wait_for
-from watcher.accounts import add_calendar
+from watcher.accounts.disconnect import disconnect
+from watcher.accounts.verbs import add_calendar
 from watcher.channels import renewal
-from watcher.cron import run_one
-from watcher.disconnect import disconnect
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES
-from watcher.jobs import schedule
+from watcher.jobs import timetable
 from watcher.jobs.tasks import work_off
-from watcher.sandbox.google.shortcuts import instance_id
-from watcher.state import overview, runs
-from watcher.state.models import Calendar, Channel, Run
+from watcher.ledger import overview, runs
+from watcher.ledger.models import Calendar, Channel, Run
+from watcher.processes.cron import run_one
+from watcher_sandbox.google.shortcuts import instance_id
 
 OUTLET = "outlet@group.calendar.google.com"
 BY_ANN = {"modified_by": ANN}
@@ -37,13 +37,13 @@ def asked(company: Company, route: str) -> int:
 
 
 def renew(company: Company) -> list[str]:
-    return [each.outcome for each in renewal.renew_due(company.services, company.connections)]
+    return [each.outcome for each in renewal.renew_due(company.services)]
 
 
 def work(company: Company, number: int) -> str:
     with company.services.db.session() as session:
         session.get_one(Calendar, number).retry_at = None  # as if the pause were over
-    return work_off(company.services, company.connections, number, "test")
+    return work_off(company.services, number, "test")
 
 
 def kinds(company: Company, number: int) -> list[str]:
@@ -59,9 +59,9 @@ def row_of(company: Company, number: int) -> Calendar:
 
 
 def all_cron(company: Company) -> None:
-    for row in schedule.timetable(company.services).values():
+    for row in timetable.timetable(company.services).values():
         for piece in row:
-            run_one(company.services, company.connections, piece)
+            run_one(company.services, piece)
 
 
 # --- channels -----------------------------------------------------------------------------
@@ -192,10 +192,7 @@ def test_one_calendar_of_two_accounts_has_two_sync_tokens(company: Company) -> N
     company.google.add_calendar(OUTLET, ANN, "Outlet")
     company.google.share(OUTLET, BOB)
     company.add(BOB)
-    numbers = [
-        add_calendar(company.services, company.connections, email, OUTLET).number
-        for email in (ANN, BOB)
-    ]
+    numbers = [add_calendar(company.services, email, OUTLET).number for email in (ANN, BOB)]
     for summary in ("Opening", "Tasting", "Closing"):
         company.google.insert_event(OUTLET, company.timed(summary=summary))
         assert [work(company, number) for number in numbers] == ["done", "done"]
@@ -235,7 +232,7 @@ def test_a_deleted_calendar_is_told_of_and_can_be_let_go(company: Company) -> No
     company.google.add_calendar(OUTLET, ANN, "Outlet")
     company.google.insert_event(OUTLET, company.timed(hours=24 * 9, summary="Opening"))
     company.google.insert_event(ANN, company.timed(hours=24 * 9))
-    number = add_calendar(company.services, company.connections, ANN, OUTLET).number
+    number = add_calendar(company.services, ANN, OUTLET).number
     assert (work(company, number), company.sync()) == ("done", "done")
     company.google.delete_calendar(OUTLET)
     assert [work(company, number) for _ in range(3)] == ["failed"] * 3
@@ -330,7 +327,7 @@ def test_google_is_only_read_and_nothing_goes_round(company: Company) -> None:
     assert now == held
     company.later(days=6, hours=12)
     renew(company)
-    disconnect(company.services, company.connections, BOB, events="delete")
+    disconnect(company.services, BOB, events="delete")
     written = {e.route for e in company.google.log.entries() if e.method != "GET"}
     assert written == {"events.watch", "channels.stop", "token"}
     tokens = company.google.oauth.access_tokens.values()

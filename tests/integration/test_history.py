@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, Company
-from watcher.state import aside
-from watcher.state.aside import Refusal
+from watcher.ledger import aside
+from watcher.ledger.aside import Refusal
 
 Row = dict[str, Any]
 
@@ -44,9 +44,9 @@ def age(company: Company, count: int) -> list[str]:
 
 def listing(company: Company) -> int:
     """One full listing; how many calls of ERPNext it took."""
-    before = company.connections.erpnext.calls
+    before = company.services.erpnext.calls
     assert company.sync(snapshot=True) == "done"
-    return company.connections.erpnext.calls - before
+    return company.services.erpnext.calls - before
 
 
 def old_rows(company: Company, names: Iterable[str]) -> list[Row]:
@@ -81,7 +81,7 @@ def ledger_of_an_earlier_version(company: Company) -> None:
 
 
 def listing_told(company: Company, calls: list[str]) -> str:
-    client = company.connections.erpnext
+    client = company.services.erpnext
     send = client._send
 
     def told(*args: Any, **options: Any) -> Any:

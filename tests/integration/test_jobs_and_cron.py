@@ -10,14 +10,13 @@ import pytest
 
 from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
-from watcher.connections import Connections
-from watcher.cron import run_one
 from watcher.erpnext.events import EventMirror
 from watcher.errors import AccountDead
-from watcher.jobs import schedule
+from watcher.jobs import timetable
 from watcher.jobs.tasks import work_off
-from watcher.state import accounts, calendars, channels, leases
-from watcher.state.models import Account, Calendar, Tick
+from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger.models import Account, Calendar, Tick
+from watcher.processes.cron import run_one
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +46,11 @@ def test_a_leased_calendar_is_left_to_whoever_has_it(company: Company) -> None:
     with company.services.db.session() as session:
         lease = leases.take_calendar(company.services.db, session, number, "another worker")
     assert lease is not None
-    assert work_off(company.services, company.connections, number, "test") == "busy"
-    assert schedule.sweep(company.services, company.connections) == 0, "somebody is at it"
+    assert work_off(company.services, number, "test") == "busy"
+    assert timetable.sweep(company.services) == 0, "somebody is at it"
     with company.services.db.session() as session:
         leases.release_calendar(session, lease)
-    assert schedule.sweep(company.services, company.connections) == 1
+    assert timetable.sweep(company.services) == 1
 
 
 def test_a_worker_that_lost_its_lease_stores_nothing(
@@ -68,7 +67,7 @@ def test_a_worker_that_lost_its_lease_stores_nothing(
         return apply(self, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(EventMirror, "apply", stolen)
-    assert work_off(company.services, company.connections, number, "test") == "busy"
+    assert work_off(company.services, number, "test") == "busy"
     assert company.calendar().sync_token == before
 
 
@@ -100,8 +99,8 @@ def test_an_abandoned_lease_lapses(company: Company) -> None:
     with company.services.db.session() as session:
         leases.take_calendar(company.services.db, session, number, "killed")
         session.get_one(Calendar, number).lease_until = 1.0
-    assert schedule.sweep(company.services, company.connections) == 1
-    assert work_off(company.services, company.connections, number, "test") == "done"
+    assert timetable.sweep(company.services) == 1
+    assert work_off(company.services, number, "test") == "done"
 
 
 def test_a_change_during_a_pass_is_served_by_the_same_job(
@@ -117,27 +116,27 @@ def test_a_change_during_a_pass_is_served_by_the_same_job(
 
     monkeypatch.setattr(EventMirror, "apply", and_meanwhile)
     company.google.insert_event(ANN, company.timed(summary="Early"))
-    assert work_off(company.services, company.connections, dirty(company), "test") == "done"
+    assert work_off(company.services, dirty(company), "test") == "done"
     assert sorted(company.subjects()) == ["Early", "Late"]
 
 
 def test_the_sweep_rings_what_nobody_will_do_and_only_once(company: Company) -> None:
     dirty(company)
-    assert schedule.sweep(company.services, company.connections) == 1
-    assert schedule.sweep(company.services, company.connections) == 0
+    assert timetable.sweep(company.services) == 1
+    assert timetable.sweep(company.services) == 0
     assert ring_count(company) == 1
     company.services.doorbell.client.flushall()  # Redis loses everything
-    assert schedule.sweep(company.services, company.connections) == 1
+    assert timetable.sweep(company.services) == 1
 
 
 def test_poll_and_reconcile_when_due(company: Company) -> None:
-    assert schedule.poll(company.services, company.connections) == 0
+    assert timetable.poll(company.services) == 0
     later(company, hours=1)
-    assert schedule.poll(company.services, company.connections) == 1
-    assert schedule.poll(company.services, company.connections) == 0
+    assert timetable.poll(company.services) == 1
+    assert timetable.poll(company.services) == 0
     assert company.sync() == "done"
     later(company, hours=30)
-    assert schedule.reconcile(company.services, company.connections) == 1
+    assert timetable.reconcile(company.services) == 1
     assert company.calendar().snapshot_seq > 0
 
 
@@ -155,9 +154,9 @@ def test_a_poll_that_finds_what_no_push_told_replaces_the_channel(company: Compa
     company.google.kill_channels(ANN)
     company.google.insert_event(ANN, company.timed())
     later(company, minutes=45)
-    assert schedule.poll(company.services, company.connections) == 1
+    assert timetable.poll(company.services) == 1
     assert company.sync() == "done"
-    assert schedule.renew(company.services, company.connections) == 1
+    assert timetable.renew(company.services) == 1
     assert [c.id for c in company.google.live_channels(ANN)] not in ([], [channel.id])
 
 
@@ -167,9 +166,9 @@ def test_a_poll_that_overtakes_a_notification_condemns_no_channel(company: Compa
     spoke_a_minute_ago(company)
     company.later(minutes=45)
     company.google.insert_event(ANN, company.timed())
-    assert schedule.poll(company.services, company.connections) == 1
+    assert timetable.poll(company.services) == 1
     assert company.sync() == "done"
-    assert schedule.renew(company.services, company.connections) == 0
+    assert timetable.renew(company.services) == 0
     assert [c.id for c in company.google.live_channels(ANN)] == [channel.id]
 
 
@@ -183,17 +182,17 @@ def test_two_rings_for_one_debt_are_two_jobs(company: Company) -> None:
     first, second = bell.waiting()["live"]
     assert first != second
     dirty(company)
-    assert schedule.sweep(company.services, company.connections) == 0, "it is rung for already"
+    assert timetable.sweep(company.services) == 0, "it is rung for already"
 
 
 def test_refresh_ahead_and_a_dead_grant(company: Company) -> None:
-    assert schedule.refresh(company.services, company.connections) == 0
+    assert timetable.refresh(company.services) == 0
     later(company, minutes=55)
-    assert schedule.refresh(company.services, company.connections) == 1
+    assert timetable.refresh(company.services) == 1
     company.google.delegated_to = []
     with company.services.db.session() as session:
         number = accounts.get(session, ANN).id
-    error = schedule.refresh_one(company.services, company.connections, number)
+    error = timetable.refresh_one(company.services, number)
     assert isinstance(error, AccountDead)
     asked = company.google.log.counts()["token"]
     with company.services.db.session() as session:
@@ -201,9 +200,9 @@ def test_refresh_ahead_and_a_dead_grant(company: Company) -> None:
         assert account.state == "needs_reconnect"
         assert account.access_token is None
     later(company, hours=3)
-    schedule.refresh(company.services, company.connections)
-    schedule.poll(company.services, company.connections)
-    schedule.renew(company.services, company.connections)
+    timetable.refresh(company.services)
+    timetable.poll(company.services)
+    timetable.renew(company.services)
     assert company.sync() == "idle"
     assert company.google.log.counts()["token"] == asked
 
@@ -213,9 +212,9 @@ def test_a_token_endpoint_in_trouble_ends_no_account(company: Company, status: i
     company.google.add_fault(match="POST /token", status=status, body="<html>no</html>")
     with company.services.db.session() as session:
         number = accounts.get(session, ANN).id
-    assert schedule.refresh_one(company.services, company.connections, number) is not None
+    assert timetable.refresh_one(company.services, number) is not None
     company.google.clear_faults()
-    assert schedule.refresh_one(company.services, company.connections, number) is None
+    assert timetable.refresh_one(company.services, number) is None
     with company.services.db.session() as session:
         assert session.get_one(Account, number).state == "active"
 
@@ -224,7 +223,7 @@ def test_two_renewals_at_once_open_one_channel(company: Company) -> None:
     later(company, days=6, hours=12)
     before = company.google.log.counts()["events.watch"]
     threads = [
-        threading.Thread(target=schedule.renew, args=(machine, Connections(machine)))
+        threading.Thread(target=timetable.renew, args=(machine,))
         for machine in (company.services, replace(company.services, owner="another machine"))
     ]
     for thread in threads:
@@ -237,11 +236,11 @@ def test_two_renewals_at_once_open_one_channel(company: Company) -> None:
 def test_the_new_channel_is_live_before_the_old_one_stops(company: Company) -> None:
     (old,) = company.google.live_channels(ANN)
     later(company, days=6, hours=12)
-    assert schedule.renew(company.services, company.connections) == 1
+    assert timetable.renew(company.services) == 1
     assert {c.id for c in company.google.live_channels(ANN)} > {old.id}
     assert company.sync() == "done"
     later(company, minutes=11)
-    schedule.renew(company.services, company.connections)
+    timetable.renew(company.services)
     assert old.id not in {c.id for c in company.google.live_channels(ANN)}
 
 
@@ -250,7 +249,7 @@ def test_the_cap_of_channels_a_minute(company: Company) -> None:
     company.set("renew_per_minute", "1")
     company.add(BOB)
     company.add("admin@scoopjoy.test")
-    assert [schedule.renew(company.services, company.connections)] == [2]
+    assert [timetable.renew(company.services)] == [2]
     assert len(company.google.live_channels()) == 1, "Ann's came within this minute"
 
 
@@ -265,19 +264,19 @@ def test_an_unwatchable_calendar_is_polled_and_healthy(company: Company) -> None
     run_all(company)
     assert company.watcher("status").returncode == 0
     later(company, minutes=7)
-    assert schedule.poll(company.services, company.connections) == 1
+    assert timetable.poll(company.services) == 1
 
 
 def run_all(company: Company) -> None:
-    for row in schedule.timetable(company.services).values():
+    for row in timetable.timetable(company.services).values():
         for work in row:
-            run_one(company.services, company.connections, work)
+            run_one(company.services, work)
 
 
 def test_every_line_of_the_timetable_runs_and_is_noted(company: Company) -> None:
     run_all(company)
     with company.services.db.session() as session:
-        for row in schedule.timetable(company.services).values():
+        for row in timetable.timetable(company.services).values():
             for work in row:
                 tick = session.get_one(Tick, work.name)
                 assert (tick.error, tick.last_ok_at is not None) == ("", True)
@@ -287,7 +286,7 @@ def test_a_queue_that_is_away_is_no_error_for_the_caller(company: Company) -> No
     doorbell = company.services.doorbell
     doorbell._url, doorbell._client = "unix:///nowhere/valkey.sock", None
     dirty(company)
-    assert schedule.sweep(company.services, company.connections) == 0
+    assert timetable.sweep(company.services) == 0
     assert company.sync() == "done"
 
 
@@ -295,5 +294,5 @@ def test_real_workers_take_the_rings(company: Company) -> None:
     company.google.insert_event(ANN, company.timed(summary="By a worker"))
     dirty(company)
     company.start("worker", "--queue", "live")
-    schedule.sweep(company.services, company.connections)
+    timetable.sweep(company.services)
     wait_for(lambda: company.subjects() == ["By a worker"], what="the worker's pass")

@@ -15,15 +15,16 @@ from sqlalchemy import update
 
 from tests.company import ANN, Company
 from tests.waiting import wait_for
-from watcher.channels import registry, renewal
+from watcher.channels import registry
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
-from watcher.jobs import ringing, schedule, tasks
+from watcher.jobs import tasks, timetable
 from watcher.jobs.tasks import work_off
-from watcher.state import aside, calendars, channels, inbox, leases
-from watcher.state.calendars import Work
-from watcher.state.leases import CalendarLease
-from watcher.state.models import Calendar, Run
+from watcher.ledger import aside, calendars, channels, inbox, leases
+from watcher.ledger.calendars import Work
+from watcher.ledger.leases import CalendarLease
+from watcher.ledger.models import Calendar, Run
+from watcher.services import Services
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +108,7 @@ def test_a_wish_for_a_listing_during_a_pass_survives_it(company: Company) -> Non
         calendars.want_snapshot(session, lease.calendar_id, "asked", company.services.clock())
     with company.services.db.session() as session:
         leases.release_calendar(session, lease)
-    assert work_off(company.services, company.connections, lease.calendar_id, "x") == "done"
+    assert work_off(company.services, lease.calendar_id, "x") == "done"
     with company.services.db.session() as session:
         last = calendars.last_run(session, lease.calendar_id)
         assert last is not None
@@ -186,31 +187,27 @@ def test_a_ring_that_comes_too_late_swallows_no_notification(
     assert notify(company) == "recorded"
     with company.services.db.session() as session:
         session.execute(update(Calendar).values(rung_at=None))  # its ring was lost
-    ring, begun = schedule.ring, list[tuple[CalendarLease, Work]]()
+    ring, begun = Services.ring, list[tuple[CalendarLease, Work]]()
 
     def late(*args: Any) -> bool:
         begun.append(start_work(company))
         return ring(*args)
 
-    monkeypatch.setattr(schedule, "ring", late)
-    assert schedule.sweep(company.services, company.connections) == 1
+    monkeypatch.setattr(Services, "ring", late)
+    assert timetable.sweep(company.services) == 1
     (lease, work) = begun[0]
     assert notify(company) == "coalesced"
-    assert work_off(company.services, company.connections, lease.calendar_id, "sweep") == "busy"
+    assert work_off(company.services, lease.calendar_id, "sweep") == "busy"
     with company.services.db.session() as session:
         assert not leases.release_if_clean(session, lease, work.seq), "the change would be lost"
 
 
-@pytest.mark.parametrize("rings", ["sweep", "renewal"])
-def test_a_ring_whose_job_is_lost_swallows_no_notification(company: Company, rings: str) -> None:
+def test_a_ring_whose_job_is_lost_swallows_no_notification(company: Company) -> None:
     """A pass has begun to read; somebody rings; a notification relies on that ring, whose job dies
     before it has done anything. The pass that is under way has to look again."""
     assert notify(company) == "recorded"
     lease, work = start_work(company)
-    if rings == "sweep":
-        ringing.ring(company.services, lease.calendar_id, work.seq, "live", "sweep")
-    else:
-        renewal.ring(company.services, lease.calendar_id, work.seq)
+    assert company.services.ring(lease.calendar_id, "live", "sweep")
     assert notify(company) == "coalesced"
     company.services.doorbell.client.flushall()
     with company.services.db.session() as session:
@@ -232,7 +229,7 @@ def test_the_sync_message_and_the_answer_of_watch_do_not_block_each_other(
     monkeypatch.setattr(channels, "confirm", with_message)
     number = company.calendar().id
     (old,) = company.google.live_channels(ANN)
-    registry.open_channel(company.services, company.connections, number, instead_of=old.id)
+    registry.open_channel(company.services, number, instead_of=old.id)
     assert messages[0].exception(20) is None
     pool.shutdown()
     with company.services.db.session() as session:
@@ -281,21 +278,19 @@ def test_a_worker_killed_in_the_middle_is_succeeded(company: Company) -> None:
     company.site.add_fault(match="insert_many", status=0, delay=5)
     assert notify(company) == "recorded"
     worker = company.start("worker", "--queue", "live")
-    company.services.doorbell.ring(
-        company.calendar().id, company.calendar().dirty_seq, "live", "push"
-    )
+    company.services.doorbell.ring(company.calendar().id, "live", "push")
     wait_for(lambda: company.site.faults.waiting() == 0, what="the batch under way")
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait(10)
     left = company.calendar()
     assert left.lease_owner is not None
-    assert schedule.sweep(company.services, company.connections) == 0, "the lease still runs"
+    assert timetable.sweep(company.services) == 0, "the lease still runs"
     with company.services.db.session() as session:
         epoch = company.services.db.now_epoch(session)
         assert 0 < left.lease_until - epoch <= leases.CALENDAR_LEASE_SECONDS
         session.execute(update(Calendar).values(lease_until=epoch - 1))  # a minute later
     company.start("worker", "--queue", "live")
-    assert schedule.sweep(company.services, company.connections) == 1
+    assert timetable.sweep(company.services) == 1
     wait_for(
         lambda: company.calendar().synced_seq >= left.dirty_seq, what="the succeeding worker's pass"
     )
@@ -310,7 +305,7 @@ def rung_for(company: Company) -> int:
     """Work the rings off as workers do; how many calls it cost at the side in trouble."""
     for jobs in company.services.doorbell.waiting().values():
         for job in jobs:
-            work_off(company.services, company.connections, int(job.split("-")[1]), "push")
+            work_off(company.services, int(job.split("-")[1]), "push")
     company.services.doorbell.client.flushall()
     return company.google.log.counts()["events.list"]
 
@@ -319,8 +314,7 @@ def told(company: Company) -> str:
     """A notification, and the ring that the web server makes of it."""
     word = notify(company)
     if word == "recorded":
-        row = company.calendar()
-        assert company.services.doorbell.ring(row.id, row.dirty_seq, "live", "push")
+        assert company.services.doorbell.ring(company.calendar().id, "live", "push")
     return word
 
 
@@ -345,15 +339,15 @@ def test_a_pause_that_a_side_asked_for_is_kept_whatever_is_told(
     for _ in range(5):
         assert told(company) == "parked"
     assert rung_for(company) == before + 1
-    late_job = work_off(company.services, company.connections, company.calendar().id, "push")
+    late_job = work_off(company.services, company.calendar().id, "push")
     assert late_job == "waits", "a job that was queued before the failure"
-    assert schedule.sweep(company.services, company.connections) == 0
+    assert timetable.sweep(company.services) == 0
     company.google.clear_faults()
     company.site.clear_faults()
     company.later(seconds=seconds * 0.9)
-    assert schedule.sweep(company.services, company.connections) == 0
+    assert timetable.sweep(company.services) == 0
     company.later(seconds=seconds * 0.2 + 10)
-    assert schedule.sweep(company.services, company.connections) == 1
+    assert timetable.sweep(company.services) == 1
     rung_for(company)
     assert company.calendar().state == "ok"
     assert company.mirrored() == company.expected()
@@ -378,7 +372,7 @@ def test_who_is_rung_for_a_calendar_that_never_rests_finds_it_free(
         rung = ring(*args)
         found.append("rung")
         other = replace(company.services, owner="a quick worker")
-        found.append(work_off(other, company.connections, number, "again"))
+        found.append(work_off(other, company.services, number, "again"))
         return rung
 
     monkeypatch.setattr(tasks, "run_once", restless)

@@ -12,10 +12,10 @@ import pytest
 from tests.company import ADMIN, ANN, BOB, CLIENT_ID, Company
 from tests.forked import forked
 from watcher.errors import UserError
+from watcher.ledger import accounts, connect, keys
+from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.secrets import Keyring, SecretUnreadable
 from watcher.services import build
-from watcher.state import accounts, connect, keys
-from watcher.state.accounts import LedgerTokens
-from watcher.state.secrets import Keyring, SecretUnreadable
 
 SCOPES = ("openid", "email", "https://www.googleapis.com/auth/calendar.events.readonly")
 

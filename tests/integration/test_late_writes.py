@@ -11,7 +11,7 @@ import pytest
 from tests.company import ANN, Company
 from tests.waiting import wait_for
 from watcher.erpnext.client import ErpNextClient
-from watcher.jobs.schedule import look_after_writes
+from watcher.jobs.timetable import look_after_writes
 
 PATIENCE, HELD_UP = 0.5, 2.0
 """Seconds that Watcher waits for an answer here, and that ERPNext takes."""
@@ -74,7 +74,7 @@ def test_a_late_insert_is_swept_when_its_event_has_gone(company: Company) -> Non
     assert company.sync() == "done"
     wait_for(lambda: company.subjects() == ["Ghost"], what="the late insert")
     company.later(seconds=200)
-    assert look_after_writes(company.services, company.connections) == 1
+    assert look_after_writes(company.services) == 1
     assert company.sync() == "done"
     assert company.subjects() == []
     assert company.calendar().look_at is None

@@ -14,8 +14,8 @@ from tests.company import Company
 from tests.integration.test_cli_runner import run
 from tests.waiting import wait_for
 from watcher.errors import Transient, WatcherError
-from watcher.state import accounts
-from watcher.state.db import Database
+from watcher.ledger import accounts
+from watcher.ledger.db import Database
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.postbox import HOOK_SECRET, PASSWORD, Postbox
 from watcher.channels import renewal
 from watcher.errors import Transient
-from watcher.jobs.schedule import refresh_one
+from watcher.jobs.timetable import refresh_one
+from watcher.ledger import accounts, leases, overview, runs
+from watcher.ledger import notices as ledger
 from watcher.notices.media import Mailbox, send_mail
 from watcher.notices.tell import tell
 from watcher.services import build
-from watcher.state import accounts, leases, overview, runs
-from watcher.state import notices as ledger
 
 CREW = [f"crew{n}@{DOMAIN}" for n in range(6)]
 
@@ -47,7 +47,7 @@ def shop(company: Company, postbox: Postbox) -> Company:
 def told(company: Company, **after: float) -> int:
     """Let some time pass, do what cron and workers would have done, and tell."""
     company.later(**after)
-    renewal.renew_due(company.services, company.connections)
+    renewal.renew_due(company.services)
     with company.services.db.session() as session:
         active = [a.email for a in accounts.everyone(session) if a.state == "active"]
     for email in active:
@@ -55,13 +55,13 @@ def told(company: Company, **after: float) -> int:
     with company.services.db.session() as session:
         for name in ("sweep", "renew"):
             runs.tick(session, name, company.services.clock())
-    return tell(company.services, company.connections)
+    return tell(company.services)
 
 
 def revoke(company: Company, *emails: str) -> None:
     for email in emails:
         company.google.revoke_user(email)
-        assert refresh_one(company.services, company.connections, company.account(email).id)
+        assert refresh_one(company.services, company.account(email).id)
 
 
 def todos(company: Company, email: str = ANN) -> list[dict[str, object]]:
@@ -120,7 +120,7 @@ def test_a_link_that_the_admin_has_sent_goes_on(shop: Company, postbox: Postbox)
 
 def test_a_delegation_is_the_admins_matter(shop: Company, postbox: Postbox) -> None:
     shop.google.delegated_to = []
-    assert refresh_one(shop.services, shop.connections, shop.account(BOB).id)
+    assert refresh_one(shop.services, shop.account(BOB).id)
     told(shop)
     assert told(shop, minutes=2) == 2
     assert todos(shop, BOB) == []
@@ -285,10 +285,10 @@ def test_two_tellers_tell_once(shop: Company, postbox: Postbox) -> None:
     object.__setattr__(other, "clock", shop.services.clock)
     with other.db.session() as session:
         assert leases.take(other.db, session, "tell", other.owner, 60)
-    assert tell(shop.services, shop.connections) == 0
+    assert tell(shop.services) == 0
     with other.db.session() as session:
         leases.drop(session, "tell", other.owner)
-    assert tell(shop.services, shop.connections) == 3
+    assert tell(shop.services) == 3
     other.db.dispose()
 
 

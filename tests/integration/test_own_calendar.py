@@ -15,11 +15,11 @@ from tests.integration.test_cli_accounts import csv
 from tests.integration.test_cli_runner import run
 from tests.integration.test_web import consent, invite, state
 from tests.waiting import wait_for
+from watcher.accounts.revive import look_in_desk
 from watcher.channels import renewal
 from watcher.google.endpoints import OAUTH_SCOPES
-from watcher.jobs.reconnect import look_in_desk
-from watcher.state import accounts, calendars
-from watcher.state.models import Calendar, Fact
+from watcher.ledger import accounts, calendars
+from watcher.ledger.models import Calendar, Fact
 
 CARLA, REAL = f"carla@{DOMAIN}", f"carla.gelato@{DOMAIN}"
 NOBODY = "none@group.calendar.google.com"
@@ -119,7 +119,7 @@ def test_a_calendar_without_a_name_goes_on_as_primary(shop: Company) -> None:
     assert keys(shop) == [("Tasting", "primary")]
     shop.google.behaviour.uri_repeats_primary = False
     shop.later(days=6, hours=12)
-    assert [r.outcome for r in renewal.renew_due(shop.services, shop.connections)] == ["renewed"]
+    assert [r.outcome for r in renewal.renew_due(shop.services)] == ["renewed"]
     assert shop.sync(CARLA, snapshot=True) == "done"
     assert keys(shop) == [("Tasting", "primary")]
     run(shop, "calendars", "add", CARLA, REAL, says=("primary is mirrored already",))
@@ -170,7 +170,7 @@ def test_by_way_of_erpnext(shop: Company) -> None:
     run(shop, "accounts", "add", CARLA, "--via", "erpnext", code=4)
     assert listed(shop) == [CARLA], "nothing could be read yet"
     shop.site.add_token(app, CARLA, shop.google.oauth.mint_refresh(CLIENT_ID, CARLA, OAUTH_SCOPES))
-    assert look_in_desk(shop.services, shop.connections) == 1
+    assert look_in_desk(shop.services) == 1
     shop.google.insert_event(REAL, shop.timed(summary="Tasting"))
     assert shop.sync(CARLA) == "done", "the first sync finds the calendar by itself"
     assert listed(shop) == [REAL]
@@ -298,7 +298,7 @@ def test_a_move_that_breaks_off_is_finished(
         shop.site.clear_faults()
     else:
         with monkeypatch.context() as patched:
-            patched.setattr("watcher.moved._move_ledger", _killed)
+            patched.setattr("watcher.sync.moved._move_ledger", _killed)
             with pytest.raises(KeyboardInterrupt):
                 shop.sync(CARLA)
         assert {calendar for _, calendar in keys(shop)} == {REAL}, "the rows were moved"

@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from tests.company import ANN, BOB, Company
-from watcher.jobs.schedule import look_after_erased
-from watcher.state import calendars, overview
+from watcher.jobs.timetable import look_after_erased
+from watcher.ledger import calendars, overview
 
 CANARY = "Canary-7f3a"
 PRIVATE = {"visibility": "private"}
@@ -329,12 +329,12 @@ def test_an_error_that_erpnext_logs_later_is_gone(company: Company) -> None:
     )  # fmt: skip
     assert not is_gone(company)
     company.later(minutes=25)
-    assert look_after_erased(company.services, company.connections) >= 1
+    assert look_after_erased(company.services) >= 1
     assert is_gone(company)
     for hours in (3, 30):
         company.later(hours=hours)
-        look_after_erased(company.services, company.connections)
-    assert look_after_erased(company.services, company.connections) == 0
+        look_after_erased(company.services)
+    assert look_after_erased(company.services) == 0
 
 
 @pytest.mark.parametrize("through", range(8))
@@ -366,7 +366,7 @@ def test_broken_off_anywhere_nothing_that_people_added_is_lost(
 
 
 def test_an_own_field_with_unique_values_goes_along(company: Company) -> None:
-    company.connections.erpnext.insert(
+    company.services.erpnext.insert(
         {"doctype": "Custom Field", "dt": "Event", "fieldname": "custom_ticket", "unique": 1,
          "label": "Ticket", "fieldtype": "Data", "insert_after": "description"}
     )  # fmt: skip

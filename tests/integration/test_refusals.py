@@ -11,9 +11,9 @@ import pytest
 
 from tests.company import ANN, Company
 from watcher.erpnext.client import ErpNextClient
-from watcher.jobs.schedule import retry_aside
-from watcher.state import aside, overview
-from watcher.state.models import Quarantined
+from watcher.jobs.timetable import retry_aside
+from watcher.ledger import aside, overview
+from watcher.ledger.models import Quarantined
 
 FIELD = "custom_outlet"
 
@@ -25,7 +25,7 @@ def connected(company: Company) -> None:
 
 def desk(company: Company) -> ErpNextClient:
     """An administrator of the site, who is not Watcher."""
-    return company.connections.erpnext
+    return company.services.erpnext
 
 
 def make_mandatory(company: Company) -> None:
@@ -58,7 +58,7 @@ def retry_now(company: Company) -> int:
     with company.services.db.session() as session:
         for row in session.query(Quarantined):
             row.next_try_at = company.services.clock() - timedelta(seconds=1)
-    return retry_aside(company.services, company.connections)
+    return retry_aside(company.services)
 
 
 def kinds(company: Company) -> list[str]:
@@ -165,7 +165,7 @@ def test_what_cannot_be_mapped_is_not_tried_again(company: Company) -> None:
     company.google.insert_event(ANN, item, raw=True)
     assert company.sync(snapshot=True) == "done"
     assert kinds(company) == ["unmappable"]
-    assert retry_aside(company.services, company.connections) == 0
+    assert retry_aside(company.services) == 0
 
 
 def test_queue_show_says_when_and_what(company: Company) -> None:

@@ -65,10 +65,10 @@ def test_a_restored_ledger_heals_by_itself(company: Company, tokens: str) -> Non
     google.delete_event(ANN, gone)
     google.insert_event(ANN, company.timed(summary="Delivery"))
     assert company.sync() == "done"
-    renewal.renew_due(company.services, company.connections, force=True)
+    renewal.renew_due(company.services, force=True)
     for email in (ANN, BOB):
         assert company.sync(email) == "done"
-    renewal.stop_retired(company.services, company.connections)
+    renewal.stop_retired(company.services)
     unknown = {channel.id for channel in google.live_channels()}
     names = {row["name"] for row in company.rows(live=False)}
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.company import ANN, BOB, Company
-from watcher.state import calendars
+from watcher.ledger import calendars
 
 
 @pytest.fixture(autouse=True)

@@ -19,10 +19,10 @@ from sqlalchemy.exc import StatementError
 
 from tests.company import ANN
 from watcher.errors import ExitCode, Transient, UserError, WatcherError
-from watcher.state import accounts, budget, calendars, leases, runs
-from watcher.state.accounts import LedgerTokens
-from watcher.state.db import Database
-from watcher.state.models import (
+from watcher.ledger import accounts, budget, calendars, leases, runs
+from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.db import Database
+from watcher.ledger.models import (
     Account,
     Base,
     Calendar,
@@ -33,11 +33,11 @@ from watcher.state.models import (
     Run,
     Usage,
 )
-from watcher.state.secrets import Keyring, SecretUnreadable
+from watcher.ledger.secrets import Keyring, SecretUnreadable
 
 NOW = datetime(2026, 11, 24, 9, 30, 15, 123456, tzinfo=UTC)
 OLD_KEY, NEW_KEY = "old-key-of-the-tests-0123456789abc", "new-key-of-the-tests-0123456789abc"
-MIGRATE = "import sys; from watcher.state.db import Database; Database(sys.argv[1]).migrate()"
+MIGRATE = "import sys; from watcher.ledger.db import Database; Database(sys.argv[1]).migrate()"
 REFRESH_TOKEN = "1//refresh-token-that-nobody-may-read"
 
 
@@ -151,7 +151,7 @@ def test_a_statement_that_waits_for_ever_is_given_up(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody's forgotten transaction must not hold all threads of the web server."""
-    monkeypatch.setattr("watcher.state.db.STATEMENT_SECONDS", 1)
+    monkeypatch.setattr("watcher.ledger.db.STATEMENT_SECONDS", 1)
     ledger = Database(database_url)
     ledger.migrate()
     with ledger.session() as holder:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, BOB, Company
-from watcher.state import aside
+from watcher.ledger import aside
 
 SECRET = "Root canal at Dr. Frost"
 
@@ -57,9 +57,9 @@ def test_insert_edit_move_delete_and_back(company: Company) -> None:
 def test_a_pass_without_changes_writes_nothing(company: Company) -> None:
     put(company)
     synced(company)
-    before = company.connections.erpnext.calls
+    before = company.services.erpnext.calls
     synced(company)
-    assert company.connections.erpnext.calls == before
+    assert company.services.erpnext.calls == before
 
 
 def test_titles(company: Company) -> None:
@@ -240,9 +240,9 @@ def test_titles_that_erpnext_would_refuse_arrive_all_the_same(company: Company) 
     assert len(company.rows()) == 6
     with company.services.db.session() as session:
         assert aside.everything(session) == []
-    before = company.connections.erpnext.calls
+    before = company.services.erpnext.calls
     assert company.sync(snapshot=True) == "done"
-    assert company.connections.erpnext.calls - before == 1, "read once, nothing written again"
+    assert company.services.erpnext.calls - before == 1, "read once, nothing written again"
 
 
 @pytest.mark.parametrize(("zone", "day"), [("Europe/Berlin", "2026-10-25"),

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.company import ANN, BOB, Company
-from watcher.state import aside as stand_aside
+from watcher.ledger import aside as stand_aside
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, Company
-from watcher.state.models import Calendar
+from watcher.ledger.models import Calendar
 
 GOOGLE: dict[str, dict[str, Any]] = {
     "rate limit": {"status": 403, "reason": "userRateLimitExceeded"},

@@ -14,9 +14,9 @@ from sqlalchemy import text
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
-from watcher.state import accounts, calendars, channels
-from watcher.state.models import Channel, Counter, Invitation, OAuthFlow, Tick
-from watcher.state.secrets import digest
+from watcher.ledger import accounts, calendars, channels
+from watcher.ledger.models import Channel, Counter, Invitation, OAuthFlow, Tick
+from watcher.ledger.secrets import digest
 
 URL = "/webhooks/google"
 TOKEN = "token-of-a-channel"
@@ -384,10 +384,10 @@ def test_reconnecting_keeps_the_mirror(web: Company) -> None:
     assert web.watcher("tokens", "renew", ANN).returncode in (3, 4)
     assert state(web) == "needs_reconnect"
     assert consent(web, invite(web), ANN).status_code == 200
-    writes = web.connections.erpnext.calls
+    writes = web.services.erpnext.calls
     assert web.sync() == "done"
     assert [row["name"] for row in web.rows()] == [name]
-    assert web.connections.erpnext.calls - writes <= 3, "a full rewrite"
+    assert web.services.erpnext.calls - writes <= 3, "a full rewrite"
 
 
 def test_a_consent_outlives_a_restart_between_its_two_halves(web: Company) -> None:

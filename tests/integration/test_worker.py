@@ -12,7 +12,7 @@ from rq.webhook import Webhook
 
 from tests.company import Company
 from tests.waiting import wait_for
-from watcher.jobs.enqueue import TASK
+from watcher.jobs.doorbell import TASK
 from watcher.worker import KnownJob
 
 
@@ -37,7 +37,7 @@ def test_strangers_jobs_are_not_carried_out(company: Company) -> None:
         queue.enqueue_call("watcher.jobs.tasks.process_services"),
     ]
     company.google.insert_event("ann@scoopjoy.test", company.timed(summary="Ours"))
-    assert company.services.doorbell.ring(number, 10**6, "live", "push")
+    assert company.services.doorbell.ring(number, "live", "push")
     company.start("worker", "--queue", "live")
     wait_for(lambda: company.subjects() == ["Ours"], what="our own job")
     assert {job.get_status() for job in jobs} == {JobStatus.FAILED}

@@ -16,9 +16,9 @@ import pytest
 
 from tests.waiting import wait_for
 from watcher.cli import cli
+from watcher.ledger import accounts
+from watcher.ledger.db import Database
 from watcher.settings import SECRETS, env_name, fields, load
-from watcher.state import accounts
-from watcher.state.db import Database
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CALLS = [

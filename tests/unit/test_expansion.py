@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from tests.unit.events.build import place
-from watcher.expansion import EXPAND_ONE_BY_ONE, expand
 from watcher.google.client import CalendarClient
+from watcher.sync.expansion import EXPAND_ONE_BY_ONE, expand
 
 
 @dataclass

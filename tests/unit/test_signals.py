@@ -7,7 +7,7 @@ import sys
 
 IN_A_WAIT = """
 import os, signal
-from watcher.signals import stop_event
+from watcher.processes.signals import stop_event
 
 stop = stop_event()
 with stop._cond:  # as the main thread does at moments within stop.wait()

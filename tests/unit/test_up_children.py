@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 from tests.waiting import wait_for
-from watcher import up
+from watcher.processes import up
 from watcher.settings import Settings
 
 PARENT = """
 import subprocess, sys, time
-from watcher.up import _tied
+from watcher.processes.up import _tied
 print(subprocess.Popen(_tied(["/bin/sleep", "60"])).pid, flush=True)
 time.sleep(60)
 """

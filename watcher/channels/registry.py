@@ -21,7 +21,6 @@ from watcher.channels.due import (
     renewal_point,
     rest_seconds,
 )
-from watcher.connections import Connections
 from watcher.errors import (
     AccountDead,
     Overtaken,
@@ -32,11 +31,11 @@ from watcher.errors import (
 )
 from watcher.google.client import CalendarClient, WatchAnswer, calendar_id_of
 from watcher.google.own import PRIMARY
+from watcher.ledger import calendars, channels, own
+from watcher.ledger.models import Account, Calendar, Channel
+from watcher.ledger.secrets import digest
 from watcher.services import Services
 from watcher.settings import require
-from watcher.state import calendars, channels, own
-from watcher.state.models import Account, Calendar, Channel
-from watcher.state.secrets import digest
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +45,13 @@ _rng = random.SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The new channel and those it retired. ``seq`` is the debt of the sync in between."""
+    """The new channel and those it retired."""
 
     channel_id: str
     retired: list[str]
-    seq: int
 
 
-def open_channel(
-    services: Services, connections: Connections, calendar_id: int, *, instead_of: str | None
-) -> Opened:
+def open_channel(services: Services, calendar_id: int, *, instead_of: str | None) -> Opened:
     """Open a fresh channel for a calendar and retire ``instead_of``, the id of the live one as the
     caller has seen it (None: there was none), which is still accepted.
 
@@ -75,7 +71,7 @@ def open_channel(
         )  # fmt: skip
     if row is None:
         raise Overtaken("another process has opened this channel, is at it, or lets it go")
-    google = connections.google(account_id, email, "poll")
+    google = services.google(account_id, email, "poll")
     try:
         answer = google.watch(
             google_id,
@@ -137,9 +133,9 @@ def _confirm(
         if named != PRIMARY:
             _check_identity(calendar, named)
             own.name_primary(services.db, session, calendar, named, services.owner, now)
-        seq = calendars.mark_dirty(session, calendar_id, "channel", now)
+        calendars.mark_dirty(session, calendar_id, "channel", now)
     log.info("channel opened", extra={"calendar": calendar_id, "channel": channel_id})
-    return Opened(channel_id, retired, seq)
+    return Opened(channel_id, retired)
 
 
 def _asked(services: Services) -> timedelta:
@@ -197,12 +193,12 @@ def stop_channel(services: Services, google: CalendarClient, channel_id: str) ->
         channels.close(session, channel_id, "stopped", services.clock())
 
 
-def stop_all(services: Services, connections: Connections, account: Account) -> list[str]:
+def stop_all(services: Services, account: Account) -> list[str]:
     """Stop every open channel of an account; returns the ids of those that Google has stopped. What
     it refuses for good ends by itself at its expiry."""
     with services.db.session() as session:
         ids = [channel.id for channel, _ in channels.everything(session, [account.id])]
-    google = connections.google(account.id, account.email, "poll")
+    google = services.google(account.id, account.email, "poll")
     stopped: list[str] = []
     dead, why = False, ""
     for channel_id in ids:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from watcher.channels.registry import open_channel, stop_channel
-from watcher.connections import Connections
 from watcher.errors import (
     AccountDead,
     AppDead,
@@ -23,9 +22,9 @@ from watcher.errors import (
     PushNotSupported,
     WatcherError,
 )
+from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger.models import Account
 from watcher.services import Services
-from watcher.state import accounts, calendars, channels, leases
-from watcher.state.models import Account
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,6 @@ class Renewed:
 
 def renew_due(
     services: Services,
-    connections: Connections,
     *,
     force: bool = False,
     account_ids: Sequence[int] = (),
@@ -71,10 +69,10 @@ def renew_due(
                 log.warning("another process has taken the renewal over")
                 return results
             else:
-                result = _renew_one(services, connections, target)
+                result = _renew_one(services, target)
             report(result)
             results.append(result)
-        stop_retired(services, connections, lambda: _lease(services))
+        stop_retired(services, lambda: _lease(services))
         return results
     finally:
         with services.db.session() as session:
@@ -132,14 +130,14 @@ def _later(target: _Target) -> Renewed:
     return Renewed(target.email, target.google_id, "later", what)
 
 
-def _renew_one(services: Services, connections: Connections, target: _Target) -> Renewed:
+def _renew_one(services: Services, target: _Target) -> Renewed:
     email, google_id = target.email, target.google_id
     with services.db.session() as session:
         opened = channels.opened_within_a_minute(session, services.clock())
         if opened >= services.settings.renew_per_minute:
             return _later(target)
     try:
-        new = open_channel(services, connections, target.calendar_id, instead_of=target.channel_id)
+        open_channel(services, target.calendar_id, instead_of=target.channel_id)
     except Overtaken as error:
         return Renewed(email, google_id, "skipped", error.message)
     except PushNotSupported as error:
@@ -154,26 +152,12 @@ def _renew_one(services: Services, connections: Connections, target: _Target) ->
         if isinstance(error, AppDead):
             log.error("Google refuses this installation: %s", error.message)
         return Renewed(email, google_id, "failed", error.message)
-    ring(services, target.calendar_id, new.seq)
+    # For the sync between the old and the new channel.
+    services.ring(target.calendar_id, "backfill", "channel")
     return Renewed(email, google_id, "renewed" if target.channel_id else "opened")
 
 
-def ring(services: Services, calendar_id: int, seq: int) -> None:
-    """Wake a worker for the sync between the old and the new channel; the sweep covers a miss.
-
-    The note comes first, so that a job that starts at once finds it and clears it: one that stays
-    would keep notifications from being recorded.
-    """
-    with services.db.session() as session:
-        calendars.note_rung(session, calendar_id, services.clock())
-    if not services.doorbell.ring(calendar_id, seq, "backfill", "channel"):
-        with services.db.session() as session:
-            calendars.not_rung(session, calendar_id)
-
-
-def stop_retired(
-    services: Services, connections: Connections, goes_on: Callable[[], bool] = lambda: True
-) -> int:
+def stop_retired(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
     """Stop channels whose successor is live and whose calendar has synced since; asks before each
     whether it ``goes_on``."""
     with services.db.session() as session:
@@ -187,7 +171,7 @@ def stop_retired(
         if not goes_on():
             break
         try:
-            stop_channel(services, connections.google(account_id, email, "poll"), channel_id)
+            stop_channel(services, services.google(account_id, email, "poll"), channel_id)
             stopped += 1
         except WatcherError as error:
             if isinstance(error, Permanent) and not isinstance(error, AccountDead | AppDead):

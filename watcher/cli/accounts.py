@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from watcher import accounts as verbs
-from watcher import disconnect as ending
+from watcher.accounts import disconnect as ending
+from watcher.accounts import verbs
 from watcher.cli.common import (
     EVENTS,
     App,
@@ -28,9 +28,9 @@ from watcher.cli.common import (
     yes_option,
 )
 from watcher.errors import ExitCode, UserError, WatcherError
-from watcher.state import accounts as ledger
-from watcher.state import calendars, overview
-from watcher.state.models import Account
+from watcher.ledger import accounts as ledger
+from watcher.ledger import calendars, overview
+from watcher.ledger.models import Account
 
 VIA = click.Choice(["oauth", "service-account", "erpnext"])
 USER = click.option("--erpnext-user", help="ERPNext user; by default the one of that address.")
@@ -59,9 +59,7 @@ def add(
             messages.print("after the consent: watcher calendars add EMAIL ID, for each --calendar")
         return
     add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
-    added = add(
-        app.services, app.connections, email, erpnext_user=erpnext_user, calendar_ids=calendar_ids
-    )
+    added = add(app.services, email, erpnext_user=erpnext_user, calendar_ids=calendar_ids)
     if as_json:
         document = {"email": added.email, "erpnext_user": added.erpnext_user, "state": "active"}
         emit(document | ({"calendar": added.calendar_id} if added.calendar_id else {}))
@@ -90,7 +88,7 @@ def invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> Non
 
 
 def _invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> None:
-    link = verbs.invite(app.services, app.connections, email, erpnext_user=erpnext_user)
+    link = verbs.invite(app.services, email, erpnext_user=erpnext_user)
     if as_json:
         emit({"email": ledger.normal(email), "link": link, "valid_days": 7})
     else:
@@ -141,10 +139,10 @@ def _import_one(app: App, via: str, email: str, user: str | None) -> tuple[dict[
         if left:
             return {"email": email, "outcome": left, "code": 0}, 0
         if via == "oauth":
-            link = verbs.invite(app.services, app.connections, email, erpnext_user=user)
+            link = verbs.invite(app.services, email, erpnext_user=user)
             return {"email": email, "outcome": "invited", "code": 0, "link": link}, 0
         add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
-        added = add(app.services, app.connections, email, erpnext_user=user)
+        added = add(app.services, email, erpnext_user=user)
     except WatcherError as error:
         text = f"{error.message} ({error.next_step})" if error.next_step else error.message
         return {"email": email, "outcome": text, "code": error.exit_code}, error.exit_code
@@ -156,11 +154,9 @@ def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str |
     if source is None and via != "erpnext":
         raise UserError("nobody to import", next_step="--from FILE.csv or --from erpnext")
     if source is None:
-        yield from ((user, user) for user in verbs.desk_users(app.connections))
+        yield from ((user, user) for user in verbs.desk_users(app.services))
     elif source == "erpnext":
-        yield from (
-            (user, user) for user in verbs.company_users(app.services, app.connections, via)
-        )
+        yield from ((user, user) for user in verbs.company_users(app.services, via))
     else:
         yield from _read_csv(source)
 
@@ -316,7 +312,7 @@ def resume(app: App, email: str | None, everyone: bool) -> int:
 
 
 def _resume_one(app: App, email: str) -> int:
-    proof = verbs.resume(app.services, app.connections, email)
+    proof = verbs.resume(app.services, email)
     messages.print("resumed; a full sync is queued")
     if proof.refusal is None:
         _say_calendar(proof.other_id(ledger.normal(email)))
@@ -337,7 +333,7 @@ def disconnect(app: App, email: str, events: str, yes: bool) -> None:
         email = ledger.get(session, email).email
     app.confirm(f"Disconnect {email} and {events} its mirrored events?", yes)
     ending.disconnect(
-        app.services, app.connections, email, events=events,
+        app.services, email, events=events,
         told=lambda step: messages.print(f"  {step} ..."),
     )  # fmt: skip
     messages.print(f"{email} is disconnected")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from watcher import accounts as verbs
+from watcher.accounts import verbs
+from watcher.accounts.disconnect import drain, treat_events
 from watcher.channels.registry import stop_channel
 from watcher.cli.common import (
     EVENTS,
@@ -19,11 +20,10 @@ from watcher.cli.common import (
     who,
     yes_option,
 )
-from watcher.disconnect import drain, treat_events
 from watcher.errors import NotFound, WatcherError
-from watcher.state import accounts as ledger
-from watcher.state import calendars as store
-from watcher.state import channels, overview
+from watcher.ledger import accounts as ledger
+from watcher.ledger import calendars as store
+from watcher.ledger import channels, overview
 
 
 @click.group()
@@ -69,7 +69,7 @@ def list_(app: App, email: str | None, as_json: bool) -> None:
 @pass_app
 def add(app: App, email: str, calendar_id: str) -> None:
     """Mirror another calendar, once the account has read a little of it."""
-    added = verbs.add_calendar(app.services, app.connections, email, calendar_id)
+    added = verbs.add_calendar(app.services, email, calendar_id)
     if added.was_there:
         messages.print(
             f"{added.google_id} is mirrored already; a full sync is queued", markup=False
@@ -104,7 +104,7 @@ def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> No
         found.removed = True
         found.sync_token = None
         open_ids = channels.retire_all(session, found.id, services.clock())
-    google = app.connections.google(account.id, account.email, "poll")
+    google = app.services.google(account.id, account.email, "poll")
     for channel_id in open_ids:
         try:
             stop_channel(services, google, channel_id)
@@ -112,6 +112,6 @@ def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> No
             messages.print(f"channel not stopped yet: {error.message}", markup=False)
     if events != "keep":
         drain(services, [found.id])
-    treat_events(app.connections, account.email, [calendar_id], events)
+    treat_events(app.services, account.email, [calendar_id], events)
     done = {"keep": "stay in ERPNext", "cancel": "are cancelled", "delete": "are deleted"}
     messages.print(f"removed; its events {done[events]}")

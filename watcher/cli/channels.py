@@ -23,9 +23,9 @@ from watcher.cli.common import (
     yes_option,
 )
 from watcher.errors import ExitCode
-from watcher.state import accounts as ledger
-from watcher.state import channels as store
-from watcher.state.models import Account
+from watcher.ledger import accounts as ledger
+from watcher.ledger import channels as store
+from watcher.ledger.models import Account
 
 # Cron looks every few seconds, and what a killed process held lapses after LEASE_SECONDS.
 PATIENCE_SECONDS = LEASE_SECONDS + 30.0
@@ -89,7 +89,7 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
             messages.print(line.rstrip(), markup=False)
 
     results = renew_due(
-        app.services, app.connections, force=force, account_ids=[a.id for a in chosen],
+        app.services, force=force, account_ids=[a.id for a in chosen],
         patience=PATIENCE_SECONDS, report=report,
         waits=lambda: messages.print("waiting: another process is renewing channels"),
     )  # fmt: skip
@@ -114,7 +114,7 @@ def stop(app: App, email: str, yes: bool) -> None:
         account = ledger.get(session, email)
         open_now = len(store.everything(session, [account.id]))
     app.confirm(f"Stop all channels of {account.email}?", yes)
-    stopped = len(stop_all(app.services, app.connections, account))
+    stopped = len(stop_all(app.services, account))
     messages.print(f"{account.email}: {stopped} channels stopped")
     if stopped < open_now:
         messages.print(f"  {open_now - stopped} end by themselves: Google would not stop them")

@@ -14,12 +14,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from watcher.connections import Connections
 from watcher.errors import ExitCode, NotFound, UserError
+from watcher.ledger import accounts
+from watcher.ledger.models import Account
 from watcher.services import Services, build
 from watcher.settings import Loaded, load
-from watcher.state import accounts
-from watcher.state.models import Account
 from watcher.telemetry import log as logs
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,7 +48,6 @@ class App:
     as_json: bool = False
     _loaded: Loaded | None = field(default=None)
     _services: Services | None = field(default=None)
-    _connections: Connections | None = field(default=None)
 
     @property
     def loaded(self) -> Loaded:
@@ -63,12 +61,6 @@ class App:
             logs.configure(self.loaded.settings.log_format, level=20 if self.verbose else 40)
             self._services = build(self.loaded.settings)
         return self._services
-
-    @property
-    def connections(self) -> Connections:
-        if self._connections is None:
-            self._connections = Connections(self.services)
-        return self._connections
 
     def confirm(self, question: str, yes: bool) -> None:
         """Ask before destroying. Raises ``UserError`` where nobody can be asked."""

@@ -20,13 +20,12 @@ from watcher.cli.common import (
     read_settings,
     show_table,
 )
-from watcher.connections import check_delegation
 from watcher.errors import WatcherError
 from watcher.google.endpoints import CALENDAR_SCOPE
-from watcher.services import ledger_url
+from watcher.ledger.db import Database
+from watcher.ledger.ledger_file import private_folder
+from watcher.services import check_delegation
 from watcher.settings import NEEDED, SECRETS, Settings, env_name, fields
-from watcher.state.db import Database
-from watcher.state.ledger_file import private_folder
 
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
@@ -64,7 +63,7 @@ def _write_key(key_file: Path) -> None:
 def _make_ledger() -> None:
     """By the settings as they are; what is wrong with them is no reason to end in the middle."""
     try:
-        db = Database(ledger_url(read_settings().settings))
+        db = Database(read_settings().settings.ledger_url)
         db.migrate()
         db.dispose()
     except WatcherError as error:

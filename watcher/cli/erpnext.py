@@ -7,12 +7,12 @@ from dataclasses import asdict
 import click
 
 from watcher.cli.common import App, emit, json_option, messages, pass_app
-from watcher.connections import endpoints, erpnext_client
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.connected_app import AppReport, install_app
 from watcher.erpnext.fields import install
 from watcher.errors import ErpForbidden, ExitCode
 from watcher.google.endpoints import OAUTH_SCOPES
+from watcher.services import endpoints, erpnext_client
 from watcher.settings import Settings, require
 
 

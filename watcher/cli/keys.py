@@ -21,8 +21,8 @@ from watcher.cli.common import (
     yes_option,
 )
 from watcher.errors import NotFound, UserError
+from watcher.ledger import keys as ledger
 from watcher.services import Services, build
-from watcher.state import keys as ledger
 
 
 @click.group()

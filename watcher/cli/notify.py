@@ -19,8 +19,8 @@ from watcher.cli.common import (
 )
 from watcher.erpnext import todos
 from watcher.errors import UserError, WatcherError
+from watcher.ledger import notices as ledger
 from watcher.notices import media, words
-from watcher.state import notices as ledger
 
 TEXT = "This is a test: whoever reads it will be told when Watcher needs a person."
 
@@ -64,9 +64,7 @@ def test(app: App, user: str | None, as_json: bool) -> int:
 def _send(app: App, way: str, user: str | None) -> None:
     if way == media.TODO and user is not None:
         marker = words.marker(0)
-        todos.put(
-            app.connections.erpnext, user, f"<p>{TEXT} {marker}</p>", name=None, marker=marker
-        )
+        todos.put(app.services.erpnext, user, f"<p>{TEXT} {marker}</p>", name=None, marker=marker)
     else:
         media.send(app.services.settings, way, words.subject("a test"), TEXT)
 

@@ -7,14 +7,14 @@ import os
 
 import click
 
-from watcher import cron as ticker
-from watcher import up as supervisor
-from watcher import web as server
 from watcher import worker as rq_worker
 from watcher.cli.common import read_settings
-from watcher.connections import check_delegation
 from watcher.google.endpoints import CALENDAR_SCOPE
-from watcher.jobs.enqueue import Lane
+from watcher.jobs.doorbell import Lane
+from watcher.processes import cron as ticker
+from watcher.processes import up as supervisor
+from watcher.processes import web as server
+from watcher.services import check_delegation
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 

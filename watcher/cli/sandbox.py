@@ -1,19 +1,28 @@
-"""``sandbox`` and ``demo``: the stand-ins. Production code never imports them but here."""
+"""``sandbox`` and ``demo``: the stand-ins, a package of its own that need not be installed."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 import click
 
 from watcher.errors import UserError
-from watcher.sandbox import demo as story
-from watcher.sandbox import ics as export
-from watcher.sandbox.erpnext.app import run as run_erpnext
-from watcher.sandbox.google import run as run_google
 
 FRAPPE = click.Choice(["15", "16"])
 PORT = click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: any free port.")
+
+
+def _stand_in(module: str) -> Any:
+    """A module of ``watcher_sandbox``. Raises ``UserError`` where the extra is not installed."""
+    try:
+        return importlib.import_module(f"watcher_sandbox.{module}")
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the stand-ins are not installed: {error.name} is missing",
+            next_step="pip install 'watcher[sandbox]'",
+        ) from None
 
 
 @click.group()
@@ -25,7 +34,7 @@ def sandbox() -> None:
 @PORT
 def google(port: int) -> None:
     """A Google with Calendar API, push, OAuth and a control API under /_sandbox/."""
-    run_google(port)
+    _stand_in("google").run(port)
 
 
 @sandbox.command("erpnext")
@@ -34,13 +43,13 @@ def google(port: int) -> None:
 @click.option("--with-erpnext", is_flag=True, help="With Employee, Branch and Department.")
 def erpnext(port: int, frappe: str, with_erpnext: bool) -> None:
     """An ERPNext with the REST calls that Watcher uses."""
-    run_erpnext(port, frappe=int(frappe), erpnext=with_erpnext)
+    _stand_in("erpnext.app").run(port, frappe=int(frappe), erpnext=with_erpnext)
 
 
 def _check_export(ics: str) -> None:
     """Before anything is started. Raises ``UserError``."""
     try:
-        export.read(Path(ics))
+        _stand_in("ics").read(Path(ics))
     except ValueError as error:
         raise UserError(
             str(error), next_step="export the calendar once more, e.g. from Google or Outlook"
@@ -56,4 +65,5 @@ def demo(seconds: float | None, ics: str | None, port: int, frappe: str) -> int:
     """Five employees, a live calendar, ERPNext following: all on this machine."""
     if ics is not None:
         _check_export(ics)
-    return story.run(seconds=seconds, ics=ics, port=port, frappe=int(frappe))
+    code: int = _stand_in("demo").run(seconds=seconds, ics=ics, port=port, frappe=int(frappe))
+    return code

@@ -18,9 +18,8 @@ from watcher.cli.common import (
     who,
 )
 from watcher.errors import ExitCode
-from watcher.jobs.ringing import ring
-from watcher.state import aside, calendars, overview
-from watcher.state.models import Account
+from watcher.ledger import aside, calendars, overview
+from watcher.ledger.models import Account
 
 
 @click.command()
@@ -164,11 +163,8 @@ def retry(app: App) -> None:
     with services.db.session() as session:
         ids = {calendar.id for _, calendar, _ in aside.everything(session)}
         ids |= {c.id for c in calendars.failed(session)}
-        seqs = [
-            (number, calendars.want_now(session, number, "retry", now))
-            for number in calendars.in_lock_order(ids)
-        ]
-    for calendar_id, seq in seqs:
-        ring(services, calendar_id, seq, "backfill", "retry")
-    number = f"{len(seqs)} calendar{'s' if len(seqs) > 1 else ''}"
-    messages.print(f"to be tried again: {number}" if seqs else "nothing to try again")
+        for number in calendars.in_lock_order(ids):
+            calendars.want_now(session, number, "retry", now)
+    services.ring_all(ids, "backfill", "retry")
+    many = f"{len(ids)} calendar{'s' if len(ids) > 1 else ''}"
+    messages.print(f"to be tried again: {many}" if ids else "nothing to try again")

@@ -22,13 +22,13 @@ from watcher.cli.common import (
     worst,
 )
 from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError
-from watcher.jobs.run import make_sides
 from watcher.jobs.tasks import work_off
-from watcher.sides import Sides
-from watcher.state import calendars
-from watcher.state.calendars import Work
-from watcher.state.models import Calendar, Run
-from watcher.sync import compare, sync
+from watcher.ledger import calendars
+from watcher.ledger.calendars import Work
+from watcher.ledger.models import Calendar, Run
+from watcher.sync.run import make_sides
+from watcher.sync.sides import Sides
+from watcher.sync.story import compare, sync
 
 BUSY_PATIENCE_SECONDS = 180.0
 EXAMPLES = 5
@@ -126,7 +126,7 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
     services = app.services
     deadline = time.monotonic() + BUSY_PATIENCE_SECONDS
     while True:
-        word = work_off(services, app.connections, target.calendar_id, "resync")
+        word = work_off(services, target.calendar_id, "resync")
         with services.db.session() as session:
             calendar = calendars.get(session, target.calendar_id)
             paid = calendar.snapshot_seq == 0
@@ -193,7 +193,7 @@ def _dry_run(app: App, target: Target) -> dict[str, Any]:
 def _sides(app: App, target: Target) -> tuple[Sides, Work]:
     with app.services.db.session() as session:
         work = calendars.peek(session, target.calendar_id, snapshot=True)
-    return make_sides(app.services, app.connections, work, "backfill"), work
+    return make_sides(app.services, work, "backfill"), work
 
 
 def _line(result: dict[str, Any]) -> str:

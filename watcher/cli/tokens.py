@@ -18,8 +18,8 @@ from watcher.cli.common import (
     show_table,
     worst,
 )
-from watcher.jobs.schedule import refresh_one
-from watcher.state import accounts as ledger
+from watcher.jobs.timetable import refresh_one
+from watcher.ledger import accounts as ledger
 
 
 @click.group()
@@ -67,7 +67,7 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> i
     """Refresh access tokens now."""
     results = []
     for account in select_accounts(app, emails, everyone, ("active",)):
-        error = refresh_one(app.services, app.connections, account.id)
+        error = refresh_one(app.services, account.id)
         outcome = "renewed" if error is None else error.message
         results.append((account.email, outcome, 0 if error is None else error.exit_code))
         if not as_json:

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from watcher.handlers.context import services
 from watcher.handlers.oauth import ADMIN
-from watcher.state import channels, overview
-from watcher.state.models import Account, Calendar, Channel, Run
+from watcher.ledger import channels, overview
+from watcher.ledger.models import Account, Calendar, Channel, Run
 
 bp = Blueprint("dashboard", __name__)
 

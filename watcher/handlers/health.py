@@ -11,9 +11,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import func, select
 
 from watcher.handlers.context import readiness, services, tally
+from watcher.ledger import overview
+from watcher.ledger.models import Counter, Run
 from watcher.services import Services
-from watcher.state import overview
-from watcher.state.models import Counter, Run
 
 bp = Blueprint("health", __name__)
 

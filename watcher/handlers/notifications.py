@@ -13,8 +13,8 @@ from prometheus_client import Counter
 
 from watcher.errors import Transient
 from watcher.handlers.context import services, tally
-from watcher.state import calendars, inbox
-from watcher.state.inbox import Verdict
+from watcher.ledger import calendars, inbox
+from watcher.ledger.inbox import Verdict
 
 log = logging.getLogger(__name__)
 bp = Blueprint("notifications", __name__)
@@ -95,7 +95,7 @@ def _record() -> Verdict:
 def _ring(verdict: Verdict) -> None:
     """Wake a worker. A ring that fails is taken back in the ledger, so that the next notification
     rings again; the sweep does so in any case."""
-    if services().doorbell.ring(verdict.calendar_id, verdict.seq, "live", "push"):
+    if services().doorbell.ring(verdict.calendar_id, "live", "push"):
         return
     OUTCOMES.labels("not_rung").inc()
     try:

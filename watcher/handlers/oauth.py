@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from watcher.connections import endpoints
+from watcher.accounts.proof import Proof, client_of, try_own
 from watcher.errors import AppDead, Permanent, Transient, WatcherError
 from watcher.google.consent import (
     ConsentDenied,
@@ -30,11 +30,10 @@ from watcher.google.consent import (
 )
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.handlers.context import services
-from watcher.jobs.ringing import ring
-from watcher.proof import Proof, client_of, try_own
-from watcher.state import accounts, connect, own
-from watcher.state.connect import Flow
-from watcher.state.models import LEAVING, Account
+from watcher.ledger import accounts, connect, own
+from watcher.ledger.connect import Flow
+from watcher.ledger.models import LEAVING, Account
+from watcher.services import endpoints
 
 log = logging.getLogger(__name__)
 bp = Blueprint("oauth", __name__)
@@ -236,8 +235,7 @@ def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseR
         invitation_id, account = _check_consent(db, flow, answer, identity, again)
         rings = _store(db, account, invitation_id, answer, identity, proof)
         has_own = own.of_account(db, account) is not None
-    for calendar_id, seq in rings:
-        ring(app, calendar_id, seq, "backfill", "connect")
+    app.ring_all(rings, "backfill", "connect")
     log.info("account connected", extra={"account": email})
     if proof.refusal is not None and has_own:  # else others are mirrored in its place
         return render_template("not_shown.html", email=email, reason=proof.refusal.message,
@@ -279,7 +277,7 @@ def _check_consent(
 def _store(
     db: Session, account: Account, invitation_id: str, answer: TokenAnswer, identity: Identity,
     proof: Proof,
-) -> list[tuple[int, int]]:  # fmt: skip
+) -> list[int]:  # fmt: skip
     """Use the invitation up and keep the consent, also where the calendar is not shown: that is
     the admin's to mend, and goes on by itself then."""
     app, now = services(), services().clock()

@@ -12,8 +12,8 @@ import time
 from collections import Counter
 
 from watcher.errors import Transient
+from watcher.ledger import runs
 from watcher.services import Services
-from watcher.state import runs
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 import structlog
 
 from watcher.channels.registry import open_channel
-from watcher.connections import Connections
 from watcher.errors import (
     AccessLost,
     AccountDead,
@@ -29,17 +28,16 @@ from watcher.errors import (
     Transient,
     WatcherError,
 )
-from watcher.jobs.ringing import ring
-from watcher.jobs.run import Progress, RunOutcome, run_once
-from watcher.moved import NO_OWN_CALENDAR, follow
+from watcher.ledger import accounts, calendars, channels, due, late, leases, runs
+from watcher.ledger.budget import Purpose
+from watcher.ledger.calendars import Work
+from watcher.ledger.leases import CalendarLease
+from watcher.ledger.models import Account, Calendar, Run
+from watcher.ledger.when import LONGEST_ASKED
 from watcher.services import Services, build
 from watcher.settings import load
-from watcher.state import accounts, calendars, channels, due, late, leases, runs
-from watcher.state.budget import Purpose
-from watcher.state.calendars import Work
-from watcher.state.leases import CalendarLease
-from watcher.state.models import Account, Calendar, Run
-from watcher.state.when import LONGEST_ASKED
+from watcher.sync.moved import NO_OWN_CALENDAR, follow
+from watcher.sync.run import Progress, RunOutcome, run_once
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +53,16 @@ _rng = random.SystemRandom()
 
 
 @functools.lru_cache(maxsize=1)
-def process_services() -> tuple[Services, Connections]:
+def process_services() -> Services:
     """This process's own; made at the first job, after any fork."""
-    services = build(load().settings)
-    return services, Connections(services)
+    return build(load().settings)
 
 
 def sync_calendar(calendar_id: int, reason: str) -> str:
     """Bring one calendar up to date; the function that RQ's jobs name. Returns one word."""
-    services, connections = process_services()
+    services = process_services()
     try:
-        return work_off(services, connections, calendar_id, reason)
+        return work_off(services, calendar_id, reason)
     except Transient as error:
         # The ledger is away, so that nothing could be noted. The sweep brings the calendar back.
         log.warning("calendar %s not synced: %s", calendar_id, error.message)
@@ -74,7 +71,6 @@ def sync_calendar(calendar_id: int, reason: str) -> str:
 
 def work_off(
     services: Services,
-    connections: Connections,
     calendar_id: int,
     reason: str,
     *,
@@ -93,12 +89,13 @@ def work_off(
         if isinstance(lease, str):
             return lease
         try:
-            word = _passes(services, connections, lease, progress)
+            word = _passes(services, lease, progress)
         finally:
             with services.db.session() as session:
                 leases.release_calendar(session, lease)
         if word == "again":  # after the release, or a quick worker would find it leased
-            _ring_again(services, calendar_id)
+            # A calendar that changes faster than it syncs goes to the end of the queue.
+            services.ring(calendar_id, "live", "again")
             return "done"
         return word
 
@@ -123,14 +120,12 @@ def _take(services: Services, calendar_id: int) -> CalendarLease | str:
     return lease or "busy"
 
 
-def _passes(
-    services: Services, connections: Connections, lease: CalendarLease, progress: Progress
-) -> str:
+def _passes(services: Services, lease: CalendarLease, progress: Progress) -> str:
     """``again``: so many passes have gone through, and it has changed meanwhile all the same."""
     for _ in range(MAX_PASSES):
         with services.db.session() as session:
             work = calendars.begin(session, lease)
-        outcome = _one_pass(services, connections, lease, work, progress)
+        outcome = _one_pass(services, lease, work, progress)
         if outcome != "done":
             return outcome
         with services.db.session() as session:
@@ -141,16 +136,15 @@ def _passes(
 
 def _one_pass(
     services: Services,
-    connections: Connections,
     lease: CalendarLease,
     work: Work,
     progress: Progress,
 ) -> str:
     started, clock = services.clock(), time.monotonic()
     try:
-        _watch_if_missing(services, connections, work)
+        _watch_if_missing(services, work)
         work = _named(services, work)
-        outcome = _run_or_follow(services, connections, lease, work, progress)
+        outcome = _run_or_follow(services, lease, work, progress)
     except LeaseLost as error:
         log.warning("%s", error.message)
         return "busy"
@@ -178,19 +172,18 @@ def _named(services: Services, work: Work) -> Work:
 
 def _run_or_follow(
     services: Services,
-    connections: Connections,
     lease: CalendarLease,
     work: Work,
     progress: Progress,
 ) -> RunOutcome | None:
     """None: the account's own calendar has another id now, under which the next pass goes on."""
     try:
-        return run_once(services, connections, lease, work, purpose(work), progress)
+        return run_once(services, lease, work, purpose(work), progress)
     except CalendarGone as error:
         with services.db.session() as session:
             sure = _is_sure(calendars.get(session, work.calendar_id), error)
         try:
-            if follow(services, connections, lease, work, sure):
+            if follow(services, lease, work, sure):
                 return None
         except LeaseLost:
             raise
@@ -206,7 +199,7 @@ def purpose(work: Work) -> Purpose:
     return "push" if work.reason in ("push", "asked") else "poll"
 
 
-def _watch_if_missing(services: Services, connections: Connections, work: Work) -> None:
+def _watch_if_missing(services: Services, work: Work) -> None:
     """A calendar is watched before it is first read, so that nothing falls between.
 
     A watch that fails does not stop the sync: the poll covers until the next try.
@@ -219,7 +212,7 @@ def _watch_if_missing(services: Services, connections: Connections, work: Work) 
     if not wanted or asked >= services.settings.renew_per_minute:
         return
     try:
-        open_channel(services, connections, work.calendar_id, instead_of=None)
+        open_channel(services, work.calendar_id, instead_of=None)
     except (AccountDead, AppDead):
         raise
     except WatcherError as error:
@@ -289,13 +282,6 @@ def retry_seconds(error: WatcherError, failures: int) -> float:
     if asked is None:
         return wait
     return min(max(asked, 0.5), LONGEST_ASKED.total_seconds()) + wait / 8
-
-
-def _ring_again(services: Services, calendar_id: int) -> None:
-    """A calendar that changes faster than it syncs goes to the end of the queue."""
-    with services.db.session() as session:
-        seq = calendars.get(session, calendar_id).dirty_seq
-    ring(services, calendar_id, seq, "live", "again")
 
 
 def _log_run(outcome: RunOutcome) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from watcher.connections import Connections
 from watcher.erpnext import todos
 from watcher.erpnext.connected_app import desk_link
 from watcher.errors import WatcherError
+from watcher.ledger import connect, leases, overview
+from watcher.ledger import notices as ledger
+from watcher.ledger.models import Account, Notice
 from watcher.notices import words
 from watcher.notices.decide import (
     ERPNEXT,
@@ -31,9 +33,6 @@ from watcher.notices.decide import (
 )
 from watcher.notices.media import MAIL, TODO, WEBHOOK, configured, send
 from watcher.services import Services
-from watcher.state import connect, leases, overview
-from watcher.state import notices as ledger
-from watcher.state.models import Account, Notice
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ NEW_WAVE = timedelta(days=1)
 _COUNTER = {MAIL: "mailed", WEBHOOK: "posted", TODO: "asked"}
 
 
-def tell(services: Services, connections: Connections) -> int:
+def tell(services: Services) -> int:
     """Look, decide, tell; returns how many messages went out. Another process at it: 0."""
     if not _lease(services):
         return 0
@@ -52,10 +51,10 @@ def tell(services: Services, connections: Connections) -> int:
         for notice, wanted in _due(services):
             for medium in _media(services, notice, troubles):
                 if getattr(notice, _COUNTER[medium]) < wanted:
-                    sent += _deliver(services, connections, notice, medium, wanted)
+                    sent += _deliver(services, notice, medium, wanted)
         with services.db.session() as session:
             ended = list(ledger.to_wind_up(session))
-        return sent + sum(_wind_up(services, connections, notice) for notice in ended)
+        return sent + sum(_wind_up(services, notice) for notice in ended)
     finally:
         with services.db.session() as session:
             leases.drop(session, LEASE, services.owner)
@@ -179,15 +178,13 @@ def _employee(services: Services, notice: Notice) -> Account | None:
 # --- telling ------------------------------------------------------------------------------
 
 
-def _deliver(
-    services: Services, connections: Connections, notice: Notice, medium: str, wanted: int
-) -> int:
+def _deliver(services: Services, notice: Notice, medium: str, wanted: int) -> int:
     if not _lease(services):
         return 0
     todo: str | None = None
     try:
         if medium == TODO:
-            todo = _ask_employee(services, connections, notice)
+            todo = _ask_employee(services, notice)
         else:
             subject, text = _for_admins(services, notice, wanted)
             send(services.settings, medium, subject, text)
@@ -223,24 +220,24 @@ def _what(notice: Notice, many: int = 0) -> str:
     return f"{name}{state} ({notice.cause})"
 
 
-def _ask_employee(services: Services, connections: Connections, notice: Notice) -> str | None:
+def _ask_employee(services: Services, notice: Notice) -> str | None:
     """A ToDo with the way back; its name."""
     account = _employee(services, notice)
     if account is None or account.erpnext_user is None:
         return None
-    link = _way_back(services, connections, account)
+    link = _way_back(services, account)
     text = words.for_employee(
         notice.id, cause=notice.cause, link=link, by_desk=account.source == "erpnext"
     )
     return todos.put(
-        connections.erpnext, account.erpnext_user, text, name=notice.todo,
+        services.erpnext, account.erpnext_user, text, name=notice.todo,
         marker=words.marker(notice.id),
     )  # fmt: skip
 
 
-def _way_back(services: Services, connections: Connections, account: Account) -> str:
+def _way_back(services: Services, account: Account) -> str:
     if account.source == "erpnext":
-        return desk_link(services.settings.erpnext_url, connections.desk_app())
+        return desk_link(services.settings.erpnext_url, services.desk_app())
     if not services.settings.public_url or not services.settings.google_client_id:
         return ""
     with services.db.session() as session:
@@ -251,7 +248,7 @@ def _way_back(services: Services, connections: Connections, account: Account) ->
 # --- winding up ---------------------------------------------------------------------------
 
 
-def _wind_up(services: Services, connections: Connections, notice: Notice) -> int:
+def _wind_up(services: Services, notice: Notice) -> int:
     """Close the ToDo and tell the admins who were told. Each is done once; the rest next time."""
     sent = 0
     for medium in _still_owed(notice):
@@ -259,7 +256,7 @@ def _wind_up(services: Services, connections: Connections, notice: Notice) -> in
             return sent
         try:
             if medium == TODO:
-                todos.close(connections.erpnext, notice.todo or "")
+                todos.close(services.erpnext, notice.todo or "")
             elif medium in configured(services.settings):
                 what = f"{_how_it_ended(services, notice)}: {_what(notice)}"
                 send(services.settings, medium, words.subject(what), what)

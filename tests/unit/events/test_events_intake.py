@@ -9,7 +9,7 @@ import pytest
 from tests.unit.events.build import place, rules
 from watcher.events.model import ErpEvent, Skipped
 from watcher.events.plan import plan_delta
-from watcher.intake import map_items, zone_or_utc
+from watcher.sync.intake import map_items, zone_or_utc
 
 ZONE = ZoneInfo("Asia/Kolkata")
 

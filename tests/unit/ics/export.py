@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from watcher.sandbox import ics
-from watcher.sandbox.google import GoogleState
-from watcher.sandbox.ics.report import Report
+from watcher_sandbox import ics
+from watcher_sandbox.google import GoogleState
+from watcher_sandbox.ics.report import Report
 
 YOU = "you@example.com"
 BERLIN = """BEGIN:VTIMEZONE

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.ics.export import BERLIN, ONE_HOUR, Played, calendar, event, when
-from watcher.sandbox import ics
-from watcher.sandbox.ics.report import Report
+from watcher_sandbox import ics
+from watcher_sandbox.ics.report import Report
 
 DAILY = "DTSTART;TZID=Europe/Berlin:20260601T100000\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=5\n"
 

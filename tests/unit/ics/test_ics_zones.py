@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.ics.export import BERLIN, ONE_HOUR, Played, calendar, event
-from watcher.sandbox import ics
+from watcher_sandbox import ics
 
 
 def test_a_time_without_a_zone_is_in_the_calendars_zone(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Accounts and their calendars: connecting them, reviving them, ending them."""

@@ -1,0 +1,218 @@
+"""Disconnect an account: stop channels, revoke at Google, treat the mirrored events, purge.
+
+Every step is safe to repeat, so that a run which broke off anywhere is finished by another one:
+the admin's, or cron's.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from watcher.channels.registry import stop_all
+from watcher.erpnext import connected_app
+from watcher.erpnext.events import EventMirror
+from watcher.errors import (
+    AccountDead,
+    Elsewhere,
+    ExitCode,
+    Permanent,
+    Transient,
+    UserError,
+    WatcherError,
+)
+from watcher.events.mapping import data_id
+from watcher.events.model import Action, Cancel
+from watcher.google.consent import revoke
+from watcher.google.credentials import Grant
+from watcher.ledger import accounts, calendars, connect, leases
+from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.models import Account
+from watcher.services import Services
+
+log = logging.getLogger(__name__)
+
+BROKEN_OFF_AFTER = timedelta(minutes=5)
+DRAIN_SECONDS, PULSE_SECONDS = 90.0, 20.0
+
+
+def disconnect(
+    services: Services,
+    email: str,
+    *,
+    events: str,
+    told: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Stop channels, revoke at Google, purge the credential, treat the mirrored events.
+
+    ``events`` is ``keep``, ``cancel`` or ``delete``. Each step is safe to repeat, so a run that
+    broke off is finished by running it again.
+    """
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.state == "disconnected":
+            raise UserError(f"{account.email} is disconnected already")
+        account.on_disconnect = events
+        accounts.set_state(account, "disconnecting", "by_admin", services.clock())
+        connect.end_invitations(session, account.id, services.clock())
+        mirrored = [(c.id, c.google_id) for c in calendars.of_account(session, account.id)]
+    told("syncs")
+    drain(services, [number for number, _ in mirrored])
+    told("channels")
+    try:
+        stop_all(services, account)
+    except (AccountDead, Permanent) as error:
+        log.warning("channels are left to expire: %s", error.message)
+    if not _goes_on(services, email):
+        return
+    told("grant")
+    _revoke(services, account)
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.state != "disconnecting":
+            return
+        account.refresh_token = account.access_token = account.access_expires_at = None
+    told("events")
+    google_ids = [google_id for _, google_id in mirrored]
+    treat_events(services, account.email, google_ids, events, alive=_pulse(services, account.email))
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.state != "disconnecting":
+            return
+        account.google_sub = None  # who gets this address, or this person another, starts afresh
+        for calendar in calendars.of_account(session, account.id):
+            calendar.removed = True
+            calendar.sync_token = None
+            calendar.last_snapshot_at = None
+        accounts.set_state(account, "disconnected", "by_admin", services.clock())
+
+
+def _goes_on(services: Services, email: str) -> bool:
+    """False when another run was at it too and has finished: by now the account may be connected
+    again."""
+    with services.db.session() as session:
+        return accounts.get(session, email).state == "disconnecting"
+
+
+def drain(services: Services, calendar_ids: Sequence[int]) -> None:
+    """Wait for syncs of these calendars that are under way. They give up by themselves once nobody
+    wants them, and none is begun any more: who takes a lease looks again whether he may.
+
+    Raises ``Elsewhere`` when one does not end; a killed worker's lease lapses after a minute.
+    """
+    deadline = time.monotonic() + DRAIN_SECONDS
+    for calendar_id in calendar_ids:
+        while not _is_free(services, calendar_id):
+            if time.monotonic() > deadline:
+                raise Elsewhere("a sync is still at work", next_step="run it again in a minute")
+            time.sleep(0.2)
+
+
+def _is_free(services: Services, calendar_id: int) -> bool:
+    with services.db.session() as session:
+        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
+        if lease is not None:
+            leases.release_calendar(session, lease)
+    return lease is not None
+
+
+def _pulse(services: Services, email: str) -> Callable[[], None]:
+    """Tells cron, now and then, that this run has not broken off."""
+    last = time.monotonic()
+
+    def alive() -> None:
+        nonlocal last
+        if time.monotonic() - last > PULSE_SECONDS:
+            with services.db.session() as session:
+                accounts.still_disconnecting(session, email, services.clock())
+            last = time.monotonic()
+
+    return alive
+
+
+def _revoke(services: Services, account: Account) -> None:
+    if account.source == "service-account":
+        return  # a delegation is the Workspace admin's to take back
+    grant = LedgerTokens(services.db, services.keyring).grant(account.id)
+    token = grant.refresh_token or grant.access_token
+    if account.source == "erpnext":
+        token = _token_of_desk(services, grant) or token
+    if token is not None:
+        revoke(token, services.settings.google_revoke_url)
+    if account.source == "erpnext":
+        _purge_desk(services, account)
+
+
+def _token_of_desk(services: Services, grant: Grant) -> str | None:
+    """None when Frappe holds nothing (any more) that could be revoked."""
+    try:
+        return services.desk_token(grant)
+    except Transient:
+        raise
+    except WatcherError as error:
+        log.info("nothing to revoke in ERPNext: %s", error.message)
+        return None
+
+
+def _purge_desk(services: Services, account: Account) -> None:
+    """What Frappe kept is dead now; left there, it would be taken for an authorisation."""
+    user = account.erpnext_user or account.email
+    try:
+        connected_app.forget(services.erpnext, services.desk_app(), user)
+    except Transient:
+        raise
+    except WatcherError as error:
+        log.warning("the Token Cache row of %s stays in ERPNext: %s", user, error.message)
+
+
+def treat_events(
+    services: Services,
+    email: str,
+    google_ids: Sequence[str],
+    events: str,
+    *,
+    alive: Callable[[], None] = lambda: None,
+) -> None:
+    """``keep``, ``cancel`` or ``delete`` what is mirrored of these calendars of an account.
+    ``alive`` is called before each request that writes.
+
+    Raises ``WatcherError`` when ERPNext refuses some of them; repeat it then.
+    """
+    if events == "keep":
+        return
+    mirror = EventMirror(services.erpnext, delete_cancelled=events == "delete")
+    refused = 0
+    for google_id in google_ids:
+        held = mirror.held_of_calendar(data_id(email), data_id(google_id))
+        actions: list[Action] = [
+            Cancel(name=row.name, key=row.key, event_id=row.event_id, reason="disconnected")
+            for row in held
+            if events == "delete" or not row.is_cancelled
+        ]
+        refused += len(mirror.apply(actions, before_batch=alive).refused)
+    if refused:
+        raise WatcherError(
+            f"ERPNext refused to change {refused} events",
+            next_step="run the same command again, or leave them in ERPNext: --events keep",
+            exit_code=ExitCode.PARTLY,
+        )
+
+
+def finish(services: Services) -> int:
+    """Go on with disconnections that broke off; returns how many were finished."""
+    before = services.clock() - BROKEN_OFF_AFTER
+    with services.db.session() as session:
+        pending = [
+            (account.email, account.on_disconnect)
+            for account in accounts.disconnecting_since(session, before)
+        ]
+    done = 0
+    for email, events in pending:
+        try:
+            disconnect(services, email, events=events)
+            done += 1
+        except WatcherError as error:
+            log.warning("%s is not disconnected yet: %s", email, error.message)
+    return done

@@ -1,0 +1,61 @@
+"""Accounts that come back: proved by a refresh, then every calendar owes a full listing.
+
+The mirror is kept meanwhile and compared, not written anew.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from watcher.errors import AccountDead, WatcherError
+from watcher.ledger import accounts
+from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.models import Account
+from watcher.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def revive(services: Services, account_id: int) -> None:
+    """Prove an account's grant and go on with it. Raises ``AccountDead`` (noted), ``AppDead``,
+    ``Transient``."""
+    services.tokens.renew(account_id, even_dead=True)
+    start(services, account_id)
+
+
+def start(services: Services, account_id: int) -> None:
+    """An account whose grant is proved works: each calendar is listed now."""
+    with services.db.session() as session:
+        account = session.get_one(Account, account_id)
+        rings = accounts.activate(session, account, services.clock())
+    services.ring_all(rings, "backfill", "connect")
+
+
+def look_in_desk(services: Services) -> int:
+    """Pick up employees who have authorised the Connected App anew; returns how many.
+
+    Google is asked only when Frappe holds another token than the one that died.
+    """
+    with services.db.session() as session:
+        waiting = [account.id for account in accounts.waiting_for_desk(session)]
+    return sum(_try_one(services, account_id) for account_id in waiting)
+
+
+def _try_one(services: Services, account_id: int) -> bool:
+    store = LedgerTokens(services.db, services.keyring)
+    try:
+        grant = store.grant(account_id)
+        token = services.desk_token(grant)
+        with services.db.session() as session:
+            if accounts.is_dead_grant(session, grant.email, token):
+                return False
+        revive(services, account_id)
+        with services.db.session() as session:
+            session.get_one(Account, account_id).granted_at = services.clock()
+    except AccountDead:
+        return False  # still nothing to go on with, as is shown on the account
+    except WatcherError as error:
+        log.warning("could not look for a new authorisation: %s", error.message)
+        return False
+    log.info("an employee has authorised anew in ERPNext", extra={"account": account_id})
+    return True

@@ -1,0 +1,57 @@
+"""Employees whom ERPNext no longer knows: their account pauses, and goes on when they are back.
+
+Every row that is written names its user, and ERPNext refuses one that names a user who is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from watcher.accounts.revive import revive
+from watcher.errors import WatcherError
+from watcher.ledger import accounts
+from watcher.ledger.models import Account
+from watcher.ledger.overview import USER_REMOVED
+from watcher.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def look_at_users(services: Services) -> int:
+    """Compare with ERPNext's enabled users; returns how many accounts were paused or resumed."""
+    with services.db.session() as session:
+        known = accounts.with_users(session, USER_REMOVED)
+    if not known:
+        return 0
+    ourselves = services.site().api_user
+    enabled = services.erpnext.enabled_users([ourselves, *(a.erpnext_user or "" for a in known)])
+    if ourselves.lower() not in enabled:
+        # Whoever sees not even himself may not read Users: that says nothing of anybody.
+        log.warning("%s may not read Users in ERPNext: employees are not looked at", ourselves)
+        return 0
+    return sum(_follow(services, account, enabled) for account in known)
+
+
+def _follow(services: Services, account: Account, enabled: set[str]) -> bool:
+    there = (account.erpnext_user or "").lower() in enabled
+    if there == (account.state == "active"):
+        return False
+    if there:
+        return _go_on(services, account)
+    with services.db.session() as session:
+        row = session.get_one(Account, account.id)
+        if row.state != "active":
+            return False
+        accounts.set_state(row, "paused", USER_REMOVED, services.clock())
+    log.warning("account paused: ERPNext has no enabled user %s", account.erpnext_user)
+    return True
+
+
+def _go_on(services: Services, account: Account) -> bool:
+    try:
+        revive(services, account.id)
+    except WatcherError as error:
+        log.warning("account of a user who is back not resumed yet: %s", error.message)
+        return False
+    log.info("account resumed: %s is back in ERPNext", account.erpnext_user)
+    return True

@@ -1,0 +1,299 @@
+"""What an admin does to an account: add, invite, pause, resume. The CLI's verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from watcher.accounts.proof import Proof, Proved, clean, client_of, prove, prove_all, try_own
+from watcher.accounts.revive import revive, start
+from watcher.erpnext import connected_app
+from watcher.errors import AccountDead, UserError
+from watcher.google.credentials import Grant, Source
+from watcher.google.delegation import DelegationAllow
+from watcher.ledger import accounts, calendars, connect, own
+from watcher.ledger.accounts import LedgerTokens
+from watcher.services import Services, service_account
+from watcher.settings import require
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """``calendar_id``: that of the account's own calendar, where it is not the address."""
+
+    email: str
+    erpnext_user: str | None
+    calendars: int
+    calendar_id: str = ""
+
+
+def choose_user(services: Services, email: str, wanted: str | None) -> str | None:
+    """The ERPNext user of an employee: the one named, else the one of the same address.
+
+    Raises ``UserError`` when the named user is not an enabled user of the site.
+    """
+    if wanted is not None:
+        if not services.erpnext.user_exists(wanted):
+            raise UserError(
+                f"ERPNext has no enabled user {wanted}",
+                next_step="check the spelling, or leave --erpnext-user out",
+            )
+        return wanted
+    return email if services.erpnext.user_exists(email) else None
+
+
+def add_delegated(
+    services: Services,
+    email: str,
+    *,
+    erpnext_user: str | None = None,
+    calendar_ids: tuple[str, ...] = (),
+) -> Added:
+    """Register a mailbox that the service account may act for; live at once.
+
+    The delegation is proved first by fetching a token, and the calendars by reading a little of
+    each, so that a typing error or a missing scope is told here and not in a log. Raises
+    ``UserError``, ``AccountDead``, ``AppDead``, ``CalendarGone``, ``NotFound``, ``AccessLost``.
+    """
+    address = accounts.normal(email)
+    settings = services.settings
+    require(settings, "google_service_account_file", why="--via service-account")
+    service_account(settings)
+    if not DelegationAllow.parse(settings.delegation_allow).allows(address):
+        raise UserError(
+            f"the service account may not act for {address}",
+            next_step=f"add {address} or @{address.rpartition('@')[2]} to WATCHER_DELEGATION_ALLOW",
+        )
+    user = choose_user(services, address, erpnext_user)
+    return _prove_and_start(services, address, "service-account", user, calendar_ids)
+
+
+def add_from_desk(
+    services: Services,
+    email: str,
+    *,
+    erpnext_user: str | None = None,
+    calendar_ids: tuple[str, ...] = (),
+) -> Added:
+    """Register an employee who has authorised the Connected App in ERPNext; live at once.
+
+    Without a good authorisation the account is registered as *Needs reconnect* and goes live by
+    itself when there is one. Raises ``AccountDead`` then, with the Desk link, and ``UserError``.
+    """
+    address = accounts.normal(email)
+    require(services.settings, "google_client_id", "google_client_secret", why="--via erpnext")
+    app = services.desk_app()
+    user = choose_user(services, address, erpnext_user)
+    if user is None:
+        raise UserError(
+            f"ERPNext has no enabled user {address}",
+            next_step="name the one who authorised: --erpnext-user USER",
+        )
+    link = connected_app.desk_link(services.settings.erpnext_url, app)
+    try:
+        added = _prove_and_start(services, address, "erpnext", user, calendar_ids)
+    except AccountDead as error:
+        if link not in error.next_step:
+            error.next_step = f"{error.next_step}: {link}"
+        raise
+    zone = services.site().zone
+    since = connected_app.authorised_at(services.erpnext, app, user, zone)
+    with services.db.session() as session:
+        accounts.get(session, address).granted_at = since
+    return added
+
+
+def _prove_and_start(
+    services: Services, address: str, source: Source,
+    user: str | None, calendar_ids: tuple[str, ...],
+) -> Added:  # fmt: skip
+    """The grant and the calendars are proved before anything is changed: an account that works
+    goes on as it does when the new way fails. One whose grant does not is kept as *Needs
+    reconnect* under the new way, and goes live by itself if that is mended; one whose calendar
+    Google does not show is not kept at all."""
+    with services.db.session() as session:
+        known = accounts.find(session, address)
+    works = known is not None and known.state == "active"
+    wanted = [clean(each) for each in calendar_ids]
+    try:
+        fresh = services.tokens.prove(Grant(source=source, email=address, erpnext_user=user))
+    except AccountDead as error:
+        if not works:
+            unproved = [Proved(each, False) for each in wanted] or [Proved(address, True)]
+            _register(services, address, source, user, unproved, dead=error.cause)
+        raise
+    proved = prove_all(client_of(services, address, fresh.access_token), address, wanted)
+    account_id = _register(services, address, source, user, proved)
+    LedgerTokens(services.db, services.keyring).save_access_token(
+        account_id, access_token=fresh.access_token, expires_at=fresh.expires_at
+    )
+    start(services, account_id)
+    others = [each.google_id for each in proved if each.is_own and each.google_id != address]
+    return Added(address, user, len(proved), *others[:1])
+
+
+def _register(
+    services: Services, address: str, source: Source, user: str | None,
+    wanted: Sequence[Proved], *, dead: str = "",
+) -> int:  # fmt: skip
+    now = services.clock()
+    with services.db.session() as session:
+        known = accounts.find(session, address)
+        if known is not None:
+            accounts.hold(session, known.id)
+        if known is None or known.state == "disconnecting":
+            known = accounts.add(
+                session, email=address, source=source, state="paused", now=now, erpnext_user=user
+            )
+        if known.source != source:
+            known.refresh_token = None  # of the way before
+        known.source, known.erpnext_user = source, user or known.erpnext_user
+        for each in wanted:
+            own.add(session, known, each.google_id, each.is_own, now)
+        if dead:
+            accounts.set_state(known, "needs_reconnect", dead, now)
+        return known.id
+
+
+def left_as_it_is(services: Services, email: str, source: str) -> str:
+    """Why an import of many does not touch an account: it works by another way, or an admin has
+    paused it, or it is a user of ERPNext who is no address. Empty when it may."""
+    if source == "erpnext" and email and "@" not in email:
+        return (
+            "left out: not an e-mail address "
+            f"(watcher accounts add EMAIL --via erpnext --erpnext-user {email})"
+        )
+    with services.db.session() as session:
+        known = accounts.find(session, email)
+    if known is not None and known.state == "active" and known.source != source:
+        return f"left as it is: connected by {known.source}"
+    if known is not None and (known.state, known.cause) == ("paused", "by_admin"):
+        return "left as it is: paused"
+    return ""
+
+
+def company_users(services: Services, via: str) -> list[str]:
+    """Enabled system users of ERPNext with an address that ``WATCHER_DELEGATION_ALLOW`` covers,
+    which is needed for the service account alone. The API user is left out: it is a program."""
+    if via == "service-account":
+        require(services.settings, "delegation_allow", why="--from erpnext")
+    everybody = not services.settings.delegation_allow
+    allow = DelegationAllow.parse(services.settings.delegation_allow)
+    filters: list[list[Any]] = [["enabled", "=", 1], ["user_type", "=", "System User"]]
+    found = services.erpnext.rows("User", filters, ["email"])
+    emails = {str(row.get("email") or row["name"]).strip().lower() for row in found}
+    emails.discard(services.site().api_user.lower())
+    return sorted(email for email in emails if "@" in email and (everybody or allow.allows(email)))
+
+
+def desk_users(services: Services) -> list[str]:
+    """Everyone with a Token Cache row for our Connected App; Administrator can be among them."""
+    rows = connected_app.authorised(services.erpnext, services.desk_app())
+    return sorted({row.user for row in rows})
+
+
+def invite(services: Services, email: str, *, erpnext_user: str | None = None) -> str:
+    """Register an address for consent and return its connect link; earlier links end.
+
+    An account that is active stays active until its owner has consented anew.
+    """
+    address = accounts.normal(email)
+    require(
+        services.settings, "public_url", "google_client_id", "google_client_secret",
+        why="inviting an employee",
+    )  # fmt: skip
+    user = choose_user(services, address, erpnext_user)
+    now = services.clock()
+    with services.db.session() as session:
+        known = accounts.find(session, address)
+        keeps = known is not None and known.state in ("active", "needs_reconnect", "paused")
+        if known is not None and keeps:
+            known.erpnext_user = user or known.erpnext_user
+            account = known
+        else:
+            account = accounts.add(
+                session, email=address, source="oauth", state="invited", now=now,
+                erpnext_user=user,
+            )  # fmt: skip
+        invitation = connect.create_invitation(session, account.id, now)
+    return connect.sign_link(services.keyring, services.settings, invitation, address)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A calendar of an account: ``was_there`` when it is mirrored already."""
+
+    number: int
+    google_id: str
+    was_there: bool
+
+
+def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
+    """Mirror another calendar of an account (a secondary or an outlet calendar), once the account
+    has read a little of it. Raises ``UserError``, ``NotFound``, ``AccessLost``, ``AccountDead``,
+    ``Transient``; then nothing is added."""
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        known = {c.id: c.google_id for c in calendars.of_account(session, account.id)}
+        names = [each for each in known.values() if own.is_own(session, account, each)]
+    google = services.google(account.id, account.email, "poll")
+    proved = prove(google, account.email, google_id, names)
+    with services.db.session() as session:
+        account, now = accounts.get(session, email), services.clock()
+        calendar = own.add(session, account, proved.google_id, proved.is_own, now)
+        calendars.want_snapshot(session, calendar.id, "added", now)
+        active = account.state == "active"
+    if active:
+        services.ring(calendar.id, "backfill", "added")
+    return Mirrored(calendar.id, calendar.google_id, calendar.id in known)
+
+
+def set_event_type(services: Services, email: str, event_type: str | None) -> None:
+    """``Public`` or ``Private`` for the ordinary events of this account; None: as the settings say.
+    What is mirrored already follows at once."""
+    rings = []
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.default_event_type == event_type:
+            return
+        account.default_event_type = event_type
+        for calendar in calendars.of_account(session, account.id):
+            calendars.want_snapshot(session, calendar.id, "policy", services.clock())
+            if account.state == "active":
+                rings.append(calendar.id)
+    services.ring_all(rings, "backfill", "policy")
+
+
+def pause(services: Services, email: str) -> None:
+    """Stop working for an account; notifications are still recorded."""
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.state not in ("active", "paused"):
+            raise UserError(
+                f"{account.email} is {account.state}, which cannot be paused",
+                next_step=f"watcher accounts show {account.email}",
+            )
+        accounts.set_state(account, "paused", "by_admin", services.clock())
+
+
+def resume(services: Services, email: str) -> Proof:
+    """Work for an account again; every calendar is listed anew. Proves the grant first, and says
+    what is found of its own calendar if that is mirrored."""
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.state not in ("paused", "needs_reconnect", "active"):
+            raise UserError(
+                f"{account.email} is {account.state}",
+                next_step=f"watcher accounts invite {account.email}",
+            )
+    revive(services, account.id)
+    with services.db.session() as session:
+        mine = own.of_account(session, account)
+    if mine is None:
+        return Proof()
+    proof = try_own(services.google(account.id, account.email, "poll"), account.email)
+    if proof.refusal is not None:
+        with services.db.session() as session:
+            own.refuse(calendars.get(session, mine.id), proof.refusal, services.clock())
+    return proof

@@ -1,0 +1,112 @@
+"""The doorbell: wakes a worker for a calendar. What is owed is in the ledger, not here.
+
+A ring that fails loses nothing; the sweep rings again. Time-outs are short and a small breaker
+keeps a Redis that is down from slowing the notification path (a default client blocks for
+seconds before it raises).
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from typing import Literal, get_args
+
+import redis
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+Lane = Literal["live", "backfill"]
+LANES: tuple[Lane, ...] = ("live", "backfill")
+Reason = Literal[
+    "added",
+    "again",
+    "channel",
+    "connect",
+    "policy",
+    "poll",
+    "push",
+    "reconcile",
+    "refused",
+    "retry",
+    "sweep",
+    "unanswered",
+]
+"""Why a calendar is rung; a worker takes no other word."""
+REASONS: frozenset[str] = frozenset(get_args(Reason))
+TASK = "watcher.jobs.tasks.sync_calendar"
+JOB_TIMEOUT_SECONDS = {"live": 600, "backfill": 3600}
+BREAKER_SECONDS = 5.0
+WORKER_PATIENCE_SECONDS = 60
+
+
+class Doorbell:
+    """RQ's queues behind a breaker. Job ids are ``calendar-<id>-<random>``: were one used
+    again while a job of that id is being worked off, RQ would delete the new one with the old."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._open_until = 0.0
+        self._lock = threading.Lock()
+        self._client: redis.Redis | None = None
+
+    def __repr__(self) -> str:
+        return "Doorbell()"  # the URL may hold a password
+
+    @property
+    def client(self) -> redis.Redis:
+        """A client for short commands: one retry, no backoff, half a second of patience."""
+        with self._lock:
+            if self._client is None:
+                self._client = redis.Redis.from_url(
+                    self._url,
+                    socket_timeout=0.5,
+                    socket_connect_timeout=0.5,
+                    retry=Retry(NoBackoff(), 1),
+                )
+            return self._client
+
+    def worker_client(self) -> redis.Redis:
+        """A client for a worker, which blocks on its queue (so no short read time-out).
+
+        A queue that goes away is waited for, whatever the worker is just doing with it: RQ itself
+        does so only while it waits for a job, and ends the process elsewhere.
+        """
+        patience = Retry(
+            ConstantBackoff(0.25), WORKER_PATIENCE_SECONDS * 4, (redis.ConnectionError,)
+        )
+        return redis.Redis.from_url(self._url, socket_connect_timeout=2, retry=patience)
+
+    def queue(self, lane: Lane) -> Queue:
+        return Queue(lane, connection=self.client, serializer=JSONSerializer)
+
+    def ring(self, calendar_id: int, lane: Lane, reason: Reason) -> bool:
+        """Wake a worker for a calendar; False when Redis did not take it."""
+        if time.monotonic() < self._open_until:
+            return False
+        try:
+            self.queue(lane).enqueue_call(
+                TASK,
+                args=(calendar_id, reason),
+                job_id=f"calendar-{calendar_id}-{secrets.token_hex(6)}",
+                timeout=JOB_TIMEOUT_SECONDS[lane],
+                result_ttl=0,
+                failure_ttl=86_400,
+            )
+        except redis.RedisError:
+            self._open_until = time.monotonic() + BREAKER_SECONDS
+            return False
+        return True
+
+    def lengths(self) -> dict[str, int] | None:
+        """Jobs waiting in each lane; None when the queue does not answer."""
+        try:
+            return {lane: len(jobs) for lane, jobs in self.waiting().items()}
+        except redis.RedisError:
+            return None
+
+    def waiting(self) -> dict[Lane, list[str]]:
+        """Job ids waiting in each lane. Raises ``redis.RedisError`` when Redis is away."""
+        return {lane: list(self.queue(lane).get_job_ids()) for lane in LANES}

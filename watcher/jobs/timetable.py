@@ -1,0 +1,194 @@
+"""Periodic work: what runs, how often, why. The ticker and the CLI call these same functions.
+
+Each is safe to run twice: what it decides on is in the ledger, and a calendar that is already
+being worked on is leased.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import redis
+from sqlalchemy.orm import Session
+
+from watcher.accounts.disconnect import finish
+from watcher.accounts.revive import look_in_desk
+from watcher.accounts.users import look_at_users
+from watcher.channels.renewal import renew_due
+from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherError
+from watcher.jobs.doorbell import Lane, Reason
+from watcher.ledger import accounts, aside, budget, calendars, due, erased, late, notices, runs
+from watcher.ledger.models import Account, Calendar
+from watcher.ledger.when import LONGEST_ASKED
+from watcher.notices.tell import tell
+from watcher.services import Services
+
+log = logging.getLogger(__name__)
+
+REFRESH_AHEAD = timedelta(minutes=10)
+MAX_RINGS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """One line of the timetable; ``seconds`` between the ends of two runs."""
+
+    name: str
+    seconds: float
+    run: Callable[[Services], object]
+
+
+def sweep(services: Services) -> int:
+    """Ring again for calendars that owe work while nobody is at it: lost rings, killed workers,
+    retries that are due. Returns how many rings were made."""
+    now = services.clock()
+    try:
+        waiting = services.doorbell.waiting()
+    except redis.RedisError as error:
+        log.warning("the queue does not answer: %s", type(error).__name__)
+        return 0
+    queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
+    with services.db.session() as session:
+        todo = [(c.id, _lane(c)) for c in due.to_ring(services.db, session, now, queued)]
+    return sum(services.ring(number, lane, "sweep") for number, lane in todo[:MAX_RINGS])
+
+
+def _calendar_of(job_id: str) -> int:
+    parts = job_id.split("-")
+    return int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else 0
+
+
+def _lane(calendar: Calendar) -> Lane:
+    bulk = calendar.snapshot_seq > 0 or calendar.sync_token is None
+    return "backfill" if bulk or calendar.dirty_reason != "push" else "live"
+
+
+def poll(services: Services) -> int:
+    """Ask calendars whose last success is a poll interval ago, in case a push was lost."""
+    now = services.clock()
+    settings = services.settings
+    wanted = max(settings.poll_minutes, settings.unwatched_poll_minutes)
+    with services.db.session() as session:
+        minutes = budget.poll_minutes(session, wanted, unwatched=False)
+        numbers = due.due_for_poll(session, now, MAX_RINGS, minutes)
+        for number in numbers:
+            calendars.mark_dirty(session, number, "poll", now)
+    return services.ring_all(numbers, "backfill", "poll")
+
+
+def reconcile(services: Services) -> int:
+    """Once a day a snapshot of each calendar: rolls the window on and heals every drift."""
+    return _list_anew(services, "reconcile", due.due_for_reconcile)
+
+
+def retry_aside(services: Services) -> int:
+    """List calendars anew in which an event was refused and is due to be tried again."""
+    return _list_anew(services, "refused", aside.due)
+
+
+def look_after_writes(services: Services) -> int:
+    """List calendars anew of which a write was not answered, now that ERPNext is done with it."""
+    return _list_anew(services, "unanswered", late.due)
+
+
+def _list_anew(
+    services: Services, reason: Reason, find: Callable[[Session, datetime, int], list[int]]
+) -> int:
+    """Owe a full listing to the calendars that ``find`` names, ``MAX_RINGS`` at the most, and ring
+    for each. Returns how many rings were made."""
+    now = services.clock()
+    with services.db.session() as session:
+        numbers = calendars.in_lock_order(find(session, now, MAX_RINGS))
+        for number in numbers:
+            calendars.want_snapshot(session, number, reason, now)
+    return services.ring_all(numbers, "backfill", reason)
+
+
+def look_after_erased(services: Services) -> int:
+    """Look through what ERPNext has logged of rows since their history was erased."""
+    with services.db.session() as session:
+        rows = {e.id: (e.row_name, e.sync_key) for e in erased.due(session, services.clock(), 100)}
+    if rows:
+        services.mirror().look_again(dict(rows.values()))
+        with services.db.session() as session:
+            erased.looked(session, rows, services.clock())
+    return len(rows)
+
+
+def renew(services: Services) -> int:
+    """Open missing channels, replace those that are due, stop the old ones."""
+    if not services.settings.public_url:
+        return 0
+    try:
+        return len(renew_due(services))
+    except Elsewhere:
+        return 0  # another process is renewing
+
+
+def refresh(services: Services) -> int:
+    """Refresh access tokens that end within ten minutes, ahead of the calls that need them."""
+    now = services.clock()
+    with services.db.session() as session:
+        ids = [a.id for a in accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)]
+    return sum(refresh_one(services, account_id) is None for account_id in ids)
+
+
+def refresh_one(services: Services, account_id: int) -> WatcherError | None:
+    """Refresh one account's access token now; the failure is noted and returned."""
+    try:
+        services.tokens.renew(account_id)
+    except AccountDead as error:  # noted by the token layer
+        log.warning("account needs to reconnect: %s", error.message)
+        return error
+    except WatcherError as error:
+        pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
+        if isinstance(error, Transient) and error.retry_after is not None:
+            pause = max(pause, min(error.retry_after, LONGEST_ASKED.total_seconds()))
+        with services.db.session() as session:
+            account = session.get_one(Account, account_id)
+            account.refresh_retry_at = services.clock() + timedelta(seconds=pause)
+        log.warning("access token not refreshed: %s", error.message)
+        return error
+    return None
+
+
+def prune(services: Services) -> int:
+    now = services.clock()
+    with services.db.session() as session:
+        budget.prune(session, now)
+        notices.prune(session, now)
+        return runs.prune(session, now)
+
+
+Rows = dict[str, tuple[Periodic, ...]]
+
+
+def timetable(services: Services) -> Rows:
+    """Rows of work by the name of their lease; each row has a thread of its own. Ringing must
+    never wait, neither for Google nor for a mail server."""
+    seconds = services.settings.sweep_seconds
+    return {
+        "cron": (
+            Periodic("sweep", seconds, sweep),
+            Periodic("poll", min(15.0, seconds), poll),
+            Periodic("reconcile", 60.0, reconcile),
+            Periodic("aside", min(15.0, seconds), retry_aside),
+            Periodic("late", min(15.0, seconds), look_after_writes),
+            Periodic("prune", 3_600.0, prune),
+        ),
+        "cron-google": (
+            Periodic("renew", min(15.0, seconds), renew),
+            Periodic("refresh", 30.0, refresh),
+            Periodic("desk", 60.0, look_in_desk),
+            Periodic("disconnect", 300.0, finish),
+            Periodic("erased", 60.0, look_after_erased),
+        ),
+        "cron-people": (
+            Periodic("tell", min(15.0, seconds), tell),
+            Periodic("users", 300.0, look_at_users),
+        ),
+    }

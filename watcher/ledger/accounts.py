@@ -1,0 +1,313 @@
+"""Accounts: who is connected, in which state, and their encrypted credentials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from watcher.errors import AccountDead, NotFound, UserError
+from watcher.google.credentials import Grant
+from watcher.google.refresh import ACCOUNT_CODES
+from watcher.ledger import calendars, own
+from watcher.ledger.db import Database
+from watcher.ledger.leases import lapsed
+from watcher.ledger.models import Account, Calendar, Fact
+from watcher.ledger.secrets import Keyring, digest
+from watcher.ledger.when import LONGEST_RETRY, still_to_come
+
+
+def normal(email: str) -> str:
+    """E-mail addresses are kept in lower case. Raises ``UserError`` on what is none."""
+    cleaned = email.strip().lower()
+    local, _, domain = cleaned.partition("@")
+    if not local or "." not in domain or any(c.isspace() for c in cleaned) or len(cleaned) > 320:
+        raise UserError(f"{email!r} is not an e-mail address", next_step="e.g. ann@example.com")
+    return cleaned
+
+
+def find(session: Session, email: str) -> Account | None:
+    return session.execute(
+        select(Account).where(Account.email == email.strip().lower())
+    ).scalar_one_or_none()
+
+
+def get(session: Session, email: str) -> Account:
+    """Raises ``NotFound`` when the address is not registered."""
+    account = find(session, email)
+    if account is None:
+        raise NotFound(
+            f"there is no account {email.strip().lower()}",
+            next_step="`watcher accounts list` shows those there are",
+        )
+    return account
+
+
+def everyone(session: Session) -> Sequence[Account]:
+    return session.scalars(select(Account).order_by(Account.email)).all()
+
+
+def add(
+    session: Session,
+    *,
+    email: str,
+    source: str,
+    state: str,
+    now: datetime,
+    erpnext_user: str | None = None,
+) -> Account:
+    """Register an address, or take a registered one up again under ``source``."""
+    address = normal(email)
+    account = find(session, address)
+    if account is None:
+        account = Account(
+            email=address, source=source, state=state, since=now, created_at=now, cause="",
+            erpnext_user=erpnext_user, granted_scopes="", on_disconnect="",
+        )  # fmt: skip
+        session.add(account)
+    else:
+        if account.state == "disconnecting":
+            raise UserError(f"{address} is being disconnected", next_step="wait until that is done")
+        account.source = source
+        if erpnext_user is not None:
+            account.erpnext_user = erpnext_user
+        set_state(account, state, "", now)
+    session.flush()
+    return account
+
+
+def hold(session: Session, account_id: int) -> None:
+    """Keep an account and its calendars from others until the transaction ends. Who changes an
+    account and its calendars or invitations locks them in this order: see
+    ``calendars.in_lock_order``."""
+    for query in (
+        select(Account.id).where(Account.id == account_id),
+        select(Calendar.id).where(Calendar.account_id == account_id).order_by(Calendar.id),
+    ):
+        session.execute(query.with_for_update())
+
+
+def set_state(account: Account, state: str, cause: str, now: datetime) -> None:
+    if (account.state, account.cause) != (state, cause):
+        account.state, account.cause, account.since = state, cause, now
+
+
+def activate_oauth(
+    session: Session,
+    keyring: Keyring,
+    *,
+    account_id: int,
+    sub: str,
+    refresh_token: str,
+    access_token: str,
+    expires_at: datetime,
+    scopes: Iterable[str],
+    now: datetime,
+    own_id: str = "",
+) -> list[int]:
+    """Store a consent and open the employee's own calendar for a first full sync.
+
+    Returns (calendar id, sequence) pairs to ring. ``own_id`` is the id under which Google shows
+    that calendar; empty: the verified e-mail.
+    """
+    keyring.follow()
+    account = session.get_one(Account, account_id)
+    account.google_sub = sub
+    account.refresh_token = keyring.encrypt(
+        refresh_token, row=f"accounts:{account.id}:refresh_token"
+    )
+    account.granted_scopes = json.dumps(sorted(scopes))
+    account.granted_at = now
+    account.source = "oauth"
+    account.refresh_retry_at = None
+    _store_access(account, keyring, access_token, expires_at)
+    return activate(session, account, now, own_id)
+
+
+def activate(session: Session, account: Account, now: datetime, own_id: str = "") -> list[int]:
+    """Make an account active; every calendar of it owes a snapshot. Returns what to ring."""
+    set_state(account, "active", "", now)
+    if not calendars.of_account(session, account.id):
+        own.add(session, account, own_id or account.email, True, now)
+    rings = []
+    for calendar in calendars.of_account(session, account.id):
+        calendars.revive(calendar, now)
+        calendars.want_snapshot(session, calendar.id, "connect", now)
+        rings.append(calendar.id)
+    return rings
+
+
+def needs_reconnect(session: Session, account_id: int, cause: str, now: datetime) -> None:
+    """The grant is dead: no more calls for this account until its owner comes back."""
+    account = session.get_one(Account, account_id)
+    if account.state in ("active", "paused", "needs_reconnect"):
+        set_state(account, "needs_reconnect", cause, now)
+        account.access_token = None
+        account.access_expires_at = None
+
+
+def _store_access(account: Account, keyring: Keyring, token: str, expires_at: datetime) -> None:
+    account.access_token = keyring.encrypt(token, row=f"accounts:{account.id}:access_token")
+    account.access_expires_at = expires_at
+
+
+def _is_refused(account: Account) -> bool:
+    return account.state == "needs_reconnect" and account.cause in ACCOUNT_CODES
+
+
+class LedgerTokens:
+    """The token store that ``google.credentials`` works on: ciphertext in ``accounts``."""
+
+    def __init__(self, db: Database, keyring: Keyring) -> None:
+        self._db = db
+        self._keyring = keyring
+
+    def grant(self, account_id: int) -> Grant:
+        """Raises ``NotFound`` when the account has gone."""
+        with self._db.session() as session:
+            account = session.get(Account, account_id)
+            if account is None:
+                raise NotFound(f"there is no account with number {account_id}")
+            return Grant(
+                source=cast("Literal['oauth', 'service-account', 'erpnext']", account.source),
+                email=account.email,
+                erpnext_user=account.erpnext_user,
+                refresh_token=self._open(account, "refresh_token"),
+                access_token=self._open(account, "access_token"),
+                expires_at=account.access_expires_at,
+                dead=account.cause if _is_refused(account) else "",
+            )
+
+    def _open(self, account: Account, column: str) -> str | None:
+        blob: bytes | None = getattr(account, column)
+        if blob is None:
+            return None
+        return self._keyring.decrypt(blob, row=f"accounts:{account.id}:{column}")
+
+    def save_access_token(
+        self,
+        account_id: int,
+        *,
+        access_token: str,
+        expires_at: datetime,
+        refresh_token: str | None = None,
+    ) -> None:
+        self._keyring.follow()  # a rotation may be under way
+        with self._db.session() as session:
+            account = session.get_one(Account, account_id)
+            _store_access(account, self._keyring, access_token, expires_at)
+            account.refresh_retry_at = None
+            if refresh_token:
+                account.refresh_token = self._keyring.encrypt(
+                    refresh_token, row=f"accounts:{account.id}:refresh_token"
+                )
+
+    def claim_refresh(self, account_id: int, seconds: float) -> bool:
+        with self._db.session() as session:
+            now = self._db.now_epoch(session)
+            won = session.execute(
+                update(Account)
+                .where(
+                    Account.id == account_id,
+                    lapsed(Account.refresh_claimed_until, now, seconds),
+                )
+                .values(refresh_claimed_until=now + seconds)
+                .returning(Account.id)
+            ).scalar_one_or_none()
+            return won is not None
+
+    def release_refresh(self, account_id: int) -> None:
+        with self._db.session() as session:
+            session.execute(
+                update(Account).where(Account.id == account_id).values(refresh_claimed_until=0.0)
+            )
+
+    def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
+        with self._db.session() as session:
+            account = session.get(Account, account_id, with_for_update=True)
+            if account is None or account.source != tried.source:
+                return False
+            if self._open(account, "refresh_token") != tried.refresh_token:
+                return False
+            needs_reconnect(session, account_id, cause, now)
+            return True
+
+    def note_dead(self, email: str, refresh_token: str) -> None:
+        with self._db.session() as session:
+            name = _dead_grant(email, refresh_token)
+            session.merge(Fact(name=name, value="", learned_at=datetime.now(UTC)))
+
+
+def _dead_grant(email: str, refresh_token: str) -> str:
+    return f"dead_grant:{digest(f'{email} {refresh_token}')[:40]}"
+
+
+def is_dead_grant(session: Session, email: str, refresh_token: str) -> bool:
+    """Whether Google has refused this refresh token for good, or it is of no use for ``email``."""
+    return session.get(Fact, _dead_grant(email, refresh_token)) is not None
+
+
+def note_dead_grant(session: Session, account_id: int, error: AccountDead, now: datetime) -> None:
+    """Note what a call has found, unless it is noted: by now the account may have a new grant."""
+    if not error.noted:
+        needs_reconnect(session, account_id, error.cause, now)
+
+
+def with_users(session: Session, removed_cause: str) -> list[Account]:
+    """Accounts that stand or fall with their ERPNext user: active, or paused for want of it."""
+    paused = and_(Account.state == "paused", Account.cause == removed_cause)
+    return list(
+        session.scalars(
+            select(Account)
+            .where(Account.erpnext_user.is_not(None), or_(Account.state == "active", paused))
+            .order_by(Account.id)
+        )
+    )
+
+
+def waiting_for_desk(session: Session) -> list[Account]:
+    """Accounts whose owner has to authorise the Connected App (again)."""
+    return list(
+        session.scalars(
+            select(Account).where(Account.state == "needs_reconnect", Account.source == "erpnext")
+        )
+    )
+
+
+def still_disconnecting(session: Session, email: str, now: datetime) -> None:
+    account = get(session, email)
+    if account.state == "disconnecting":
+        account.since = now
+
+
+def disconnecting_since(session: Session, before: datetime) -> list[Account]:
+    """Accounts whose disconnection began before ``before`` and is not done."""
+    return list(
+        session.scalars(
+            select(Account)
+            .where(Account.state == "disconnecting", Account.since < before)
+            .order_by(Account.email)
+        )
+    )
+
+
+def due_for_refresh(session: Session, before: datetime, now: datetime) -> list[Account]:
+    """Active accounts whose access token ends before ``before`` and that may be tried again."""
+    return list(
+        session.scalars(
+            select(Account)
+            .where(
+                Account.state == "active",
+                or_(
+                    Account.access_expires_at.is_(None),
+                    Account.access_expires_at < before,
+                ),
+                ~still_to_come(Account.refresh_retry_at, now, LONGEST_RETRY),
+            )
+            .order_by(Account.access_expires_at)
+        )
+    )

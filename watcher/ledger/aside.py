@@ -1,0 +1,172 @@
+"""Events that stand aside: refused by ERPNext, or not to be expressed there. What is refused is
+tried again by itself, with growing pauses."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from watcher.ledger.models import Account, Calendar, Quarantined, Run
+from watcher.ledger.when import has_come
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=6)
+LONGEST_WHEN_ALL_IS_REFUSED = timedelta(minutes=5)
+"""The cause is most likely one, and gone in one moment; Watcher sends few events until then."""
+ALIKE = 3
+"""So many series that are refused alike, with nothing accepted since, make the calendar failing."""
+URGENT = ("masking", "cancellation")
+"""Kinds of which people are told at once: what should be gone still stands in ERPNext."""
+UNMAPPABLE = "unmappable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """An event that stands aside: the key it would have, and the reason. See ``Quarantined``."""
+
+    key: str
+    event_id: str
+    message: str
+    series: str = ""
+    cause: str = ""
+    kind: str = UNMAPPABLE
+    alike: str = ""
+    step: str = ""
+
+
+def quarantine(
+    session: Session, calendar_id: int, refusals: Iterable[Refusal], since: datetime, now: datetime
+) -> list[str]:
+    """Set events aside. ``since`` is when the pass that met the refusals began. Returns the keys of
+    those that did not stand aside before."""
+    known = {row.sync_key: row for row in of_calendar(session, calendar_id)}
+    fresh = []
+    for refusal in refusals:
+        row = known.get(refusal.key)
+        if row is None:
+            row = Quarantined(
+                calendar_id=calendar_id, sync_key=refusal.key, event_id=refusal.event_id[:1024],
+                message="", first_at=since, last_at=now, attempts=0,
+            )  # fmt: skip
+            session.add(row)
+            known[refusal.key] = row
+            fresh.append(refusal.key)
+        _note(row, refusal, now)
+    session.flush()
+    return fresh
+
+
+def _note(row: Quarantined, refusal: Refusal, now: datetime) -> None:
+    row.message, row.last_at = refusal.message[:2000], now
+    row.series, row.cause = refusal.series[:1024], refusal.cause[:80]
+    row.kind, row.alike, row.step = refusal.kind, refusal.alike[:300], refusal.step
+    row.next_try_at = None if refusal.kind == UNMAPPABLE else now + _pause(row.attempts)
+    row.attempts += 1
+
+
+def _pause(attempts: int) -> timedelta:
+    grown: timedelta = FIRST_PAUSE * 2 ** min(attempts, 12)
+    return min(grown, LONGEST_PAUSE) * random.uniform(0.8, 1.2)
+
+
+def of_calendar(session: Session, calendar_id: int) -> Sequence[Quarantined]:
+    return session.scalars(select(Quarantined).where(Quarantined.calendar_id == calendar_id)).all()
+
+
+def release(session: Session, calendar_id: int, keys: Sequence[str]) -> None:
+    """Events that went through (or are gone) stand aside no longer."""
+    for start in range(0, len(keys), 500):
+        session.execute(
+            delete(Quarantined).where(
+                Quarantined.calendar_id == calendar_id,
+                Quarantined.sync_key.in_(keys[start : start + 500]),
+            )
+        )
+
+
+def release_others(session: Session, calendar_id: int, keys: Collection[str]) -> None:
+    """After a full listing only what it set aside (``keys``) stands aside: the rest is gone."""
+    for row in of_calendar(session, calendar_id):
+        if row.sync_key not in keys:
+            session.delete(row)
+
+
+def refuses_everything(session: Session, calendar_id: int) -> Quarantined | None:
+    """One of the refusals that make a calendar failing: several series alike, and nothing accepted
+    since the first of them. None when there is no such cause."""
+    groups: dict[str, list[Quarantined]] = defaultdict(list)
+    for row in of_calendar(session, calendar_id):
+        if row.kind == "event":
+            groups[row.alike].append(row)
+    for rows in groups.values():
+        oldest = min(row.first_at for row in rows)
+        if len({row.series for row in rows}) >= ALIKE and not _accepted(
+            session, calendar_id, oldest
+        ):
+            return rows[0]
+    return None
+
+
+def _accepted(session: Session, calendar_id: int, since: datetime) -> bool:
+    written = Run.created + Run.updated + Run.cancelled
+    found = select(Run.id).where(
+        Run.calendar_id == calendar_id, Run.started_at >= since, written > 0
+    )
+    return session.scalars(found.limit(1)).first() is not None
+
+
+def hurry(session: Session, calendar_id: int, now: datetime) -> None:
+    """Where all is refused a try costs little, and is made every few minutes."""
+    session.execute(
+        update(Quarantined)
+        .where(
+            Quarantined.calendar_id == calendar_id,
+            Quarantined.next_try_at > now + LONGEST_WHEN_ALL_IS_REFUSED,
+        )
+        .values(next_try_at=now + LONGEST_WHEN_ALL_IS_REFUSED)
+    )
+
+
+def keys_to_mask(session: Session, calendar_id: int) -> frozenset[str]:
+    """Keys of rows that became private and could be neither masked nor deleted so far."""
+    rows = of_calendar(session, calendar_id)
+    return frozenset(row.sync_key for row in rows if row.kind == "masking")
+
+
+def due(session: Session, now: datetime, most: int) -> list[int]:
+    """Ids of calendars with an event to be tried again, which are neither failing for another
+    reason nor about to be listed anyway."""
+    return list(
+        session.scalars(
+            select(Quarantined.calendar_id)
+            .join(Calendar, Quarantined.calendar_id == Calendar.id)
+            .join(Account, Calendar.account_id == Account.id)
+            .where(
+                has_come(Quarantined.next_try_at, now, LONGEST_PAUSE * 1.5),
+                Account.state == "active",
+                Calendar.removed.is_(False),
+                Calendar.failures == 0,
+                Calendar.snapshot_seq == 0,
+            )
+            .group_by(Quarantined.calendar_id)
+            .order_by(func.min(Quarantined.next_try_at))
+            .limit(most)
+        )
+    )
+
+
+def everything(session: Session) -> list[tuple[Quarantined, Calendar, Account]]:
+    """All that stands aside, with its calendar and account, the newest first."""
+    rows = session.execute(
+        select(Quarantined, Calendar, Account)
+        .join(Calendar, Quarantined.calendar_id == Calendar.id)
+        .join(Account, Calendar.account_id == Account.id)
+        .where(Account.state != "disconnected", Calendar.removed.is_(False))
+        .order_by(Quarantined.last_at.desc())
+    )
+    return [(row[0], row[1], row[2]) for row in rows]

@@ -1,0 +1,102 @@
+"""One budget of Google calls for the whole project, shared by all processes through the ledger.
+
+Google allows 10,000 calls a minute per project and 600 per user, in a sliding window
+(https://developers.google.com/workspace/calendar/api/guides/quota), and bills beyond 1,000,000
+a day. Pushes may use nearly all of it, polls less, backfill least, so that bulk work can never
+starve a push.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from watcher.errors import Transient
+from watcher.ledger.db import Database
+from watcher.ledger.models import Account, Calendar, Usage
+
+Purpose = Literal["push", "poll", "backfill"]
+
+PROJECT_PER_MINUTE: dict[Purpose, int] = {
+    "push": 9_000,
+    "poll": 6_500,
+    "backfill": 4_500,
+}
+ACCOUNT_PER_MINUTE: dict[Purpose, int] = {"push": 540, "poll": 450, "backfill": 400}
+DAY_LINE = 1_000_000
+STRETCH_FROM = 0.6
+
+
+def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> None:
+    """Count one call. Raises ``Transient`` with the seconds to wait when the share is used up; a
+    call that is refused is counted nowhere, so that it takes nothing from those that may go on."""
+    minute = int(now.timestamp()) // 60
+    soon = now + timedelta(minutes=10)
+    with db.session() as session:
+        # All take the rows in this order, and a refusal rolls back what was counted before it.
+        if not _add(db, session, f"minute:{minute}", soon, PROJECT_PER_MINUTE[purpose]):
+            raise _used_up("project's", purpose, now)
+        if not _add(
+            db, session, f"minute:{minute}:{account_id}", soon, ACCOUNT_PER_MINUTE[purpose]
+        ):
+            raise _used_up("account's", purpose, now)
+        _add(db, session, f"day:{now:%Y-%m-%d}", now + timedelta(days=40))
+
+
+def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
+    return Transient(
+        f"the {whose} share of Google calls for {purpose} work is used up this minute",
+        side="google",
+        retry_after=60 - now.timestamp() % 60 + 0.5,
+    )
+
+
+def _add(
+    db: Database, session: Session, bucket: str, expires_at: datetime, most: int | None = None
+) -> bool:
+    """Count one call into a bucket, unless it holds ``most`` already: then False."""
+    insert = sqlite.insert if db.is_sqlite else postgresql.insert
+    counted = session.execute(
+        insert(Usage)
+        .values(bucket=bucket, calls=1, expires_at=expires_at)
+        .on_conflict_do_update(
+            index_elements=[Usage.bucket],
+            set_={"calls": Usage.calls + 1},
+            where=None if most is None else Usage.calls < most,
+        )
+        .returning(Usage.calls)
+    ).scalar_one_or_none()
+    return counted is not None
+
+
+def today(session: Session, now: datetime) -> int:
+    row = session.get(Usage, f"day:{now:%Y-%m-%d}")
+    return 0 if row is None else row.calls
+
+
+def forecast(session: Session, now: datetime) -> int:
+    """Calls that today will have cost by midnight UTC if the day goes on as it did so far."""
+    spent = today(session, now)
+    passed = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    return int(spent * 86_400 / max(passed, 3_600))
+
+
+def prune(session: Session, now: datetime) -> None:
+    session.execute(delete(Usage).where(Usage.expires_at < now))
+
+
+def poll_minutes(session: Session, wanted: float, unwatched: bool) -> float:
+    """The poll interval, stretched when polling alone would pass 60 % of the billing line."""
+    if unwatched:
+        return wanted
+    fleet = session.execute(
+        select(func.count(Calendar.id))
+        .join(Account)
+        .where(Account.state == "active", Calendar.removed.is_(False))
+    ).scalar_one()
+    per_day = fleet * 1_440 / wanted
+    return wanted * max(1.0, per_day / (DAY_LINE * STRETCH_FROM))

@@ -1,0 +1,366 @@
+"""Calendars: what is owed (dirty), what is applied (synced), and the move from one to the other."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.orm import Session
+
+from watcher.errors import LeaseLost, NotFound
+from watcher.ledger import aside
+from watcher.ledger.leases import CalendarLease
+from watcher.ledger.models import LEAVING, Account, Calendar, Run
+
+RECONCILE_EVERY = timedelta(hours=24)
+RUNG_PATIENCE = timedelta(seconds=60)
+SURE_AFTER = 3
+"""Google's 404 may be a matter of the moment: it is believed the third time in a row."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle,
+    ``window_end`` how far the mirror has been filled, ``rows_seen`` ERPNext's newest stamp of its
+    rows as last seen, ``to_mask`` the keys of rows that still show what has become private,
+    ``sweep_allowed`` how many cancellations an admin has confirmed (None: none was asked for)."""
+
+    calendar_id: int
+    account_id: int
+    google_id: str
+    seq: int
+    reason: str
+    received_at: datetime | None
+    snapshot: bool
+    sync_token: str | None
+    query_fingerprint: str
+    policy_fingerprint: str
+    time_zone: str
+    window_end: datetime | None
+    first: bool
+    rows_seen: str = ""
+    to_mask: frozenset[str] = frozenset()
+    sweep_allowed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What a good run leaves behind. The window is None where it was not filled any further,
+    ``rows_seen`` where nothing was written."""
+
+    sync_token: str
+    query_fingerprint: str
+    policy_fingerprint: str
+    time_zone: str
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    snapshot: bool = False
+    rows_seen: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trouble:
+    """What a pass that went through still leaves for a person: the calendar is ``held`` (a sweep
+    that would cancel ``sweep`` rows waits to be confirmed) or ``refused`` (ERPNext takes nothing of
+    it)."""
+
+    state: str
+    cause: str
+    message: str
+    step: str = ""
+    sweep: int | None = None
+
+
+def add(session: Session, account_id: int, google_id: str, now: datetime) -> Calendar:
+    """Register a calendar, or bring a removed one back."""
+    calendar = find(session, account_id, google_id)
+    if calendar is None:
+        calendar = Calendar(account_id=account_id, google_id=google_id, since=now)
+        session.add(calendar)
+    revive(calendar, now)
+    session.flush()
+    return calendar
+
+
+def revive(calendar: Calendar, now: datetime) -> None:
+    """Forget old failures: the account or the calendar has been mended."""
+    calendar.removed = False
+    calendar.state, calendar.cause, calendar.message = "waiting", "", ""
+    calendar.since, calendar.failures, calendar.retry_at = now, 0, None
+    calendar.watch_retry_at, calendar.watch_failures = None, 0
+    calendar.push_supported = None
+    calendar.sweep_shown = calendar.sweep_allowed = None
+
+
+def get(session: Session, calendar_id: int) -> Calendar:
+    calendar = session.get(Calendar, calendar_id)
+    if calendar is None:
+        raise NotFound(f"there is no calendar {calendar_id} in the ledger")
+    return calendar
+
+
+def locked(session: Session, calendar_id: int) -> Calendar:
+    """The row as it is now, kept from others until the transaction ends: on PostgreSQL two that
+    count ``dirty_seq`` up at once would else take one of the changes for the other."""
+    session.flush()
+    calendar = session.get(Calendar, calendar_id, with_for_update=True, populate_existing=True)
+    return calendar or get(session, calendar_id)
+
+
+def of_account(session: Session, account_id: int) -> Sequence[Calendar]:
+    return session.scalars(
+        select(Calendar)
+        .where(Calendar.account_id == account_id, Calendar.removed.is_(False))
+        .order_by(Calendar.id)
+    ).all()
+
+
+def is_wanted(session: Session, calendar_id: int) -> bool:
+    """Whether the calendar is still to be mirrored and its account stays, as committed now."""
+    return (
+        session.scalar(
+            select(Calendar.id)
+            .join(Account)
+            .where(
+                Calendar.id == calendar_id,
+                Calendar.removed.is_(False),
+                Account.state.not_in(LEAVING),
+            )
+        )
+        is not None
+    )
+
+
+def find(session: Session, account_id: int, google_id: str) -> Calendar | None:
+    """Also one that was removed. Upper and lower case are one: Google knows no two calendars that
+    differ in nothing else."""
+    wanted = google_id.strip()
+    return session.scalars(
+        select(Calendar)
+        .where(Calendar.account_id == account_id, func.lower(Calendar.google_id) == wanted.lower())
+        .order_by((Calendar.google_id == wanted).desc(), Calendar.id)
+        .limit(1)
+    ).first()
+
+
+def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -> int:
+    """Owe the calendar a look; returns the new ``dirty_seq``."""
+    calendar = locked(session, calendar_id)
+    calendar.dirty_seq += 1
+    calendar.dirty_reason = reason
+    if calendar.dirty_at is None:
+        calendar.dirty_at = now
+    session.flush()
+    return calendar.dirty_seq
+
+
+def want_snapshot(session: Session, calendar_id: int, reason: str, now: datetime) -> None:
+    """Owe the calendar a full listing."""
+    seq = mark_dirty(session, calendar_id, reason, now)
+    get(session, calendar_id).snapshot_seq = seq
+
+
+def want_now(
+    session: Session, calendar_id: int, reason: str, now: datetime, *, force: bool = False
+) -> None:
+    """As ``want_snapshot``, for a person who waits for it: no pause is kept. ``force`` confirms the
+    mass cancellation that was shown last, up to that number of rows and for one pass; where none
+    was shown there is nothing to confirm."""
+    want_snapshot(session, calendar_id, reason, now)
+    calendar = get(session, calendar_id)
+    calendar.retry_at = None
+    calendar.sweep_allowed = calendar.sweep_shown if force else None
+
+
+def note_shown(session: Session, calendar_id: int, sweep: int | None) -> None:
+    """A dry run has told an admin how many rows the sweep would cancel."""
+    locked(session, calendar_id).sweep_shown = sweep
+
+
+def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
+    """The calendar's debt as it is now, as if a snapshot were owed if asked; changes nothing."""
+    calendar = get(session, calendar_id)
+    return Work(
+        calendar_id=calendar.id,
+        account_id=calendar.account_id,
+        google_id=calendar.google_id,
+        seq=calendar.dirty_seq,
+        reason=calendar.dirty_reason or "asked",
+        received_at=calendar.dirty_at,
+        snapshot=snapshot or calendar.snapshot_seq > 0,
+        sync_token=calendar.sync_token,
+        query_fingerprint=calendar.query_fingerprint,
+        policy_fingerprint=calendar.policy_fingerprint,
+        time_zone=calendar.time_zone,
+        window_end=calendar.window_end,
+        first=calendar.last_snapshot_at is None,
+        rows_seen=calendar.rows_seen,
+        to_mask=aside.keys_to_mask(session, calendar_id),
+        sweep_allowed=calendar.sweep_allowed,
+    )
+
+
+def begin(session: Session, lease: CalendarLease) -> Work:
+    """Read the debt and take the doorbell's slot free, in one transaction, before Google is read.
+    An admin's consent to a sweep is for this pass and ends here, also if the pass fails.
+
+    A notification that finds ``rung_at`` set is not written at all, because the job that will
+    clear it reads Google afterwards; one that comes later finds it clear and counts.
+    """
+    calendar = locked(session, lease.calendar_id)
+    work = peek(session, lease.calendar_id)
+    calendar.rung_at = None
+    calendar.dirty_at = None
+    calendar.sweep_allowed = None
+    return work
+
+
+def settle(
+    session: Session,
+    lease: CalendarLease,
+    work: Work,
+    done: Settled,
+    now: datetime,
+    poll_after: timedelta,
+    *,
+    trouble: Trouble | None = None,
+) -> None:
+    """Store the token and what it covers, if the fence still holds. Raises ``LeaseLost``.
+
+    This is the last write of a run: the token is never ahead of ERPNext (promise G3).
+    """
+    values: dict[str, object] = {
+        "sync_token": done.sync_token,
+        "query_fingerprint": done.query_fingerprint,
+        "policy_fingerprint": done.policy_fingerprint,
+        "time_zone": done.time_zone,
+        "synced_seq": work.seq,
+        "failures": 0,
+        "retry_at": None,
+        "last_success_at": now,
+        "next_poll_at": now + poll_after,
+    }
+    if done.snapshot:
+        values |= {
+            "last_snapshot_at": now,
+            "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
+            "sweep_shown": trouble.sweep if trouble else None,
+        }
+    if done.rows_seen is not None:
+        values["rows_seen"] = done.rows_seen
+    if done.window_end is not None and not (trouble and trouble.state == "held"):
+        # Of what was held back the old window is still the judge.
+        values |= {"window_start": done.window_start, "window_end": done.window_end}
+    calendar = locked(session, lease.calendar_id)
+    if done.snapshot and calendar.snapshot_seq <= work.seq:
+        values["snapshot_seq"] = 0
+    values |= _state_after(calendar, done, trouble, now)
+    kept = session.execute(
+        update(Calendar)
+        .where(
+            Calendar.id == lease.calendar_id,
+            Calendar.lease_owner == lease.owner,
+            Calendar.fence == lease.fence,
+        )
+        .values(values)
+        .returning(Calendar.id)
+    ).scalar_one_or_none()
+    if kept is None:
+        raise LeaseLost
+
+
+def _state_after(
+    calendar: Calendar, done: Settled, trouble: Trouble | None, now: datetime
+) -> dict[str, object]:
+    """``ok``, or what the pass leaves for a person. ``held`` stays until a snapshot has gone
+    through whole (or was forced)."""
+    if not done.snapshot and calendar.state == "held":
+        return {}
+    found = trouble or Trouble(state="ok", cause="", message="")
+    since = calendar.since if calendar.state == found.state else now
+    return {
+        "state": found.state, "cause": found.cause, "message": found.message, "step": found.step,
+        "since": since,
+    }  # fmt: skip
+
+
+def fail(
+    session: Session,
+    lease: CalendarLease,
+    work: Work | None,
+    *,
+    state: str,
+    cause: str,
+    message: str,
+    retry_at: datetime | None,
+    now: datetime,
+) -> None:
+    """Record a failure; the debt stays. ``retry_at`` None means: at the next ring."""
+    calendar = get(session, lease.calendar_id)
+    if calendar.fence != lease.fence:
+        return
+    if calendar.state != "held":  # which waits for a person, not for the next good pass
+        if (calendar.state, calendar.cause) != (state, cause):
+            calendar.state, calendar.cause, calendar.since = state, cause, now
+        calendar.message, calendar.step = message[:2000], ""
+    calendar.failures += 1
+    calendar.retry_at = retry_at
+    if work is not None and work.received_at is not None:
+        calendar.dirty_at = work.received_at
+
+
+def note_rung(session: Session, calendar_id: int, now: datetime) -> None:
+    """A worker is about to be rung. From now on notifications rely on a pass that begins to read
+    later; counting makes that pass owed, also when one is under way that has read already and
+    the job of this ring finds the calendar leased, or is lost."""
+    session.execute(
+        update(Calendar)
+        .where(Calendar.id == calendar_id)
+        .values(rung_at=now, dirty_seq=Calendar.dirty_seq + 1)
+    )
+
+
+def not_rung(session: Session, calendar_id: int) -> None:
+    """The ring has failed: the next notification rings itself."""
+    session.execute(update(Calendar).where(Calendar.id == calendar_id).values(rung_at=None))
+
+
+def clean_and_active() -> list[ColumnElement[bool]]:
+    return [
+        Calendar.removed.is_(False),
+        Account.state == "active",
+        Calendar.dirty_seq <= Calendar.synced_seq,
+    ]
+
+
+def owe_all(session: Session, reason: str, now: datetime) -> int:
+    """Make every calendar that is up to date owe a look at Google; returns how many."""
+    clean = select(Calendar.id).join(Account).where(and_(*clean_and_active()))
+    ids = in_lock_order(session.scalars(clean))
+    for calendar_id in ids:
+        mark_dirty(session, calendar_id, reason, now)
+    return len(ids)
+
+
+def in_lock_order(calendar_ids: Iterable[int]) -> list[int]:
+    """The one order in which a transaction may change several calendars: two that meet in
+    different orders wait for each other, and PostgreSQL ends one of them."""
+    return sorted(set(calendar_ids))
+
+
+def failed(session: Session) -> Sequence[Calendar]:
+    """Calendars of active accounts whose last try failed."""
+    return session.scalars(
+        select(Calendar)
+        .join(Account)
+        .where(Account.state == "active", Calendar.removed.is_(False), Calendar.failures > 0)
+    ).all()
+
+
+def last_run(session: Session, calendar_id: int) -> Run | None:
+    return session.scalars(
+        select(Run).where(Run.calendar_id == calendar_id).order_by(Run.id.desc()).limit(1)
+    ).first()

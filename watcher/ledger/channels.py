@@ -1,0 +1,302 @@
+"""Watch channels in the ledger. A row is written before events.watch is called, and a renewal
+makes a new row: the old one is needed to stop the old channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from watcher.ledger.calendars import is_wanted
+from watcher.ledger.models import Account, Calendar, Channel
+from watcher.ledger.when import LONGEST_RETRY, still_to_come
+
+LIVE = ("live",)
+LONGEST_UNSUPPORTED = timedelta(days=8)
+OPENING_PATIENCE = timedelta(minutes=2)
+ACCEPTED = ("requesting", "live", "retiring")
+SHORT_LIVED = "short_lived"
+"""``error`` of a channel that Google lets live for minutes only."""
+
+
+def add_requesting(
+    session: Session,
+    *,
+    channel_id: str,
+    calendar_id: int,
+    token_hash: str,
+    instead_of: str | None,
+    now: datetime,
+) -> Channel | None:
+    """Write the row of a channel that is about to be asked for; None while another process is
+    opening one for the same calendar, when the live channel is no longer ``instead_of`` (None:
+    there was none), or when the calendar is no longer to be watched."""
+    session.execute(select(Calendar.id).where(Calendar.id == calendar_id).with_for_update())
+    if not is_wanted(session, calendar_id):
+        return None
+    under_way = session.scalars(
+        select(Channel.id).where(
+            Channel.calendar_id == calendar_id,
+            Channel.state == "requesting",
+            Channel.requested_at.between(now - OPENING_PATIENCE, now),
+        )
+    ).first()
+    here = live(session, calendar_id, now)
+    if under_way is not None or (here.id if here else None) != instead_of:
+        return None
+    channel = Channel(
+        id=channel_id, calendar_id=calendar_id, token_hash=token_hash, state="requesting",
+        requested_at=now, error="",
+    )  # fmt: skip
+    session.add(channel)
+    session.flush()
+    return channel
+
+
+def confirm(
+    session: Session,
+    channel_id: str,
+    *,
+    resource_id: str,
+    expires_at: datetime,
+    renew_at: datetime,
+    now: datetime,
+) -> list[str]:
+    """Make a requested channel live and retire the calendar's other ones; returns their ids."""
+    channel = session.get_one(Channel, channel_id)
+    channel.state, channel.opened_at = "live", now
+    channel.resource_id, channel.expires_at, channel.renew_at = (
+        resource_id,
+        expires_at,
+        renew_at,
+    )
+    retired = session.scalars(
+        update(Channel)
+        .where(
+            Channel.calendar_id == channel.calendar_id,
+            Channel.id != channel_id,
+            Channel.state == "live",
+        )
+        .values(state="retiring", retired_at=now)
+        .returning(Channel.id)
+    )
+    return list(retired)
+
+
+def is_awaited(session: Session, channel_id: str) -> bool:
+    """Whether Google's answer is still of use: nobody has closed the row meanwhile, and the
+    calendar is still to be watched."""
+    channel = session.get_one(Channel, channel_id)
+    return channel.state == "requesting" and is_wanted(session, channel.calendar_id)
+
+
+def close(session: Session, channel_id: str, state: str, now: datetime, error: str = "") -> None:
+    session.execute(
+        update(Channel)
+        .where(Channel.id == channel_id)
+        .values(state=state, closed_at=now, error=error[:500])
+    )
+
+
+def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
+    return session.scalars(
+        select(Channel)
+        .where(
+            Channel.calendar_id == calendar_id,
+            Channel.state == "live",
+            Channel.expires_at > now,
+        )
+        .order_by(Channel.expires_at.desc())
+        .limit(1)
+    ).first()
+
+
+def is_watched(session: Session, calendar: Calendar, now: datetime) -> bool:
+    """Whether a channel tells of changes now and until another one is asked for."""
+    channel = live(session, calendar.id, now)
+    if channel is None or channel.expires_at is None:
+        return False
+    return calendar.watch_retry_at is None or channel.expires_at > calendar.watch_retry_at
+
+
+def _waits(now: datetime) -> ColumnElement[bool]:
+    """No channel is asked for yet: the last one was refused, or cannot be had at all."""
+    pushless = func.coalesce(Calendar.push_supported.is_(False), False)
+    return or_(
+        still_to_come(Calendar.watch_retry_at, now, LONGEST_RETRY),
+        and_(pushless, still_to_come(Calendar.watch_retry_at, now, LONGEST_UNSUPPORTED)),
+    )
+
+
+def watch_waits(session: Session, calendar_id: int, now: datetime) -> bool:
+    """As in ``calendars_due``, of one calendar."""
+    found = select(Calendar.id).where(Calendar.id == calendar_id, _waits(now))
+    return session.scalar(found) is not None
+
+
+def rest(session: Session, calendar: Calendar, channel_id: str, until: datetime) -> None:
+    """Google lets this channel live for minutes only: no other one is asked for before ``until``,
+    of which ``watcher status`` tells."""
+    session.get_one(Channel, channel_id).error = SHORT_LIVED
+    calendar.watch_retry_at = until
+
+
+def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
+    """Calendar id -> since when, and how long, its newest channel lives, where Google gave that
+    one minutes only."""
+    newest = (
+        select(Channel.calendar_id, func.max(Channel.requested_at).label("at"))
+        .group_by(Channel.calendar_id)
+        .subquery()
+    )
+    found = session.scalars(
+        select(Channel)
+        .join(newest, Channel.calendar_id == newest.c.calendar_id)
+        .where(Channel.requested_at == newest.c.at, Channel.error == SHORT_LIVED)
+    )
+    return {
+        channel.calendar_id: (channel.opened_at, channel.expires_at - channel.opened_at)
+        for channel in found
+        if channel.expires_at and channel.opened_at
+    }
+
+
+def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: datetime) -> bool:
+    """A poll has brought ``change`` (see ``doubts.untold``), and the live channel never told of it:
+    Google may have dropped the channel without a word. It is made due for renewal; True when it
+    was.
+
+    A channel that has not even delivered its ``sync`` message is left: a new one would fare no
+    better, since it is our address that cannot be reached.
+    """
+    channel = live(session, calendar_id, now)
+    if channel is None or channel.last_message_at is None or channel.last_message_at >= change:
+        return False
+    channel.renew_at = now
+    return True
+
+
+def open_of_calendar(session: Session, calendar_id: int) -> Sequence[Channel]:
+    """Channels that Google may still deliver to."""
+    return session.scalars(
+        select(Channel).where(Channel.calendar_id == calendar_id, Channel.state.in_(ACCEPTED))
+    ).all()
+
+
+def retire_all(session: Session, calendar_id: int, now: datetime) -> list[str]:
+    """Have every open channel of a calendar stopped, by whoever comes first; returns their ids."""
+    found = open_of_calendar(session, calendar_id)
+    for channel in found:
+        if channel.state == "live":
+            channel.state, channel.retired_at = "retiring", now
+    return [channel.id for channel in found]
+
+
+def expire(session: Session, now: datetime) -> int:
+    """Note channels whose life has run out, and requests that never got an answer."""
+    ended = session.execute(
+        update(Channel)
+        .where(
+            or_(
+                and_(Channel.state.in_(("live", "retiring")), Channel.expires_at <= now),
+                and_(
+                    Channel.state == "requesting",
+                    Channel.requested_at <= now - timedelta(minutes=10),
+                ),
+            )
+        )
+        .values(state="expired", closed_at=now)
+        .returning(Channel.id)
+    )
+    return len(ended.all())
+
+
+def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
+    """Retiring channels whose calendar has synced since the new one opened (or after 10 min). Of
+    an account that is not active they wait for its return, or for their expiry."""
+    return session.scalars(
+        select(Channel)
+        .join(Calendar)
+        .join(Account)
+        .where(
+            Account.state == "active",
+            Channel.state == "retiring",
+            or_(
+                Calendar.last_success_at > Channel.retired_at,
+                Channel.retired_at <= now - timedelta(minutes=10),
+            ),
+        )
+    ).all()
+
+
+def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -> None:
+    """Have every calendar watched anew: what is beyond the cap of a minute is due in the next."""
+    query = select(Calendar.id).join(Account).where(Account.state == "active")
+    if account_ids:
+        query = query.where(Account.id.in_(account_ids))
+    # The order in which all change several calendars: see calendars.in_lock_order.
+    chosen = session.scalars(query.order_by(Calendar.id).with_for_update(of=Calendar)).all()
+    session.execute(update(Calendar).where(Calendar.id.in_(chosen)).values(watch_retry_at=None))
+    session.execute(
+        update(Channel)
+        .where(Channel.calendar_id.in_(chosen), Channel.state == "live")
+        .values(renew_at=now)
+    )
+
+
+def calendars_due(
+    session: Session, now: datetime, *, account_ids: Sequence[int] = ()
+) -> list[tuple[Calendar, Account]]:
+    """Calendars without a live channel, or whose live channel has reached its renewal point; the
+    one that was watched anew the longest time ago comes first.
+
+    Those known to be unwatchable come up again when their ``watch_retry_at`` has passed.
+    """
+    opened = (
+        select(func.max(Channel.opened_at))
+        .where(Channel.calendar_id == Calendar.id, Channel.state == "live")
+        .scalar_subquery()
+    )
+    fresh = exists().where(
+        Channel.calendar_id == Calendar.id,
+        Channel.state == "live",
+        Channel.expires_at > now,
+        Channel.renew_at > now,
+    )
+    query = (
+        select(Calendar, Account)
+        .join(Account)
+        .where(
+            Account.state == "active",
+            Calendar.removed.is_(False),
+            ~fresh,
+            ~_waits(now),
+        )
+        .order_by(opened.asc().nulls_first(), Calendar.id)
+    )
+    if account_ids:
+        query = query.where(Account.id.in_(account_ids))
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[Channel, Calendar]]:
+    """Channels that are open now with their calendars, soonest expiry first."""
+    query = (
+        select(Channel, Calendar)
+        .join(Calendar, Channel.calendar_id == Calendar.id)
+        .where(Channel.state.in_(ACCEPTED))
+        .order_by(Channel.expires_at)
+    )
+    if account_ids:
+        query = query.where(Calendar.account_id.in_(account_ids))
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def opened_within_a_minute(session: Session, now: datetime) -> int:
+    """How many channels were asked for in the last minute, for the cap. One that a wrong clock has
+    dated ahead does not count, or it would block all others until that date."""
+    last_minute = Channel.requested_at.between(now - timedelta(minutes=1), now)
+    found = select(func.count(Channel.id)).where(last_minute)
+    return session.scalar(found) or 0

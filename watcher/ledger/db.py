@@ -1,0 +1,259 @@
+"""The ledger's engine: SQLite in WAL mode by default, PostgreSQL by setting; migrations."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from watcher.errors import ExitCode, LedgerAway, UserError, WatcherError
+from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_MS = 15_000
+LEAST_FREE_BYTES = 1_000_000
+STATEMENT_SECONDS = 30
+"""How long one statement may take on PostgreSQL, waits for locks included; then the ledger counts
+as away. Migrations have no limit. SQLite has ``BUSY_MS``."""
+
+
+class Database:
+    """One engine per process; make it after a fork, never before.
+
+    ``session()`` is one transaction: committed on a clean exit, rolled back on an error.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = make_url(url)
+        except ArgumentError as error:
+            raise UserError(
+                "WATCHER_DATABASE_URL is not a SQLAlchemy URL",
+                next_step="e.g. postgresql+psycopg://watcher@127.0.0.1/watcher",
+            ) from error
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        name = self._url.database if self.is_sqlite else None
+        self._file = LedgerFile(Path(name)) if name and name != ":memory:" else None
+        self.engine = _sqlite(url, self._file) if self.is_sqlite else _server(url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    def __repr__(self) -> str:
+        return f"Database({self._url.render_as_string(hide_password=True)})"
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction. Raises ``LedgerAway`` when the database is away, or its
+        file is gone, replaced or damaged."""
+        if self._file is not None:
+            self._file.check()
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except DatabaseError as error:
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            raise failure from None
+
+    def _failure(self, error: DatabaseError) -> LedgerAway | None:
+        """None for an error of ours in a statement."""
+        words = damage(error.orig)
+        if words and self._file is not None:
+            return damaged(self._file.path, words)
+        if not isinstance(error, OperationalError):
+            return None
+        # The statement's parameters may hold secrets: only the driver's own words go out.
+        reason = str(error.orig).splitlines()[0] if error.orig else "no answer"
+        return LedgerAway(f"the ledger did not answer: {reason}")
+
+    def now_epoch(self, session: Session) -> float:
+        """Epoch seconds by the database's clock: leases of several machines agree on it."""
+        statement = (
+            "SELECT (julianday('now') - 2440587.5) * 86400.0"
+            if self.is_sqlite
+            else "SELECT extract(epoch from clock_timestamp())"
+        )
+        return float(session.execute(text(statement)).scalar_one())
+
+    def probe(self) -> None:
+        """Find out whether the ledger takes a write, by one that changes nothing. Raises
+        ``LedgerAway`` when it does not, or when the disk is full."""
+        with self.session() as session:
+            if not self.is_sqlite and session.scalar(text("SHOW transaction_read_only")) == "on":
+                raise LedgerAway("the ledger takes no writes")
+            session.execute(text("DELETE FROM ticks WHERE name = ''"))
+        if self.is_sqlite and self._url.database:
+            disk = os.statvfs(Path(self._url.database).parent)
+            if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+                raise LedgerAway("the ledger's disk is full")
+
+    def migrate(self, *, make: bool = True) -> None:
+        """Bring the ledger to this version; two processes at once don't race. Without ``make`` one
+        that is not there is not made.
+
+        Raises ``UserError`` when the ledger is newer than this program, ``WatcherError`` when there
+        is none.
+        """
+        if self._file is not None:
+            if make:
+                self._file.make()
+            self._file.require()
+        revision = self.revision()
+        if revision == _head():
+            return
+        if revision is None and not make:
+            raise WatcherError(
+                f"there is no ledger yet in {self._url.render_as_string(hide_password=True)}",
+                next_step="`watcher up` makes one, and so do `watcher init` and, in a PostgreSQL, "
+                "`watcher web`; if there was one, put it or its backup back first",
+                exit_code=ExitCode.UNAVAILABLE,
+            )
+        with self._migration_lock() as connection:
+            config = _alembic()
+            _refuse_newer(connection)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def revision(self) -> str | None:
+        try:
+            with self.engine.connect() as connection:
+                return MigrationContext.configure(connection).get_current_revision()
+        except DatabaseError as error:
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            reason = failure.message.removeprefix("the ledger did not answer: ")
+            raise WatcherError(
+                f"cannot open the ledger: {reason}",
+                next_step=failure.next_step
+                or "check WATCHER_DATABASE_URL and that the database runs",
+                exit_code=ExitCode.UNAVAILABLE,
+            ) from None
+
+    def examine(self) -> None:
+        """Look through an SQLite file for damage. Raises ``Transient``."""
+        if self._file is None:
+            return
+        with self.session() as session:
+            found = session.scalar(text("PRAGMA quick_check(1)"))
+        if found != "ok":
+            raise damaged(self._file.path, " ".join(str(found).split())[:200])
+
+    @contextmanager
+    def _migration_lock(self) -> Iterator[Connection]:
+        """SQLite's own transactions do not cover Alembic's DDL batches, hence a file lock."""
+        if not self.is_sqlite:
+            with self.engine.connect() as connection:
+                connection.execute(text("SET statement_timeout = 0"))
+                connection.execute(text("SELECT pg_advisory_lock(723010)"))
+                connection.commit()
+                try:
+                    with connection.begin():
+                        yield connection
+                finally:
+                    connection.execute(text("SELECT pg_advisory_unlock(723010)"))
+                    connection.commit()
+                    connection.invalidate()  # it has no time limit: not for the pool
+            return
+        lock = Path(str(self._url.database) + ".migrate.lock")
+        with open(lock, "w", opener=private_opener) as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            with self.engine.begin() as connection:
+                yield connection
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def _sqlite(url: str, file: LedgerFile | None) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000}, hide_parameters=True)
+
+    if file is not None:
+
+        @event.listens_for(engine, "do_connect")
+        def _never_make(_dialect: Any, _record: Any, cargs: Any, cparams: Any) -> None:
+            file.check()
+            cargs[:], cparams["uri"] = [file.uri], True
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, see below
+        cursor = connection.cursor()
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        _use_wal(cursor)
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later would fail with "database is locked"
+        # at once (SQLITE_BUSY_SNAPSHOT); taking the write lock first makes it wait instead.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """The one statement that does not wait for a lock: on a new file, when several processes
+    begin together, it is asked for again."""
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _server(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=5,
+        hide_parameters=True,
+        connect_args={"connect_timeout": 5},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _limit(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        connection.commit()
+
+    return engine
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def _head() -> str | None:
+    return ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def _refuse_newer(connection: Connection) -> None:
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {s.revision for s in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+    if current is not None and current not in known:
+        raise UserError(
+            f"the ledger was written by a newer Watcher (revision {current})",
+            next_step="install that version again, or restore a backup of the ledger",
+        )

@@ -1,0 +1,81 @@
+"""When work is due: what owes work and is to be rung, the polls, the daily listings, the pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from watcher.ledger.calendars import RECONCILE_EVERY, clean_and_active, in_lock_order
+from watcher.ledger.db import Database
+from watcher.ledger.leases import is_free
+from watcher.ledger.models import Account, Calendar
+from watcher.ledger.when import LONGEST_RETRY, has_come, still_to_come
+
+
+def pauses(now: datetime) -> ColumnElement[bool]:
+    """The last pass failed, and the time of the next try has not come. Nothing is begun before, nor
+    is anybody rung, whatever tells of a change: the other side may have asked for that pause."""
+    return still_to_come(Calendar.retry_at, now, LONGEST_RETRY)
+
+
+def is_pausing(session: Session, calendar_id: int, now: datetime) -> bool:
+    """As ``pauses``, of one calendar."""
+    found = select(Calendar.id).where(Calendar.id == calendar_id, pauses(now))
+    return session.scalar(found) is not None
+
+
+def to_ring(
+    db: Database, session: Session, now: datetime, queued: Collection[int]
+) -> list[Calendar]:
+    """Calendars that owe work while nobody works on them and no waiting job will.
+
+    ``queued`` are the ids of calendars with a job waiting in Redis. A ring that Redis lost is
+    noticed here, since its calendar is not among them.
+    """
+    epoch = db.now_epoch(session)
+    rows = session.scalars(
+        select(Calendar)
+        .join(Account)
+        .where(
+            Calendar.removed.is_(False),
+            Account.state == "active",
+            Calendar.dirty_seq > Calendar.synced_seq,
+            is_free(epoch),
+            ~pauses(now),
+        )
+        .order_by(Calendar.last_success_at)
+    )
+    return [row for row in rows if row.id not in queued]
+
+
+def due_for_poll(session: Session, now: datetime, most: int, minutes: float) -> list[int]:
+    """Ids of the ``most`` clean calendars whose poll is due the longest, in lock order. ``minutes``
+    is the longest interval between two polls as of now."""
+    longest = timedelta(minutes=2 * minutes + 5)  # it may have been longer a little while ago
+    return _longest_due(session, Calendar.next_poll_at, now, most, longest)
+
+
+def due_for_reconcile(session: Session, now: datetime, most: int) -> list[int]:
+    """As ``due_for_poll``, of the daily reconcile."""
+    return _longest_due(session, Calendar.next_reconcile_at, now, most, RECONCILE_EVERY * 1.2)
+
+
+def _longest_due(
+    session: Session,
+    when: InstrumentedAttribute[Any],
+    now: datetime,
+    most: int,
+    longest: timedelta,
+) -> list[int]:
+    found = (
+        select(Calendar.id)
+        .join(Account)
+        .where(and_(*clean_and_active()), has_come(when, now, longest))
+        .order_by(when)
+        .limit(most)
+    )
+    return in_lock_order(session.scalars(found))

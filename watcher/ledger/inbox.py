@@ -1,0 +1,127 @@
+"""Record a notification: who sent it, and one conditional write that makes the calendar dirty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import case, func, literal, null, or_, select, update
+from sqlalchemy.orm import Session
+
+from watcher.ledger.calendars import RUNG_PATIENCE
+from watcher.ledger.channels import ACCEPTED
+from watcher.ledger.due import pauses
+from watcher.ledger.models import Account, Calendar, Channel, UtcDateTime
+from watcher.ledger.secrets import digest, same
+
+_NOBODY = digest("nobody")
+_LONGEST_LIFE = timedelta(days=31)
+Word = Literal["recorded", "coalesced", "parked", "retired", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a notification.
+
+    ``recorded``: the debt is written, ring for ``calendar_id`` now. ``coalesced``: a job that has
+    not begun to read will serve it. ``parked``: written, but nobody is woken: the account is
+    paused or broken, or the last pass failed and its pause lasts (the sweep rings after it).
+    ``retired``: a channel of ours that is closed. ``unknown``: not ours, a wrong token, or another
+    resource; the caller must not tell these apart.
+    """
+
+    word: Word
+    calendar_id: int = 0
+    seq: int = 0
+
+
+def record(
+    session: Session,
+    *,
+    channel_id: str,
+    token: str,
+    resource_id: str,
+    message_number: int | None,
+    now: datetime,
+) -> Verdict:
+    """Authenticate by the channel's token (constant time) and resource id, then record.
+
+    While ``rung_at`` is set, a job waits that has not begun to read Google: it clears
+    ``rung_at`` in one transaction before it reads, so the change told of here is read by it and
+    nothing needs to be written. Once it has been cleared the next notification counts and rings.
+    A row in state ``requesting`` has no resource id yet: the ``sync`` message can overtake the
+    answer of events.watch. Message numbers are kept, never decided by (they have gaps).
+    """
+    channel = session.get(Channel, channel_id)
+    genuine = same(channel.token_hash if channel else _NOBODY, digest(token))
+    if channel is None or not genuine or channel.resource_id not in (None, resource_id):
+        return Verdict("unknown")
+    active = _is_active(session, channel.calendar_id)
+    if channel.state not in ACCEPTED:
+        _stop_once(channel, resource_id, active, now)
+        return Verdict("retired", channel.calendar_id)
+    made = _make_dirty(session, channel.calendar_id, active, now)
+    if made is None:
+        return Verdict("coalesced", channel.calendar_id)
+    channel.last_message_at, channel.last_message_number = now, message_number
+    return Verdict("recorded" if made.wakes else "parked", channel.calendar_id, made.seq)
+
+
+def _is_active(session: Session, calendar_id: int) -> bool:
+    state = session.execute(
+        select(Account.state)
+        .join(Calendar, Calendar.account_id == Account.id)
+        .where(Calendar.id == calendar_id, Calendar.removed.is_(False))
+    ).scalar_one_or_none()
+    return state == "active"
+
+
+def _stop_once(channel: Channel, resource_id: str, active: bool, now: datetime) -> None:
+    """Have a channel stopped whose opening we took for failed: events.watch timed out, but Google
+    had made it. Its resource id, needed to stop it, is learnt from the message.
+
+    All other closed channels have been stopped already; Google's late notices of those are let
+    pass. Since the resource id is set from then on, this happens once.
+    """
+    if channel.resource_id is not None or not resource_id or not active:
+        return
+    channel.resource_id = resource_id[:255]
+    channel.state, channel.retired_at, channel.closed_at = "retiring", now, None
+    channel.expires_at = now + _LONGEST_LIFE  # unknown; only so that the row ends some day
+
+
+@dataclass(frozen=True, slots=True)
+class _Dirty:
+    """The new ``dirty_seq``, and whether a worker is to be woken now."""
+
+    seq: int
+    wakes: bool
+
+
+def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime) -> _Dirty | None:
+    """One conditional UPDATE; None while a waiting job will read anyway."""
+    moment = literal(now, UtcDateTime())
+    made = session.execute(
+        update(Calendar)
+        .where(
+            Calendar.id == calendar_id,
+            or_(
+                Calendar.rung_at.is_(None),
+                ~Calendar.rung_at.between(now - RUNG_PATIENCE, now),
+                # A job that waits in the bulk lane is no reason to keep a push waiting.
+                Calendar.dirty_reason != "push",
+            ),
+        )
+        .values(
+            dirty_at=case(
+                (Calendar.dirty_seq <= Calendar.synced_seq, moment),
+                else_=func.coalesce(Calendar.dirty_at, moment),
+            ),
+            dirty_seq=Calendar.dirty_seq + 1,
+            dirty_reason="push",
+            rung_at=case((pauses(now), null()), else_=moment) if active else None,
+        )
+        .returning(Calendar.dirty_seq, Calendar.rung_at)
+    ).one_or_none()
+    return None if made is None else _Dirty(made[0], made[1] is not None)

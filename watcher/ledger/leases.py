@@ -1,0 +1,122 @@
+"""Leases by the database's clock, claimed by compare-and-set: a row count tells who won."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from watcher.errors import LeaseLost
+from watcher.ledger.db import Database
+from watcher.ledger.models import LEAVING, Account, Calendar, Lease
+
+CALENDAR_LEASE_SECONDS = 60.0
+
+
+STEP_SECONDS = 60.0
+"""A database's clock that is put right may go back by so much without ending leases."""
+
+
+def lapsed(until: InstrumentedAttribute[float], now: float, seconds: float) -> ColumnElement[bool]:
+    """Whether a lease that is taken for ``seconds`` has ended. One that lies further ahead was
+    taken while the database's clock ran ahead: nobody prolongs it, else it would not."""
+    return or_(until < now, until > now + seconds + STEP_SECONDS)
+
+
+def is_free(now: float) -> ColumnElement[bool]:
+    """Whether nobody works on a calendar; ``now`` by the database's clock."""
+    return or_(
+        Calendar.lease_owner.is_(None), lapsed(Calendar.lease_until, now, CALENDAR_LEASE_SECONDS)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarLease:
+    """Proof that this process works on a calendar; ``fence`` grows with every take-over."""
+
+    calendar_id: int
+    owner: str
+    fence: int
+
+
+def take_calendar(
+    db: Database, session: Session, calendar_id: int, owner: str
+) -> CalendarLease | None:
+    """Lease a calendar for 60 s, or None while another process holds it."""
+    now = db.now_epoch(session)
+    fence = session.execute(
+        update(Calendar)
+        .where(
+            Calendar.id == calendar_id,
+            is_free(now),
+        )
+        .values(
+            lease_owner=owner,
+            lease_until=now + CALENDAR_LEASE_SECONDS,
+            fence=Calendar.fence + 1,
+        )
+        .returning(Calendar.fence)
+    ).scalar_one_or_none()
+    return None if fence is None else CalendarLease(calendar_id, owner, fence)
+
+
+def extend_calendar(db: Database, session: Session, lease: CalendarLease) -> None:
+    """Hold on for another 60 s. Raises ``LeaseLost`` when another process took over, or the
+    calendar is being let go."""
+    now = db.now_epoch(session)
+    leaving = select(Account.id).where(Account.state.in_(LEAVING))
+    kept = session.execute(
+        update(Calendar)
+        .where(_held(lease), Calendar.removed.is_(False), Calendar.account_id.not_in(leaving))
+        .values(lease_until=now + CALENDAR_LEASE_SECONDS)
+        .returning(Calendar.id)
+    ).scalar_one_or_none()
+    if kept is None:
+        raise LeaseLost
+
+
+def release_calendar(session: Session, lease: CalendarLease) -> None:
+    session.execute(update(Calendar).where(_held(lease)).values(lease_owner=None, lease_until=0.0))
+
+
+def release_if_clean(session: Session, lease: CalendarLease, seq: int) -> bool:
+    """Release unless a change arrived since ``seq``; False means: go again, still leased."""
+    row = session.execute(
+        update(Calendar)
+        .where(and_(_held(lease), Calendar.dirty_seq == seq))
+        .values(lease_owner=None, lease_until=0.0)
+        .returning(Calendar.id)
+    ).scalar_one_or_none()
+    if row is not None:
+        return True
+    still_ours = session.execute(select(Calendar.id).where(_held(lease))).scalar_one_or_none()
+    return still_ours is None
+
+
+def _held(lease: CalendarLease) -> ColumnElement[bool]:
+    return and_(
+        Calendar.id == lease.calendar_id,
+        Calendar.lease_owner == lease.owner,
+        Calendar.fence == lease.fence,
+    )
+
+
+def take(db: Database, session: Session, name: str, owner: str, seconds: float) -> bool:
+    """Take or prolong the named lease for ``seconds``; False while another owner holds it."""
+    now = db.now_epoch(session)
+    insert = sqlite.insert if db.is_sqlite else postgresql.insert
+    statement = insert(Lease).values(name=name, owner=owner, until=now + seconds)
+    row = session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Lease.name],
+            set_={"owner": owner, "until": now + seconds},
+            where=or_(Lease.owner == owner, lapsed(Lease.until, now, seconds)),
+        ).returning(Lease.name)
+    ).scalar_one_or_none()
+    return row is not None
+
+
+def drop(session: Session, name: str, owner: str) -> None:
+    session.execute(update(Lease).where(Lease.name == name, Lease.owner == owner).values(until=0.0))

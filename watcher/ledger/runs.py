@@ -1,0 +1,82 @@
+"""The diary: what each sync did, when periodic work last ran."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from watcher.ledger.db import Database
+from watcher.ledger.models import (
+    Account,
+    Channel,
+    Counter,
+    Fact,
+    Invitation,
+    OAuthFlow,
+    Run,
+    Tick,
+)
+
+KEEP_RUNS = timedelta(days=14)
+KEEP_INVITATIONS = timedelta(days=30)
+"""So long the page of a link says that it was used or has ended; then it is an unknown one."""
+KEEP_CHANNELS = timedelta(days=31)
+"""Longer than Google lets a channel live, also one whose opening seemed to have failed."""
+KEEP_DEAD_GRANTS = timedelta(days=30)
+
+
+def add(session: Session, run: Run) -> None:
+    session.add(run)
+
+
+def tick(session: Session, name: str, now: datetime, error: str = "") -> None:
+    """Note that periodic work ``name`` ran; ``error`` is empty when it ended well."""
+    row = session.get(Tick, name)
+    if row is None:
+        row = Tick(name=name, last_run_at=now, error="")
+        session.add(row)
+    row.last_run_at, row.error = now, error[:500]
+    if not error:
+        row.last_ok_at = now
+
+
+def count(db: Database, session: Session, name: str, by: int = 1) -> None:
+    insert = sqlite.insert if db.is_sqlite else postgresql.insert
+    session.execute(
+        insert(Counter)
+        .values(name=name, value=by)
+        .on_conflict_do_update(index_elements=[Counter.name], set_={"value": Counter.value + by})
+    )
+
+
+def prune(session: Session, now: datetime) -> int:
+    """Forget what is over: old runs, consents that were never finished, invitations that were used
+    or have ended, channels that Google cannot deliver to any more, refresh tokens that have died
+    so long ago that Frappe does not hold them any more."""
+    gone = session.execute(
+        delete(Run).where(Run.started_at < now - KEEP_RUNS).returning(Run.id)
+    ).all()
+    session.execute(delete(OAuthFlow).where(OAuthFlow.created_at < now - timedelta(hours=1)))
+    under_way = select(OAuthFlow.invitation_id).where(OAuthFlow.invitation_id.is_not(None))
+    session.execute(
+        delete(Invitation).where(
+            Invitation.expires_at < now - KEEP_INVITATIONS, Invitation.id.not_in(under_way)
+        )
+    )
+    session.execute(delete(Channel).where(Channel.closed_at < now - KEEP_CHANNELS))
+    _forget_dead_grants(session, now)
+    return len(gone)
+
+
+def _forget_dead_grants(session: Session, now: datetime) -> None:
+    """While somebody has to authorise in the Desk all are kept: they tell the token that died from
+    a new one."""
+    waits = select(Account.id).where(
+        Account.state == "needs_reconnect", Account.source == "erpnext"
+    )
+    if session.scalar(waits.limit(1)) is None:
+        old = Fact.name.startswith("dead_grant:"), Fact.learned_at < now - KEEP_DEAD_GRANTS
+        session.execute(delete(Fact).where(*old))

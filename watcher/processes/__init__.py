@@ -1,0 +1,1 @@
+"""The long-running processes: web server, workers' supervisor, cron, the embedded Valkey."""

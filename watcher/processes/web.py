@@ -1,0 +1,83 @@
+"""The web process: gunicorn serves the Flask app of ``handlers``."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from watcher.errors import Transient
+from watcher.handlers.app import create_app
+from watcher.ledger import calendars
+from watcher.processes.up import die_with_parent
+from watcher.services import Services, build
+from watcher.settings import Settings
+from watcher.telemetry import log as logs
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+
+
+def _catch_up(services: Services) -> None:
+    """Nobody says whether Google repeats what met a closed port while we were down: look at every
+    calendar once. Our port is open by now (gunicorn binds before it loads), so that nothing falls
+    between."""
+    try:
+        with services.db.session() as session:
+            owed = calendars.owe_all(session, "restart", services.clock())
+    except Transient as error:
+        log.warning("calendars not looked at after the start: %s", error.message)
+        return
+    log.info("%s calendars are looked at after the start", owed)
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn without its command line. Services are made after its fork."""
+
+    def __init__(self, settings: Settings, options: dict[str, Any]) -> None:
+        self._settings = settings
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        die_with_parent()
+        logs.configure(self._settings.log_format)
+        services = build(self._settings, migrate=False)
+        _catch_up(services)
+        return create_app(services)
+
+
+def serve(settings: Settings, host: str, port: int) -> int:
+    """Serve until SIGTERM. One process with threads: the load is a few notifications a second."""
+    logs.configure(settings.log_format)
+    # A PostgreSQL is made by its admin, so that an empty one is a new one; an SQLite file that is
+    # not there may have been deleted.
+    is_file = settings.ledger_url.startswith("sqlite")
+    build(settings, make=not is_file).db.dispose()
+    listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    _Server(
+        settings,
+        {
+            "bind": listen,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "timeout": 60,
+            "graceful_timeout": 10,
+            "keepalive": 75,
+            "limit_request_line": 4094,
+            "limit_request_field_size": 8190,
+            "limit_request_fields": 100,
+            "loglevel": "warning",
+            "proc_name": "watcher-web",
+            "control_socket_disable": True,
+        },
+    ).run()
+    return 0

@@ -1,0 +1,1 @@
+"""One pass over one calendar: read Google, decide, write to ERPNext, store the outcome."""

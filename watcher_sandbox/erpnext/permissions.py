@@ -1,0 +1,107 @@
+"""Who may do what: roles by document type, and the Private Events of others."""
+
+from __future__ import annotations
+
+from watcher_sandbox.erpnext import denials
+from watcher_sandbox.erpnext.accounts import GUEST
+from watcher_sandbox.erpnext.catalogue import NEW
+from watcher_sandbox.erpnext.db import Row
+from watcher_sandbox.erpnext.doctypes import ROLES
+from watcher_sandbox.erpnext.errors import NoModule, refusal
+from watcher_sandbox.erpnext.site import Site
+
+_READ_ONLY = ("write", "create", "delete")
+
+
+def known(site: Site, doctype: str) -> None:
+    """Raises 404 for a document type that the site does not have."""
+    if doctype not in ROLES or doctype not in site.types:
+        raise refusal(f"DocType {doctype} not found", "DoesNotExistError", status=404)
+
+
+def importable(site: Site, doctype: str) -> None:
+    """Raises 500 for the same, where Frappe wants a single document."""
+    if doctype not in ROLES or doctype not in site.types:
+        raise NoModule(doctype)
+
+
+def allowed(site: Site, user: str, doctype: str, permission: str) -> bool:
+    """Whether the user's roles allow it on some document."""
+    if user == GUEST or doctype not in ROLES:
+        return False
+    if site.frappe == NEW and doctype == "Event" and not site.is_desk_user(user):
+        return permission in ("read", "share")  # the role All
+    return permission in ROLES[doctype][site.is_system_manager(user)]
+
+
+def require(site: Site, user: str, doctype: str, permission: str, name: str | None = None) -> None:
+    """Raises 403 when the user's roles do not allow it on any document."""
+    known(site, doctype)
+    if allowed(site, user, doctype, permission):
+        return
+    if allowed(site, user, doctype, "read"):  # something, only not this
+        raise denials.only_other(site.frappe, user, doctype, name, permission)
+    raise denials.no_role(site.frappe, user, doctype, permission)
+
+
+def require_list(site: Site, user: str, doctype: str) -> None:
+    known(site, doctype)
+    if not allowed(site, user, doctype, "read"):
+        raise denials.no_list(site.frappe, user, doctype)
+
+
+def visible(site: Site, user: str, doctype: str, row: Row, permission: str = "read") -> bool:
+    """Whether the user may do it without a share. System Managers may no more than others."""
+    if doctype == "Event":
+        return _event(site, user, row, permission)
+    if doctype == "ToDo":
+        return _todo(site, user, row, permission)
+    if doctype == "Employee":
+        return site.is_system_manager(user) or row["user_id"] == user
+    return True
+
+
+def _event(site: Site, user: str, row: Row, permission: str) -> bool:
+    """On 16 a participant may read, when the row with their name says their address."""
+    if row["event_type"] == "Public" or row["owner"] == user:
+        return True
+    if site.frappe != NEW or permission in _READ_ONLY:
+        return False
+    return any(each.get("email") == user for each in row.get("event_participants", []))
+
+
+def _todo(site: Site, user: str, row: Row, permission: str) -> bool:
+    """System Managers may all but delete what is not about them."""
+    if site.is_system_manager(user) and permission != "delete":
+        return True
+    return user in (row["allocated_to"], row["assigned_by"])
+
+
+def require_row(site: Site, user: str, doctype: str, row: Row, permission: str) -> None:
+    """Raises 403 when the user may not do this with this document."""
+    require(site, user, doctype, permission, row["name"])
+    if not may(site, user, doctype, row, permission):
+        raise denials.not_theirs(site.frappe, user, doctype, row["name"], permission)
+
+
+def may(site: Site, user: str, doctype: str, row: Row, permission: str = "read") -> bool:
+    """What the roles allow provided: whether this document is theirs, or shared with them."""
+    return visible(site, user, doctype, row, permission) or shared(
+        site, user, doctype, row["name"], permission
+    )
+
+
+def require_delete(site: Site, user: str, doctype: str, row: Row) -> None:
+    known(site, doctype)
+    if not allowed(site, user, doctype, "delete"):
+        raise denials.no_delete(site.frappe, user, doctype, row["name"])
+    if not may(site, user, doctype, row, "delete"):
+        raise denials.no_delete(site.frappe, user, doctype, row["name"], theirs=False)
+
+
+def shared(site: Site, user: str, doctype: str, name: str, permission: str = "read") -> bool:
+    """Whether a DocShare allows the user this with this one document."""
+    if permission not in ("read", "write", "share"):
+        return False
+    where = f'share_doctype = ? AND share_name = ? AND (user = ? OR everyone) AND "{permission}"'
+    return site.db.count("DocShare", where, (doctype, name, user)) > 0
