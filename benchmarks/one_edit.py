@@ -40,19 +40,22 @@ def measure(events: int, folder: Path) -> None:
     services = build(
         load(
             {
-                "WATCHER_DATA_DIR": str(folder), "WATCHER_SECRET_KEYS": secrets.token_hex(32),
+                "WATCHER_DATA_DIR": str(folder),
+                "WATCHER_SECRET_KEYS": secrets.token_hex(32),
                 "WATCHER_GOOGLE_API_URL": google_server.url,
                 "WATCHER_GOOGLE_TOKEN_URL": f"{google_server.url}/token",
                 "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE": str(
                     google.make_service_account(folder / "key.json")
                 ),
-                "WATCHER_DELEGATION_ALLOW": ANN, "WATCHER_PUBLIC_URL": "http://127.0.0.1:9",
+                "WATCHER_DELEGATION_ALLOW": ANN,
+                "WATCHER_PUBLIC_URL": "http://127.0.0.1:9",
                 "WATCHER_ERPNEXT_URL": erpnext_server.url,
                 "WATCHER_ERPNEXT_API_KEY": site.api_key,
                 "WATCHER_ERPNEXT_API_SECRET": site.api_secret,
             }
-        ).settings, make=True
-    )  # fmt: skip
+        ).settings,
+        make=True,
+    )
     install(services.erpnext)
     start = datetime.now(UTC).replace(microsecond=0)
     ids = []

@@ -65,9 +65,16 @@ class Company:
     """Everything a test needs of both sides; the settings are real environment variables."""
 
     def __init__(
-        self, *, google: GoogleState, site: Site, folder: Path, google_url: str,
-        erpnext_url: str, queue_url: str, database_url: str,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        google: GoogleState,
+        site: Site,
+        folder: Path,
+        google_url: str,
+        erpnext_url: str,
+        queue_url: str,
+        database_url: str,
+    ) -> None:
         self.google, self.site, self.folder = google, site, folder
         self.port = free_port()
         self.public_url = f"http://127.0.0.1:{self.port}"
@@ -144,16 +151,24 @@ class Company:
         token = self.google.oauth.mint_refresh(CLIENT_ID, email, OAUTH_SCOPES)
         with self.services.db.session() as session:
             account = accounts.find(session, email) or accounts.add(
-                session, email=email, source="oauth", state="invited", now=self.services.clock(),
-                erpnext_user=email,
-            )  # fmt: skip
-            accounts.activate_oauth(
-                session, self.services.keyring, account_id=account.id,
-                sub=self.google.users[email].sub, refresh_token=token,
-                access_token=self.google.mint_access_token(email),
-                expires_at=self.services.clock() + timedelta(hours=1), scopes=OAUTH_SCOPES,
+                session,
+                email=email,
+                source="oauth",
+                state="invited",
                 now=self.services.clock(),
-            )  # fmt: skip
+                erpnext_user=email,
+            )
+            accounts.activate_oauth(
+                session,
+                self.services.keyring,
+                account_id=account.id,
+                sub=self.google.users[email].sub,
+                refresh_token=token,
+                access_token=self.google.mint_access_token(email),
+                expires_at=self.services.clock() + timedelta(hours=1),
+                scopes=OAUTH_SCOPES,
+                now=self.services.clock(),
+            )
 
     def account(self, email: str = ANN) -> Account:
         """The ledger's row of an account."""
@@ -271,9 +286,13 @@ class Company:
         if words[0] == "up":
             with out.open("ab") as handle:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "watcher", *words], env=self.process_environ,
-                    stdout=handle, stderr=handle, cwd=self.folder, start_new_session=True,
-                )  # fmt: skip
+                    [sys.executable, "-m", "watcher", *words],
+                    env=self.process_environ,
+                    stdout=handle,
+                    stderr=handle,
+                    cwd=self.folder,
+                    start_new_session=True,
+                )
         else:
             process = Forked(words, self.process_environ, self.folder, out, out)
         self.processes.append(process)

@@ -107,10 +107,21 @@ def valkey_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="watcher-valkey-") as folder:
         socket = Path(folder) / "valkey.sock"
         server = subprocess.Popen(
-            [valkey_binary(), "--port", "0", "--unixsocket", socket, "--dir", folder,
-             "--save", "", "--appendonly", "no"],
+            [
+                valkey_binary(),
+                "--port",
+                "0",
+                "--unixsocket",
+                socket,
+                "--dir",
+                folder,
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ],
             stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         url = f"unix://{socket}"
 
         def answers() -> bool:
@@ -146,9 +157,14 @@ def company(tmp_path: Path, queue_url: str, database_url: str) -> Iterator[Compa
     ledger.migrate()  # as `watcher init` and `watcher up` do, and nobody else
     ledger.dispose()
     made = Company(
-        google=google, site=site, folder=tmp_path, google_url=google_server.url,
-        erpnext_url=erpnext_server.url, queue_url=queue_url, database_url=database_url,
-    )  # fmt: skip
+        google=google,
+        site=site,
+        folder=tmp_path,
+        google_url=google_server.url,
+        erpnext_url=erpnext_server.url,
+        queue_url=queue_url,
+        database_url=database_url,
+    )
     yield made
     made.close()
     google_server.close()

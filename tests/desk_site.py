@@ -92,8 +92,15 @@ class RealSite:
     def events(self) -> list[dict[str, Any]]:
         method = "method/frappe.client.get_list"
         wanted = [["custom_google_account", "=", self.account]]
-        found = self.ask("POST", method, doctype="Event", fields=["*"], filters=wanted,
-                         limit_page_length=0, order_by="name asc")  # fmt: skip
+        found = self.ask(
+            "POST",
+            method,
+            doctype="Event",
+            fields=["*"],
+            filters=wanted,
+            limit_page_length=0,
+            order_by="name asc",
+        )
         rows: list[dict[str, Any]] = found["message"]
         return rows
 
@@ -120,9 +127,11 @@ def desk(site: RealSite, reader_zone: str = "") -> Iterator[Desk]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(
-            base_url=site.url, timezone_id=reader_zone or site.zone, locale="en-GB",
+            base_url=site.url,
+            timezone_id=reader_zone or site.zone,
+            locale="en-GB",
             viewport={"width": 1500, "height": 1400},
-        )  # fmt: skip
+        )
         context.set_default_timeout(60_000)
         form = {"usr": site.user, "pwd": site.password}
         assert context.request.post("/api/method/login", form=form).ok

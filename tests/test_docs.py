@@ -317,8 +317,12 @@ def test_examples_of_settings_are_accepted(tmp_path: Path) -> None:
     assert len(blocks) >= 3
     for block in blocks:
         given = dict(re.findall(r"^(WATCHER_[A-Z_]+)=(\S+)", block, re.MULTILINE))
-        for name in [n for n in given if n.removesuffix("_FILE").removeprefix("WATCHER_").lower()
-                     in SECRETS and n.endswith("_FILE")]:  # fmt: skip
+        for name in [
+            n
+            for n in given
+            if n.removesuffix("_FILE").removeprefix("WATCHER_").lower() in SECRETS
+            and n.endswith("_FILE")
+        ]:
             file = tmp_path / name
             file.write_text("k" * 40)
             given[name] = str(file)
@@ -387,10 +391,28 @@ def test_glossary_is_in_order_and_whole() -> None:
     assert [w.lower() for w in words] == sorted(w.lower() for w in words)
     text = " ".join(words).lower()
     for word in (
-        "watch channel", "resource id", "channel token", "sync token", "delta", "snapshot",
-        "full sync", "window", "sync key", "upsert", "mask", "lease", "fence", "sweep (of cron)",
-        "sweep (of a snapshot)", "ring", "lane", "quarantine", "poll", "reconcile", "brake",
-    ):  # fmt: skip
+        "watch channel",
+        "resource id",
+        "channel token",
+        "sync token",
+        "delta",
+        "snapshot",
+        "full sync",
+        "window",
+        "sync key",
+        "upsert",
+        "mask",
+        "lease",
+        "fence",
+        "sweep (of cron)",
+        "sweep (of a snapshot)",
+        "ring",
+        "lane",
+        "quarantine",
+        "poll",
+        "reconcile",
+        "brake",
+    ):
         assert word in text, word
 
 
@@ -542,10 +564,12 @@ def documented_json() -> dict[str, tuple[bool, set[str], set[str]]]:
     """Command -> whether it is a list, names it always has, names it may have."""
     return {
         PLAIN.findall(name)[0]: (
-            kind == "a list", set(PLAIN.findall(always)), set(re.findall(r"`(\w+)`", sometimes))
+            kind == "a list",
+            set(PLAIN.findall(always)),
+            set(re.findall(r"`(\w+)`", sometimes)),
         )
         for name, kind, always, sometimes in table("docs/commands.md", "`--json` of")
-    }  # fmt: skip
+    }
 
 
 def test_json_table_has_each_command_that_prints_it() -> None:

@@ -93,9 +93,7 @@ def test_a_room_imports_only_its_own(path: Path) -> None:
         other = rest.partition(".")[0]
         if top == "watcher" and other != room and room != "cli":
             assert other in MAY[room], f"{room} imports {other}"
-        assert top not in ("watcher_sandbox", "icalendar"), (
-            "the stand-ins stay outside"
-        )
+        assert top not in ("watcher_sandbox", "icalendar"), "the stand-ins stay outside"
         if top in ONLY:
             assert room in ONLY[top], f"{room} imports {top}"
 

@@ -108,7 +108,7 @@ HOSTILE = [
     "<ul><li>" * (LONG // 8),
     "<div>" * 300 + "x",
     "<a href='" * (LONG // 9),
-]  # fmt: skip
+]
 
 ORDINARY = [
     "Shift",
@@ -142,9 +142,32 @@ ORDINARY = [
 
 EVENT_HANDLER = re.compile(r"on\w+$", re.IGNORECASE)
 TAGS = frozenset(
-    ["a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr",
-     "i", "li", "ol", "p", "pre", "s", "strong", "u", "ul"]
-)  # fmt: skip
+    [
+        "a",
+        "b",
+        "blockquote",
+        "br",
+        "code",
+        "div",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "s",
+        "strong",
+        "u",
+        "ul",
+    ]
+)
 
 
 class Reader(HTMLParser):

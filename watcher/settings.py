@@ -144,9 +144,14 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "google_api_url", "google_auth_url", "google_token_url", "google_revoke_url",
-        "google_certs_url", "erpnext_url", "public_url",
-    )  # fmt: skip
+        "google_api_url",
+        "google_auth_url",
+        "google_token_url",
+        "google_revoke_url",
+        "google_certs_url",
+        "erpnext_url",
+        "public_url",
+    )
     @classmethod
     def _url(cls, value: str) -> str:
         value = value.strip().rstrip("/")

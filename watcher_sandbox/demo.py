@@ -56,9 +56,13 @@ class Company:
 
     def watcher(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "watcher", "--no-input", *words], env=self.environ, text=True,
-            capture_output=True, check=False, timeout=120,
-        )  # fmt: skip
+            [sys.executable, "-m", "watcher", "--no-input", *words],
+            env=self.environ,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
 
     def rows(self, email: str) -> list[dict[str, Any]]:
         return [e for e in self.site.events() if e.get("custom_google_account") == email]
@@ -72,8 +76,11 @@ def run(*, seconds: float | None, ics: str | None, port: int, frappe: int = 16) 
         log = (Path(folder) / "watcher.log").open("w")
         up = subprocess.Popen(
             [sys.executable, "-m", "watcher", "up", "--port", company.environ["DEMO_PORT"]],
-            env=company.environ, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            env=company.environ,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
             return _play(company, up, seconds, ics, stop)
         finally:
@@ -248,8 +255,16 @@ def _scenes(company: Company) -> list[tuple[str, str, Change, Seen]]:
 
     def private() -> str:
         before = sum(r["subject"] == "Busy" for r in company.rows(dana.email))
-        body = timed(dana.zone, 1, 9, 1, now(), summary="Job interview",
-                     visibility="private", description="secret")  # fmt: skip
+        body = timed(
+            dana.zone,
+            1,
+            9,
+            1,
+            now(),
+            summary="Job interview",
+            visibility="private",
+            description="secret",
+        )
         google.insert_event(dana.email, body)
         return str(before + 1)
 
@@ -260,8 +275,9 @@ def _scenes(company: Company) -> list[tuple[str, str, Change, Seen]]:
 
     def roster() -> str:
         subject = f"Late roster {secrets.token_hex(2)}"
-        body = timed(carlos.zone, 1, 16, 6, now(), summary=subject,
-                     recurrence=["RRULE:FREQ=DAILY;COUNT=5"])  # fmt: skip
+        body = timed(
+            carlos.zone, 1, 16, 6, now(), summary=subject, recurrence=["RRULE:FREQ=DAILY;COUNT=5"]
+        )
         last[carlos.email] = google.insert_event(carlos.email, body)
         return subject
 
@@ -277,19 +293,34 @@ def _scenes(company: Company) -> list[tuple[str, str, Change, Seen]]:
 
     return [
         (asha.email, "adds a shift", add(asha, "Extra shift"), lambda s: s in subjects(asha.email)),
-        (asha.email, "moves it to another day", shift_back,
-         lambda s: any(r["starts_on"] == s for r in company.rows(asha.email))),
-        (dana.email, "adds a private appointment (shown as Busy)", private,
-         lambda n: sum(r["subject"] == "Busy" for r in company.rows(dana.email)) == int(n)),
+        (
+            asha.email,
+            "moves it to another day",
+            shift_back,
+            lambda s: any(r["starts_on"] == s for r in company.rows(asha.email)),
+        ),
+        (
+            dana.email,
+            "adds a private appointment (shown as Busy)",
+            private,
+            lambda n: sum(r["subject"] == "Busy" for r in company.rows(dana.email)) == int(n),
+        ),
         (bela.email, "takes three days of leave", leave, lambda s: s in subjects(bela.email)),
-        (carlos.email, "gets a roster of five late shifts", roster,
-         lambda s: count(carlos.email, s) == 5),
+        (
+            carlos.email,
+            "gets a roster of five late shifts",
+            roster,
+            lambda s: count(carlos.email, s) == 5,
+        ),
         (carlos.email, "drops one of them", drop_one, lambda s: count(carlos.email, s) == 4),
-        (emil.email, "plans an outlet event", add(emil, "Tasting", location="Baner"),
-         lambda s: s in subjects(emil.email)),
-        (asha.email, "deletes the shift", delete,
-         lambda s: s in subjects(asha.email, "Cancelled")),
-    ]  # fmt: skip
+        (
+            emil.email,
+            "plans an outlet event",
+            add(emil, "Tasting", location="Baner"),
+            lambda s: s in subjects(emil.email),
+        ),
+        (asha.email, "deletes the shift", delete, lambda s: s in subjects(asha.email, "Cancelled")),
+    ]
 
 
 def _verdict(company: Company) -> int:

@@ -53,27 +53,48 @@ def fill(google: GoogleState) -> None:
     for number, person in enumerate(PEOPLE):
         google.add_user(person.email, person.name, person.zone)
         roster = timed(
-            person.zone, -6, 8 + number, 8, now, summary="Shift",
+            person.zone,
+            -6,
+            8 + number,
+            8,
+            now,
+            summary="Shift",
             location=person.name.partition(", ")[2],
             recurrence=["RRULE:FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR"],
-        )  # fmt: skip
+        )
         _exceptions(google, person, google.insert_event(person.email, roster), now)
         dentist = timed(
-            person.zone, 2 + number, 18, 1, now, summary="Dentist", visibility="private",
+            person.zone,
+            2 + number,
+            18,
+            1,
+            now,
+            summary="Dentist",
+            visibility="private",
             description="Dr. Frost, root canal",
-        )  # fmt: skip
+        )
         leave = days(person.zone, 10 + number, 2, now, summary="Annual leave")
         supplier = timed(
-            person.zone, 3, 15, 1.5, now, summary="Supplier meeting: vanilla & cones",
+            person.zone,
+            3,
+            15,
+            1.5,
+            now,
+            summary="Supplier meeting: vanilla & cones",
             hangoutLink="https://meet.google.com/ice-cream-now",
-        )  # fmt: skip
+        )
         for body in (dentist, leave, supplier):
             google.insert_event(person.email, body)
     host = PEOPLE[4]
     opening = timed(
-        host.zone, 5, 11, 6, now, summary="Outlet opening: Koregaon Park",
+        host.zone,
+        5,
+        11,
+        6,
+        now,
+        summary="Outlet opening: Koregaon Park",
         description="<p>Bring <b>1,200</b> cones.</p>",
-    )  # fmt: skip
+    )
     google.insert_event(host.email, opening)
 
 

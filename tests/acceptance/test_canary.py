@@ -25,10 +25,14 @@ def secrets_of(company: Company) -> dict[str, str]:
     oauth = company.google.oauth
     key = json.loads((company.folder / "service-account.json").read_text())["private_key"]
     found = {
-        "client secret": CLIENT_SECRET, "API secret": company.site.api_secret,
-        "encryption key": company.key, "private event": PRIVATE, "private key": key.split("\n")[3],
-        "mail password": PASSWORD, "webhook": HOOK_SECRET,
-    }  # fmt: skip
+        "client secret": CLIENT_SECRET,
+        "API secret": company.site.api_secret,
+        "encryption key": company.key,
+        "private event": PRIVATE,
+        "private key": key.split("\n")[3],
+        "mail password": PASSWORD,
+        "webhook": HOOK_SECRET,
+    }
     found |= {f"refresh token {n}": t for n, t in enumerate(oauth.refresh_tokens)}
     found |= {f"access token {n}": t for n, t in enumerate(oauth.access_tokens)}
     found |= {f"code {n}": t for n, t in enumerate(oauth.codes)}
@@ -100,16 +104,28 @@ def a_day(company: Company, box: Postbox) -> list[bytes]:
     google.expire_access_tokens(ANN)
     run("tokens", "renew", "--all")
     live = next(iter(google.channels.all.values()))
-    forged = {"X-Goog-Channel-ID": live.id, "X-Goog-Channel-Token": "guess",
-              "X-Goog-Resource-State": "exists"}  # fmt: skip
+    forged = {
+        "X-Goog-Channel-ID": live.id,
+        "X-Goog-Channel-Token": "guess",
+        "X-Goog-Resource-State": "exists",
+    }
     requests.post(f"{company.public_url}/webhooks/google", headers=forged, timeout=10)
     for words in (
-        ("status",), ("status", "--json"), ("accounts", "list", "--json"), ("config", "show"),
-        ("accounts", "show", ANN, "--json"), ("channels", "list", "--json"), ("tokens", "list"),
-        ("queue", "show", "--json"), ("verify", "--all", "--json"), ("keys", "list", "--json"),
-        ("config", "validate"), ("resync", "--all", "--dry-run"), ("notify", "test"),
+        ("status",),
+        ("status", "--json"),
+        ("accounts", "list", "--json"),
+        ("config", "show"),
+        ("accounts", "show", ANN, "--json"),
+        ("channels", "list", "--json"),
+        ("tokens", "list"),
+        ("queue", "show", "--json"),
+        ("verify", "--all", "--json"),
+        ("keys", "list", "--json"),
+        ("config", "validate"),
+        ("resync", "--all", "--dry-run"),
+        ("notify", "test"),
         ("notify", "list", "--json"),
-    ):  # fmt: skip
+    ):
         run(*words)
     box.refuse = True
     run("notify", "test")
@@ -162,8 +178,10 @@ def test_no_secret_is_found_anywhere(company: Company) -> None:
 def test_the_search_finds_what_is_there() -> None:
     secret = "a secret with spaces/and+signs"
     for hidden in (
-        secret, quote(secret, safe=""), json.dumps({"x": secret}),
+        secret,
+        quote(secret, safe=""),
+        json.dumps({"x": secret}),
         base64.b64encode(f"ab{secret}cd".encode()).decode(),
         base64.b64encode(f"abc{secret}".encode()).decode(),
-    ):  # fmt: skip
+    ):
         assert any(form in hidden.encode() for form in forms(secret)), hidden

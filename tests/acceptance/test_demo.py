@@ -26,9 +26,13 @@ def demo(*words: str) -> str:
     """Run it to its end; returns what it printed."""
     port = str(free_port())
     done = subprocess.run(
-        [sys.executable, "-m", "watcher", "demo", "--port", port, *words], text=True, check=False,
-        capture_output=True, stdin=subprocess.DEVNULL, timeout=200,
-    )  # fmt: skip
+        [sys.executable, "-m", "watcher", "demo", "--port", port, *words],
+        text=True,
+        check=False,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert f"dashboard  http://127.0.0.1:{port}/" in done.stdout
@@ -80,8 +84,9 @@ def test_what_google_gets_of_an_export() -> None:
     (until,) = [e for e in google.truth(YOU, *month(2026, 9)) if e["summary"] == "Until"][:1]
     length = moment(until["end"]) - moment(until["start"])
     assert length.total_seconds() == 45 * 60
-    assert {e["visibility"] for e in google.truth(YOU, *month(2026, 6))
-            if e["summary"] == "Doctor"} == {"private"}  # fmt: skip
+    assert {
+        e["visibility"] for e in google.truth(YOU, *month(2026, 6)) if e["summary"] == "Doctor"
+    } == {"private"}
 
 
 def month(year: int, number: int) -> tuple[datetime, datetime]:

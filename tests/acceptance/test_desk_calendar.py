@@ -76,8 +76,10 @@ class Mirrored:
         secret = f"{environ['WATCHER_ERPNEXT_API_KEY']}:{environ['WATCHER_ERPNEXT_API_SECRET']}"
         requests.put(
             f"{environ['WATCHER_ERPNEXT_URL']}/api/resource/Event/{name}",
-            json={"status": "Closed"}, headers={"Authorization": f"token {secret}"}, timeout=60,
-        ).raise_for_status()  # fmt: skip
+            json={"status": "Closed"},
+            headers={"Authorization": f"token {secret}"},
+            timeout=60,
+        ).raise_for_status()
 
 
 def modelled(
@@ -101,10 +103,19 @@ def mirrored(
 ) -> Mirrored:
     google = GoogleState()
     server = stack.enter_context(closing(serve_google(google)))
-    company = stack.enter_context(closing(Company(
-        google=google, site=site, folder=folder, google_url=server.url, erpnext_url=url,
-        queue_url=queue_url, database_url=f"sqlite:///{folder / 'ledger.sqlite3'}",
-    )))  # fmt: skip
+    company = stack.enter_context(
+        closing(
+            Company(
+                google=google,
+                site=site,
+                folder=folder,
+                google_url=server.url,
+                erpnext_url=url,
+                queue_url=queue_url,
+                database_url=f"sqlite:///{folder / 'ledger.sqlite3'}",
+            )
+        )
+    )
     return Mirrored(company, zone)
 
 

@@ -56,11 +56,20 @@ class History:
 
     def edit(self) -> None:
         verbs: list[tuple[int, Callable[[str], None]]] = [
-            (24, self.insert), (8, self.insert_series), (5, self.insert_all_day), (14, self.rename),
-            (12, self.move), (8, self.delete), (5, self.restore), (6, self.edit_series),
-            (5, self.split), (6, self.cancel_instance), (6, self.move_instance),
-            (6, self.flip_private), (5, self.decline),
-        ]  # fmt: skip
+            (24, self.insert),
+            (8, self.insert_series),
+            (5, self.insert_all_day),
+            (14, self.rename),
+            (12, self.move),
+            (8, self.delete),
+            (5, self.restore),
+            (6, self.edit_series),
+            (5, self.split),
+            (6, self.cancel_instance),
+            (6, self.move_instance),
+            (6, self.flip_private),
+            (5, self.decline),
+        ]
         verb = self.rng.choices([v for _, v in verbs], [weight for weight, _ in verbs])[0]
         email = self.rng.choice(PEOPLE)
         self.done.append(f"{verb.__name__} {email}")
@@ -98,16 +107,25 @@ class History:
         self.known[email].append(self.google.insert_event(email, self.body(email, **extra)))
 
     def insert_series(self, email: str) -> None:
-        rule = self.rng.choice(["FREQ=DAILY;COUNT=8", "FREQ=WEEKLY", "FREQ=WEEKLY;BYDAY=MO,TH",
-                                "FREQ=DAILY;INTERVAL=3"])  # fmt: skip
+        rule = self.rng.choice(
+            [
+                "FREQ=DAILY;COUNT=8",
+                "FREQ=WEEKLY",
+                "FREQ=WEEKLY;BYDAY=MO,TH",
+                "FREQ=DAILY;INTERVAL=3",
+            ]
+        )
         body = self.body(email, recurrence=[f"RRULE:{rule}"])
         self.series[email].append(self.google.insert_event(email, body))
 
     def insert_all_day(self, email: str) -> None:
         first = datetime.now(UTC).date() + timedelta(days=self.rng.randrange(-4, 25))
         last = first + timedelta(days=self.rng.randrange(1, 4))
-        body = {"summary": f"Leave {self.rng.random():.5f}", "start": {"date": first.isoformat()},
-                "end": {"date": last.isoformat()}}  # fmt: skip
+        body = {
+            "summary": f"Leave {self.rng.random():.5f}",
+            "start": {"date": first.isoformat()},
+            "end": {"date": last.isoformat()},
+        }
         self.known[email].append(self.google.insert_event(email, body))
 
     def rename(self, email: str) -> None:
@@ -135,11 +153,13 @@ class History:
     def edit_series(self, email: str) -> None:
         series = self.some(email, self.series)
         body = self.body(email)
-        change = self.rng.choice([
-            {"summary": f"Series {self.rng.random():.6f}"},
-            {"start": body["start"], "end": body["end"]},
-            {"recurrence": ["RRULE:FREQ=DAILY;COUNT=5"]},
-        ])  # fmt: skip
+        change = self.rng.choice(
+            [
+                {"summary": f"Series {self.rng.random():.6f}"},
+                {"start": body["start"], "end": body["end"]},
+                {"recurrence": ["RRULE:FREQ=DAILY;COUNT=5"]},
+            ]
+        )
         self.google.patch_event(email, series, change)
 
     def instances(self, email: str) -> list[str]:
@@ -184,19 +204,25 @@ class History:
 def trouble(company: Company, rng: random.Random) -> None:
     """One of the things that go wrong in a year."""
     google, site, email = company.google, company.site, rng.choice(PEOPLE)
-    rng.choice([
-        lambda: google.add_fault(match="GET .*/events", status=503, probability=0.5, count=4),
-        lambda: google.add_fault(match="/events", status=403, reason="rateLimitExceeded", count=3),
-        lambda: google.add_fault(match="/events", status=200, body="{\"items\": [", count=2),
-        lambda: google.add_fault(match="/events", drop=True, count=2),
-        lambda: google.add_fault(match="POST /token", status=502, count=2),
-        lambda: site.add_fault(match="insert|bulk", status=503, html=True, count=2),
-        lambda: site.add_fault(match="insert|bulk", drop=True, after_commit=True, count=2),
-        lambda: site.add_fault(match="get_list", status=429, headers={"Retry-After": "1"}, count=1),
-        lambda: google.expire_sync_tokens(calendar_id=email),
-        lambda: google.expire_access_tokens(),
-        lambda: google.kill_channels(email),
-    ])()  # fmt: skip
+    rng.choice(
+        [
+            lambda: google.add_fault(match="GET .*/events", status=503, probability=0.5, count=4),
+            lambda: google.add_fault(
+                match="/events", status=403, reason="rateLimitExceeded", count=3
+            ),
+            lambda: google.add_fault(match="/events", status=200, body='{"items": [', count=2),
+            lambda: google.add_fault(match="/events", drop=True, count=2),
+            lambda: google.add_fault(match="POST /token", status=502, count=2),
+            lambda: site.add_fault(match="insert|bulk", status=503, html=True, count=2),
+            lambda: site.add_fault(match="insert|bulk", drop=True, after_commit=True, count=2),
+            lambda: site.add_fault(
+                match="get_list", status=429, headers={"Retry-After": "1"}, count=1
+            ),
+            lambda: google.expire_sync_tokens(calendar_id=email),
+            lambda: google.expire_access_tokens(),
+            lambda: google.kill_channels(email),
+        ]
+    )()
 
 
 @pytest.mark.parametrize(
@@ -237,8 +263,11 @@ def test_every_history_ends_equal(shop: Company, seed: int) -> None:
     google.set_push_faults()
     google.clear_faults()
     site.clear_faults()
-    wait_for(lambda: all(difference(shop, e) == {} for e in PEOPLE) or None, what="equal mirrors",
-             seconds=110)  # fmt: skip
+    wait_for(
+        lambda: all(difference(shop, e) == {} for e in PEOPLE) or None,
+        what="equal mirrors",
+        seconds=110,
+    )
     keys = [row["custom_google_sync_key"] for row in site.events()]
     assert len(keys) == len(set(keys)), "an event twice"
     assert len(keys) > 20, history.done

@@ -79,11 +79,19 @@ if REAL:
         with ExitStack() as stack:
             google = GoogleState()
             server = stack.enter_context(closing(serve_google(google)))
-            company = stack.enter_context(closing(Company(
-                google=google, site=site, folder=tmp_path, google_url=server.url,
-                erpnext_url=site.url, queue_url=queue_url,
-                database_url=f"sqlite:///{tmp_path / 'ledger.sqlite3'}",
-            )))  # fmt: skip
+            company = stack.enter_context(
+                closing(
+                    Company(
+                        google=google,
+                        site=site,
+                        folder=tmp_path,
+                        google_url=server.url,
+                        erpnext_url=site.url,
+                        queue_url=queue_url,
+                        database_url=f"sqlite:///{tmp_path / 'ledger.sqlite3'}",
+                    )
+                )
+            )
             made = Secret(company, site, f"secret-{mark}@scoopjoy.test", f"CANARY{mark}")
             site.account = made.email
             google.add_user(made.email, time_zone=site.zone)

@@ -58,8 +58,11 @@ def ours(company: Company) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             # Valkey writes its title over its environment; it works in the data directory.
-            marks = [*process.cmdline(), process.environ().get("WATCHER_DATA_DIR", ""),
-                     process.cwd()]  # fmt: skip
+            marks = [
+                *process.cmdline(),
+                process.environ().get("WATCHER_DATA_DIR", ""),
+                process.cwd(),
+            ]
             if any(mark in text for text in marks) and process.pid != os.getpid():
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
@@ -136,10 +139,15 @@ def check_log(company: Company) -> None:
     oauth = company.google.oauth
     pem = json.loads((company.folder / "service-account.json").read_text())["private_key"]
     secrets = [
-        CLIENT_SECRET, company.key, company.site.api_secret, company.site.api_key,
-        pem.split("\n")[2], *oauth.access_tokens, *oauth.refresh_tokens,
+        CLIENT_SECRET,
+        company.key,
+        company.site.api_secret,
+        company.site.api_key,
+        pem.split("\n")[2],
+        *oauth.access_tokens,
+        *oauth.refresh_tokens,
         *(c.token for c in company.google.channels.all.values() if c.token),
-    ]  # fmt: skip
+    ]
     assert len(secrets) > 6
     assert [secret for secret in secrets if secret in log] == []
 

@@ -107,8 +107,11 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
         google.insert_event(email, shop.timed(summary="Not pushed"))
     for email in people:
         wait_for(lambda e=email: "Not pushed" in shop.subjects(e), what=f"{email}'s poll")
-    wait_for(lambda: all(len(google.live_channels(e)) == 1 for e in people), what="new channels",
-             seconds=240)  # fmt: skip
+    wait_for(
+        lambda: all(len(google.live_channels(e)) == 1 for e in people),
+        what="new channels",
+        seconds=240,
+    )
     for email in people:
         arrives(shop, email, "Pushed again")
     assert all(shop.mirrored(email) == shop.expected(email) for email in people)

@@ -95,8 +95,13 @@ class Site:
 
     def stranger(self) -> str:
         """An Event that is not ours."""
-        doc = {"doctype": "Event", "subject": "Stranger", "event_type": "Public",
-               "starts_on": "2026-11-23 10:00:00", "send_reminder": 0}  # fmt: skip
+        doc = {
+            "doctype": "Event",
+            "subject": "Stranger",
+            "event_type": "Public",
+            "starts_on": "2026-11-23 10:00:00",
+            "send_reminder": 0,
+        }
         self.foreign.append(str(self.direct.insert(doc)["name"]))
         return self.foreign[-1]
 
@@ -220,9 +225,11 @@ def test_reading_by_key_series_and_end(site: Site) -> None:
     assert [row.event_id for row in series] == ["event1"]
     assert site.mirror.held_by_series(site.account, "calendar", []) == []
     late = site.mirror.held_for_listing(
-        site.account, "calendar", ends_after="2026-11-23 00:00:00",
+        site.account,
+        "calendar",
+        ends_after="2026-11-23 00:00:00",
         touched_since="2999-01-01 00:00:00",
-    )  # fmt: skip
+    )
     assert sorted(row.event_id for row in late) == ["event1", "event3"]
     site.direct.delete("Event", site.mirror.held_by_keys([other.key])[other.key].name)
 
@@ -331,9 +338,15 @@ def test_insert_that_was_done_all_the_same(site: Site, answer: Answer | None) ->
 
 @pytest.mark.parametrize(
     "answer",
-    [BAD_GATEWAY, failed("SessionStopped", 503), failed("QueryTimeoutError"), None,
-     Answer(200, "<html>welcome</html>", "text/html"), Answer(body={"message": []})],
-)  # fmt: skip
+    [
+        BAD_GATEWAY,
+        failed("SessionStopped", 503),
+        failed("QueryTimeoutError"),
+        None,
+        Answer(200, "<html>welcome</html>", "text/html"),
+        Answer(body={"message": []}),
+    ],
+)
 def test_insert_in_an_outage_is_left_for_later(site: Site, answer: Answer | None) -> None:
     site.proxy.fail("insert_many", answer)
     with pytest.raises(Transient):
@@ -645,10 +658,17 @@ def test_user_unknown_to_the_site(site: Site) -> None:
 
 
 def bare_events(count: int) -> list[ErpEvent]:
-    shape = {"recurring_event_id": None, "calendar_id": "c", "account": "a@watcher.test",
-             "erpnext_user": None, "starts_on": "2026-11-23 10:00:00",
-             "ends_on": "2026-11-23 11:00:00", "all_day": False, "event_type": "Public",
-             "description": ""}  # fmt: skip
+    shape = {
+        "recurring_event_id": None,
+        "calendar_id": "c",
+        "account": "a@watcher.test",
+        "erpnext_user": None,
+        "starts_on": "2026-11-23 10:00:00",
+        "ends_on": "2026-11-23 11:00:00",
+        "all_day": False,
+        "event_type": "Public",
+        "description": "",
+    }
     return [
         ErpEvent(key=f"{n:064x}", event_id=f"e{n}", subject=f"S{n}", content_hash=f"{n:x}", **shape)
         for n in range(count)

@@ -95,9 +95,16 @@ def serve(handle: Callable[[Call], Answer | None]) -> Iterator[str]:
 
 
 EMPTY = (
-    "Version", "Communication", "Deleted Document", "Error Log", "Property Setter",
-    "Google Calendar", "ToDo", "Comment", "File",
-)  # fmt: skip
+    "Version",
+    "Communication",
+    "Deleted Document",
+    "Error Log",
+    "Property Setter",
+    "Google Calendar",
+    "ToDo",
+    "Comment",
+    "File",
+)
 """Document types that a bare Frappe has and of which this site holds nothing."""
 
 
@@ -106,10 +113,12 @@ class StandIn:
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, dict[str, Any]]] = {
-            "Event": {}, "Custom Field": {}, "DocShare": {},
+            "Event": {},
+            "Custom Field": {},
+            "DocShare": {},
             "User": {u: {"name": u, "enabled": 1} for u in (USER, PEER)},
             **{doctype: {} for doctype in EMPTY},
-        }  # fmt: skip
+        }
         self._lock = threading.RLock()
         self._clock = 0
 

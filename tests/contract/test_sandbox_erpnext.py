@@ -220,8 +220,9 @@ def test_an_owner_is_constant_and_a_private_event_its_own(client: Client, site: 
     refused(ann.call("PUT", f"/api/resource/Event/{secret}", {}), 403, "PermissionError")
     refused(
         client.method("frappe.share.add", doctype="Event", name=secret, user="no@one.test"),
-        417, "LinkValidationError",
-    )  # fmt: skip
+        417,
+        "LinkValidationError",
+    )
     ann.session.close()
 
 

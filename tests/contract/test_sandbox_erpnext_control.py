@@ -151,8 +151,10 @@ def test_a_delay_and_a_probability(desk: Desk) -> None:
 
 
 def test_an_answer_lost_after_the_commit(desk: Desk, site: Site) -> None:
-    desk.switch("faults", {"match": "^POST /api/resource/Event", "after_commit": True, "html": True,
-                           "status": 504})  # fmt: skip
+    desk.switch(
+        "faults",
+        {"match": "^POST /api/resource/Event", "after_commit": True, "html": True, "status": 504},
+    )
     assert outcome(desk.event()) == (504, "html")
     assert len(site.events()) == 1
     desk.switch("faults", {"match": "Event", "drop": True, "after_commit": True})

@@ -40,11 +40,22 @@ def test_comments(erp: Person, ann: Person) -> None:
     name = erp.event()
     before = columns(erp, name)
     assert before == dict.fromkeys(COLUMNS) | {"modified": before["modified"]}
-    row = erp.make("Comment", comment_type="Comment", reference_doctype="Event",
-                   reference_name=name, content="x" * 120)  # fmt: skip
+    row = erp.make(
+        "Comment",
+        comment_type="Comment",
+        reference_doctype="Event",
+        reference_name=name,
+        content="x" * 120,
+    )
     assert row["comment_email"] == erp.email
-    added = ann.answer(ADD_COMMENT, reference_doctype="Event", reference_name=name,
-                       content="seen", comment_email=ann.email, comment_by="Ann")  # fmt: skip
+    added = ann.answer(
+        ADD_COMMENT,
+        reference_doctype="Event",
+        reference_name=name,
+        content="seen",
+        comment_email=ann.email,
+        comment_by="Ann",
+    )
     assert (added["owner"], added["comment_by"]) == (ann.email, "Ann")
     after = columns(erp, name)
     assert after["modified"] == before["modified"]
@@ -61,15 +72,27 @@ def test_comments(erp: Person, ann: Person) -> None:
 
 def test_a_comment_needs_the_right_to_read(erp: Person, ann: Person) -> None:
     name = erp.event(event_type="Private")
-    refused = ann.call(ADD_COMMENT, reference_doctype="Event", reference_name=name,
-                       content="x", comment_email=ann.email, comment_by="Ann")  # fmt: skip
+    refused = ann.call(
+        ADD_COMMENT,
+        reference_doctype="Event",
+        reference_name=name,
+        content="x",
+        comment_email=ann.email,
+        comment_by="Ann",
+    )
     assert outcome(refused) == (403, "PermissionError")
 
 
 def test_add_comment_checks_types_on_both(erp: Person) -> None:
     where = f" in '{ADD_COMMENT}'" if erp.site.frappe == 16 else ""
-    refused = erp.call(ADD_COMMENT, reference_doctype="Event", reference_name=erp.event(),
-                       content=None, comment_email=erp.email, comment_by="x")  # fmt: skip
+    refused = erp.call(
+        ADD_COMMENT,
+        reference_doctype="Event",
+        reference_name=erp.event(),
+        content=None,
+        comment_email=erp.email,
+        comment_by="x",
+    )
     assert outcome(refused) == (417, "FrappeTypeError")
     text = f"Argument 'content'{where} should be of type 'str' but got 'NoneType' instead."
     assert refused.json()["exception"].endswith(text)
@@ -78,8 +101,13 @@ def test_add_comment_checks_types_on_both(erp: Person) -> None:
 def test_assignments(erp: Person, ann: Person) -> None:
     bob = erp.another("bob@scoopjoy.test")
     name = erp.event(subject="Tasting", event_type="Private")
-    found = erp.call(ASSIGN, doctype="Event", name=name, description="<b>do</b> it",
-                     assign_to=json.dumps([ann.email, bob.email]))  # fmt: skip
+    found = erp.call(
+        ASSIGN,
+        doctype="Event",
+        name=name,
+        description="<b>do</b> it",
+        assign_to=json.dumps([ann.email, bob.email]),
+    )
     assert [row["owner"] for row in found.json()["message"]] == [ann.email, bob.email]
     shared = "Shared with the following Users with Read access:"
     assert said(found) == [f"{shared}<br><br>{ann.email}<br>{bob.email}"]
@@ -96,8 +124,9 @@ def test_assignments(erp: Person, ann: Person) -> None:
     assert [row["owner"] for row in left] == [bob.email]
     assert json.loads(columns(erp, name)["_assign"]) == [bob.email]
     assert timeline(erp, name)[-1] == (
-        "Assignment Completed", "Assignment of Ann removed by Integration",
-    )  # fmt: skip
+        "Assignment Completed",
+        "Assignment of Ann removed by Integration",
+    )
     assert erp.answer(UNASSIGN, doctype="Event", name=name, assign_to=bob.email) == []
     assert columns(erp, name)["_assign"] == ""
 
@@ -129,8 +158,13 @@ def test_a_notification_holds_the_title_of_then(erp: Person, ann: Person) -> Non
 
 def test_a_todo_with_a_reference(erp: Person, ann: Person) -> None:
     name = erp.event()
-    todo = erp.make("ToDo", description="look", allocated_to=ann.email, reference_type="Event",
-                    reference_name=name)  # fmt: skip
+    todo = erp.make(
+        "ToDo",
+        description="look",
+        allocated_to=ann.email,
+        reference_type="Event",
+        reference_name=name,
+    )
     assert json.loads(columns(erp, name)["_assign"]) == [ann.email]
     assert [row["name"] for row in ann.list("ToDo")] == [todo["name"]]
     assert erp.another("bob@scoopjoy.test").list("ToDo") == []

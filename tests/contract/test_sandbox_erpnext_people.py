@@ -29,8 +29,10 @@ def test_employees_by_their_user(erp: Person) -> None:
     (row,) = erp.list("Employee", ["user_id", "=", ann.email])
     assert (row["name"], row["employee_name"], row["status"]) == (name, "Ann", "Active")
     assert (row["branch"], row["department"], row["company"]) == (
-        "Baner", "Outlet - SJ", "Scoop Joy",
-    )  # fmt: skip
+        "Baner",
+        "Outlet - SJ",
+        "Scoop Joy",
+    )
     assert [each["name"] for each in ann.list("Employee")] == [name]
     assert [each["name"] for each in erp.list("Branch")] == ["Baner"]
 
@@ -50,8 +52,14 @@ def test_what_an_employee_can_not_be(erp: Person) -> None:
 
 
 def test_a_custom_field_links_an_event_to_the_employee(erp: Person) -> None:
-    erp.make("Custom Field", dt="Event", fieldname="custom_employee", fieldtype="Link",
-             options="Employee", label="Employee")  # fmt: skip
+    erp.make(
+        "Custom Field",
+        dt="Event",
+        fieldname="custom_employee",
+        fieldtype="Link",
+        options="Employee",
+        label="Employee",
+    )
     name = erp.event(custom_employee=erp.site.add_employee("Ann"))
     assert erp.read("Event", name)["custom_employee"] == "HR-EMP-00001"
     lost = erp.send("PUT", f"/api/resource/Event/{name}", {"custom_employee": "HR-EMP-00009"})
@@ -118,8 +126,14 @@ def test_frappes_own_integration_can_be_seen(erp: Person) -> None:
 
 def test_a_mandatory_field_refuses_every_insert_and_update(erp: Person) -> None:
     name = erp.event()
-    field = erp.make("Custom Field", dt="Event", fieldname="cost_centre", fieldtype="Data",
-                     label="Cost Centre", reqd=1)  # fmt: skip
+    field = erp.make(
+        "Custom Field",
+        dt="Event",
+        fieldname="cost_centre",
+        fieldtype="Data",
+        label="Cost Centre",
+        reqd=1,
+    )
     insert = erp.send("POST", "/api/resource/Event", EVENT)
     update = erp.send("PUT", f"/api/resource/Event/{name}", {"subject": "x"})
     for answer in (insert, update):
@@ -148,9 +162,10 @@ def test_a_full_queue_commits_saves_and_refuses_deletions(erp: Person) -> None:
         erp.send("POST", "/api/resource/Event", EVENT | {"subject": "one"}),
         erp.call("frappe.client.insert_many", docs=json.dumps(docs)),
         erp.call("frappe.client.bulk_update", docs=json.dumps(changes)),
-        erp.call("frappe.client.set_value", doctype="Event", name=name, fieldname="all_day",
-                 value=1),
-    ]  # fmt: skip
+        erp.call(
+            "frappe.client.set_value", doctype="Event", name=name, fieldname="all_day", value=1
+        ),
+    ]
     delete = erp.delete("Event", name)
     full = erp.site.frappe == 16
     assert {outcome(each) for each in answers} == {(500, "html") if full else (200, "")}

@@ -127,8 +127,9 @@ def test_values_and_counts(api: Api) -> None:
     ask = {"doctype": "Event", "filters": {"name": "EV00004"}}
     value = api.post("frappe.client.get_value", fieldname='["subject","all_day"]', **ask)
     assert value.json() == {"message": {"subject": "Beta", "all_day": 0}}
-    assert api.post("frappe.client.get_value", fieldname="subject", doctype="Event",
-                    filters="EV00099").json() == {"message": {}}  # fmt: skip
+    assert api.post(
+        "frappe.client.get_value", fieldname="subject", doctype="Event", filters="EV00099"
+    ).json() == {"message": {}}
     assert api.post("frappe.client.get", **ask).json()["message"]["name"] == "EV00004"
     count = {"doctype": "Event", "filters": [["status", "=", "Open"]]}
     assert api.post("frappe.client.get_count", **count).json() == {"message": 3}

@@ -47,9 +47,16 @@ class Record:
 
 
 FILES = (
-    "auth", "custom-fields", "event-values", "permissions", "batches", "read-update-delete",
-    "settings-users-notices", "token-cache", "outages",
-)  # fmt: skip
+    "auth",
+    "custom-fields",
+    "event-values",
+    "permissions",
+    "batches",
+    "read-update-delete",
+    "settings-users-notices",
+    "token-cache",
+    "outages",
+)
 NOT_REPLAYED: dict[str, str] = {}
 """Title and reason of exchanges that are not sent at all: none at present."""
 SHAPE_ONLY = {
@@ -78,15 +85,28 @@ CUSTOM_16 = CUSTOM_15 | {
 }
 RECORDS = {
     15: Record(
-        15, "recordings", "scoopjoy.test", 5023, CUSTOM_15, (), "u9q9bhru89",
-        ("RT1", "AT1", 3600), 12,
+        15,
+        "recordings",
+        "scoopjoy.test",
+        5023,
+        CUSTOM_15,
+        (),
+        "u9q9bhru89",
+        ("RT1", "AT1", 3600),
+        12,
     ),
     16: Record(
-        16, "recordings-16", "scoop.test", 650, CUSTOM_16,
-        tuple(f"u{n}@j1795992920.test" for n in range(4)), "kb02u6d1mf",
-        ("rt-recorded", "at-recorded", 3599), 4,
+        16,
+        "recordings-16",
+        "scoop.test",
+        650,
+        CUSTOM_16,
+        tuple(f"u{n}@j1795992920.test" for n in range(4)),
+        "kb02u6d1mf",
+        ("rt-recorded", "at-recorded", 3599),
+        4,
     ),
-}  # fmt: skip
+}
 
 
 # --- the recorded exchanges ---------------------------------------------------------------------
@@ -129,10 +149,15 @@ def send(url: str, users: dict[str, tuple[str, str]], request: dict[str, Any]) -
     elif who != "none":
         headers["Authorization"] = "token {}:{}".format(*users[who])
     return requests.request(
-        request["method"], url + request["path"], auth=auth, headers=headers, timeout=30,
-        json=unpack(request.get("json")), data=unpack(request.get("form")),
+        request["method"],
+        url + request["path"],
+        auth=auth,
+        headers=headers,
+        timeout=30,
+        json=unpack(request.get("json")),
+        data=unpack(request.get("form")),
         params=unpack(request.get("params")),
-    )  # fmt: skip
+    )
 
 
 def prepare(site: Site, title: str, record: Record) -> None:

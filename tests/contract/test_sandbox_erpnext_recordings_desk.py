@@ -33,8 +33,9 @@ def alike(recorded: Any, answered: Any) -> bool:
     if isinstance(recorded, dict):
         given = {name: value for name, value in recorded.items() if name != "..."}
         whole = "..." in recorded or set(given) == set(answered)
-        return whole and all(name in answered and alike(given[name], answered[name])
-                             for name in given)  # fmt: skip
+        return whole and all(
+            name in answered and alike(given[name], answered[name]) for name in given
+        )
     if isinstance(recorded, list):
         return len(recorded) == len(answered) and all(map(alike, recorded, answered))
     if isinstance(recorded, str) and (cut := SHORTENED.match(recorded)):
@@ -91,8 +92,9 @@ class Replay:
     def send(self, request: dict[str, Any]) -> requests.Response:
         asked = uncut(self.renamed(request))
         who = self.ann if "an employee" in asked["auth"] else self.person
-        return who.send(asked["method"], asked["path"], asked.get("json"),
-                        params=asked.get("params"))  # fmt: skip
+        return who.send(
+            asked["method"], asked["path"], asked.get("json"), params=asked.get("params")
+        )
 
     def learn(self, recorded: Any, answered: Any) -> None:
         """Chance names in lists: a Version's, a Deleted Document's."""
@@ -108,9 +110,11 @@ def rows_of(body: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("frappe", "path", "first", "dates"),
-    [(15, "recordings-desk/versions-15.json", 348, "dd-mm-yyyy"),
-     (16, "recordings-desk/versions-16.json", 1135, "yyyy-mm-dd")],
-)  # fmt: skip
+    [
+        (15, "recordings-desk/versions-15.json", 348, "dd-mm-yyyy"),
+        (16, "recordings-desk/versions-16.json", 1135, "yyyy-mm-dd"),
+    ],
+)
 def test_versions_and_deleted_documents(frappe: int, path: str, first: int, dates: str) -> None:
     wrong = []
     with integration(frappe=frappe, first_number=first) as person:

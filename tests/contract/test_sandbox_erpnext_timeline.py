@@ -37,21 +37,25 @@ def test_each_changed_save_leaves_a_version(erp: Person) -> None:
     name = erp.event(subject="one", description="<p>a</p>")
     erp.change(name, subject="two\nlines", all_day=1, description="<p>b</p>", ends_on=None)
     erp.change(name, subject="two\nlines")
-    erp.answer("frappe.client.set_value", doctype="Event", name=name, fieldname="status",
-               value="Closed")  # fmt: skip
+    erp.answer(
+        "frappe.client.set_value", doctype="Event", name=name, fieldname="status", value="Closed"
+    )
     docs = json.dumps([{"doctype": "Event", "docname": name, "starts_on": "2026-12-04 09:00:00"}])
     erp.answer("frappe.client.bulk_update", docs=docs)
     first, second, third = changes(erp, name)
     assert first == {
-        "added": [], "removed": [], "row_changed": [],
-        "data_import": None, "updater_reference": None,
+        "added": [],
+        "removed": [],
+        "row_changed": [],
+        "data_import": None,
+        "updater_reference": None,
         "changed": [
             ["subject", "one", "two<br>lines"],
             ["ends_on", "03-12-2026 11:00:00", None],
             ["all_day", 0, 1],
             ["description", "<p>a</p>", "<p>b</p>"],
         ],
-    }  # fmt: skip
+    }
     assert second["changed"] == [["status", "Open", "Closed"]]
     assert third["changed"] == [["starts_on", "03-12-2026 10:00:00", "04-12-2026 09:00:00"]]
 
@@ -95,8 +99,13 @@ def test_versions_of_other_document_types(erp: Person) -> None:
 
 def test_a_property_setter_switches_versions_off_at_once(erp: Person) -> None:
     name = erp.event()
-    body = {"doctype_or_field": "DocType", "doc_type": "Event", "property": "track_changes",
-            "property_type": "Check", "value": "0"}  # fmt: skip
+    body = {
+        "doctype_or_field": "DocType",
+        "doc_type": "Event",
+        "property": "track_changes",
+        "property_type": "Check",
+        "value": "0",
+    }
     for _ in range(2):
         assert erp.make("Property Setter", **body)["name"] == "Event-main-track_changes"
     assert len(erp.list("Property Setter")) == 1
@@ -254,8 +263,11 @@ def test_a_user_that_takes_part_gets_none(erp: Person) -> None:
 
 def test_a_participant_that_is_not_there(erp: Person) -> None:
     who = {"reference_doctype": "User", "reference_docname": "nobody@scoopjoy.test"}
-    refused = erp.send("POST", "/api/resource/Event", {"subject": "x", "event_type": "Public",
-                       "event_participants": [who]})  # fmt: skip
+    refused = erp.send(
+        "POST",
+        "/api/resource/Event",
+        {"subject": "x", "event_type": "Public", "event_participants": [who]},
+    )
     assert outcome(refused) == (417, "LinkValidationError")
     assert "Row #1: Reference Name: nobody@scoopjoy.test" in refused.json()["exception"]
 
@@ -275,10 +287,20 @@ def test_a_dump_holds_everything_but_keys(erp: Person) -> None:
 
 def comment(erp: Person, name: str, content: str) -> None:
     who = {"comment_email": erp.email, "comment_by": "Integration"}
-    erp.answer("frappe.desk.form.utils.add_comment", reference_doctype="Event",
-               reference_name=name, content=content, **who)  # fmt: skip
+    erp.answer(
+        "frappe.desk.form.utils.add_comment",
+        reference_doctype="Event",
+        reference_name=name,
+        content=content,
+        **who,
+    )
 
 
 def assign(erp: Person, name: str, whom: str, text: str) -> None:
-    erp.answer("frappe.desk.form.assign_to.add", doctype="Event", name=name,
-               assign_to=json.dumps([whom]), description=text)  # fmt: skip
+    erp.answer(
+        "frappe.desk.form.assign_to.add",
+        doctype="Event",
+        name=name,
+        assign_to=json.dumps([whom]),
+        description=text,
+    )

@@ -50,16 +50,22 @@ def test_a_null_for_a_string_is_refused_by_16_only(old: Person, new: Person) -> 
     [
         ("frappe.client.has_permission", {"doctype": ["Event"], "docname": ""}, "'list'"),
         ("frappe.client.has_permission", {"doctype": "Event", "docname": 5}, "'int'"),
-        ("frappe.client.has_permission",
-         {"doctype": "Event", "docname": "", "perm_type": None}, "'perm_type'"),
-        ("frappe.client.get_password",
-         {"doctype": "Event", "name": None, "fieldname": "x"}, "'name'"),
+        (
+            "frappe.client.has_permission",
+            {"doctype": "Event", "docname": "", "perm_type": None},
+            "'perm_type'",
+        ),
+        (
+            "frappe.client.get_password",
+            {"doctype": "Event", "name": None, "fieldname": "x"},
+            "'name'",
+        ),
         (GET_EVENTS, {"start": "2026-11-23", "end": "soon"}, "'datetime.date'"),
         (GET_EVENTS, {"start": "20261123", "end": "2026-11-24"}, "'start'"),
         (GET_EVENTS, {"start": "2026-11-23", "end": "2026-11-24 10:00:00"}, "'end'"),
         (GET_EVENTS, {"start": "2026-11-23", "end": "2026-11-24", "user": 5}, "'str | None'"),
     ],
-)  # fmt: skip
+)
 def test_arguments_of_a_wrong_type(
     new: Person, method: str, arguments: dict[str, Any], says: str
 ) -> None:

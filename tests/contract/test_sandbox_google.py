@@ -73,10 +73,14 @@ def google(running: Server) -> GoogleState:
 def endpoints(running: Server) -> GoogleEndpoints:
     url = running.url
     return GoogleEndpoints(
-        api_url=url, auth_url=f"{url}/o/oauth2/v2/auth", token_url=f"{url}/token",
-        revoke_url=f"{url}/revoke", certs_url=f"{url}/oauth2/v1/certs",
-        client_id="client-1", client_secret="s3cret",
-    )  # fmt: skip
+        api_url=url,
+        auth_url=f"{url}/o/oauth2/v2/auth",
+        token_url=f"{url}/token",
+        revoke_url=f"{url}/revoke",
+        certs_url=f"{url}/oauth2/v1/certs",
+        client_id="client-1",
+        client_secret="s3cret",
+    )
 
 
 @pytest.fixture
@@ -204,8 +208,9 @@ class TestReads:
         found = listed(make(), window)[event]
         assert found["status"] == "confirmed"  # a declined event stays confirmed [75]
         assert found["attendees"] == [
-            {"self": True, "responseStatus": "declined"}, {"responseStatus": "accepted"},
-        ]  # fmt: skip
+            {"self": True, "responseStatus": "declined"},
+            {"responseStatus": "accepted"},
+        ]
         assert not {"etag", "iCalUID", "creator"} & set(found)  # [67]
 
 
@@ -253,13 +258,17 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("status", "reason", "kind"),
         [
-            (403, "rateLimitExceeded", Transient), (403, "userRateLimitExceeded", Transient),
-            (403, "quotaExceeded", Transient), (429, "rateLimitExceeded", Transient),
-            (403, "insufficientPermissions", AccessLost), (500, "backendError", Transient),
-            (503, "backendError", Transient), (404, "notFound", CalendarGone),
+            (403, "rateLimitExceeded", Transient),
+            (403, "userRateLimitExceeded", Transient),
+            (403, "quotaExceeded", Transient),
+            (429, "rateLimitExceeded", Transient),
+            (403, "insufficientPermissions", AccessLost),
+            (500, "backendError", Transient),
+            (503, "backendError", Transient),
+            (404, "notFound", CalendarGone),
             (410, "fullSyncRequired", SyncTokenExpired),
         ],
-    )  # fmt: skip
+    )
     def test_faults_are_googles_errors(
         self, google: GoogleState, make: Make, status: int, reason: str, kind: type[WatcherError]
     ) -> None:
@@ -425,9 +434,12 @@ class Shelf:
         refresh_token: str | None = None,
     ) -> None:
         self.kept = Grant(
-            source=self.kept.source, email=self.kept.email, access_token=access_token,
-            expires_at=expires_at, refresh_token=refresh_token or self.kept.refresh_token,
-        )  # fmt: skip
+            source=self.kept.source,
+            email=self.kept.email,
+            access_token=access_token,
+            expires_at=expires_at,
+            refresh_token=refresh_token or self.kept.refresh_token,
+        )
 
     def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
         return True
@@ -457,8 +469,10 @@ class TestTokens:
         google.log.clear()
         assert client.mint_sync_token("primary")
         assert google.log.statuses() == {
-            "events.list 401": 1, "token 200": 1, "events.list 200": 1,
-        }  # fmt: skip
+            "events.list 401": 1,
+            "token 200": 1,
+            "events.list 200": 1,
+        }
 
     @pytest.mark.parametrize("life", [20, 3600])
     def test_life_is_what_the_sandbox_says(
@@ -506,11 +520,14 @@ class TestDelegation:
     @pytest.mark.parametrize(
         ("allowed", "good"),
         [(None, True), ({"@icecream.example"}, True), ({ANN}, True), ({BOB}, False)],
-    )  # fmt: skip
+    )
     def test_only_for_the_delegated(
-        self, google: GoogleState, act_for: Callable[[str], AccessTokens],
-        allowed: set[str] | None, good: bool,
-    ) -> None:  # fmt: skip
+        self,
+        google: GoogleState,
+        act_for: Callable[[str], AccessTokens],
+        allowed: set[str] | None,
+        good: bool,
+    ) -> None:
         google.delegated_to = None if allowed is None else frozenset(allowed)
         if good:
             act_for(ANN).renew(1)
@@ -561,8 +578,9 @@ class TestControl:
         new = call("POST", f"{path}/split?at={quoted[3]}", {"summary": "Late shift"})["id"]
         found = google.truth(ANN, today, today + 10 * DAY)
         assert [each["summary"] for each in found if each["recurringEventId"] == series] == [
-            "First", "Shift",
-        ]  # fmt: skip
+            "First",
+            "Shift",
+        ]
         assert [each["recurringEventId"] for each in found].count(new) == 3
 
     def test_delegation(self, google: GoogleState, call: Callable[..., Any]) -> None:

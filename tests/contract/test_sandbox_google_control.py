@@ -66,9 +66,11 @@ class TestControl:
         window = "timeMin=2026-11-01T00:00:00Z&timeMax=2027-01-01T00:00:00Z"
         truth = control("GET", f"/calendars/{ANN}/truth?{window}")["items"]
         assert [(e["id"], e.get("summary")) for e in truth] == [
-            (f"{event_id}_20261201", None), (f"{event_id}_20261202", "Moved"),
-            (f"{new}_20261204", "New"), (f"{new}_20261205", "New"),
-        ]  # fmt: skip
+            (f"{event_id}_20261201", None),
+            (f"{event_id}_20261202", "Moved"),
+            (f"{new}_20261204", "New"),
+            (f"{new}_20261205", "New"),
+        ]
         control("POST", "/calendars", {"id": "outlet", "owner": ANN})
         control("POST", f"{at}/{new}/move", {"to": "outlet"})
         assert len(control("GET", f"/calendars/outlet/truth?{window}")["items"]) == 2
@@ -80,9 +82,14 @@ class TestControl:
         refused = control.list()
         assert (refused.status_code, refused.json()["error"]["errors"]) == (
             403,
-            [{"domain": "calendar", "reason": "notACalendarUser",
-              "message": "The user must be signed up for Google Calendar."}],
-        )  # fmt: skip
+            [
+                {
+                    "domain": "calendar",
+                    "reason": "notACalendarUser",
+                    "message": "The user must be signed up for Google Calendar.",
+                }
+            ],
+        )
         changed = control(
             "PATCH", f"/users/{ANN}", {"has_calendar": True, "calendar_id": "a@b.example"}
         )
@@ -125,8 +132,9 @@ class TestControl:
         assert counts["statuses"] == {"events.list 200": 1, "events.list 401": 1}
         entries = control("GET", "/log")
         assert [(e["route"], e["user"], e["status"]) for e in entries] == [
-            ("events.list", ANN, 200), ("events.list", None, 401),
-        ]  # fmt: skip
+            ("events.list", ANN, 200),
+            ("events.list", None, 401),
+        ]
         assert "geheim" not in json.dumps(entries)
         control("DELETE", "/log")
         assert control("GET", "/log") == []
@@ -141,8 +149,13 @@ class TestControl:
 
 class TestFaults:
     def test_status_reason_and_headers(self, control: Control) -> None:
-        rule = {"match": "GET .*/events$", "status": 403, "reason": "quotaExceeded", "count": 1,
-                "headers": {"Retry-After": "7"}}  # fmt: skip
+        rule = {
+            "match": "GET .*/events$",
+            "status": 403,
+            "reason": "quotaExceeded",
+            "count": 1,
+            "headers": {"Retry-After": "7"},
+        }
         control("POST", "/faults", rule)
         answer = control.list()
         entry = answer.json()["error"]["errors"][0]

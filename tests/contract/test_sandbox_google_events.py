@@ -95,8 +95,9 @@ class TestFullListing:
         assert answer["accessRole"] == "owner"
         assert event["id"] == event_id
         assert event["start"] == {
-            "dateTime": "2026-12-01T09:00:00+01:00", "timeZone": "Europe/Berlin"
-        }  # fmt: skip
+            "dateTime": "2026-12-01T09:00:00+01:00",
+            "timeZone": "Europe/Berlin",
+        }
         assert event["organizer"] == {"email": ANN, "self": True}  # [81]
         assert event["creator"]["self"] is True
         assert event["attendees"][0] == {**guests[0], "self": True}  # [75]
@@ -197,9 +198,13 @@ class TestFields:
 
     @pytest.mark.parametrize("single", ["true", "false"])
     def test_raw_series_without_zone(self, google: Server, ann: Caller, single: str) -> None:
-        raw = {"id": "bare", "status": "confirmed", "recurrence": ["RRULE:FREQ=DAILY;COUNT=2"],
-               "start": {"dateTime": "2026-12-01T09:00:00"},
-               "end": {"dateTime": "2026-12-01T10:00:00"}}  # fmt: skip
+        raw = {
+            "id": "bare",
+            "status": "confirmed",
+            "recurrence": ["RRULE:FREQ=DAILY;COUNT=2"],
+            "start": {"dateTime": "2026-12-01T09:00:00"},
+            "end": {"dateTime": "2026-12-01T10:00:00"},
+        }
         google.state.insert_event(ANN, raw, raw=True)
         found = ann.events(singleEvents=single, timeMin="2026-11-30T00:00:00Z")["items"]
         assert len(found) == (2 if single == "true" else 1)
@@ -222,9 +227,17 @@ class TestSyncTokens:
 
     @pytest.mark.parametrize(
         "name",
-        ["iCalUID", "orderBy", "privateExtendedProperty", "q", "sharedExtendedProperty",
-         "timeMin", "timeMax", "updatedMin"],
-    )  # fmt: skip
+        [
+            "iCalUID",
+            "orderBy",
+            "privateExtendedProperty",
+            "q",
+            "sharedExtendedProperty",
+            "timeMin",
+            "timeMax",
+            "updatedMin",
+        ],
+    )
     def test_forbidden_beside_a_token(self, ann: Caller, name: str) -> None:
         token = ann.events()["nextSyncToken"]
         value = "2026-12-01T00:00:00Z" if name[-3:] in ("Min", "Max") else "updated"
@@ -237,9 +250,16 @@ class TestSyncTokens:
 
     @pytest.mark.parametrize(
         "other",
-        [{"singleEvents": "true"}, {"maxResults": 10}, {"timeZone": "UTC"}, {"maxAttendees": 1},
-         {"eventTypes": "default"}, {"showHiddenInvitations": "true"}, {"showDeleted": "true"}],
-    )  # fmt: skip
+        [
+            {"singleEvents": "true"},
+            {"maxResults": 10},
+            {"timeZone": "UTC"},
+            {"maxAttendees": 1},
+            {"eventTypes": "default"},
+            {"showHiddenInvitations": "true"},
+            {"showDeleted": "true"},
+        ],
+    )
     def test_token_belongs_to_its_query(
         self, google: Server, ann: Caller, other: dict[str, Any]
     ) -> None:
@@ -397,8 +417,14 @@ class TestAccess:
     def test_reader_does_not_see_private_detail(self, google: Server, ann: Caller) -> None:
         google.state.add_calendar("team", "bob@icecream.example")
         points = {"entryPoints": [{"entryPointType": "video", "uri": "https://meet", "pin": "1"}]}
-        body = timed(1, 9, visibility="private", location="Clinic", hangoutLink="https://meet",
-                     conferenceData=points)  # fmt: skip
+        body = timed(
+            1,
+            9,
+            visibility="private",
+            location="Clinic",
+            hangoutLink="https://meet",
+            conferenceData=points,
+        )
         google.state.insert_event("team", body)
         for role, sees in (("writer", True), ("reader", False), ("freeBusyReader", False)):
             google.state.share("team", ANN, role)
@@ -462,9 +488,11 @@ class TestTransport:
         http = httplib2.Http(timeout=5)
         token = google.state.mint_access_token(ANN)
         service = build(
-            "calendar", "v3", http=http,
+            "calendar",
+            "v3",
+            http=http,
             client_options={"api_endpoint": f"{google.url}/calendar/v3/"},
-        )  # fmt: skip
+        )
 
         def call(request: Any) -> Any:
             request.headers["authorization"] = f"Bearer {token}"
@@ -476,9 +504,11 @@ class TestTransport:
         assert len(first["items"]) + len(last["items"]) == 3  # [117, 118]
         google.state.expire_sync_tokens()
         with pytest.raises(HttpError) as caught:
-            call(service.events().list(
-                calendarId="primary", maxResults=2, syncToken=last["nextSyncToken"]
-            ))  # fmt: skip
+            call(
+                service.events().list(
+                    calendarId="primary", maxResults=2, syncToken=last["nextSyncToken"]
+                )
+            )
         assert caught.value.resp.status == 410
         assert caught.value.error_details[0]["reason"] == "fullSyncRequired"  # [115]
         service.close()

@@ -65,10 +65,14 @@ class Browser:
 
     def open(self, **changes: str | None) -> requests.Response:
         params: dict[str, str | None] = {
-            "client_id": CLIENT, "redirect_uri": REDIRECT, "response_type": "code",
-            "scope": f"openid email {EVENTS}", "access_type": "offline", "state": "st&te",
+            "client_id": CLIENT,
+            "redirect_uri": REDIRECT,
+            "response_type": "code",
+            "scope": f"openid email {EVENTS}",
+            "access_type": "offline",
+            "state": "st&te",
             **changes,
-        }  # fmt: skip
+        }
         return self.session.get(self.url, params=params, timeout=10)
 
     def decide(
@@ -182,13 +186,21 @@ class TestPkce:
 
     @pytest.mark.parametrize(
         ("verifier", "status", "text"),
-        [(VERIFIER, 200, None), ("x" * 64, 400, "Invalid code verifier."),
-         ("", 400, "Missing code verifier.")],
-    )  # fmt: skip
+        [
+            (VERIFIER, 200, None),
+            ("x" * 64, 400, "Invalid code verifier."),
+            ("", 400, "Missing code verifier."),
+        ],
+    )
     def test_verifier(
-        self, google: Server, session: requests.Session, browser: Browser, verifier: str,
-        status: int, text: str | None,
-    ) -> None:  # fmt: skip
+        self,
+        google: Server,
+        session: requests.Session,
+        browser: Browser,
+        verifier: str,
+        status: int,
+        text: str | None,
+    ) -> None:
         back = browser.decide(code_challenge=self.CHALLENGE, code_challenge_method="S256")
         answer = exchange(google, session, back["code"], code_verifier=verifier)
         assert answer.status_code == status  # [104]
@@ -213,9 +225,14 @@ class TestCodes:
         ],
     )
     def test_refusals(
-        self, google: Server, session: requests.Session, browser: Browser,
-        changes: dict[str, str], status: int, error: str,
-    ) -> None:  # fmt: skip
+        self,
+        google: Server,
+        session: requests.Session,
+        browser: Browser,
+        changes: dict[str, str],
+        status: int,
+        error: str,
+    ) -> None:
         form = {"code": browser.decide()["code"]} | changes
         answer = exchange(google, session, **form)
         assert (answer.status_code, answer.json()["error"]) == (status, error)
@@ -238,9 +255,13 @@ class TestRefresh:
     def credentials(self, google: Server, **more: Any) -> Credentials:
         token = google.state.oauth.mint_refresh(CLIENT, ANN, ["openid", "email", EVENTS])
         return Credentials(
-            None, refresh_token=token, token_uri=f"{google.url}/token", client_id=CLIENT,
-            client_secret=SECRET, **more,
-        )  # fmt: skip
+            None,
+            refresh_token=token,
+            token_uri=f"{google.url}/token",
+            client_id=CLIENT,
+            client_secret=SECRET,
+            **more,
+        )
 
     def test_refresh(self, google: Server, transport: Any) -> None:
         credentials = self.credentials(google, scopes=["openid", MAIL, EVENTS])
@@ -296,9 +317,13 @@ class TestRefresh:
 class TestIdToken:
     @pytest.mark.parametrize("path", ["v1", "v3"])
     def test_verified_by_google_auth(
-        self, google: Server, session: requests.Session, browser: Browser, transport: Any,
+        self,
+        google: Server,
+        session: requests.Session,
+        browser: Browser,
+        transport: Any,
         path: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         code = browser.decide(nonce="n-1")["code"]
         token = exchange(google, session, code).json()["id_token"]
         certs = f"{google.url}/oauth2/{path}/certs"
@@ -364,9 +389,14 @@ class TestServiceAccount:
 
     @pytest.mark.parametrize(
         ("changes", "status"),
-        [({}, 200), ({"aud": "https://elsewhere.example/token"}, 400), ({"exp": 7200}, 400),
-         ({"iat": -9000, "exp": -6000}, 400), ({"scope": ""}, 400)],
-    )  # fmt: skip
+        [
+            ({}, 200),
+            ({"aud": "https://elsewhere.example/token"}, 400),
+            ({"exp": 7200}, 400),
+            ({"iat": -9000, "exp": -6000}, 400),
+            ({"scope": ""}, 400),
+        ],
+    )
     def test_assertion(
         self, google: Server, session: requests.Session, changes: dict[str, Any], status: int
     ) -> None:

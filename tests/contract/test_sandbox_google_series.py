@@ -107,8 +107,11 @@ class TestExpansion:
         assert found[0]["iCalUID"] == found[1]["iCalUID"]  # [79]
 
     def test_all_day_ids(self, state: GoogleState, api: Api) -> None:
-        body = {"start": {"date": "2026-11-02"}, "end": {"date": "2026-11-04"},
-                "recurrence": ["RRULE:FREQ=DAILY;INTERVAL=7;COUNT=3"]}  # fmt: skip
+        body = {
+            "start": {"date": "2026-11-02"},
+            "end": {"date": "2026-11-04"},
+            "recurrence": ["RRULE:FREQ=DAILY;INTERVAL=7;COUNT=3"],
+        }
         found = api.instances(state.insert_event(ANN, body))
         assert suffixes(found) == ["20261102", "20261109", "20261116"]
         assert found[2]["end"] == {"date": "2026-11-18"}  # [76] exclusive end
@@ -119,31 +122,48 @@ class TestExpansion:
             (["RRULE:FREQ=WEEKLY;COUNT=2"], ["20", "27"]),
             (["RRULE:FREQ=WEEKLY;UNTIL=20261103T080000Z"], ["20", "27", "03"]),
             (["RRULE:FREQ=WEEKLY;UNTIL=20261103T075959Z"], ["20", "27"]),
-            (["RRULE:FREQ=WEEKLY;COUNT=3", "EXDATE;TZID=Europe/Berlin:20261027T090000"],
-             ["20", "03"]),
+            (
+                ["RRULE:FREQ=WEEKLY;COUNT=3", "EXDATE;TZID=Europe/Berlin:20261027T090000"],
+                ["20", "03"],
+            ),
             (["RRULE:FREQ=WEEKLY;COUNT=2", "RDATE:20261029T100000Z"], ["20", "27", "29"]),
-            (["RRULE:FREQ=WEEKLY;COUNT=2", "EXDATE:20261020T070000Z,20261027T080000Z",
-              "RDATE:20261029T100000Z"], ["29"]),
+            (
+                [
+                    "RRULE:FREQ=WEEKLY;COUNT=2",
+                    "EXDATE:20261020T070000Z,20261027T080000Z",
+                    "RDATE:20261029T100000Z",
+                ],
+                ["29"],
+            ),
             (["RDATE;TZID=America/New_York:20261029T060000"], ["20", "29"]),
         ],
-    )  # fmt: skip
+    )
     def test_rules(self, state: GoogleState, api: Api, lines: list[str], days: list[str]) -> None:
         found = api.instances(state.insert_event(ANN, weekly(recurrence=lines)))
         assert [item["id"].rpartition("_")[2][6:8] for item in found] == days
 
     @pytest.mark.parametrize(
         "line",
-        ["FREQ=WEEKLY", "RRULE:FREQ=SOMETIMES", "RRULE:COUNT=2", "DTSTART:20261020T070000Z",
-         "RRULE:FREQ=DAILY;COUNT=2;UNTIL=20261103", "RRULE:FREQ=DAILY;UNTIL=20200101T000000Z"],
-    )  # fmt: skip
+        [
+            "FREQ=WEEKLY",
+            "RRULE:FREQ=SOMETIMES",
+            "RRULE:COUNT=2",
+            "DTSTART:20261020T070000Z",
+            "RRULE:FREQ=DAILY;COUNT=2;UNTIL=20261103",
+            "RRULE:FREQ=DAILY;UNTIL=20200101T000000Z",
+        ],
+    )
     def test_bad_rules(self, state: GoogleState, line: str) -> None:
         with pytest.raises(GoogleError) as caught:
             state.insert_event(ANN, weekly(recurrence=[line]))
         assert (caught.value.status, caught.value.reason) == (400, "invalid")
 
     def test_start_in_the_gap(self, state: GoogleState, api: Api) -> None:
-        body = {"start": at("2026-03-28T02:30:00"), "end": at("2026-03-28T03:00:00"),
-                "recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}  # fmt: skip
+        body = {
+            "start": at("2026-03-28T02:30:00"),
+            "end": at("2026-03-28T03:00:00"),
+            "recurrence": ["RRULE:FREQ=DAILY;COUNT=3"],
+        }
         window = {"timeMin": "2026-03-27T00:00:00Z", "timeMax": "2026-04-01T00:00:00Z"}
         found = api.instances(state.insert_event(ANN, body), **window)
         starts = [item["start"]["dateTime"][11:16] for item in found]

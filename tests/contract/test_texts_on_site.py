@@ -109,7 +109,7 @@ def test_what_was_readable_is_overwritten(client: ErpNextClient) -> None:
         (at("2026-11-23T10:00:00Z"), at("2026-11-23T10:00:00Z"), "2026-11-23 15:31:00"),
         (at("2026-11-23T10:00:00Z"), at("9998-12-31T23:00:00Z"), "9998-12-31 23:59:59"),
     ],
-)  # fmt: skip
+)
 def test_an_end_is_stored_as_it_is_sent(
     store: Store, start: EventTime, end: EventTime, ends_on: str
 ) -> None:

@@ -115,8 +115,10 @@ def test_broken_off_anywhere_it_is_finished_by_another_run(
     assert finish(ann.services) == 1
     account = ann.account()
     assert (account.state, account.refresh_token, account.access_token) == (
-        "disconnected", None, None,
-    )  # fmt: skip
+        "disconnected",
+        None,
+        None,
+    )
     assert ann.google.live_channels(ANN) == []
     assert revoked(ann)
     rows = ann.rows(live=False)

@@ -249,9 +249,13 @@ def test_a_thousand_expired_channels_come_back_within_the_cap(company: Company) 
                 now=now,
             )
             channels.confirm(
-                session, email, resource_id="r", expires_at=now + timedelta(days=7),
-                renew_at=now + timedelta(days=6), now=now,
-            )  # fmt: skip
+                session,
+                email,
+                resource_id="r",
+                expires_at=now + timedelta(days=7),
+                renew_at=now + timedelta(days=6),
+                now=now,
+            )
     company.later(days=9)
     minutes = []
     while len(company.google.live_channels()) < 1_001:

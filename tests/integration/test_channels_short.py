@@ -107,8 +107,17 @@ def test_a_short_life_that_was_asked_for_is_renewed_in_time(company: Company) ->
 
 @pytest.mark.parametrize(
     ("life", "asked_for", "short"),
-    [(60, 604_800, True), (-30, 604_800, True), (899, 604_800, True), (900, 604_800, False),
-     (60, 60, False), (57, 60, False), (20, 60, True), (300, 600, True), (86_400, 604_800, False)],
-)  # fmt: skip
+    [
+        (60, 604_800, True),
+        (-30, 604_800, True),
+        (899, 604_800, True),
+        (900, 604_800, False),
+        (60, 60, False),
+        (57, 60, False),
+        (20, 60, True),
+        (300, 600, True),
+        (86_400, 604_800, False),
+    ],
+)
 def test_what_is_short(life: float, asked_for: float, short: bool) -> None:
     assert is_short_lived(timedelta(seconds=life), timedelta(seconds=asked_for)) is short

@@ -32,17 +32,25 @@ def data(done: subprocess.CompletedProcess[str]) -> object:
 
 def test_every_wrong_setting_is_named_at_once(company: Company) -> None:
     company.environ |= {
-        "WATCHER_PUBLIC_URL": "http://watcher.example.com", "WATCHER_SECRET_KEYS": "short",
-        "WATCHER_WINDOW_PAST_DAYS": "many", "WATCHER_PRIVATE_EVENTS": "hide",
-        "WATCHER_ERPNEXT_API_KEY": "", "WATCHER_ERPNEXT_URL": "ftp://erp",
-    }  # fmt: skip
+        "WATCHER_PUBLIC_URL": "http://watcher.example.com",
+        "WATCHER_SECRET_KEYS": "short",
+        "WATCHER_WINDOW_PAST_DAYS": "many",
+        "WATCHER_PRIVATE_EVENTS": "hide",
+        "WATCHER_ERPNEXT_API_KEY": "",
+        "WATCHER_ERPNEXT_URL": "ftp://erp",
+    }
     for words in (("config", "validate"), ("up",), ("web",), ("worker",), ("cron",)):
         done = company.watcher(*words)
         failed(
-            done, 2, "WATCHER_PUBLIC_URL: must be https", "WATCHER_SECRET_KEYS: each key needs",
-            "WATCHER_WINDOW_PAST_DAYS", "WATCHER_PRIVATE_EVENTS", "WATCHER_ERPNEXT_API_KEY is not",
+            done,
+            2,
+            "WATCHER_PUBLIC_URL: must be https",
+            "WATCHER_SECRET_KEYS: each key needs",
+            "WATCHER_WINDOW_PAST_DAYS",
+            "WATCHER_PRIVATE_EVENTS",
+            "WATCHER_ERPNEXT_API_KEY is not",
             "WATCHER_ERPNEXT_URL: must be an http",
-        )  # fmt: skip
+        )
 
 
 def test_the_delegation_is_checked_at_the_start(company: Company) -> None:
@@ -146,13 +154,25 @@ def test_status_is_what_scripts_rely_on(shop: Company) -> None:
     status = data(shop.watcher("status", "--json"))
     assert isinstance(status, dict)
     assert set(status) >= {
-        "version", "healthy", "accounts", "calendars", "channels", "queue", "freshness_seconds",
-        "quarantined", "problems",
-    }  # fmt: skip
+        "version",
+        "healthy",
+        "accounts",
+        "calendars",
+        "channels",
+        "queue",
+        "freshness_seconds",
+        "quarantined",
+        "problems",
+    }
     assert set(status["accounts"]) == {"active", "needs_reconnect", "paused", "invited"}
     assert set(status["calendars"]) == {
-        "up_to_date", "syncing", "delayed", "failing", "paused", "poll_only",
-    }  # fmt: skip
+        "up_to_date",
+        "syncing",
+        "delayed",
+        "failing",
+        "paused",
+        "poll_only",
+    }
     assert set(status["channels"]) == {"live", "missing", "next_expiry"}
     assert set(status["queue"]) == {"live", "backfill", "oldest_seconds"}
     assert {"p50", "p95", "count"} <= set(status["freshness_seconds"])
@@ -208,9 +228,14 @@ def test_nothing_prints_a_secret(shop: Company) -> None:
     shop.watcher("accounts", "invite", ADMIN)
     secrets = (shop.key, shop.site.api_secret, CLIENT_SECRET)
     for words in (
-        ("config", "show"), ("config", "show", "--json"), ("status",), ("accounts", "list"),
-        ("tokens", "list"), ("channels", "list"), ("-v", "verify", "--all"),
-    ):  # fmt: skip
+        ("config", "show"),
+        ("config", "show", "--json"),
+        ("status",),
+        ("accounts", "list"),
+        ("tokens", "list"),
+        ("channels", "list"),
+        ("-v", "verify", "--all"),
+    ):
         done = shop.watcher(*words)
         for secret in secrets:
             assert secret not in done.stdout + done.stderr, words

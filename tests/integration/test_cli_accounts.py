@@ -56,12 +56,20 @@ def test_nothing_there_yet_says_how_to_begin(company: Company) -> None:
 
 def test_add_by_delegation_is_live_at_once(company: Company) -> None:
     company.setup_erpnext()
-    done = run(company, "accounts", "add", "Ann@ScoopJoy.test", "--via", "service-account",
-               "--json")  # fmt: skip
+    done = run(
+        company, "accounts", "add", "Ann@ScoopJoy.test", "--via", "service-account", "--json"
+    )
     assert done.data == {"email": ANN, "erpnext_user": ANN, "state": "active"}
     company.site.remove_user(BOB)
-    run(company, "accounts", "add", BOB, "--via", "service-account",
-        says=("is connected", "events carry no user"))  # fmt: skip
+    run(
+        company,
+        "accounts",
+        "add",
+        BOB,
+        "--via",
+        "service-account",
+        says=("is connected", "events carry no user"),
+    )
     assert states(company) == {ANN: "active", BOB: "active"}
     # Once more is no harm, and doubles nothing.
     run(company, "accounts", "add", ANN, "--via", "service-account", "--erpnext-user", ADMIN)
@@ -73,8 +81,18 @@ def test_add_by_delegation_is_live_at_once(company: Company) -> None:
 def test_add_names_calendars(company: Company) -> None:
     company.setup_erpnext()
     company.google.add_calendar(OUTLET, ANN, "Outlet")
-    run(company, "accounts", "add", ANN, "--via", "service-account", "--calendar", ANN,
-        "--calendar", OUTLET)  # fmt: skip
+    run(
+        company,
+        "accounts",
+        "add",
+        ANN,
+        "--via",
+        "service-account",
+        "--calendar",
+        ANN,
+        "--calendar",
+        OUTLET,
+    )
     listed = run(company, "calendars", "list", ANN, "--json").data
     assert {c["calendar"] for c in listed} == {ANN, OUTLET}
 
@@ -103,8 +121,9 @@ def test_add_refuses_with_the_way_out(
 def test_a_delegation_that_was_not_granted(company: Company) -> None:
     company.setup_erpnext()
     company.google.delegated_to = []
-    run(company, "accounts", "add", ANN, "--via", "service-account", code=4,
-        says=("Admin console",))  # fmt: skip
+    run(
+        company, "accounts", "add", ANN, "--via", "service-account", code=4, says=("Admin console",)
+    )
     people = csv(company, f"email\n{ANN}\n{BOB}\n")
     done = run(company, "accounts", "import", "--from", people, "--json", code=4)
     assert [(one["email"], one["code"]) for one in done.data] == [(ANN, 4), (BOB, 4)]
@@ -154,9 +173,14 @@ def test_an_import_accounts_for_every_line(company: Company) -> None:
     )
     done = run(company, "accounts", "import", "--from", people, "--json", code=3)
     assert [(one["email"], one["code"]) for one in done.data] == [
-        (ANN, 0), ("nobody", 2), (BOB, 2), (BOB, 0), ("", 2), ("out@elsewhere.example", 2),
+        (ANN, 0),
+        ("nobody", 2),
+        (BOB, 2),
+        (BOB, 0),
+        ("", 2),
+        ("out@elsewhere.example", 2),
         (ANN.upper(), 0),
-    ]  # fmt: skip
+    ]
     assert states(company) == {ANN: "active", BOB: "active"}
     assert run(company, "accounts", "show", BOB, "--json").data["erpnext_user"] == ADMIN
     told = run(company, "accounts", "import", "--from", people, code=3)
@@ -168,9 +192,12 @@ def test_an_import_accounts_for_every_line(company: Company) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Email;ERPNext User\r\nann@scoopjoy.test;\r\n", "EMAIL\nann@scoopjoy.test",
-     '"email","erpnext_user"\n"ann@scoopjoy.test",""\n'],
-)  # fmt: skip
+    [
+        "Email;ERPNext User\r\nann@scoopjoy.test;\r\n",
+        "EMAIL\nann@scoopjoy.test",
+        '"email","erpnext_user"\n"ann@scoopjoy.test",""\n',
+    ],
+)
 def test_spreadsheets_write_csv_in_several_ways(company: Company, text: str) -> None:
     company.setup_erpnext()
     run(company, "accounts", "import", "--from", csv(company, text))
@@ -179,10 +206,15 @@ def test_spreadsheets_write_csv_in_several_ways(company: Company, text: str) -> 
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("", "no column `email`"), ("mail\na@b.example\n", "no column `email`"),
-     ("email\n", "names nobody"), ("email\n,\n \n", "names nobody"),
-     (b"email\n\xff\xfe\n", "not a CSV file in UTF-8"), (b"\x00\x01", "no column `email`")],
-)  # fmt: skip
+    [
+        ("", "no column `email`"),
+        ("mail\na@b.example\n", "no column `email`"),
+        ("email\n", "names nobody"),
+        ("email\n,\n \n", "names nobody"),
+        (b"email\n\xff\xfe\n", "not a CSV file in UTF-8"),
+        (b"\x00\x01", "no column `email`"),
+    ],
+)
 def test_files_that_are_no_list_of_people(
     company: Company, content: str | bytes, says: str
 ) -> None:
@@ -213,26 +245,40 @@ def test_list_and_show(shop: Company) -> None:
     run(shop, "accounts", "invite", BOB)
     table = run(shop, "accounts", "list")
     assert [line.split()[:2] for line in table.out.splitlines()[1:]] == [
-        [ANN, "active"], [BOB, "invited"],
-    ]  # fmt: skip
+        [ANN, "active"],
+        [BOB, "invited"],
+    ]
     listed = run(shop, "accounts", "list", "--json").data
     assert set(listed[0]) == {"email", "state", "cause", "source", "erpnext_user", "since"}
     shown = run(shop, "accounts", "show", ANN.upper(), "--json").data
     assert shown["calendars"][0] | {"last_success": None} == {
-        "id": ANN, "state": "up_to_date", "message": "", "last_success": None, "push": True,
-    }  # fmt: skip
+        "id": ANN,
+        "state": "up_to_date",
+        "message": "",
+        "last_success": None,
+        "push": True,
+    }
     run(shop, "accounts", "show", ANN, says=(f"{ANN}: up_to_date, last success 20",))
 
 
 @pytest.mark.parametrize(
     "words",
-    [("accounts", "show", NOBODY), ("accounts", "pause", NOBODY), ("accounts", "resume", NOBODY),
-     ("accounts", "disconnect", NOBODY), ("calendars", "list", NOBODY),
-     ("calendars", "add", NOBODY, OUTLET), ("calendars", "remove", NOBODY, OUTLET),
-     ("channels", "stop", NOBODY), ("channels", "renew", NOBODY), ("tokens", "renew", NOBODY),
-     ("resync", NOBODY), ("verify", NOBODY)],
+    [
+        ("accounts", "show", NOBODY),
+        ("accounts", "pause", NOBODY),
+        ("accounts", "resume", NOBODY),
+        ("accounts", "disconnect", NOBODY),
+        ("calendars", "list", NOBODY),
+        ("calendars", "add", NOBODY, OUTLET),
+        ("calendars", "remove", NOBODY, OUTLET),
+        ("channels", "stop", NOBODY),
+        ("channels", "renew", NOBODY),
+        ("tokens", "renew", NOBODY),
+        ("resync", NOBODY),
+        ("verify", NOBODY),
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_who_is_not_there_is_5_whatever_is_asked(company: Company, words: tuple[str, ...]) -> None:
     done = run(company, *words, code=5, says=(NOBODY, "watcher accounts list"))
     assert done.out == ""
@@ -243,8 +289,15 @@ def test_without_an_allow_list_there_is_nobody_whom_the_service_account_may_act_
 ) -> None:
     company.setup_erpnext()
     company.set("delegation_allow", "")
-    run(company, "accounts", "import", "--from", "erpnext", code=2,
-        says=("WATCHER_DELEGATION_ALLOW",))  # fmt: skip
+    run(
+        company,
+        "accounts",
+        "import",
+        "--from",
+        "erpnext",
+        code=2,
+        says=("WATCHER_DELEGATION_ALLOW",),
+    )
     invited = run(company, "accounts", "import", "--from", "erpnext", "--via", "oauth", "--json")
     assert [one["email"] for one in invited.data] == [ADMIN, ANN, BOB]
 
@@ -411,9 +464,13 @@ def test_no_word_is_broken_on_a_terminal(shop: Company, columns: int) -> None:
     for name in ("accounts", "channels"):
         ours, theirs = pty.openpty()
         done = subprocess.run(
-            [sys.executable, "-m", "watcher", name, "list"], env=environ, cwd=shop.folder,
-            stdout=theirs, stderr=subprocess.PIPE, check=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "watcher", name, "list"],
+            env=environ,
+            cwd=shop.folder,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            check=True,
+        )
         os.close(theirs)
         said = _all_of(ours)
         assert done.stderr == b""

@@ -63,9 +63,15 @@ def test_a_forked_command_is_a_started_one(company: Company, words: tuple[str, .
     environ = company.process_environ
     ended = forked(words, environ, company.folder)
     started = subprocess.run(
-        [sys.executable, "-m", "watcher", *words], env=environ, text=True, capture_output=True,
-        check=False, timeout=60, cwd=company.folder, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "watcher", *words],
+        env=environ,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        cwd=company.folder,
+        stdin=subprocess.DEVNULL,
+    )
     usage = "python -m watcher"  # the one difference: the name it was called by
     assert (ended.returncode, ended.stdout) == (
         started.returncode,

@@ -106,10 +106,11 @@ def test_show_names_the_source_and_masks_secrets(company: Company) -> None:
     )
     (company.folder / ".env").write_text("WATCHER_SWEEP_SECONDS=8\n")
     company.environ |= {
-        "WATCHER_CONFIG": str(other), "WATCHER_POLL_MINUTES": "11",
+        "WATCHER_CONFIG": str(other),
+        "WATCHER_POLL_MINUTES": "11",
         "WATCHER_DATABASE_URL": "postgresql+psycopg://watcher:hidden-password@db.example/watcher",
         "WATCHER_REDIS_URL": "redis://redis.example:6379/0?password=hidden-password",
-    }  # fmt: skip
+    }
     shown = run(company, "config", "show", "--json")
     values = shown.data
     assert set(values) == {f"WATCHER_{name.upper()}" for name in fields()}
@@ -117,8 +118,9 @@ def test_show_names_the_source_and_masks_secrets(company: Company) -> None:
     assert values["WATCHER_POLL_MINUTES"] == {"value": "11.0", "source": "environment"}
     assert values["WATCHER_RENEW_PER_MINUTE"]["source"] == "default"
     assert values["WATCHER_ERPNEXT_API_SECRET"] == {
-        "value": "********", "source": f"{other}, WATCHER_ERPNEXT_API_SECRET_FILE",
-    }  # fmt: skip
+        "value": "********",
+        "source": f"{other}, WATCHER_ERPNEXT_API_SECRET_FILE",
+    }
     assert values["WATCHER_SECRET_KEYS"]["value"] == "********"
     assert "@db.example/watcher" in values["WATCHER_DATABASE_URL"]["value"]
     table = run(company, "config", "show")
@@ -188,9 +190,12 @@ def test_nothing_set_at_all(fresh: Company) -> None:
 
 @pytest.mark.parametrize(
     ("named", "says"),
-    [("none.env", "which is not a file"), (".", "which is not a file"),
-     ("binary.env", "binary.env")],
-)  # fmt: skip
+    [
+        ("none.env", "which is not a file"),
+        (".", "which is not a file"),
+        ("binary.env", "binary.env"),
+    ],
+)
 def test_a_settings_file_that_cannot_be_read(fresh: Company, named: str, says: str) -> None:
     (fresh.folder / "binary.env").write_bytes(bytes(range(255)))
     fresh.environ["WATCHER_CONFIG"] = named
@@ -257,22 +262,54 @@ def test_json_on_either_side_is_the_same(fresh: Company) -> None:
 
 def test_a_question_is_not_asked_wherever_it_says_so(company: Company) -> None:
     company.connect()
-    for words in (("--no-input", "accounts", "disconnect"), ("accounts", "--no-input",
-                  "disconnect"), ("accounts", "disconnect", "--no-input")):  # fmt: skip
+    for words in (
+        ("--no-input", "accounts", "disconnect"),
+        ("accounts", "--no-input", "disconnect"),
+        ("accounts", "disconnect", "--no-input"),
+    ):
         run(company, *words, ANN, code=2, says=("There is nobody to ask",))
 
 
 def test_what_interface_promises_is_there() -> None:
     there = {" ".join(words) for words, _ in commands()}
     assert there >= {
-        "init", "up", "web", "worker", "cron", "erpnext setup", "accounts add", "accounts invite",
-        "accounts import", "accounts list", "accounts show", "accounts pause", "accounts resume",
-        "accounts disconnect", "calendars list", "calendars add", "calendars remove",
-        "channels list", "channels renew", "channels stop", "tokens list", "tokens renew",
-        "resync", "verify", "status", "queue show", "queue retry", "keys list", "keys add",
-        "keys rotate", "demo", "sandbox google", "sandbox erpnext", "config show",
-        "config validate", "version",
-    }  # fmt: skip
+        "init",
+        "up",
+        "web",
+        "worker",
+        "cron",
+        "erpnext setup",
+        "accounts add",
+        "accounts invite",
+        "accounts import",
+        "accounts list",
+        "accounts show",
+        "accounts pause",
+        "accounts resume",
+        "accounts disconnect",
+        "calendars list",
+        "calendars add",
+        "calendars remove",
+        "channels list",
+        "channels renew",
+        "channels stop",
+        "tokens list",
+        "tokens renew",
+        "resync",
+        "verify",
+        "status",
+        "queue show",
+        "queue retry",
+        "keys list",
+        "keys add",
+        "keys rotate",
+        "demo",
+        "sandbox google",
+        "sandbox erpnext",
+        "config show",
+        "config validate",
+        "version",
+    }
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,16 @@ from tests.waiting import wait_for
 
 BY_HAND = {"modified_by": "Administrator"}
 STATUS_KEYS = {
-    "version", "healthy", "accounts", "calendars", "channels", "queue", "freshness_seconds",
-    "quarantined", "problems",
-}  # fmt: skip
+    "version",
+    "healthy",
+    "accounts",
+    "calendars",
+    "channels",
+    "queue",
+    "freshness_seconds",
+    "quarantined",
+    "problems",
+}
 
 
 @pytest.fixture
@@ -59,9 +66,17 @@ def test_a_dry_run_writes_nothing_and_counts_what_resync_then_does(shop: Company
     assert shop.calendar().sync_token == token
     (done,) = run(shop, "resync", "--all", "--json").data
     assert done | {"skipped": 0} == {
-        "account": ANN, "calendar": ANN, "outcome": "done", "code": 0, "created": 1, "updated": 1,
-        "cancelled": 1, "unchanged": 1, "skipped": 0, "refused": 0,
-    }  # fmt: skip
+        "account": ANN,
+        "calendar": ANN,
+        "outcome": "done",
+        "code": 0,
+        "created": 1,
+        "updated": 1,
+        "cancelled": 1,
+        "unchanged": 1,
+        "skipped": 0,
+        "refused": 0,
+    }
     assert shop.mirrored() == shop.expected()
     before = picture(shop)
     run(shop, "resync", ANN, says=(f"{ANN}: done: unchanged 3",))
@@ -243,20 +258,30 @@ def test_a_queue_that_is_away_is_said_with_what_to_do(shop: Company) -> None:
     # All that does not need the queue works on: what is asked for is kept in the ledger.
     shop.google.insert_event(ANN, shop.timed())
     shop.google.add_calendar("x@group.calendar.google.com", ANN)
-    for words in (("resync", ANN), ("verify",), ("queue", "show"), ("queue", "retry"),
-                  ("channels", "renew"), ("accounts", "pause", ANN), ("accounts", "resume", ANN),
-                  ("calendars", "add", ANN, "x@group.calendar.google.com")):  # fmt: skip
+    for words in (
+        ("resync", ANN),
+        ("verify",),
+        ("queue", "show"),
+        ("queue", "retry"),
+        ("channels", "renew"),
+        ("accounts", "pause", ANN),
+        ("accounts", "resume", ANN),
+        ("calendars", "add", ANN, "x@group.calendar.google.com"),
+    ):
         run(shop, *words)
     assert len(shop.rows()) == 1
 
 
 def test_the_queue_shows_what_failed_and_what_was_set_aside(shop: Company) -> None:
     assert run(shop, "queue", "show", "--json").data == {
-        "waiting": {"live": 0, "backfill": 1}, "failed": [], "quarantined": [],
-    }  # fmt: skip
+        "waiting": {"live": 0, "backfill": 1},
+        "failed": [],
+        "quarantined": [],
+    }
     run(shop, "queue", "retry", says=("nothing to try again",))
-    shop.site.add_fault(match="insert", status=417, exc_type="ValidationError",
-                        message="A rule of ours", count=None)  # fmt: skip
+    shop.site.add_fault(
+        match="insert", status=417, exc_type="ValidationError", message="A rule of ours", count=None
+    )
     event = shop.google.insert_event(ANN, shop.timed(summary="Refused"))
     run(shop, "resync", ANN, code=3, says=("refused 1",))
     (aside,) = run(shop, "queue", "show", "--json").data["quarantined"]
@@ -286,8 +311,14 @@ def test_channels(shop: Company) -> None:
     listed = run(shop, "channels", "list", "--json").data
     assert {c["account"] for c in listed} == {ANN, BOB}
     assert set(listed[0]) == {
-        "account", "calendar", "id", "state", "life_left", "expires", "renews",
-    }  # fmt: skip
+        "account",
+        "calendar",
+        "id",
+        "state",
+        "life_left",
+        "expires",
+        "renews",
+    }
     assert all(0.99 < c["life_left"] <= 1 for c in listed)
     forced = run(shop, "channels", "renew", "--all", "--force", "--json").data
     assert [r["outcome"] for r in forced] == ["renewed", "renewed"]

@@ -65,9 +65,12 @@ def test_tries_of_other_kinds_are_due_now(company: Company) -> None:
     now, number = company.services.clock(), company.calendar().id
     with services.db.session() as session:
         aside.quarantine(
-            session, number, [Refusal(key="k", event_id="e", message="", kind="event")],
-            tomorrow, tomorrow,
-        )  # fmt: skip
+            session,
+            number,
+            [Refusal(key="k", event_id="e", message="", kind="event")],
+            tomorrow,
+            tomorrow,
+        )
         late.note_unanswered(session, number, tomorrow)
     ahead(company, Account, refresh_retry_at=tomorrow, access_expires_at=now)
     with services.db.session() as session:

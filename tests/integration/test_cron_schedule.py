@@ -317,9 +317,11 @@ def test_a_ledger_that_is_away_during_renewal_is_noted(
 ) -> None:
     """It is not the same as another process that is at it, which is noted as well done."""
     renewal = next(
-        work for row in timetable.timetable(company.services).values() for work in row
+        work
+        for row in timetable.timetable(company.services).values()
+        for work in row
         if work.name == "renew"
-    )  # fmt: skip
+    )
 
     def gone(*_: object, **__: object) -> None:
         raise OperationalError("SELECT", {}, Exception("server closed the connection"))
@@ -353,9 +355,12 @@ def test_a_token_is_not_asked_for_before_google_wants_it(company: Company) -> No
     """Else the next try comes within a minute, whatever the token endpoint has asked for."""
     company.later(minutes=55)
     company.google.add_fault(
-        match="POST /token", count=None, status=429, body="<html>no</html>",
+        match="POST /token",
+        count=None,
+        status=429,
+        body="<html>no</html>",
         headers={"Retry-After": "600"},
-    )  # fmt: skip
+    )
     timetable.refresh(company.services)
     again = company.account().refresh_retry_at
     assert again is not None

@@ -157,8 +157,9 @@ def test_an_import_leaves_alone_what_works_otherwise_or_is_paused(
     assert company.watcher("accounts", "add", BOB, "--via", "erpnext").returncode == 0
     assert company.watcher("accounts", "pause", BOB).returncode == 0
     assert refused(company) == {
-        ANN: "left as it is: connected by oauth", BOB: "left as it is: paused",
-    }  # fmt: skip
+        ANN: "left as it is: connected by oauth",
+        BOB: "left as it is: paused",
+    }
     assert state(company, BOB) == ("paused", "by_admin")
     done = company.watcher("accounts", "add", ANN, "--via", "erpnext")
     assert done.returncode == 4

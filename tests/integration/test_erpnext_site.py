@@ -21,10 +21,14 @@ def company_of(site: Site, folder: Path, queue_url: str) -> Iterator[Company]:
     google = GoogleState()
     google_server, erpnext_server = serve_google(google), serve_erpnext(site)
     made = Company(
-        google=google, site=site, folder=folder, google_url=google_server.url,
-        erpnext_url=erpnext_server.url, queue_url=queue_url,
+        google=google,
+        site=site,
+        folder=folder,
+        google_url=google_server.url,
+        erpnext_url=erpnext_server.url,
+        queue_url=queue_url,
         database_url=f"sqlite:///{folder / 'ledger.sqlite3'}",
-    )  # fmt: skip
+    )
     with closing(made), closing(google_server), closing(erpnext_server), closing(site):
         yield made
 
@@ -137,9 +141,16 @@ def test_setup_names_what_would_double_or_refuse_every_event(bare: Company) -> N
     bare.site.add_google_calendar(BOB)
     bare.setup_erpnext()
     bare.services.erpnext.insert(
-        {"doctype": "Custom Field", "dt": "Event", "fieldname": "custom_outlet", "reqd": 1,
-         "label": "Outlet", "fieldtype": "Data", "insert_after": "description"}
-    )  # fmt: skip
+        {
+            "doctype": "Custom Field",
+            "dt": "Event",
+            "fieldname": "custom_outlet",
+            "reqd": 1,
+            "label": "Outlet",
+            "fieldtype": "Data",
+            "insert_after": "description",
+        }
+    )
     said = bare.watcher("erpnext", "setup")
     assert said.returncode == 0
     assert BOB in said.stderr

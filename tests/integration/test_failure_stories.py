@@ -308,8 +308,11 @@ def test_google_is_only_read_and_nothing_goes_round(company: Company) -> None:
     company.google.insert_event(ANN, company.timed(recurrence=["RRULE:FREQ=DAILY;COUNT=3"]))
     for email in (ANN, BOB):
         company.google.insert_event(email, company.timed(summary="Meeting"))
-    held = [company.google.get_event(email, each["id"]) for email in (ANN, BOB)
-            for each in company.google.truth(email, *span(company))]  # fmt: skip
+    held = [
+        company.google.get_event(email, each["id"])
+        for email in (ANN, BOB)
+        for each in company.google.truth(email, *span(company))
+    ]
     for _ in range(3):
         for email in (ANN, BOB):
             assert company.sync(email) == "done"
@@ -322,8 +325,11 @@ def test_google_is_only_read_and_nothing_goes_round(company: Company) -> None:
     for row in company.site.events():  # Frappe's own way to Google is not switched on
         assert not row["sync_with_google_calendar"]
         assert not row["google_calendar"]
-    now = [company.google.get_event(email, each["id"]) for email in (ANN, BOB)
-           for each in company.google.truth(email, *span(company))]  # fmt: skip
+    now = [
+        company.google.get_event(email, each["id"])
+        for email in (ANN, BOB)
+        for each in company.google.truth(email, *span(company))
+    ]
     assert now == held
     company.later(days=6, hours=12)
     renew(company)

@@ -32,13 +32,17 @@ def age(company: Company, count: int) -> list[str]:
         names.append(f"EVOLD{number:05}")
         company.site.put(
             "Event",
-            like | {
-                "name": names[-1], "subject": f"Old {number}", "status": "Closed",
-                "starts_on": f"{at:%Y-%m-%d %H:%M:%S}", "ends_on": f"{at:%Y-%m-%d %H:%M:%S}",
+            like
+            | {
+                "name": names[-1],
+                "subject": f"Old {number}",
+                "status": "Closed",
+                "starts_on": f"{at:%Y-%m-%d %H:%M:%S}",
+                "ends_on": f"{at:%Y-%m-%d %H:%M:%S}",
                 "custom_google_event_id": f"old{number}",
                 "custom_google_sync_key": f"{number:064}",
             },
-        )  # fmt: skip
+        )
     return names
 
 

@@ -44,9 +44,13 @@ def notify(company: Company) -> str:
     token = company.google.channels.all[channel_id].token or ""
     with services.db.session() as session:
         return inbox.record(
-            session, channel_id=channel_id, token=token, resource_id=resource_id,
-            message_number=7, now=services.clock(),
-        ).word  # fmt: skip
+            session,
+            channel_id=channel_id,
+            token=token,
+            resource_id=resource_id,
+            message_number=7,
+            now=services.clock(),
+        ).word
 
 
 def start_work(company: Company, owner: str = "another worker") -> tuple[CalendarLease, Work]:

@@ -36,10 +36,16 @@ def shop(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
         with services.db.session() as session:
             account = accounts.add(session, email=email, source="oauth", state="invited", now=now)
             accounts.activate_oauth(
-                session, services.keyring, account_id=account.id, sub=email, scopes=SCOPES,
+                session,
+                services.keyring,
+                account_id=account.id,
+                sub=email,
+                scopes=SCOPES,
                 refresh_token=company.google.oauth.mint_refresh(CLIENT_ID, email, SCOPES),
-                access_token=f"ya29.{email}", expires_at=now, now=now,
-            )  # fmt: skip
+                access_token=f"ya29.{email}",
+                expires_at=now,
+                now=now,
+            )
     return company
 
 

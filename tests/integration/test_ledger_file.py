@@ -32,8 +32,14 @@ def test_a_command_makes_no_ledger_in_the_place_of_a_deleted_one(company: Compan
     """Seen: `status` made a new, empty one and said that all is healthy."""
     for file in ledger_of(company).parent.iterdir():
         file.unlink()
-    for words in (("status",), ("accounts", "list"), ("keys", "list"), ("worker",), ("cron",),
-                  ("web",)):  # fmt: skip
+    for words in (
+        ("status",),
+        ("accounts", "list"),
+        ("keys", "list"),
+        ("worker",),
+        ("cron",),
+        ("web",),
+    ):
         run(company, *words, code=6, says=("there is no ledger at", "watcher up"))
     assert not list(ledger_of(company).parent.iterdir())
     run(company, "init")

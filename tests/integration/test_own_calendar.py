@@ -186,9 +186,13 @@ def gone_of_0_1_0(company: Company) -> None:
     alias(company)
     with company.services.db.session() as session:
         account = accounts.add(
-            session, email=CARLA, source="service-account", state="active",
-            now=company.services.clock(), erpnext_user=CARLA,
-        )  # fmt: skip
+            session,
+            email=CARLA,
+            source="service-account",
+            state="active",
+            now=company.services.clock(),
+            erpnext_user=CARLA,
+        )
         row = calendars.add(session, account.id, CARLA, company.services.clock())
         row.state, row.cause, row.failures = "gone", "not_found", 7
         row.dirty_seq = 3
@@ -505,12 +509,20 @@ def test_the_page_names_the_calendar_that_is_mirrored(web: Company) -> None:
     ("fault", "cause", "says", "step"),
     [
         (None, "not_a_calendar_user", "Calendar is on for this person", "turn Google Calendar on"),
-        ({"status": 403, "reason": "accessNotConfigured"}, "access_not_configured",
-         "Enable the Google Calendar API", "enable the Google Calendar API"),
-        ({"status": 404, "reason": "notFound"}, "no_own_calendar", "check the address",
-         "turn Google Calendar on"),
+        (
+            {"status": 403, "reason": "accessNotConfigured"},
+            "access_not_configured",
+            "Enable the Google Calendar API",
+            "enable the Google Calendar API",
+        ),
+        (
+            {"status": 404, "reason": "notFound"},
+            "no_own_calendar",
+            "check the address",
+            "turn Google Calendar on",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_page_says_when_google_does_not_show_the_calendar(
     web: Company, fault: dict[str, Any] | None, cause: str, says: str, step: str
 ) -> None:

@@ -47,9 +47,11 @@ def row_of(company: Company, event_id: str) -> dict[str, Any]:
 def ask(company: Company, method: str, **params: Any) -> Any:
     """As a person in the Desk would."""
     answer = requests.post(
-        f"{company.environ['WATCHER_ERPNEXT_URL']}/api/method/{method}", json=params, timeout=30,
+        f"{company.environ['WATCHER_ERPNEXT_URL']}/api/method/{method}",
+        json=params,
+        timeout=30,
         headers={"Authorization": f"token {company.site.api_key}:{company.site.api_secret}"},
-    )  # fmt: skip
+    )
     assert answer.ok, answer.text
     return answer.json().get("message")
 
@@ -110,8 +112,9 @@ def test_a_series_made_private_is_gone_with_its_history(company: Company) -> Non
 def test_moved_out_of_the_window_and_private_is_gone(company: Company) -> None:
     event_id = put(company)
     away = company.timed(hours=24 * 60)
-    company.google.patch_event(ANN, event_id, {**PRIVATE, "start": away["start"],
-                                               "end": away["end"]})  # fmt: skip
+    company.google.patch_event(
+        ANN, event_id, {**PRIVATE, "start": away["start"], "end": away["end"]}
+    )
     assert company.sync() == "done"
     assert is_gone(company)
     assert row_of(company, event_id)["status"] == "Cancelled"
@@ -155,14 +158,30 @@ def test_what_people_added_goes_along_or_is_named(
     event_id = put(company)
     name = row_of(company, event_id)["name"]
     ask(company, "frappe.desk.doctype.tag.tag.add_tag", tag="Outlet", dt="Event", dn=name)
-    ask(company, "frappe.desk.form.assign_to.add", doctype="Event", name=name,
-        assign_to=json.dumps([BOB]))  # fmt: skip
+    ask(
+        company,
+        "frappe.desk.form.assign_to.add",
+        doctype="Event",
+        name=name,
+        assign_to=json.dumps([BOB]),
+    )
     ask(company, "frappe.share.add", doctype="Event", name=name, user=BOB, read=1, notify=0)
     comment = {"content": f"about {CANARY}", "comment_email": BOB, "comment_by": "Bob"}
-    ask(company, "frappe.desk.form.utils.add_comment", reference_doctype="Event",
-        reference_name=name, **comment)  # fmt: skip
-    ask(company, "frappe.client.set_value", doctype="Event", name=name,
-        fieldname="event_category", value="Meeting")  # fmt: skip
+    ask(
+        company,
+        "frappe.desk.form.utils.add_comment",
+        reference_doctype="Event",
+        reference_name=name,
+        **comment,
+    )
+    ask(
+        company,
+        "frappe.client.set_value",
+        doctype="Event",
+        name=name,
+        fieldname="event_category",
+        value="Meeting",
+    )
     company.google.patch_event(ANN, event_id, PRIVATE)
     caplog.set_level("INFO")
     assert company.sync() == "done"
@@ -186,8 +205,7 @@ def test_rows_that_an_earlier_version_masked_are_healed(company: Company) -> Non
     company.google.patch_event(ANN, event_id, PRIVATE)
     fields = {"subject": "Busy", "description": "", "location": "", "google_meet_link": ""}
     known = {k: v for k, v in fields.items() if k in row_of(company, event_id)}
-    ask(company, "frappe.client.set_value", doctype="Event", name=name,
-        fieldname=json.dumps(known))  # fmt: skip
+    ask(company, "frappe.client.set_value", doctype="Event", name=name, fieldname=json.dumps(known))
     assert not is_gone(company)
     assert company.sync(snapshot=True) == "done"
     assert is_gone(company)
@@ -224,9 +242,12 @@ def test_the_ledger_and_the_log_keep_no_title(
     """A refusal may quote what was sent: what is kept of it does not."""
     caplog.set_level("DEBUG")
     company.site.add_fault(
-        "insert_many", status=417, exc_type="CharacterLengthExceededError", count=None,
+        "insert_many",
+        status=417,
+        exc_type="CharacterLengthExceededError",
+        count=None,
         message=f"'Subject' ({CANARY} title) will get truncated",
-    )  # fmt: skip
+    )
     put(company)
     with company.services.db.session() as session:
         document = overview.status(company.services.db, session, company.services.clock(), {})
@@ -307,8 +328,14 @@ def test_an_assignment_that_quotes_the_title_is_gone(company: Company) -> None:
     """The Desk fills the assignment's text with the event's title."""
     event_id = put(company)
     name = row_of(company, event_id)["name"]
-    ask(company, "frappe.desk.form.assign_to.add", doctype="Event", name=name,
-        assign_to=json.dumps([BOB]), description=f"{CANARY} title")  # fmt: skip
+    ask(
+        company,
+        "frappe.desk.form.assign_to.add",
+        doctype="Event",
+        name=name,
+        assign_to=json.dumps([BOB]),
+        description=f"{CANARY} title",
+    )
     company.site.run_background_jobs()
     company.google.patch_event(ANN, event_id, PRIVATE)
     assert company.sync() == "done"
@@ -324,9 +351,11 @@ def test_an_error_that_erpnext_logs_later_is_gone(company: Company) -> None:
     assert company.sync() == "done"
     company.site.run_background_jobs()
     company.site.make(
-        "Error Log", owner="Administrator", method="late",
+        "Error Log",
+        owner="Administrator",
+        method="late",
         error=f"docs = {{'subject': '{CANARY}', 'key': '{row['custom_google_sync_key']}'}}",
-    )  # fmt: skip
+    )
     assert not is_gone(company)
     company.later(minutes=25)
     assert look_after_erased(company.services) >= 1
@@ -346,8 +375,13 @@ def test_broken_off_anywhere_nothing_that_people_added_is_lost(
     event_id = put(company)
     name = row_of(company, event_id)["name"]
     ask(company, "frappe.desk.doctype.tag.tag.add_tag", tag="Outlet", dt="Event", dn=name)
-    ask(company, "frappe.desk.form.assign_to.add", doctype="Event", name=name,
-        assign_to=json.dumps([BOB]))  # fmt: skip
+    ask(
+        company,
+        "frappe.desk.form.assign_to.add",
+        doctype="Event",
+        name=name,
+        assign_to=json.dumps([BOB]),
+    )
     company.google.patch_event(ANN, event_id, PRIVATE)
     writes = f"{WRITES}|add_tag|assign_to|share.add"
     if through:
@@ -367,12 +401,25 @@ def test_broken_off_anywhere_nothing_that_people_added_is_lost(
 
 def test_an_own_field_with_unique_values_goes_along(company: Company) -> None:
     company.services.erpnext.insert(
-        {"doctype": "Custom Field", "dt": "Event", "fieldname": "custom_ticket", "unique": 1,
-         "label": "Ticket", "fieldtype": "Data", "insert_after": "description"}
-    )  # fmt: skip
+        {
+            "doctype": "Custom Field",
+            "dt": "Event",
+            "fieldname": "custom_ticket",
+            "unique": 1,
+            "label": "Ticket",
+            "fieldtype": "Data",
+            "insert_after": "description",
+        }
+    )
     event_id = put(company)
-    ask(company, "frappe.client.set_value", doctype="Event", fieldname="custom_ticket",
-        name=row_of(company, event_id)["name"], value="T-1")  # fmt: skip
+    ask(
+        company,
+        "frappe.client.set_value",
+        doctype="Event",
+        fieldname="custom_ticket",
+        name=row_of(company, event_id)["name"],
+        value="T-1",
+    )
     company.google.patch_event(ANN, event_id, PRIVATE)
     assert company.sync() == "done"
     assert is_gone(company)
@@ -419,9 +466,10 @@ def test_the_communication_of_a_participant_who_was_removed_is_gone(company: Com
     for guests in ([{"reference_doctype": "Contact", "reference_docname": guest}], []):
         answer = requests.put(
             f"{company.environ['WATCHER_ERPNEXT_URL']}/api/resource/Event/{name}",
-            json={"event_participants": guests}, timeout=30,
+            json={"event_participants": guests},
+            timeout=30,
             headers={"Authorization": f"token {company.site.api_key}:{company.site.api_secret}"},
-        )  # fmt: skip
+        )
         assert answer.ok
     assert company.site.rows("Communication")
     company.google.patch_event(ANN, event_id, PRIVATE)

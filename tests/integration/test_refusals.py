@@ -31,9 +31,16 @@ def desk(company: Company) -> ErpNextClient:
 def make_mandatory(company: Company) -> None:
     """A field of the company's own, which every Event must have from now on."""
     desk(company).insert(
-        {"doctype": "Custom Field", "dt": "Event", "fieldname": FIELD, "label": "Outlet",
-         "fieldtype": "Data", "reqd": 1, "insert_after": "description"}
-    )  # fmt: skip
+        {
+            "doctype": "Custom Field",
+            "dt": "Event",
+            "fieldname": FIELD,
+            "label": "Outlet",
+            "fieldtype": "Data",
+            "reqd": 1,
+            "insert_after": "description",
+        }
+    )
 
 
 def make_optional(company: Company) -> None:
@@ -204,8 +211,13 @@ def test_a_masking_that_cannot_even_be_deleted_is_a_problem_at_once(company: Com
     [event_id] = put(company, 1)
     assert company.sync() == "done"
     make_mandatory(company)
-    company.site.add_fault("^DELETE .*Event", status=417, exc_type="LinkExistsError", count=None,
-                           message="linked with a Task")  # fmt: skip
+    company.site.add_fault(
+        "^DELETE .*Event",
+        status=417,
+        exc_type="LinkExistsError",
+        count=None,
+        message="linked with a Task",
+    )
     company.google.patch_event(ANN, event_id, {"visibility": "private"})
     assert company.sync() == "done"
     [problem] = [p for p in status(company)["problems"] if p["account"] == ANN]
@@ -296,9 +308,16 @@ def test_whatever_field_is_mandatory_the_search_index_keeps_no_title(
     [event_id] = put(company, 1)
     assert company.sync() == "done"
     desk(company).insert(
-        {"doctype": "Custom Field", "dt": "Event", "fieldname": FIELD, "label": "Outlet",
-         "reqd": 1, "insert_after": "description", **field}
-    )  # fmt: skip
+        {
+            "doctype": "Custom Field",
+            "dt": "Event",
+            "fieldname": FIELD,
+            "label": "Outlet",
+            "reqd": 1,
+            "insert_after": "description",
+            **field,
+        }
+    )
     company.google.patch_event(ANN, event_id, {"visibility": "private"})
     assert company.sync() == "done"
     company.site.run_background_jobs()
@@ -322,8 +341,9 @@ def test_a_row_whose_account_was_overwritten_is_put_right(company: Company) -> N
     put(company, 1)
     assert company.sync() == "done"
     [row] = company.rows()
-    desk(company).update({"doctype": "Event", "name": row["name"],
-                          "custom_google_account": "x@y.test"})  # fmt: skip
+    desk(company).update(
+        {"doctype": "Event", "name": row["name"], "custom_google_account": "x@y.test"}
+    )
     assert company.sync(snapshot=True) == "done"
     assert [r["name"] for r in company.rows()] == [row["name"]]
     assert all(p["state"] != "erpnext_answers_late" for p in status(company)["problems"])

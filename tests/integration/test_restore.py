@@ -29,9 +29,12 @@ def back_up(company: Company) -> Path:
     """With the script that docs/operations.md names, while the ledger is in use."""
     environ = {**os.environ, **company.environ, "PYTHON": sys.executable}
     done = subprocess.run(
-        ["bash", str(BACKUP), str(company.folder / "backup")], env=environ, text=True,
-        capture_output=True, check=True,
-    )  # fmt: skip
+        ["bash", str(BACKUP), str(company.folder / "backup")],
+        env=environ,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     return Path(done.stdout.strip())
 
 
@@ -90,8 +93,11 @@ def test_a_restored_ledger_heals_by_itself(company: Company, tokens: str) -> Non
 
     # Channels that the restored ledger does not know are strangers; the admin renews once.
     stranger = next(iter(unknown))
-    headers = {"X-Goog-Channel-ID": stranger, "X-Goog-Resource-State": "exists",
-               "X-Goog-Channel-Token": str(google.channels.all[stranger].token)}  # fmt: skip
+    headers = {
+        "X-Goog-Channel-ID": stranger,
+        "X-Goog-Resource-State": "exists",
+        "X-Goog-Channel-Token": str(google.channels.all[stranger].token),
+    }
     answer = requests.post(f"{company.public_url}/webhooks/google", headers=headers, timeout=10)
     assert answer.status_code == 404
     renewed = company.watcher("channels", "renew", "--all", "--force")

@@ -24,9 +24,11 @@ def write(company: Company, name: str, user: str = "", **fields: Any) -> None:
     site = company.site
     key, secret = site.keys_of(user) if user else (site.api_key, site.api_secret)
     answer = requests.put(
-        f"{company.environ['WATCHER_ERPNEXT_URL']}/api/resource/Event/{name}", json=fields,
-        headers={"Authorization": f"token {key}:{secret}"}, timeout=30,
-    )  # fmt: skip
+        f"{company.environ['WATCHER_ERPNEXT_URL']}/api/resource/Event/{name}",
+        json=fields,
+        headers={"Authorization": f"token {key}:{secret}"},
+        timeout=30,
+    )
     assert answer.ok, answer.text
 
 
@@ -46,10 +48,14 @@ def put(company: Company, **extra: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("who", ["", BOB], ids=["another-script", "a-person"])
 @pytest.mark.parametrize(
-    "change", [{"starts_on": "2026-12-24 10:00:00", "ends_on": "2026-12-24 11:00:00"},
-               {"subject": "Dragged"}, {"description": "<p>Mine</p>"}],
+    "change",
+    [
+        {"starts_on": "2026-12-24 10:00:00", "ends_on": "2026-12-24 11:00:00"},
+        {"subject": "Dragged"},
+        {"description": "<p>Mine</p>"},
+    ],
     ids=["times", "subject", "description"],
-)  # fmt: skip
+)
 def test_the_poll_puts_right_what_others_wrote(
     company: Company, who: str, change: dict[str, str]
 ) -> None:

@@ -67,10 +67,14 @@ def test_migrations_make_exactly_the_models(db: Database) -> None:
 def test_several_processes_migrate_one_empty_ledger(database_url: str) -> None:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")}
     started = [
-        subprocess.Popen([sys.executable, "-c", MIGRATE, database_url], env=environ,
-                         stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", MIGRATE, database_url],
+            env=environ,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(3)
-    ]  # fmt: skip
+    ]
     for process in started:
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
@@ -291,8 +295,11 @@ def test_one_account_cannot_use_more_than_google_gives_a_user(db: Database) -> N
     number, other = add_account(db), add_account(db, "bob@scoopjoy.test")
     minute = int(NOW.timestamp()) // 60
     with db.session() as session:
-        session.add(Usage(bucket=f"minute:{minute}:{number}", calls=599,
-                          expires_at=NOW + timedelta(hours=1)))  # fmt: skip
+        session.add(
+            Usage(
+                bucket=f"minute:{minute}:{number}", calls=599, expires_at=NOW + timedelta(hours=1)
+            )
+        )
     with pytest.raises(Transient, match="account's share"):
         budget.spend(db, number, "push", NOW)
     budget.spend(db, other, "backfill", NOW)
@@ -333,13 +340,20 @@ def test_what_is_over_is_not_kept_for_ever(db: Database) -> None:
     with db.session() as session:
         for days in (5, 40):
             at = NOW - timedelta(days=days)
-            session.add(Invitation(id=f"i{days}", account_id=account, created_at=at,
-                                   expires_at=at))  # fmt: skip
+            session.add(Invitation(id=f"i{days}", account_id=account, created_at=at, expires_at=at))
             session.add(Fact(name=f"dead_grant:{days}", value="", learned_at=at))
             session.add(Fact(name=f"site:{days}", value="", learned_at=at))
             for state, closed in (("stopped", at), ("live", None)):
-                session.add(Channel(id=f"{state}{days}", calendar_id=number, token_hash="t",
-                                    state=state, requested_at=at, closed_at=closed))  # fmt: skip
+                session.add(
+                    Channel(
+                        id=f"{state}{days}",
+                        calendar_id=number,
+                        token_hash="t",
+                        state=state,
+                        requested_at=at,
+                        closed_at=closed,
+                    )
+                )
 
     def left() -> tuple[set[str], set[str], set[str]]:
         with db.session() as session:
@@ -366,12 +380,27 @@ def test_what_is_old_is_forgotten_and_the_rest_kept(db: Database) -> None:
     number = add_calendar(db, add_account(db))
     with db.session() as session:
         for days in (0, 13, 15, 400):
-            runs.add(session, Run(calendar_id=number, kind="delta", reason="push",
-                                  started_at=NOW - timedelta(days=days), error=""))  # fmt: skip
+            runs.add(
+                session,
+                Run(
+                    calendar_id=number,
+                    kind="delta",
+                    reason="push",
+                    started_at=NOW - timedelta(days=days),
+                    error="",
+                ),
+            )
         for minutes, name in ((10, "fresh"), (90, "stale")):
-            session.add(OAuthFlow(state_hash=name, browser_hash="b", purpose="connect",
-                                  verifier=b"v", nonce="n",
-                                  created_at=NOW - timedelta(minutes=minutes)))  # fmt: skip
+            session.add(
+                OAuthFlow(
+                    state_hash=name,
+                    browser_hash="b",
+                    purpose="connect",
+                    verifier=b"v",
+                    nonce="n",
+                    created_at=NOW - timedelta(minutes=minutes),
+                )
+            )
         session.add(Usage(bucket="minute:1", calls=1, expires_at=NOW - timedelta(minutes=1)))
         session.add(Usage(bucket="day:x", calls=1, expires_at=NOW + timedelta(days=1)))
     with db.session() as session:

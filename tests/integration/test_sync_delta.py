@@ -106,8 +106,14 @@ def test_made_private_and_moved_away_in_one_edit(company: Company, policy: str) 
 def test_declined_and_other_kinds_are_left_out(company: Company) -> None:
     me = {"email": ANN, "self": True, "responseStatus": "declined"}
     put(company, summary="Declined", attendees=[me])
-    put(company, summary="Home", eventType="workingLocation", visibility="public",
-        transparency="transparent", workingLocationProperties={"type": "homeOffice"})  # fmt: skip
+    put(
+        company,
+        summary="Home",
+        eventType="workingLocation",
+        visibility="public",
+        transparency="transparent",
+        workingLocationProperties={"type": "homeOffice"},
+    )
     accepted = put(company, attendees=[me | {"responseStatus": "accepted"}])
     synced(company)
     assert company.subjects() == ["Shift"]
@@ -199,8 +205,12 @@ def test_two_accounts_with_the_same_event_are_two_rows(company: Company) -> None
 
 
 def test_fields_that_erpnext_shows(company: Company) -> None:
-    event = put(company, location="Outlet <5>", description="<p>Bring <b>cones</b></p>",
-                hangoutLink="https://meet.google.com/abc-defg-hij")  # fmt: skip
+    event = put(
+        company,
+        location="Outlet <5>",
+        description="<p>Bring <b>cones</b></p>",
+        hangoutLink="https://meet.google.com/abc-defg-hij",
+    )
     synced(company)
     row = row_of(company, event)
     assert "cones" in row["description"]
@@ -221,15 +231,20 @@ def test_the_link_of_another_provider_arrives(company: Company) -> None:
         {"entryPointType": "video", "uri": "https://meet.example/j/1?pwd=a&b=c", "label": "Join"},
     ]
     event = put(company, conferenceData={"entryPoints": points, "notes": "secret notes"})
-    hidden = put(company, visibility="private", transparency="transparent",
-                 conferenceData={"entryPoints": points})  # fmt: skip
+    hidden = put(
+        company,
+        visibility="private",
+        transparency="transparent",
+        conferenceData={"entryPoints": points},
+    )
     synced(company)
     description = row_of(company, event)["description"]
     assert 'href="https://meet.example/j/1?pwd=a&amp;b=c"' in description
     assert "4711" not in description
     assert (row_of(company, hidden)["subject"], row_of(company, hidden)["description"]) == (
-        "Private", ""
-    )  # fmt: skip
+        "Private",
+        "",
+    )
 
 
 def test_titles_that_erpnext_would_refuse_arrive_all_the_same(company: Company) -> None:
@@ -245,8 +260,9 @@ def test_titles_that_erpnext_would_refuse_arrive_all_the_same(company: Company) 
     assert company.services.erpnext.calls - before == 1, "read once, nothing written again"
 
 
-@pytest.mark.parametrize(("zone", "day"), [("Europe/Berlin", "2026-10-25"),
-                                           ("America/New_York", "2026-11-01")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("zone", "day"), [("Europe/Berlin", "2026-10-25"), ("America/New_York", "2026-11-01")]
+)
 def test_the_hour_that_comes_twice(company: Company, zone: str, day: str) -> None:
     """Both instants of one wall time are told apart: by instant, never by wall time."""
     noon = datetime.fromisoformat(f"{day}T12:00:00+00:00")

@@ -185,9 +185,12 @@ def test_what_cannot_be_mapped_is_set_aside_and_the_rest_goes_on(company: Compan
 
 def test_what_erpnext_refuses_is_set_aside_with_its_words(company: Company) -> None:
     company.site.add_fault(
-        match="insert|resource/Event", status=417, exc_type="ValidationError",
-        message="Not on holidays", count=None,
-    )  # fmt: skip
+        match="insert|resource/Event",
+        status=417,
+        exc_type="ValidationError",
+        message="Not on holidays",
+        count=None,
+    )
     company.google.insert_event(ANN, company.timed(summary="Refused"))
     assert company.sync() == "done"
     assert aside(company) == ["Not on holidays"]
@@ -287,9 +290,11 @@ def test_what_people_add_in_erpnext_stays(company: Company) -> None:
 
 def test_other_rows_of_the_site_are_never_touched(company: Company) -> None:
     mine = company.site.blank("Event", "EV90001", "bob@scoopjoy.test") | {
-        "subject": "Bob's own", "starts_on": "2026-11-30 10:00:00", "event_type": "Public",
+        "subject": "Bob's own",
+        "starts_on": "2026-11-30 10:00:00",
+        "event_type": "Public",
         "status": "Open",
-    }  # fmt: skip
+    }
     company.site.put("Event", mine)
     before = company.site.row("Event", "EV90001")
     put(company, 2)

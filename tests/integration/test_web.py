@@ -51,10 +51,12 @@ def channel(company: Company) -> Channel:
 def headers(company: Company, **changes: str) -> dict[str, str]:
     live = channel(company)
     made = {
-        "X-Goog-Channel-ID": live.id, "X-Goog-Channel-Token": TOKEN,
-        "X-Goog-Resource-ID": live.resource_id or "", "X-Goog-Resource-State": "exists",
+        "X-Goog-Channel-ID": live.id,
+        "X-Goog-Channel-Token": TOKEN,
+        "X-Goog-Resource-ID": live.resource_id or "",
+        "X-Goog-Resource-State": "exists",
         "X-Goog-Message-Number": "7",
-    }  # fmt: skip
+    }
     return made | {f"X-Goog-{name.replace('_', '-')}": value for name, value in changes.items()}
 
 
@@ -232,8 +234,9 @@ def test_readiness_is_looked_at_again_after_a_few_seconds(web: Company) -> None:
         session.execute(text("ALTER TABLE ticks RENAME TO gone"))
     wait_for(
         lambda: requests.get(f"{web.public_url}/readyz", timeout=10).status_code != 200,
-        what="readyz", seconds=20,
-    )  # fmt: skip
+        what="readyz",
+        seconds=20,
+    )
 
 
 # --- the employee's consent -----------------------------------------------------------------
@@ -301,9 +304,11 @@ def test_consent_connects_and_the_first_sync_is_rung(web: Company) -> None:
 def test_why_a_consent_failed_is_in_the_log(web: Company) -> None:
     """The employee's page is not the admin's: he has the log alone."""
     web.google.add_fault(
-        match="POST /token", status=400, body='{"error": "redirect_uri_mismatch"}',
+        match="POST /token",
+        status=400,
+        body='{"error": "redirect_uri_mismatch"}',
         content_type="application/json",
-    )  # fmt: skip
+    )
     assert consent(web, invite(web), ANN).status_code == 400
     web.google.clear_faults()
     assert consent(web, invite(web), ANN, decision="deny").status_code == 200

@@ -49,9 +49,13 @@ def test_what_a_job_names_besides_its_function_is_left_alone(company: Company) -
     client = company.services.doorbell.client
     queue = Queue("live", connection=client, serializer=JSONSerializer)
     job = queue.enqueue_call(
-        TASK, args=(1, "push"), on_success=Callback("os.system"), on_failure=Callback("os.system"),
-        on_stopped=Callback("os.system"), webhooks=[Webhook("https://example.com", "failed")],
-    )  # fmt: skip
+        TASK,
+        args=(1, "push"),
+        on_success=Callback("os.system"),
+        on_failure=Callback("os.system"),
+        on_stopped=Callback("os.system"),
+        webhooks=[Webhook("https://example.com", "failed")],
+    )
     taken = KnownJob.fetch(job.id, connection=client, serializer=JSONSerializer)
     assert taken.func.__name__ == "sync_calendar"
     assert (taken.success_callback, taken.failure_callback) == (None, None)

@@ -98,10 +98,13 @@ def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(
     try:
         before = wait_for(lambda: len(written) >= 10 and list(written), what="ten rows")
         done = subprocess.run(
-            [DEPLOY / "backup.sh", tmp_path / "backups"], text=True, capture_output=True,
-            check=True, timeout=60,
+            [DEPLOY / "backup.sh", tmp_path / "backups"],
+            text=True,
+            capture_output=True,
+            check=True,
+            timeout=60,
             env={"PATH": os.environ["PATH"], "PYTHON": sys.executable, **setting},
-        )  # fmt: skip
+        )
     finally:
         stop.set()
         writer.join()

@@ -47,9 +47,11 @@ def client_of(services: Services, address: str, access_token: str) -> CalendarCl
         budget.spend(services.db, stranger, "poll", services.clock())
 
     return CalendarClient(
-        services.settings.google_api_url, lambda _force: access_token, quota_user=address,
+        services.settings.google_api_url,
+        lambda _force: access_token,
+        quota_user=address,
         on_call=spend,
-    )  # fmt: skip
+    )
 
 
 def try_own(google: CalendarClient, address: str) -> Proof:

@@ -105,9 +105,12 @@ def add_from_desk(
 
 
 def _prove_and_start(
-    services: Services, address: str, source: Source,
-    user: str | None, calendar_ids: tuple[str, ...],
-) -> Added:  # fmt: skip
+    services: Services,
+    address: str,
+    source: Source,
+    user: str | None,
+    calendar_ids: tuple[str, ...],
+) -> Added:
     """The grant and the calendars are proved before anything is changed: an account that works
     goes on as it does when the new way fails. One whose grant does not is kept as *Needs
     reconnect* under the new way, and goes live by itself if that is mended; one whose calendar
@@ -134,9 +137,14 @@ def _prove_and_start(
 
 
 def _register(
-    services: Services, address: str, source: Source, user: str | None,
-    wanted: Sequence[Proved], *, dead: str = "",
-) -> int:  # fmt: skip
+    services: Services,
+    address: str,
+    source: Source,
+    user: str | None,
+    wanted: Sequence[Proved],
+    *,
+    dead: str = "",
+) -> int:
     now = services.clock()
     with services.db.session() as session:
         known = accounts.find(session, address)
@@ -200,9 +208,12 @@ def invite(services: Services, email: str, *, erpnext_user: str | None = None) -
     """
     address = accounts.normal(email)
     require(
-        services.settings, "public_url", "google_client_id", "google_client_secret",
+        services.settings,
+        "public_url",
+        "google_client_id",
+        "google_client_secret",
         why="inviting an employee",
-    )  # fmt: skip
+    )
     user = choose_user(services, address, erpnext_user)
     now = services.clock()
     with services.db.session() as session:
@@ -213,9 +224,13 @@ def invite(services: Services, email: str, *, erpnext_user: str | None = None) -
             account = known
         else:
             account = accounts.add(
-                session, email=address, source="oauth", state="invited", now=now,
+                session,
+                email=address,
+                source="oauth",
+                state="invited",
+                now=now,
                 erpnext_user=user,
-            )  # fmt: skip
+            )
         invitation = connect.create_invitation(session, account.id, now)
     return connect.sign_link(services.keyring, services.settings, invitation, address)
 

@@ -66,9 +66,13 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
         account = session.get_one(Account, calendar.account_id)
         google_id, email, account_id = calendar.google_id, account.email, account.id
         row = channels.add_requesting(
-            session, channel_id=channel_id, calendar_id=calendar_id, token_hash=digest(token),
-            instead_of=instead_of, now=services.clock(),
-        )  # fmt: skip
+            session,
+            channel_id=channel_id,
+            calendar_id=calendar_id,
+            token_hash=digest(token),
+            instead_of=instead_of,
+            now=services.clock(),
+        )
     if row is None:
         raise Overtaken("another process has opened this channel, is at it, or lets it go")
     google = services.google(account_id, email, "poll")

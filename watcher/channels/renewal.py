@@ -118,11 +118,14 @@ def _due(services: Services, force: bool, account_ids: Sequence[int]) -> list[_T
         due = channels.calendars_due(session, now, account_ids=account_ids)
         return [
             _Target(
-                calendar.id, account.id, account.email, calendar.google_id,
+                calendar.id,
+                account.id,
+                account.email,
+                calendar.google_id,
                 live.id if (live := channels.live(session, calendar.id, now)) else None,
             )
             for calendar, account in due
-        ]  # fmt: skip
+        ]
 
 
 def _later(target: _Target) -> Renewed:

@@ -45,12 +45,27 @@ def cli(ctx: click.Context, no_input: bool, verbose: bool, as_json: bool) -> Non
 
 
 for command in (
-    config.init, config.config, config.version, processes.up, processes.web, processes.worker,
-    processes.cron, erpnext.erpnext, accounts.accounts, calendars.calendars, channels.channels,
-    tokens.tokens, sync.resync, sync.verify, status.status, status.queue, keys.keys, notify.notify,
+    config.init,
+    config.config,
+    config.version,
+    processes.up,
+    processes.web,
+    processes.worker,
+    processes.cron,
+    erpnext.erpnext,
+    accounts.accounts,
+    calendars.calendars,
+    channels.channels,
+    tokens.tokens,
+    sync.resync,
+    sync.verify,
+    status.status,
+    status.queue,
+    keys.keys,
+    notify.notify,
     sandbox.sandbox,
     sandbox.demo,
-):  # fmt: skip
+):
     cli.add_command(command)
 accept_everywhere(cli)
 

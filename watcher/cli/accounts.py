@@ -49,9 +49,13 @@ def accounts() -> None:
 @json_option
 @pass_app
 def add(
-    app: App, email: str, erpnext_user: str | None, via: str, calendar_ids: tuple[str, ...],
+    app: App,
+    email: str,
+    erpnext_user: str | None,
+    via: str,
+    calendar_ids: tuple[str, ...],
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Register an employee; by service account or ERPNext the mirror is live at once."""
     if via == "oauth":
         _invite(app, email, erpnext_user, as_json)
@@ -101,9 +105,10 @@ def _invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> No
     "--via", type=VIA, default="service-account", show_default=True, help="The way to Google."
 )
 @click.option(
-    "--from", "source",
+    "--from",
+    "source",
     help="FILE.csv with columns email, erpnext_user; or `erpnext` for its enabled users.",
-)  # fmt: skip
+)
 @json_option
 @pass_app
 def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
@@ -197,14 +202,21 @@ def list_(app: App, as_json: bool) -> None:
         emit([_brief(account) for account in everyone])
         return
     rows = [
-        (a.email, a.state, a.cause, a.source,
-         "same" if a.erpnext_user == a.email else a.erpnext_user, short_time(a.since))
+        (
+            a.email,
+            a.state,
+            a.cause,
+            a.source,
+            "same" if a.erpnext_user == a.email else a.erpnext_user,
+            short_time(a.since),
+        )
         for a in everyone
-    ]  # fmt: skip
+    ]
     show_table(
-        ("account", "state", "cause", "via", "ERPNext user", "since (UTC)"), rows,
+        ("account", "state", "cause", "via", "ERPNext user", "since (UTC)"),
+        rows,
         "no accounts yet: watcher accounts invite EMAIL",
-    )  # fmt: skip
+    )
 
 
 def _brief(account: Account) -> dict[str, Any]:
@@ -260,9 +272,10 @@ def show(app: App, email: str, as_json: bool) -> None:
 @accounts.command("set", short_help="Choose Public or Private for an account's events.")
 @click.argument("email")
 @click.option(
-    "--event-type", type=click.Choice(["Public", "Private", "default"]),
+    "--event-type",
+    type=click.Choice(["Public", "Private", "default"]),
     help="Of ordinary events; `default` follows WATCHER_DEFAULT_EVENT_TYPE.",
-)  # fmt: skip
+)
 @pass_app
 def set_(app: App, email: str, event_type: str | None) -> None:
     """Choose what an account's ordinary events are in ERPNext; those mirrored follow at once.
@@ -333,7 +346,9 @@ def disconnect(app: App, email: str, events: str, yes: bool) -> None:
         email = ledger.get(session, email).email
     app.confirm(f"Disconnect {email} and {events} its mirrored events?", yes)
     ending.disconnect(
-        app.services, email, events=events,
+        app.services,
+        email,
+        events=events,
         told=lambda step: messages.print(f"  {step} ..."),
-    )  # fmt: skip
+    )
     messages.print(f"{email} is disconnected")

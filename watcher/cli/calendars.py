@@ -49,11 +49,14 @@ def list_(app: App, email: str | None, as_json: bool) -> None:
                 push = {True: "push", False: "poll only", None: "-"}[c.push_supported]
                 found.append(
                     {
-                        "account": account.email, "calendar": c.google_id, "state": state,
-                        "push": push, "last_success": iso(c.last_success_at),
+                        "account": account.email,
+                        "calendar": c.google_id,
+                        "state": state,
+                        "push": push,
+                        "last_success": iso(c.last_success_at),
                         "message": c.message,
                     }
-                )  # fmt: skip
+                )
                 name, last = who(account.email, c.google_id), short_time(c.last_success_at)
                 rows.append((name, state, push, last, c.message))
     if as_json:

@@ -53,16 +53,24 @@ def list_(app: App, as_json: bool) -> None:
                 left = max(0.0, (channel.expires_at - now).total_seconds())
             found.append(
                 {
-                    "account": account.email, "calendar": calendar.google_id, "id": channel.id,
-                    "state": channel.state, "life_left": left and round(left / (life or 1), 3),
-                    "expires": iso(channel.expires_at), "renews": iso(channel.renew_at),
+                    "account": account.email,
+                    "calendar": calendar.google_id,
+                    "id": channel.id,
+                    "state": channel.state,
+                    "life_left": left and round(left / (life or 1), 3),
+                    "expires": iso(channel.expires_at),
+                    "renews": iso(channel.renew_at),
                 }
-            )  # fmt: skip
+            )
             rows.append(
-                (who(account.email, calendar.google_id), channel.state,
-                 life_bar(found[-1]["life_left"] or 0.0), short_time(channel.expires_at),
-                 short_time(channel.renew_at))
-            )  # fmt: skip
+                (
+                    who(account.email, calendar.google_id),
+                    channel.state,
+                    life_bar(found[-1]["life_left"] or 0.0),
+                    short_time(channel.expires_at),
+                    short_time(channel.renew_at),
+                )
+            )
     if as_json:
         emit(found)
         return
@@ -89,13 +97,25 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
             messages.print(line.rstrip(), markup=False)
 
     results = renew_due(
-        app.services, force=force, account_ids=[a.id for a in chosen],
-        patience=PATIENCE_SECONDS, report=report,
+        app.services,
+        force=force,
+        account_ids=[a.id for a in chosen],
+        patience=PATIENCE_SECONDS,
+        report=report,
         waits=lambda: messages.print("waiting: another process is renewing channels"),
-    )  # fmt: skip
+    )
     if as_json:
-        emit([{"account": r.account, "calendar": r.calendar, "outcome": r.outcome,
-               "message": r.message} for r in results])  # fmt: skip
+        emit(
+            [
+                {
+                    "account": r.account,
+                    "calendar": r.calendar,
+                    "outcome": r.outcome,
+                    "message": r.message,
+                }
+                for r in results
+            ]
+        )
     elif not results:
         messages.print("nothing is due")
     bad = sum(result.outcome in ("failed", "later") for result in results)

@@ -91,9 +91,12 @@ def yes_option(function: F) -> F:
 
 
 EVENTS = click.option(
-    "--events", type=click.Choice(["keep", "cancel", "delete"]), default="keep", show_default=True,
+    "--events",
+    type=click.Choice(["keep", "cancel", "delete"]),
+    default="keep",
+    show_default=True,
     help="What becomes of the mirrored events.",
-)  # fmt: skip
+)
 
 
 def emit(document: object) -> None:

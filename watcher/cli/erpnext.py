@@ -34,12 +34,17 @@ def setup(app: App, connected_app: bool, dry_run: bool, as_json: bool) -> int:
     if as_json:
         emit(
             {
-                "user": report.user, "present": report.present, "missing": report.missing,
-                "created": report.created, "wrong": report.wrong, "dry_run": dry_run,
-                "versions": report.versions, "warnings": report.warnings,
+                "user": report.user,
+                "present": report.present,
+                "missing": report.missing,
+                "created": report.created,
+                "wrong": report.wrong,
+                "dry_run": dry_run,
+                "versions": report.versions,
+                "warnings": report.warnings,
                 "connected_app": asdict(desk) if desk else None,
             }
-        )  # fmt: skip
+        )
     else:
         verb = "would be made" if dry_run else "made"
         made = report.missing if dry_run else report.created
@@ -69,10 +74,15 @@ def _connected_app(settings: Settings, client: ErpNextClient, dry_run: bool) -> 
     require(settings, "google_client_id", "google_client_secret", why="--connected-app")
     google = endpoints(settings)
     return install_app(
-        client, client_id=google.client_id, client_secret=google.client_secret,
-        auth_url=google.auth_url, token_url=google.token_url, revoke_url=google.revoke_url,
-        scopes=OAUTH_SCOPES, dry_run=dry_run,
-    )  # fmt: skip
+        client,
+        client_id=google.client_id,
+        client_secret=google.client_secret,
+        auth_url=google.auth_url,
+        token_url=google.token_url,
+        revoke_url=google.revoke_url,
+        scopes=OAUTH_SCOPES,
+        dry_run=dry_run,
+    )
 
 
 def _tell_app(desk: AppReport, dry_run: bool) -> None:

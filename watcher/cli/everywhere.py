@@ -47,9 +47,13 @@ def _flag(name: str, *spelled: str) -> click.Option:
             setattr(ctx.ensure_object(App), name, True)
 
     return click.Option(
-        [*spelled], is_flag=True, hidden=True, expose_value=False, callback=note,
+        [*spelled],
+        is_flag=True,
+        hidden=True,
+        expose_value=False,
+        callback=note,
         help="See `watcher --help`.",
-    )  # fmt: skip
+    )
 
 
 def _answered(function: Callable[..., Any], *, is_process: bool) -> Callable[..., Any]:

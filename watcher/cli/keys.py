@@ -103,9 +103,10 @@ def rotate(as_json: bool) -> None:
     with Progress(console=messages, transient=True) as bar:
         task = bar.add_task("accounts", total=None)
         moved = ledger.rotate(
-            services.db, services.keyring,
+            services.db,
+            services.keyring,
             lambda done, total: bar.update(task, completed=done, total=total),
-        )  # fmt: skip
+        )
     if as_json:
         emit({"moved": moved, "key": services.keyring.first})
     else:

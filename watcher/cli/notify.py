@@ -80,19 +80,34 @@ def list_(app: App, as_json: bool) -> None:
         emit(
             [
                 {
-                    "account": n.who or None, "state": n.state, "cause": n.cause,
-                    "seen": iso(n.seen_at), "mended": iso(n.mended_at), "mail": n.mailed,
-                    "webhook": n.posted, "todo": n.asked, "common": n.is_group,
-                    "part_of_common": n.group_id is not None, "error": n.error,
+                    "account": n.who or None,
+                    "state": n.state,
+                    "cause": n.cause,
+                    "seen": iso(n.seen_at),
+                    "mended": iso(n.mended_at),
+                    "mail": n.mailed,
+                    "webhook": n.posted,
+                    "todo": n.asked,
+                    "common": n.is_group,
+                    "part_of_common": n.group_id is not None,
+                    "error": n.error,
                 }
                 for n in found
             ]
-        )  # fmt: skip
+        )
         return
     rows = [
-        (n.who or ("several" if n.is_group else "Watcher"), n.state, n.cause,
-         short_time(n.seen_at), n.mailed, n.posted, n.asked, n.error)
+        (
+            n.who or ("several" if n.is_group else "Watcher"),
+            n.state,
+            n.cause,
+            short_time(n.seen_at),
+            n.mailed,
+            n.posted,
+            n.asked,
+            n.error,
+        )
         for n in found
-    ]  # fmt: skip
+    ]
     columns = ("who", "state", "cause", "seen (UTC)", "mails", "posts", "ToDos", "not delivered")
     show_table(columns, rows, "nothing that anybody would have to be told")

@@ -22,9 +22,12 @@ log = logging.getLogger(__name__)
 
 HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 PORT = click.option(
-    "--port", default=8080, show_default=True, type=click.IntRange(1, 65535),
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(1, 65535),
     help="Port to listen on.",
-)  # fmt: skip
+)
 
 
 def _settings() -> Settings:
@@ -34,8 +37,12 @@ def _settings() -> Settings:
         logs.configure(settings.log_format)
         log.info(
             "service account %s (key file %s days old); in the Admin console: client ID %s, "
-            "scope %s", account.client_email, account.age_days, account.client_id, CALENDAR_SCOPE,
-        )  # fmt: skip
+            "scope %s",
+            account.client_email,
+            account.age_days,
+            account.client_id,
+            CALENDAR_SCOPE,
+        )
     return settings
 
 
@@ -43,9 +50,12 @@ def _settings() -> Settings:
 @HOST
 @PORT
 @click.option(
-    "--workers", default=2, show_default=True, type=click.IntRange(1, 64),
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 64),
     help="Workers for pushes; one for bulk work is added.",
-)  # fmt: skip
+)
 def up(host: str, port: int, workers: int) -> int:
     """Web, workers and cron (and the embedded Valkey) in one; stops on Ctrl-C and SIGTERM."""
     return supervisor.serve(_settings(), host, port, workers)
@@ -62,9 +72,13 @@ def web(host: str, port: int) -> int:
 
 @click.command()
 @click.option(
-    "--queue", "lane", type=click.Choice(["live", "backfill"]), default="live",
-    show_default=True, help="The lane whose jobs it takes.",
-)  # fmt: skip
+    "--queue",
+    "lane",
+    type=click.Choice(["live", "backfill"]),
+    default="live",
+    show_default=True,
+    help="The lane whose jobs it takes.",
+)
 def worker(lane: Lane) -> int:
     """One RQ worker: `live` for pushes, `backfill` for bulk work."""
     supervisor.watch_parent()

@@ -75,8 +75,16 @@ def _indented(text: str) -> None:
     """A sentence below its line, in lines that fit a narrow terminal. What is to be copied is never
     broken."""
     margin = " " * 4
-    click.echo(textwrap.fill(text, 80, initial_indent=margin, subsequent_indent=margin,
-                             break_long_words=False, break_on_hyphens=False))  # fmt: skip
+    click.echo(
+        textwrap.fill(
+            text,
+            80,
+            initial_indent=margin,
+            subsequent_indent=margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def _erpnext(site: dict[str, Any]) -> None:
@@ -117,21 +125,30 @@ def show(app: App, as_json: bool) -> None:
     with services.db.session() as session:
         failed: list[dict[str, Any]] = [
             {
-                "account": session.get_one(Account, c.account_id).email, "calendar": c.google_id,
-                "cause": c.cause, "message": c.message, "attempts": c.failures,
+                "account": session.get_one(Account, c.account_id).email,
+                "calendar": c.google_id,
+                "cause": c.cause,
+                "message": c.message,
+                "attempts": c.failures,
                 "next_try": iso(c.retry_at),
             }
             for c in calendars.failed(session)
-        ]  # fmt: skip
+        ]
         found: list[dict[str, Any]] = [
             {
-                "account": account.email, "calendar": calendar.google_id, "event": row.event_id,
-                "message": row.message, "attempts": row.attempts,
-                "last": iso(row.last_at), "kind": row.kind, "cause": row.cause,
-                "next_try": iso(row.next_try_at), "next_step": row.step,
+                "account": account.email,
+                "calendar": calendar.google_id,
+                "event": row.event_id,
+                "message": row.message,
+                "attempts": row.attempts,
+                "last": iso(row.last_at),
+                "kind": row.kind,
+                "cause": row.cause,
+                "next_try": iso(row.next_try_at),
+                "next_step": row.step,
             }
             for row, calendar, account in aside.everything(session)
-        ]  # fmt: skip
+        ]
     lanes = services.doorbell.lengths()
     if as_json:
         emit({"waiting": lanes, "failed": failed, "quarantined": found})
@@ -140,16 +157,26 @@ def show(app: App, as_json: bool) -> None:
     messages.print(f"waiting: {', '.join(words) or 'the queue does not answer'}")
     show_table(
         ("calendar", "failed with", "attempts", "next try"),
-        [(who(f["account"], f["calendar"]), f["message"], f["attempts"], f["next_try"])
-         for f in failed],
+        [
+            (who(f["account"], f["calendar"]), f["message"], f["attempts"], f["next_try"])
+            for f in failed
+        ],
         "no calendar failed",
-    )  # fmt: skip
+    )
     show_table(
         ("calendar", "event set aside", "message", "attempts", "next try"),
-        [(who(f["account"], f["calendar"]), f["event"], f["message"], f["attempts"],
-          f["next_try"] or "when it changes") for f in found],
+        [
+            (
+                who(f["account"], f["calendar"]),
+                f["event"],
+                f["message"],
+                f["attempts"],
+                f["next_try"] or "when it changes",
+            )
+            for f in found
+        ],
         "no event is set aside",
-    )  # fmt: skip
+    )
     for step in dict.fromkeys(f["next_step"] for f in found if f["next_step"]):
         messages.print(f"do: {step}", soft_wrap=True, markup=False)
 

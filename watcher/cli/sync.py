@@ -35,13 +35,27 @@ EXAMPLES = 5
 RUNS_LOOKED_AT = 200
 PERMISSION_CAUSES = frozenset(
     {
-        "auth", "permission", "forbidden", "insufficient_permissions", "access_not_configured",
-        "access_token_scope_insufficient", "service_disabled", "invalid_grant", "invalid_client",
-        "deleted_client", "disabled_client", "unauthorized_client", "access_denied",
-        "admin_policy_enforced", "delegation_not_allowed", "no_refresh_token", "wrong_account",
-        "missing_scope", "not_a_calendar_user",
+        "auth",
+        "permission",
+        "forbidden",
+        "insufficient_permissions",
+        "access_not_configured",
+        "access_token_scope_insufficient",
+        "service_disabled",
+        "invalid_grant",
+        "invalid_client",
+        "deleted_client",
+        "disabled_client",
+        "unauthorized_client",
+        "access_denied",
+        "admin_policy_enforced",
+        "delegation_not_allowed",
+        "no_refresh_token",
+        "wrong_account",
+        "missing_scope",
+        "not_a_calendar_user",
     }
-)  # fmt: skip
+)
 """Causes in the ledger, of both sides, that only a person with rights can mend."""
 
 
@@ -78,9 +92,14 @@ def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) 
 @json_option
 @pass_app
 def resync(
-    app: App, emails: tuple[str, ...], everyone: bool, only: str | None, dry_run: bool,
-    force: bool, as_json: bool,
-) -> int:  # fmt: skip
+    app: App,
+    emails: tuple[str, ...],
+    everyone: bool,
+    only: str | None,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
     """List the whole window anew, mark and sweep. What a broken-off run left is done by cron."""
     targets = _targets(app, emails, everyone, only)
     services = app.services
@@ -104,9 +123,12 @@ def _with_bar(
 ) -> list[dict[str, Any]]:
     results = []
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=messages,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=messages,
         disable=quiet or not messages.is_terminal,
-    ) as bar:  # fmt: skip
+    ) as bar:
         task = bar.add_task("calendars", total=len(targets))
         for target in targets:
             bar.update(task, description=target.email)
@@ -138,15 +160,18 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
     if calendar.state == "held":
         step = "look with --dry-run, then repeat with --force if that is right"
         return {
-            "outcome": f"held: {calendar.message}", "code": ExitCode.UNHEALTHY, "next_step": step,
-        }  # fmt: skip
+            "outcome": f"held: {calendar.message}",
+            "code": ExitCode.UNHEALTHY,
+            "next_step": step,
+        }
     if word == "idle" and not paid:
         return {"outcome": "the account is no longer active", "code": ExitCode.ERROR}
     if not paid:
         return {
-            "outcome": f"failed: {calendar.message}", "code": _failure_code(calendar),
+            "outcome": f"failed: {calendar.message}",
+            "code": _failure_code(calendar),
             "next_step": "watcher status",
-        }  # fmt: skip
+        }
     counts = _counts(app, target)
     return {"outcome": "done", "code": ExitCode.PARTLY if counts["refused"] else 0, **counts}
 

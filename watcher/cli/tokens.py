@@ -37,25 +37,27 @@ def list_(app: App, as_json: bool) -> None:
         everyone = ledger.everyone(session)
         found: list[dict[str, Any]] = [
             {
-                "account": a.email, "state": a.state, "via": a.source,
+                "account": a.email,
+                "state": a.state,
+                "via": a.source,
                 "expires": iso(a.access_expires_at),
                 "minutes_left": a.access_expires_at
                 and round((a.access_expires_at - now).total_seconds() / 60, 1),
             }
             for a in everyone
-        ]  # fmt: skip
+        ]
         rows = [
-            (f["account"], f["state"], f["via"], short_time(a.access_expires_at),
-             f["minutes_left"])
+            (f["account"], f["state"], f["via"], short_time(a.access_expires_at), f["minutes_left"])
             for f, a in zip(found, everyone, strict=True)
-        ]  # fmt: skip
+        ]
     if as_json:
         emit(found)
         return
     show_table(
-        ("account", "state", "via", "expires (UTC)", "minutes left"), rows,
+        ("account", "state", "via", "expires (UTC)", "minutes left"),
+        rows,
         "no accounts yet: watcher accounts invite EMAIL",
-    )  # fmt: skip
+    )
 
 
 @tokens.command("renew")

@@ -41,16 +41,19 @@ def read_additions(client: ErpNextClient, names: Sequence[str]) -> dict[str, Add
         tags = str(row.get("_user_tags") or "").split(",")
         found[row["name"]].tags = [tag.strip() for tag in tags if tag.strip()]
     open_todos: Filters = [
-        ["reference_type", "=", "Event"], ["reference_name", "in", wanted], ["status", "=", "Open"],
-    ]  # fmt: skip
+        ["reference_type", "=", "Event"],
+        ["reference_name", "in", wanted],
+        ["status", "=", "Open"],
+    ]
     fields = ["reference_name", "allocated_to", "date", "priority"]
     for todo in client.rows("ToDo", open_todos, fields):
         found[todo["reference_name"]].todos.append(todo)
     stale = {share for shares in stale_shares(client, wanted).values() for share in shares}
     for share in client.rows(
-        "DocShare", [["share_doctype", "=", "Event"], ["share_name", "in", wanted]],
+        "DocShare",
+        [["share_doctype", "=", "Event"], ["share_name", "in", wanted]],
         ["share_name", "user", "everyone", *FLAGS],
-    ):  # fmt: skip
+    ):
         if share["name"] not in stale:
             found[share["share_name"]].shares.append(share)
     _count_lost(client, wanted, found)
@@ -90,15 +93,25 @@ def carry_over(
         _try(client, hold, added, "assignments", ASSIGN, params)
     log.info(
         "an event has become private: its row was made anew, so that its history goes",
-        extra={"row": old, "new_row": new, "tags": len(added.tags), "lost": dict(added.lost),
-               "assignments": len(added.todos), "shares": len(added.shares)},
-    )  # fmt: skip
+        extra={
+            "row": old,
+            "new_row": new,
+            "tags": len(added.tags),
+            "lost": dict(added.lost),
+            "assignments": len(added.todos),
+            "shares": len(added.shares),
+        },
+    )
 
 
 def _try(
-    client: ErpNextClient, hold: Callable[[], None], added: Additions, what: str, method: str,
+    client: ErpNextClient,
+    hold: Callable[[], None],
+    added: Additions,
+    what: str,
+    method: str,
     params: dict[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     hold()
     try:
         client.method(method, params=params)

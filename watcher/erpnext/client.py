@@ -236,9 +236,12 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         refuse_empty_in(filters)
         refuse_empty_in(or_filters)
         params: dict[str, Any] = {
-            "doctype": doctype, "fields": list(fields), "filters": filters or [],
-            "order_by": order_by, "limit_page_length": limit_page_length,
-        }  # fmt: skip
+            "doctype": doctype,
+            "fields": list(fields),
+            "filters": filters or [],
+            "order_by": order_by,
+            "limit_page_length": limit_page_length,
+        }
         if or_filters:
             params["or_filters"] = or_filters
         page = self.method("frappe.client.get_list", read=True, params=params)
@@ -351,9 +354,11 @@ def _unreachable(error: requests.RequestException, *, write: bool = False) -> Tr
         return late
     if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema
         return Permanent(
-            "WATCHER_ERPNEXT_URL is no address", cause="no_site", side=SIDE,
+            "WATCHER_ERPNEXT_URL is no address",
+            cause="no_site",
+            side=SIDE,
             next_step="set it like https://erp.example.com",
-        )  # fmt: skip
+        )
     broken = Transient(f"ERPNext cannot be reached ({type(error).__name__})", side=SIDE)
     broken.unanswered = write
     return broken

@@ -58,9 +58,12 @@ def find_app(client: ErpNextClient, client_id: str) -> str:
     """The Connected App of our OAuth client; "" when there is none. Names may repeat, ids do not:
     of several apps the oldest counts."""
     found = client.get_list(
-        DOCTYPE, ["name"], [["client_id", "=", client_id]], order_by="creation asc",
+        DOCTYPE,
+        ["name"],
+        [["client_id", "=", client_id]],
+        order_by="creation asc",
         limit_page_length=1,
-    )  # fmt: skip
+    )
     return str(found[0]["name"]) if found else ""
 
 
@@ -82,8 +85,10 @@ def install_app(
     name = find_app(client, client_id)
     if name:
         uris = {
-            "authorization_uri": auth_url, "token_uri": token_url, "revocation_uri": revoke_url,
-        }  # fmt: skip
+            "authorization_uri": auth_url,
+            "token_uri": token_url,
+            "revocation_uri": revoke_url,
+        }
         return _look_at(client, name, uris, client_secret, scopes)
     if dry_run:
         return AppReport(name="", redirect_uri="", link="", created=False)
@@ -126,9 +131,12 @@ def _report(
 ) -> AppReport:
     name = str(doc["name"])
     return AppReport(
-        name=name, redirect_uri=str(doc.get("redirect_uri") or ""),
-        link=desk_link(client.url, name), created=created, wrong=wrong,
-    )  # fmt: skip
+        name=name,
+        redirect_uri=str(doc.get("redirect_uri") or ""),
+        link=desk_link(client.url, name),
+        created=created,
+        wrong=wrong,
+    )
 
 
 def require_app(client: ErpNextClient, client_id: str) -> str:

@@ -13,21 +13,55 @@ Doc = dict[str, Any]
 
 _TEXTS = frozenset({"subject", "description", *TEXT_FIELDS})
 _OWN_OF_FRAPPE = frozenset(
-    {"name", "owner", "creation", "modified", "modified_by", "docstatus", "idx", "doctype",
-     "parent", "parentfield", "parenttype", "amended_from"}
-)  # fmt: skip
+    {
+        "name",
+        "owner",
+        "creation",
+        "modified",
+        "modified_by",
+        "docstatus",
+        "idx",
+        "doctype",
+        "parent",
+        "parentfield",
+        "parenttype",
+        "amended_from",
+    }
+)
 _OF_FRAPPES_SYNC = frozenset(
-    {"sync_with_google_calendar", "google_calendar", "google_calendar_id",
-     "google_calendar_event_id", "pulled_from_google_calendar", "add_video_conferencing"}
-)  # fmt: skip
+    {
+        "sync_with_google_calendar",
+        "google_calendar",
+        "google_calendar_id",
+        "google_calendar_event_id",
+        "pulled_from_google_calendar",
+        "add_video_conferencing",
+    }
+)
 """Of Frappe's own integration: a copy with them would be sent to Google as a second event."""
 
 MIRRORED = frozenset(
-    {"subject", "description", "starts_on", "ends_on", "all_day", "event_type", "status",
-     "send_reminder", "repeat_this_event", KEY, HASH, "custom_google_event_id",
-     "custom_google_recurring_event_id", "custom_google_calendar_id", "custom_google_account",
-     "custom_google_user", "custom_synced_from", *OPTIONAL_FIELDS}
-)  # fmt: skip
+    {
+        "subject",
+        "description",
+        "starts_on",
+        "ends_on",
+        "all_day",
+        "event_type",
+        "status",
+        "send_reminder",
+        "repeat_this_event",
+        KEY,
+        HASH,
+        "custom_google_event_id",
+        "custom_google_recurring_event_id",
+        "custom_google_calendar_id",
+        "custom_google_account",
+        "custom_google_user",
+        "custom_synced_from",
+        *OPTIONAL_FIELDS,
+    }
+)
 
 
 def is_readable_version(data: object) -> bool:

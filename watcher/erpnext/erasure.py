@@ -190,10 +190,10 @@ class Eraser:
         """Nobody may write a Communication over REST, but Frappe itself writes those of an Event's
         participants anew with each save: who was removed takes part once more in the masked row."""
         links = [
-            link for mail in mails for link in self._client.get_doc("Communication", mail).get(
-                "timeline_links", ()
-            )
-        ]  # fmt: skip
+            link
+            for mail in mails
+            for link in self._client.get_doc("Communication", mail).get("timeline_links", ())
+        ]
         guests = [
             {"reference_doctype": link["link_doctype"], "reference_docname": link["link_name"]}
             for link in links
@@ -204,8 +204,9 @@ class Eraser:
     def _delete_todos(self, names: Sequence[str]) -> None:
         """The Desk writes an event's title into the assignments that are made of it."""
         about: list[list[Any]] = [
-            ["reference_type", "=", "Event"], ["reference_name", "in", list(names)],
-        ]  # fmt: skip
+            ["reference_type", "=", "Event"],
+            ["reference_name", "in", list(names)],
+        ]
         todos = [str(todo["name"]) for todo in self._client.rows("ToDo", about, ["name"])]
         for name in todos:
             self._overwrite("ToDo", name, description=BUSY)
@@ -279,10 +280,14 @@ class Eraser:
         event_id = str(doc.get("custom_google_event_id") or "")
         self.refused.append(
             Refused(
-                key=key, event_id=event_id, message=error.message, series=event_id,
-                cause=cause_of(error), step=error.next_step,
+                key=key,
+                event_id=event_id,
+                message=error.message,
+                series=event_id,
+                cause=cause_of(error),
+                step=error.next_step,
             )
-        )  # fmt: skip
+        )
 
     # --- deleting -------------------------------------------------------------------------------
 
@@ -294,12 +299,15 @@ class Eraser:
         except (ErpRefused, ErpForbidden) as error:
             self.refused.append(
                 Refused(
-                    key=key, event_id=name, cause=cause_of(error), kind="masking",
+                    key=key,
+                    event_id=name,
+                    cause=cause_of(error),
+                    kind="masking",
                     message=f"{name} is masked, but its history shows what has become private, and "
                     f"ERPNext does not let it be deleted: {error.message}",
                     step=f"unlink {name} in ERPNext and delete it, then `watcher queue retry`",
                 )
-            )  # fmt: skip
+            )
             return False
         except Transient as error:
             if asks_to_wait(error):

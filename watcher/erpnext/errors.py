@@ -49,16 +49,27 @@ COLLISION = "collision"
 _MAINTENANCE = frozenset({"SessionStopped", "InReadOnlyMode"})
 _LIMITED = frozenset({"TooManyRequestsError", "RateLimitExceededError"})
 _BAD_KEY = frozenset(
-    {"AuthenticationError", "InvalidAuthorizationHeader", "InvalidAuthorizationPrefix",
-     "InvalidAuthorizationToken", "SessionExpired"}
-)  # fmt: skip
+    {
+        "AuthenticationError",
+        "InvalidAuthorizationHeader",
+        "InvalidAuthorizationPrefix",
+        "InvalidAuthorizationToken",
+        "SessionExpired",
+    }
+)
 _QUEUE_FULL = "QueueOverloaded"
 _DUPLICATE = frozenset({"UniqueValidationError", "DuplicateEntryError"})
 _COLLIDED = frozenset({"TimestampMismatchError", "DocumentLockedError"})
 _PASSING = frozenset(
-    {"QueryDeadlockError", "QueryTimeoutError", "ConnectionError", "TimeoutError",
-     "InterfaceError", "SessionBootFailed"}
-)  # fmt: skip
+    {
+        "QueryDeadlockError",
+        "QueryTimeoutError",
+        "ConnectionError",
+        "TimeoutError",
+        "InterfaceError",
+        "SessionBootFailed",
+    }
+)
 """500s that are the server's trouble whatever the document holds."""
 _REQUEST_TOO_LARGE = frozenset({400, 413, 414, 431})
 _TAG = re.compile(r"<[^>]*>")

@@ -21,13 +21,25 @@ _NAME = re.compile(r"custom_[a-z0-9_]{1,54}")
 
 
 def _data(name: str, label: str, **extra: Any) -> dict[str, Any]:
-    return {"fieldname": name, "label": label, "fieldtype": "Data", "read_only": 1, "no_copy": 1,
-            **extra}  # fmt: skip
+    return {
+        "fieldname": name,
+        "label": label,
+        "fieldtype": "Data",
+        "read_only": 1,
+        "no_copy": 1,
+        **extra,
+    }
 
 
 WANTED: tuple[dict[str, Any], ...] = (
-    {"fieldname": SECTION, "label": "Google Calendar", "fieldtype": "Section Break",
-     "collapsible": 1, "read_only": 1, "no_copy": 1},
+    {
+        "fieldname": SECTION,
+        "label": "Google Calendar",
+        "fieldtype": "Section Break",
+        "collapsible": 1,
+        "read_only": 1,
+        "no_copy": 1,
+    },
     _data("custom_google_sync_key", "Google Sync Key", unique=1),
     _data("custom_google_event_id", "Google Event ID"),
     _data("custom_google_recurring_event_id", "Google Recurring Event ID", search_index=1),
@@ -36,7 +48,7 @@ WANTED: tuple[dict[str, Any], ...] = (
     _data("custom_google_user", "Google Calendar of", fieldtype="Link", options="User"),
     _data("custom_synced_from", "Synced From"),
     _data("custom_google_hash", "Google Content Hash"),
-)  # fmt: skip
+)
 
 EMPLOYEE = _data(
     EMPLOYEE_FIELD, "Employee", fieldtype="Link", options="Employee", in_standard_filter=1

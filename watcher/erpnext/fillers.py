@@ -10,9 +10,16 @@ from watcher.erpnext.errors import RowGone
 from watcher.errors import ErpForbidden
 
 _BY_TYPE: dict[str, object] = {
-    "Int": 1, "Float": 1, "Currency": 1, "Percent": 1, "Check": 1, "Rating": 1,
-    "Date": "2000-01-01", "Datetime": "2000-01-01 00:00:00", "Time": "00:00:00",
-}  # fmt: skip
+    "Int": 1,
+    "Float": 1,
+    "Currency": 1,
+    "Percent": 1,
+    "Check": 1,
+    "Rating": 1,
+    "Date": "2000-01-01",
+    "Datetime": "2000-01-01 00:00:00",
+    "Time": "00:00:00",
+}
 _TEXT = "-"
 
 

@@ -55,5 +55,6 @@ def _mandatory_fields(client: ErpNextClient) -> list[str]:
     if not names:
         return []
     which = tuple(names)
-    return [f"ERPNext will refuse every event for want of {', '.join(names)}: "
-            f"{mandatory_step(which)}"]  # fmt: skip
+    return [
+        f"ERPNext will refuse every event for want of {', '.join(names)}: {mandatory_step(which)}"
+    ]

@@ -18,10 +18,24 @@ MAX_BATCH_BYTES = 4_000_000
 """Frappe answers 500 with a page from about 17 MB on, and 413 from 25 MB."""
 
 FIELDS = (
-    "name", KEY, "custom_google_event_id", "custom_google_recurring_event_id", HASH, "status",
-    "subject", "starts_on", "ends_on", "all_day", "event_type", "description", "modified_by",
-    "modified", "repeat_this_event", "custom_google_account", "custom_google_calendar_id",
-)  # fmt: skip
+    "name",
+    KEY,
+    "custom_google_event_id",
+    "custom_google_recurring_event_id",
+    HASH,
+    "status",
+    "subject",
+    "starts_on",
+    "ends_on",
+    "all_day",
+    "event_type",
+    "description",
+    "modified_by",
+    "modified",
+    "repeat_this_event",
+    "custom_google_account",
+    "custom_google_calendar_id",
+)
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:

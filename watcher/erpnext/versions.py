@@ -29,38 +29,44 @@ class Known:
 
 KNOWN = (
     Known(
-        (15, 99, 0), (15, 101, 0),
+        (15, 99, 0),
+        (15, 101, 0),
         "Frappe's calendar view is broken: events are there, but the Desk does not draw them",
         f"{_ISSUES}36794",
     ),
     Known(
-        (16, 20, 0), (16, 21, 0),
+        (16, 20, 0),
+        (16, 21, 0),
         "Frappe's calendar view is broken: events are there, but the Desk does not draw them",
         f"{_ISSUES}39814",
     ),
     Known(
-        (16, 0, 0), (16, 50, 0),
+        (16, 0, 0),
+        (16, 50, 0),
         "the Desk draws all-day events of several days one day short",
         f"{_ISSUES}38425",
     ),
     Known(
-        (16, 0, 0), (16, 50, 0),
+        (16, 0, 0),
+        (16, 50, 0),
         "the Desk's calendar is empty for readers whose time zone is not the site's",
         f"{_ISSUES}34444",
     ),
     Known(
-        (15, 0, 0), (15, 122, 0),
+        (15, 0, 0),
+        (15, 122, 0),
         "Frappe's HTML sanitiser can be walked round; Watcher makes its own texts safe, other "
         "ways into ERPNext do not",
         "measured on 15.43; mended upstream in August 2026",
     ),
     Known(
-        (16, 0, 0), (16, 50, 0),
+        (16, 0, 0),
+        (16, 50, 0),
         "Frappe's HTML sanitiser can be walked round; Watcher makes its own texts safe, other "
         "ways into ERPNext do not",
         "measured on 16.4; mended upstream in August 2026",
     ),
-)  # fmt: skip
+)
 
 
 def parse(text: str) -> Version | None:

@@ -69,9 +69,12 @@ def to_erpnext(event: GoogleEvent, rules: MappingRules) -> ErpEvent | Skipped:
     reason = _skip_reason(event, rules)
     if reason:
         return Skipped(
-            key=key, event_id=event.id, reason=reason, private=is_private,
+            key=key,
+            event_id=event.id,
+            reason=reason,
+            private=is_private,
             recurring_event_id=event.recurring_event_id and data_id(event.recurring_event_id),
-        )  # fmt: skip
+        )
     starts_on, ends_on, all_day = _times(event, rules)
     masked = is_private and rules.private_events == "busy"
     event_type = "Private" if is_private and not masked else rules.default_event_type

@@ -215,9 +215,13 @@ def _history(row: Held, *, look: bool, mask: bool) -> Action:
         description = rich(description) if description else ""
         if (subject, description) != (row.subject, row.description):
             return Rewrite(
-                name=row.name, key=row.key, event_id=row.event_id, stamp=row.modified,
-                subject=subject or row.subject, description=description,
-            )  # fmt: skip
+                name=row.name,
+                key=row.key,
+                event_id=row.event_id,
+                stamp=row.modified,
+                subject=subject or row.subject,
+                description=description,
+            )
     private_row = row.name if look and not row.is_readable else ""
     return Keep(key=row.key, event_id=row.event_id, reason=reason, private_row=private_row)
 
@@ -262,9 +266,11 @@ def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
             hides = event.masked and row.is_readable
             return Update(name=row.name, event=event, hides=hides, stamp=row.modified)
         return Keep(
-            key=event.key, event_id=event.event_id, reason="aged_out",
+            key=event.key,
+            event_id=event.event_id,
+            reason="aged_out",
             private_row=row.name if event.masked else "",
-        )  # fmt: skip
+        )
     tightened = row is not None and (event.event_type, row.event_type) == ("Private", "Public")
     mask = tightened or event.masked
     return _gone(event.key, row, "outside_window", event.event_id, mask=mask)
@@ -277,17 +283,23 @@ def _gone(
         return Keep(key=key, event_id=event_id, reason=reason)
     if row.is_cancelled and not (mask and row.is_readable):
         return Keep(
-            key=key, event_id=row.event_id, reason="already_cancelled",
+            key=key,
+            event_id=row.event_id,
+            reason="already_cancelled",
             private_row=row.name if mask else "",
-        )  # fmt: skip
+        )
     return _cancel(row, reason, mask)
 
 
 def _cancel(row: Held, reason: str, mask: bool = False) -> Cancel:
     return Cancel(
-        name=row.name, key=row.key, event_id=row.event_id, reason=reason, mask=mask,
+        name=row.name,
+        key=row.key,
+        event_id=row.event_id,
+        reason=reason,
+        mask=mask,
         stamp=row.modified,
-    )  # fmt: skip
+    )
 
 
 def _series_row(row: Held, became: str | None, place: Place, *, mask: bool) -> Action:

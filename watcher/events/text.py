@@ -44,8 +44,10 @@ def storable(text: str) -> str:
 
 _TAG_START = re.compile(r"<[a-zA-Z/!?]")
 _STRIPPED = re.compile(r"<[^>]*>")
-_BRACKETS = str.maketrans("<>", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
-                                "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}")  # fmt: skip
+_BRACKETS = str.maketrans(
+    "<>",
+    "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+)
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Overrides and isolates reach beyond their own text and reorder the page around it. The marks
 (RLM, LRM) and joiners that languages need are not among them."""

@@ -10,9 +10,14 @@ CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
 CALENDAR_SCOPES = frozenset(
     f"https://www.googleapis.com/auth/calendar{part}"
     for part in (
-        "", ".readonly", ".events", ".events.readonly", ".events.owned", ".events.owned.readonly",
+        "",
+        ".readonly",
+        ".events",
+        ".events.readonly",
+        ".events.owned",
+        ".events.owned.readonly",
     )
-)  # fmt: skip
+)
 """Any of these reads a person's own events; a Connected App may have been made with another one."""
 
 OAUTH_SCOPES: tuple[str, ...] = ("openid", "email", CALENDAR_SCOPE)

@@ -128,10 +128,12 @@ def read_refusal(content: bytes | str) -> Refusal:
     reasons = [*_reasons(error.get("errors")), *_reasons(error.get("details"))]
     text = clean(error.get("message"))
     return Refusal(
-        reasons=tuple(reasons), text=text, is_google=True,
+        reasons=tuple(reasons),
+        text=text,
+        is_google=True,
         is_limit="usageLimits" in _strings(error.get("errors"), "domain"),
         is_daily=bool(_PER_DAY.search(f"{text} {_limit_names(error.get('details'))}")),
-    )  # fmt: skip
+    )
 
 
 def _reasons(entries: object) -> list[str]:
@@ -232,9 +234,14 @@ BY_REASON: dict[str, Maker] = {
 
 _QUOTA = frozenset({"quotaexceeded", "dailylimitexceeded", "dailylimitexceededunreg"})
 _OF_PROJECT = frozenset(
-    {"accessnotconfigured", "service_disabled", "billing_disabled", "consumer_suspended",
-     "consumer_invalid"}
-)  # fmt: skip
+    {
+        "accessnotconfigured",
+        "service_disabled",
+        "billing_disabled",
+        "consumer_suspended",
+        "consumer_invalid",
+    }
+)
 """Reasons that are the installation's; ``forbidden`` may stand before them."""
 
 

@@ -30,8 +30,11 @@ class Shown:
     def is_the_same_as(self, other: Shown) -> bool:
         """Whether both are one calendar under two ids: nobody has two that agree in all this."""
         return (self.title, self.time_zone, self.role, self.event_ids) == (
-            other.title, other.time_zone, other.role, other.event_ids,
-        )  # fmt: skip
+            other.title,
+            other.time_zone,
+            other.role,
+            other.event_ids,
+        )
 
 
 def read_shown(answer: dict[str, Any]) -> Shown:

@@ -62,21 +62,29 @@ class LedgerCollector(Collector):
             counters = {row.name: row.value for row in session.scalars(select(Counter))}
             totals = session.execute(
                 select(
-                    func.count(Run.id), func.sum(Run.created), func.sum(Run.updated),
-                    func.sum(Run.cancelled), func.sum(Run.refused),
+                    func.count(Run.id),
+                    func.sum(Run.created),
+                    func.sum(Run.updated),
+                    func.sum(Run.cancelled),
+                    func.sum(Run.refused),
                 )
-            ).one()  # fmt: skip
-        yield GaugeMetricFamily("watcher_healthy", "1 when nothing needs a person",
-                                value=float(status["healthy"]))  # fmt: skip
+            ).one()
+        yield GaugeMetricFamily(
+            "watcher_healthy", "1 when nothing needs a person", value=float(status["healthy"])
+        )
         for part in ("accounts", "calendars"):
             family = GaugeMetricFamily(f"watcher_{part}", f"{part} by state", labels=["state"])
             for state, count in status[part].items():
                 family.add_metric([state], count)
             yield family
-        yield GaugeMetricFamily("watcher_channels_live", "Live channels",
-                                value=status["channels"]["live"])  # fmt: skip
-        yield GaugeMetricFamily("watcher_channels_missing", "Watchable calendars without a channel",
-                                value=status["channels"]["missing"])  # fmt: skip
+        yield GaugeMetricFamily(
+            "watcher_channels_live", "Live channels", value=status["channels"]["live"]
+        )
+        yield GaugeMetricFamily(
+            "watcher_channels_missing",
+            "Watchable calendars without a channel",
+            value=status["channels"]["missing"],
+        )
         queue = GaugeMetricFamily("watcher_queue_jobs", "Jobs waiting", labels=["lane"])
         for lane in ("live", "backfill"):
             queue.add_metric([lane], status["queue"][lane])
@@ -90,12 +98,14 @@ class LedgerCollector(Collector):
             if status["freshness_seconds"][quantile] is not None:
                 fresh.add_metric([quantile], status["freshness_seconds"][quantile])
         yield fresh
-        yield GaugeMetricFamily("watcher_quarantined", "Events set aside",
-                                value=status["quarantined"])  # fmt: skip
+        yield GaugeMetricFamily(
+            "watcher_quarantined", "Events set aside", value=status["quarantined"]
+        )
         yield GaugeMetricFamily("watcher_runs_kept", "Syncs in the diary", value=totals[0])
         writes = GaugeMetricFamily("watcher_writes_kept", "Writes in the diary", labels=["kind"])
-        for kind, value in zip(("created", "updated", "cancelled", "refused"), totals[1:],
-                               strict=True):  # fmt: skip
+        for kind, value in zip(
+            ("created", "updated", "cancelled", "refused"), totals[1:], strict=True
+        ):
             writes.add_metric([kind], value or 0)
         yield writes
         for name, value in counters.items():

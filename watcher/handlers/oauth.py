@@ -60,8 +60,9 @@ class Refusal(Exception):
 @bp.errorhandler(Refusal)
 def refused(refusal: Refusal) -> ResponseReturnValue:
     log.info("consent refused: %s", refusal.cause or refusal.title)
-    page = render_template("message.html", title=refusal.title, text=refusal.text,
-                           retry=refusal.retry)  # fmt: skip
+    page = render_template(
+        "message.html", title=refusal.title, text=refusal.text, retry=refusal.retry
+    )
     return page, refusal.status
 
 
@@ -71,9 +72,13 @@ def invitation(token: str) -> ResponseReturnValue:
     email, _ = _open_invitation(token)
     settings = services().settings
     return render_template(
-        "connect.html", email=email, token=token, private=settings.private_events,
-        past=settings.window_past_days, future=settings.window_future_days,
-    )  # fmt: skip
+        "connect.html",
+        email=email,
+        token=token,
+        private=settings.private_events,
+        past=settings.window_past_days,
+        future=settings.window_future_days,
+    )
 
 
 @bp.post("/connect/<token>")
@@ -85,23 +90,30 @@ def start(token: str) -> ResponseReturnValue:
 def _open_invitation(token: str) -> tuple[str, str]:
     named = connect.read_link(services().keyring, token)
     if named is None:
-        raise Refusal("This link is not valid",
-                      "It is incomplete or was not made here. Ask your administrator for a new "
-                      "one.",
-                      404)  # fmt: skip
+        raise Refusal(
+            "This link is not valid",
+            "It is incomplete or was not made here. Ask your administrator for a new one.",
+            404,
+        )
     with services().db.session() as db:
         found = connect.find_invitation(db, named[0])
         if found is None or found[1].email != named[1]:
             raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
         invitation_row, account = found
         if invitation_row.used_at is not None:
-            raise Refusal("This link has been used",
-                          f"{account.email} was connected with it. Nothing more is to be done; to "
-                          "connect anew, ask your administrator for a new link.", 410)  # fmt: skip
+            raise Refusal(
+                "This link has been used",
+                f"{account.email} was connected with it. Nothing more is to be done; to "
+                "connect anew, ask your administrator for a new link.",
+                410,
+            )
         if invitation_row.expires_at <= services().clock():
-            raise Refusal("This link has expired",
-                          "Connect links work for 7 days, and a newer link ends the older ones. "
-                          "Ask your administrator for a new one.", 410)  # fmt: skip
+            raise Refusal(
+                "This link has expired",
+                "Connect links work for 7 days, and a newer link ends the older ones. "
+                "Ask your administrator for a new one.",
+                410,
+            )
         return account.email, invitation_row.id
 
 
@@ -114,10 +126,15 @@ def _to_google(
     )
     session[CONSENTS] = [*session.get(CONSENTS, []), begun.sealed][-MOST_CONSENTS:]
     return authorization_url(
-        endpoints(app.settings), state=begun.state, code_challenge=code_challenge(begun.verifier),
-        redirect_uri=app.settings.callback_url, login_hint=email, scopes=scopes, nonce=begun.nonce,
+        endpoints(app.settings),
+        state=begun.state,
+        code_challenge=code_challenge(begun.verifier),
+        redirect_uri=app.settings.callback_url,
+        login_hint=email,
+        scopes=scopes,
+        nonce=begun.nonce,
         lasting=purpose == "connect",
-    )  # fmt: skip
+    )
 
 
 @bp.get("/sign-in")
@@ -162,9 +179,11 @@ def _take_flow(state: str) -> Flow | None:
 
 
 def _lapsed() -> Refusal:
-    return Refusal("This sign-in has lapsed",
-                   "It was begun in another browser, more than 15 minutes ago, or is done "
-                   "already. Open your connect link once more.")  # fmt: skip
+    return Refusal(
+        "This sign-in has lapsed",
+        "It was begun in another browser, more than 15 minutes ago, or is done "
+        "already. Open your connect link once more.",
+    )
 
 
 def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
@@ -175,26 +194,40 @@ def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
             raise callback_error(request.args["error"])
         google = endpoints(app.settings)
         answer = exchange(
-            google, code=request.args.get("code", ""), code_verifier=flow.verifier,
+            google,
+            code=request.args.get("code", ""),
+            code_verifier=flow.verifier,
             redirect_uri=app.settings.callback_url,
-        )  # fmt: skip
+        )
         identity = verify_id_token(
             answer.id_token, google.client_id, google.certs_url, nonce=flow.nonce
         )
     except ConsentDenied as error:
-        raise Refusal("Nothing was connected", f"{error.message}. Nothing has been stored.", 200,
-                      again, _cause(error)) from None  # fmt: skip
+        raise Refusal(
+            "Nothing was connected",
+            f"{error.message}. Nothing has been stored.",
+            200,
+            again,
+            _cause(error),
+        ) from None
     except (ConsentFailed, AppDead) as error:
-        raise Refusal("Google refused", f"{error.message}. {error.next_step}", 400,
-                      again, _cause(error)) from None  # fmt: skip
+        raise Refusal(
+            "Google refused", f"{error.message}. {error.next_step}", 400, again, _cause(error)
+        ) from None
     except Transient as error:
-        raise Refusal("Google does not answer", f"{error.message}. Try again in a minute.", 503,
-                      again, _cause(error)) from None  # fmt: skip
+        raise Refusal(
+            "Google does not answer",
+            f"{error.message}. Try again in a minute.",
+            503,
+            again,
+            _cause(error),
+        ) from None
     except WatcherError as error:
         raise Refusal("That did not work", error.message, 400, again, _cause(error)) from None
     if not identity.email_verified:
-        raise Refusal("Your address is not verified",
-                      f"Google has not verified {identity.email}.", 403, again)  # fmt: skip
+        raise Refusal(
+            "Your address is not verified", f"Google has not verified {identity.email}.", 403, again
+        )
     return answer, identity
 
 
@@ -217,8 +250,7 @@ def _retry_link(flow: Flow) -> str:
 
 def _signed_in(identity: Identity) -> ResponseReturnValue:
     if identity.email.lower() not in services().settings.admin_emails:
-        raise Refusal("No access",
-                      f"{identity.email} is not among WATCHER_ADMIN_EMAILS.", 403)  # fmt: skip
+        raise Refusal("No access", f"{identity.email} is not among WATCHER_ADMIN_EMAILS.", 403)
     session[ADMIN] = identity.email.lower()
     session.permanent = True
     return redirect("/")
@@ -238,8 +270,12 @@ def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseR
     app.ring_all(rings, "backfill", "connect")
     log.info("account connected", extra={"account": email})
     if proof.refusal is not None and has_own:  # else others are mirrored in its place
-        return render_template("not_shown.html", email=email, reason=proof.refusal.message,
-                               step=proof.refusal.next_step)  # fmt: skip
+        return render_template(
+            "not_shown.html",
+            email=email,
+            reason=proof.refusal.message,
+            step=proof.refusal.next_step,
+        )
     return render_template("connected.html", email=email, calendar=proof.other_id(email))
 
 
@@ -252,32 +288,46 @@ def _check_consent(
         raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
     account = found[1]
     if account.state in LEAVING:
-        raise Refusal("This link is no longer valid",
-                      f"{account.email} was disconnected. Ask your administrator for a new "
-                      "link.", 410)  # fmt: skip
+        raise Refusal(
+            "This link is no longer valid",
+            f"{account.email} was disconnected. Ask your administrator for a new link.",
+            410,
+        )
     _check_identity(account, identity, again)
     other = db.execute(
         select(Account.email).where(Account.google_sub == identity.sub, Account.id != account.id)
     ).scalar_one_or_none()
     if other is not None:
-        raise Refusal("This Google account is connected already",
-                      f"It is connected as {other}.", 409)  # fmt: skip
+        raise Refusal(
+            "This Google account is connected already", f"It is connected as {other}.", 409
+        )
     if missing_scopes(answer.scopes):
-        raise Refusal("The calendar permission is missing",
-                      "On Google's page the box that lets Watcher see your events was not "
-                      "ticked. Nothing was stored. Try again and tick it.", 400,
-                      again)  # fmt: skip
+        raise Refusal(
+            "The calendar permission is missing",
+            "On Google's page the box that lets Watcher see your events was not "
+            "ticked. Nothing was stored. Try again and tick it.",
+            400,
+            again,
+        )
     if answer.refresh_token is None:
-        raise Refusal("Google gave no lasting permission",
-                      "Try again; if it happens once more, remove Watcher under "
-                      "myaccount.google.com/permissions first.", 400, again)  # fmt: skip
+        raise Refusal(
+            "Google gave no lasting permission",
+            "Try again; if it happens once more, remove Watcher under "
+            "myaccount.google.com/permissions first.",
+            400,
+            again,
+        )
     return found[0].id, account
 
 
 def _store(
-    db: Session, account: Account, invitation_id: str, answer: TokenAnswer, identity: Identity,
+    db: Session,
+    account: Account,
+    invitation_id: str,
+    answer: TokenAnswer,
+    identity: Identity,
     proof: Proof,
-) -> list[int]:  # fmt: skip
+) -> list[int]:
     """Use the invitation up and keep the consent, also where the calendar is not shown: that is
     the admin's to mend, and goes on by itself then."""
     app, now = services(), services().clock()
@@ -285,10 +335,17 @@ def _store(
     if not connect.use_invitation(db, invitation_id, now):
         raise Refusal("This link has been used", "Nothing more is to be done.", 410)
     rings = accounts.activate_oauth(
-        db, app.keyring, account_id=account.id, sub=identity.sub,
-        refresh_token=answer.refresh_token or "", access_token=answer.access_token,
-        expires_at=answer.expires_at, scopes=answer.scopes, now=now, own_id=proof.own_id,
-    )  # fmt: skip
+        db,
+        app.keyring,
+        account_id=account.id,
+        sub=identity.sub,
+        refresh_token=answer.refresh_token or "",
+        access_token=answer.access_token,
+        expires_at=answer.expires_at,
+        scopes=answer.scopes,
+        now=now,
+        own_id=proof.own_id,
+    )
     mine = own.of_account(db, account)
     if proof.refusal is not None and mine is not None:
         own.refuse(mine, proof.refusal, now)
@@ -299,11 +356,17 @@ def _check_identity(account: Account, identity: Identity, again: str) -> None:
     """The invited address must be the one that consented. Its token is dropped otherwise; it is
     not revoked, since that would end the person's other grants to this project."""
     if identity.email.lower() != account.email:
-        raise Refusal("This is another Google account",
-                      f"You signed in as {identity.email}, but this link is for {account.email}. "
-                      "Nothing was stored. Choose the right account on Google's page.", 403,
-                      again)  # fmt: skip
+        raise Refusal(
+            "This is another Google account",
+            f"You signed in as {identity.email}, but this link is for {account.email}. "
+            "Nothing was stored. Choose the right account on Google's page.",
+            403,
+            again,
+        )
     if account.google_sub is not None and account.google_sub != identity.sub:
-        raise Refusal("This is another Google account",
-                      f"{account.email} was connected with a different Google account of that "
-                      "address. Ask your administrator to disconnect it first.", 403)  # fmt: skip
+        raise Refusal(
+            "This is another Google account",
+            f"{account.email} was connected with a different Google account of that "
+            "address. Ask your administrator to disconnect it first.",
+            403,
+        )

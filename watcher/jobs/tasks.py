@@ -44,9 +44,12 @@ log = logging.getLogger(__name__)
 MAX_PASSES = 5
 RETRY_CAP_SECONDS = 60.0
 PERMANENT_RETRY = {
-    ErpAuthError: 30.0, ErpSetupMissing: 30.0, AppDead: 300.0, AccessLost: 900.0,
+    ErpAuthError: 30.0,
+    ErpSetupMissing: 30.0,
+    AppDead: 300.0,
+    AccessLost: 900.0,
     CalendarGone: 900.0,
-}  # fmt: skip
+}
 UNSURE_SECONDS = 20.0
 GONE_CAUSES = frozenset({"not_found", "gone", NO_OWN_CALENDAR})
 _rng = random.SystemRandom()
@@ -233,18 +236,28 @@ def _record_failure(
         state, cause = _state_and_cause(error, _is_sure(calendar, error))
         retry_at = now + timedelta(seconds=retry_seconds(error, calendar.failures))
         calendars.fail(
-            session, lease, work, state=state, cause=cause, message=error.message,
-            retry_at=retry_at, now=now,
-        )  # fmt: skip
+            session,
+            lease,
+            work,
+            state=state,
+            cause=cause,
+            message=error.message,
+            retry_at=retry_at,
+            now=now,
+        )
         if isinstance(error, Transient) and error.unanswered:
             late.note_unanswered(session, lease.calendar_id, now)
         runs.add(
             session,
             Run(
-                calendar_id=lease.calendar_id, kind="failed", reason=work.reason,
-                started_at=started, seconds=seconds, error=f"{cause}: {error.message}"[:2000],
+                calendar_id=lease.calendar_id,
+                kind="failed",
+                reason=work.reason,
+                started_at=started,
+                seconds=seconds,
+                error=f"{cause}: {error.message}"[:2000],
             ),
-        )  # fmt: skip
+        )
     if isinstance(error, AccountDead):  # not above: who changes both locks the account first
         with services.db.session() as session:
             accounts.note_dead_grant(session, work.account_id, error, now)

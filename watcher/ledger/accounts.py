@@ -65,9 +65,16 @@ def add(
     account = find(session, address)
     if account is None:
         account = Account(
-            email=address, source=source, state=state, since=now, created_at=now, cause="",
-            erpnext_user=erpnext_user, granted_scopes="", on_disconnect="",
-        )  # fmt: skip
+            email=address,
+            source=source,
+            state=state,
+            since=now,
+            created_at=now,
+            cause="",
+            erpnext_user=erpnext_user,
+            granted_scopes="",
+            on_disconnect="",
+        )
         session.add(account)
     else:
         if account.state == "disconnecting":

@@ -50,9 +50,14 @@ def quarantine(
         row = known.get(refusal.key)
         if row is None:
             row = Quarantined(
-                calendar_id=calendar_id, sync_key=refusal.key, event_id=refusal.event_id[:1024],
-                message="", first_at=since, last_at=now, attempts=0,
-            )  # fmt: skip
+                calendar_id=calendar_id,
+                sync_key=refusal.key,
+                event_id=refusal.event_id[:1024],
+                message="",
+                first_at=since,
+                last_at=now,
+                attempts=0,
+            )
             session.add(row)
             known[refusal.key] = row
             fresh.append(refusal.key)

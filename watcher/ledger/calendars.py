@@ -282,9 +282,12 @@ def _state_after(
     found = trouble or Trouble(state="ok", cause="", message="")
     since = calendar.since if calendar.state == found.state else now
     return {
-        "state": found.state, "cause": found.cause, "message": found.message, "step": found.step,
+        "state": found.state,
+        "cause": found.cause,
+        "message": found.message,
+        "step": found.step,
         "since": since,
-    }  # fmt: skip
+    }
 
 
 def fail(

@@ -47,9 +47,13 @@ def add_requesting(
     if under_way is not None or (here.id if here else None) != instead_of:
         return None
     channel = Channel(
-        id=channel_id, calendar_id=calendar_id, token_hash=token_hash, state="requesting",
-        requested_at=now, error="",
-    )  # fmt: skip
+        id=channel_id,
+        calendar_id=calendar_id,
+        token_hash=token_hash,
+        state="requesting",
+        requested_at=now,
+        error="",
+    )
     session.add(channel)
     session.flush()
     return channel

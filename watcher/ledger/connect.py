@@ -55,9 +55,11 @@ def create_invitation(session: Session, account_id: int, now: datetime) -> str:
     """A new invitation; earlier unused ones of the account end."""
     end_invitations(session, account_id, now)
     invitation = Invitation(
-        id=uuid.uuid4().hex, account_id=account_id, created_at=now,
+        id=uuid.uuid4().hex,
+        account_id=account_id,
+        created_at=now,
         expires_at=now + INVITATION_LIFE,
-    )  # fmt: skip
+    )
     session.add(invitation)
     session.flush()
     return invitation.id
@@ -161,9 +163,12 @@ def open_flow(keyring: Keyring, sealed: str, *, state: str, now: datetime) -> Fl
     ):
         return None
     return Flow(
-        state_hash=digest(state), purpose=purpose, invitation_id=invitation_id, verifier=verifier,
+        state_hash=digest(state),
+        purpose=purpose,
+        invitation_id=invitation_id,
+        verifier=verifier,
         nonce=nonce,
-    )  # fmt: skip
+    )
 
 
 def spend_flow(session: Session, flow: Flow, now: datetime) -> bool:

@@ -60,11 +60,15 @@ def erpnext_problems(session: Session, now: datetime) -> list[dict[str, Any]]:
     if fact is not None and now - fact.learned_at < LATE_ANSWERS_FOR:
         found.append(
             problem(
-                None, None, "erpnext_answers_late", "erpnext_queue_full", fact.learned_at,
+                None,
+                None,
+                "erpnext_answers_late",
+                "erpnext_queue_full",
+                fact.learned_at,
                 "see that ERPNext's background workers run, and what fills their queue: it writes "
                 "what it is sent, and then answers with an error (nothing is lost)",
             )
-        )  # fmt: skip
+        )
     urgent: dict[tuple[str, str, str], list[Quarantined]] = defaultdict(list)
     for row, calendar, account in aside.everything(session):
         if row.kind in aside.URGENT:
@@ -73,9 +77,13 @@ def erpnext_problems(session: Session, now: datetime) -> list[dict[str, Any]]:
         oldest = min(rows, key=lambda row: row.first_at)
         what = "masked" if kind == "masking" else "cancelled"
         found_one = problem(
-            email, google_id, f"not_{what}", oldest.cause, oldest.first_at,
+            email,
+            google_id,
+            f"not_{what}",
+            oldest.cause,
+            oldest.first_at,
             oldest.step or "watcher queue show",
-        )  # fmt: skip
+        )
         message = f"{len(rows)} could not be {what} in ERPNext: {oldest.message}"
         found.append(found_one | {"message": message})
     return found

@@ -55,7 +55,7 @@ class LedgerFile:
             raise LedgerAway(
                 f"the ledger's file {self.path} was replaced while Watcher runs",
                 next_step="restart Watcher",
-            )  # fmt: skip
+            )
 
 
 def private_folder(folder: Path) -> None:
@@ -83,4 +83,4 @@ def damaged(path: Path, words: str) -> LedgerAway:
     return LedgerAway(
         f"the ledger's file {path} is damaged or is no ledger ({words})",
         next_step=_RESTORE,
-    )  # fmt: skip
+    )

@@ -330,10 +330,13 @@ class Notice(Base):
     __tablename__ = "notices"
     __table_args__ = (
         Index(
-            "uq_notices_key", "key", unique=True,
-            sqlite_where=text("mended_at IS NULL"), postgresql_where=text("mended_at IS NULL"),
+            "uq_notices_key",
+            "key",
+            unique=True,
+            sqlite_where=text("mended_at IS NULL"),
+            postgresql_where=text("mended_at IS NULL"),
         ),
-    )  # fmt: skip
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     key: Mapped[str] = mapped_column(String(500))

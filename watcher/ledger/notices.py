@@ -50,10 +50,21 @@ def add(
     if account is not None:
         account_id = session.scalar(select(Account.id).where(Account.email == account))
     notice = Notice(
-        key=key, account_id=account_id, who=account or "", state=state, cause=cause, message="",
-        step="", seen_at=now, is_group=False, mailed=0, posted=0, asked=0,
-        failing_by="", error="",
-    )  # fmt: skip
+        key=key,
+        account_id=account_id,
+        who=account or "",
+        state=state,
+        cause=cause,
+        message="",
+        step="",
+        seen_at=now,
+        is_group=False,
+        mailed=0,
+        posted=0,
+        asked=0,
+        failing_by="",
+        error="",
+    )
     session.add(notice)
     session.flush()
     return notice

@@ -188,9 +188,10 @@ def _live_channels(session: Session, now: datetime) -> dict[int, datetime]:
 
 def _channel_missing(calendar: Calendar, account: Account, live: Mapping[int, datetime]) -> bool:
     return (
-        account.state == "active" and calendar.push_supported is not False
+        account.state == "active"
+        and calendar.push_supported is not False
         and calendar.id not in live
-    )  # fmt: skip
+    )
 
 
 def _account_counts(session: Session) -> dict[str, int]:
@@ -216,10 +217,14 @@ def _problems(
         elif _channel_missing(calendar, account, live) and _overdue(calendar, now):
             found.append(
                 problem(
-                    account.email, calendar.google_id, "no_channel", calendar.cause or "no_channel",
-                    calendar.since, f"watcher channels renew {account.email}",
+                    account.email,
+                    calendar.google_id,
+                    "no_channel",
+                    calendar.cause or "no_channel",
+                    calendar.since,
+                    f"watcher channels renew {account.email}",
                 )
-            )  # fmt: skip
+            )
     found = _with_short_lived(session, pairs, found)
     found += _tick_problems(session, now, bool(pairs))
     return found + [
@@ -244,10 +249,14 @@ def _with_short_lived(
         since, life = short[calendar.id]
         seconds = max(0, round(life.total_seconds()))
         short_one = problem(
-            account.email, calendar.google_id, "short_channel", "short_lived_channel",
-            since, "compare this machine's clock with Google's, and look whether a proxy "
+            account.email,
+            calendar.google_id,
+            "short_channel",
+            "short_lived_channel",
+            since,
+            "compare this machine's clock with Google's, and look whether a proxy "
             "changes Google's answers",
-        )  # fmt: skip
+        )
         said = f"Google lets its channels live {seconds} s; it is polled every few minutes"
         rest.append(short_one | {"message": said})
     return rest
@@ -321,9 +330,13 @@ def _calendar_problem(calendar: Calendar, account: Account, word: str) -> dict[s
     known = calendar.step or STEPS.get(calendar.cause) or own.get(calendar.state)
     step = known or "it is tried again by itself"
     found = problem(
-        account.email, calendar.google_id, word, calendar.cause or calendar.state, calendar.since,
+        account.email,
+        calendar.google_id,
+        word,
+        calendar.cause or calendar.state,
+        calendar.since,
         step,
-    )  # fmt: skip
+    )
     return found | {"message": calendar.message}
 
 
@@ -336,7 +349,13 @@ def _tick_problems(session: Session, now: datetime, used: bool) -> list[dict[str
         last = tick.last_run_at if tick else None
         if last is None or now - last > patience:
             found.append(
-                problem(None, None, f"no_{name}_run", "cron_not_running", last,
-                         "start `watcher up` (or `watcher cron`)")
-            )  # fmt: skip
+                problem(
+                    None,
+                    None,
+                    f"no_{name}_run",
+                    "cron_not_running",
+                    last,
+                    "start `watcher up` (or `watcher cron`)",
+                )
+            )
     return found

@@ -7,9 +7,13 @@ from typing import Any
 
 
 def problem(
-    account: str | None, calendar: str | None, state: str, cause: str, since: datetime | None,
+    account: str | None,
+    calendar: str | None,
+    state: str,
+    cause: str,
+    since: datetime | None,
     next_step: str,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     return {
         "account": account,
         "calendar": calendar,

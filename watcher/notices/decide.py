@@ -25,13 +25,22 @@ ERPNEXT = frozenset(
 WIDE = ERPNEXT | frozenset(
     {
         # Google refuses the program, whoever it acts for.
-        "deleted_client", "invalid_client", "disabled_client", "access_not_configured",
-        "service_disabled", "service_account_key", "no_service_account",
-        "missing_fields", "no_connected_app", "google_unavailable", "ledger_unavailable",
+        "deleted_client",
+        "invalid_client",
+        "disabled_client",
+        "access_not_configured",
+        "service_disabled",
+        "service_account_key",
+        "no_service_account",
+        "missing_fields",
+        "no_connected_app",
+        "google_unavailable",
+        "ledger_unavailable",
         # ERPNext refuses whatever it is sent, or answers everybody late.
-        "refused_by_erpnext", "erpnext_queue_full",
+        "refused_by_erpnext",
+        "erpnext_queue_full",
     }
-)  # fmt: skip
+)
 """Causes that are no matter of one calendar, however few of them show it."""
 
 

@@ -135,6 +135,7 @@ _SETTING = {MAIL: "WATCHER_SMTP_URL", WEBHOOK: "WATCHER_NOTIFY_WEBHOOK_URL"}
 def _failed(medium: str, what: str) -> Transient:
     name = {MAIL: "the mail server", WEBHOOK: "the webhook"}[medium]
     return Transient(
-        f"{name} {what}", side=medium,
+        f"{name} {what}",
+        side=medium,
         next_step=f"check {_SETTING[medium]}, then `watcher notify test`",
-    )  # fmt: skip
+    )

@@ -95,23 +95,36 @@ def _message(alike: Sequence[Trouble]) -> str:
 
 def _trouble(problem: dict[str, Any]) -> Trouble:
     return Trouble(
-        account=problem["account"], calendar=problem["calendar"], state=problem["state"],
-        cause=problem["cause"], text=problem.get("message", ""), step=problem["next_step"],
-    )  # fmt: skip
+        account=problem["account"],
+        calendar=problem["calendar"],
+        state=problem["state"],
+        cause=problem["cause"],
+        text=problem.get("message", ""),
+        step=problem["next_step"],
+    )
 
 
 def _add(session: Session, key: str, trouble: Trouble, now: datetime) -> Notice:
     return ledger.add(
-        session, key=key, account=trouble.account if trouble.is_one_of_many else None,
-        state=trouble.state, cause=trouble.cause, now=now,
-    )  # fmt: skip
+        session,
+        key=key,
+        account=trouble.account if trouble.is_one_of_many else None,
+        state=trouble.state,
+        cause=trouble.cause,
+        now=now,
+    )
 
 
 def _known(row: Notice) -> Known:
     return Known(
-        id=row.id, key=row.key, cause=row.cause, seen_at=row.seen_at, group=row.group_id,
-        is_group=row.is_group, is_one_of_many=bool(row.who),
-    )  # fmt: skip
+        id=row.id,
+        key=row.key,
+        cause=row.cause,
+        seen_at=row.seen_at,
+        group=row.group_id,
+        is_group=row.is_group,
+        is_one_of_many=bool(row.who),
+    )
 
 
 def _join(session: Session) -> None:
@@ -129,9 +142,13 @@ def _join(session: Session) -> None:
 
 def _add_group(session: Session, first: Notice) -> Notice:
     group = ledger.add(
-        session, key=f"common:{first.cause}", account=None, state=first.state, cause=first.cause,
+        session,
+        key=f"common:{first.cause}",
+        account=None,
+        state=first.state,
+        cause=first.cause,
         now=first.seen_at,
-    )  # fmt: skip
+    )
     group.is_group, group.step, group.message = True, _common_step(first), first.message
     return group
 
@@ -206,9 +223,12 @@ def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, st
         who = ledger.members(session, notice.id) if notice.is_group else []
     what = _what(notice, len(who))
     text = words.for_admins(
-        what=what, text=notice.message, step=notice.step, who=who,
+        what=what,
+        text=notice.message,
+        step=notice.step,
+        who=who,
         dashboard=services.settings.public_url,
-    )  # fmt: skip
+    )
     return words.subject(what, times=times), text
 
 
@@ -230,9 +250,12 @@ def _ask_employee(services: Services, notice: Notice) -> str | None:
         notice.id, cause=notice.cause, link=link, by_desk=account.source == "erpnext"
     )
     return todos.put(
-        services.erpnext, account.erpnext_user, text, name=notice.todo,
+        services.erpnext,
+        account.erpnext_user,
+        text,
+        name=notice.todo,
         marker=words.marker(notice.id),
-    )  # fmt: skip
+    )
 
 
 def _way_back(services: Services, account: Account) -> str:

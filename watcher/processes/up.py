@@ -165,9 +165,12 @@ class Supervisor:
         environ = {**os.environ, PARENT: str(os.getpid())}
         out = subprocess.PIPE if self._as_json else None
         child.process = subprocess.Popen(
-            _tied(child.command), env=environ, start_new_session=True,
-            stdout=out, stderr=subprocess.STDOUT if self._as_json else None,
-        )  # fmt: skip
+            _tied(child.command),
+            env=environ,
+            start_new_session=True,
+            stdout=out,
+            stderr=subprocess.STDOUT if self._as_json else None,
+        )
         child.started = time.monotonic()
         if child.process.stdout is not None:
             stream = child.process.stdout

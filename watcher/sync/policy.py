@@ -14,9 +14,14 @@ from watcher.settings import Settings
 
 
 def make_rules(
-    settings: Settings, *, account: str, calendar_id: str, erpnext_user: str | None,
-    event_type: str | None, zone: ZoneInfo,
-) -> MappingRules:  # fmt: skip
+    settings: Settings,
+    *,
+    account: str,
+    calendar_id: str,
+    erpnext_user: str | None,
+    event_type: str | None,
+    zone: ZoneInfo,
+) -> MappingRules:
     chosen = event_type or settings.default_event_type
     return MappingRules(
         account=account,
@@ -37,9 +42,17 @@ def window_of(settings: Settings, now: datetime) -> Window:
 def policy_fingerprint(settings: Settings, rules: MappingRules) -> str:
     """Changes when any setting that shapes the mirror does; a change owes a snapshot."""
     shape = [
-        MAPPING_VERSION, str(rules.site_zone), rules.erpnext_user, rules.default_event_type,
-        rules.private_events, rules.declined_events, settings.cancelled_events,
-        settings.window_past_days, settings.window_future_days, settings.erpnext_url,
-        rules.employee, sorted(rules.site_fields),
-    ]  # fmt: skip
+        MAPPING_VERSION,
+        str(rules.site_zone),
+        rules.erpnext_user,
+        rules.default_event_type,
+        rules.private_events,
+        rules.declined_events,
+        settings.cancelled_events,
+        settings.window_past_days,
+        settings.window_future_days,
+        settings.erpnext_url,
+        rules.employee,
+        sorted(rules.site_fields),
+    ]
     return hashlib.sha256(json.dumps(shape).encode()).hexdigest()

@@ -38,11 +38,19 @@ class RunOutcome:
     def as_log(self) -> dict[str, object]:
         run = self.run
         return {
-            "kind": run.kind, "pages": run.pages, "items": run.items, "created": run.created,
-            "updated": run.updated, "cancelled": run.cancelled, "unchanged": run.unchanged,
-            "skipped": run.skipped, "refused": run.refused, "seconds": round(run.seconds, 3),
-            "lag_google": run.lag_google, "lag_received": run.lag_received,
-        }  # fmt: skip
+            "kind": run.kind,
+            "pages": run.pages,
+            "items": run.items,
+            "created": run.created,
+            "updated": run.updated,
+            "cancelled": run.cancelled,
+            "unchanged": run.unchanged,
+            "skipped": run.skipped,
+            "refused": run.refused,
+            "seconds": round(run.seconds, 3),
+            "lag_google": run.lag_google,
+            "lag_received": run.lag_received,
+        }
 
 
 def make_sides(services: Services, work: Work, purpose: Purpose) -> Sides:
@@ -52,10 +60,13 @@ def make_sides(services: Services, work: Work, purpose: Purpose) -> Sides:
     with services.db.session() as session:
         account = session.get_one(Account, work.account_id)
         rules = make_rules(
-            settings, account=account.email, calendar_id=work.google_id,
-            erpnext_user=account.erpnext_user, event_type=account.default_event_type,
+            settings,
+            account=account.email,
+            calendar_id=work.google_id,
+            erpnext_user=account.erpnext_user,
+            event_type=account.default_event_type,
             zone=site.zone,
-        )  # fmt: skip
+        )
     rules = replace(rules, site_fields=site.fields, employee=services.employee(rules.erpnext_user))
     now = services.clock()
     return Sides(
@@ -147,10 +158,14 @@ def _commit(
         if work.reason == "poll":
             _doubt_channel(session, work.calendar_id, report, run.started_at)
         calendars.settle(
-            session, lease, work, settled, now,
+            session,
+            lease,
+            work,
+            settled,
+            now,
             timedelta(minutes=minutes * random.uniform(0.8, 1.1)),
             trouble=trouble,
-        )  # fmt: skip
+        )
         if report.touched and not settled.snapshot:
             calendars.want_snapshot(session, work.calendar_id, "touched", now)
         if report.applied is not None and report.applied.answered_late:
@@ -162,17 +177,21 @@ def _trouble(session: Session, work: Work, report: Report, now: datetime) -> Tro
     """What waits for a person although the pass went through."""
     if report.vanished_held:
         return Trouble(
-            state="held", cause="sweep_held", message=report.vanished_held,
+            state="held",
+            cause="sweep_held",
+            message=report.vanished_held,
             sweep=report.sweep_held,
-        )  # fmt: skip
+        )
     found = aside.refuses_everything(session, work.calendar_id)
     if found is None:
         return None
     aside.hurry(session, work.calendar_id, now)
     return Trouble(
-        state="refused", cause="refused_by_erpnext", message=found.message,
+        state="refused",
+        cause="refused_by_erpnext",
+        message=found.message,
         step=found.step or "watcher queue show",
-    )  # fmt: skip
+    )
 
 
 def _tell_of_refusals(report: Report, fresh: list[str]) -> None:
@@ -180,9 +199,10 @@ def _tell_of_refusals(report: Report, fresh: list[str]) -> None:
     for refusal in report.refused:
         if refusal.key in fresh:
             log.warning(
-                "an event was set aside: %s", refusal.message,
+                "an event was set aside: %s",
+                refusal.message,
                 extra={"event": refusal.event_id, "cause": refusal.cause, "kind": refusal.kind},
-            )  # fmt: skip
+            )
 
 
 def _doubt_channel(session: Session, calendar_id: int, report: Report, started: datetime) -> None:

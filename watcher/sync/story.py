@@ -382,10 +382,16 @@ def _carry_out(
     report.applied = applied
     report.refused += [
         Refusal(
-            key=r.key, event_id=r.event_id, message=r.message, series=r.series, cause=r.cause,
-            kind=r.kind, alike=r.alike, step=r.step,
+            key=r.key,
+            event_id=r.event_id,
+            message=r.message,
+            series=r.series,
+            cause=r.cause,
+            kind=r.kind,
+            alike=r.alike,
+            step=r.step,
         )
         for r in applied.refused
-    ]  # fmt: skip
+    ]
     aside = {refusal.key for refusal in report.refused}
     report.settled_keys = [action.key for action in actions if action.key not in aside]

@@ -59,11 +59,12 @@ def configure(log_format: str = "", level: int = logging.INFO) -> None:
     renderer: Any = (
         structlog.dev.ConsoleRenderer(
             # Without an own formatter it shows the local variables of each frame.
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback,
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
         )
         if as_console
         else structlog.processors.JSONRenderer()
-    )  # fmt: skip
+    )
     # The traceback becomes a text first, so that it is looked through like all the others.
     tail: list[Any] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -95,12 +95,17 @@ def _answer(site: Site) -> Response:
         site.requests[_counted()] += 1
         site.log.append(
             {
-                "at": site.clock(), "method": request.method, "path": request.path,
-                "cmd": resources.command(request), "status": response.status_code,
-                "bytes": len(body), "ms": round((time.perf_counter() - began) * 1000, 1),
-                "user": request.environ.get(_USER, ""), "fault": met,
+                "at": site.clock(),
+                "method": request.method,
+                "path": request.path,
+                "cmd": resources.command(request),
+                "status": response.status_code,
+                "bytes": len(body),
+                "ms": round((time.perf_counter() - began) * 1000, 1),
+                "user": request.environ.get(_USER, ""),
+                "fault": met,
             }
-        )  # fmt: skip
+        )
     return response
 
 

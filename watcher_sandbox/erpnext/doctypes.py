@@ -172,7 +172,8 @@ FIELDS: dict[str, tuple[Field, ...]] = {
 CHILD_TABLES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "Event": {
         "event_participants": (
-            "Event Participants", ("reference_doctype", "reference_docname", "email"),
+            "Event Participants",
+            ("reference_doctype", "reference_docname", "email"),
         ),
     },
     "Connected App": {
@@ -183,7 +184,7 @@ CHILD_TABLES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "Communication": {
         "timeline_links": ("Communication Link", ("link_doctype", "link_name", "link_title")),
     },
-}  # fmt: skip
+}
 """By document type: the fields that are tables, their document type and its fields."""
 
 _ALL = frozenset({"read", "write", "create", "delete", "share"})

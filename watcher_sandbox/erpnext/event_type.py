@@ -28,16 +28,23 @@ _FORM = {
 """By version: # stands before a section, | before a column break, ! before a tab."""
 _BREAKS = {"#": "Section Break", "|": "Column Break", "!": "Tab Break"}
 _LABELS = {
-    "details": "Details", "participants": "Participants", "sb_00": "Google Calendar",
-    "participants_tab": "Participants", "links_tab": "Links", "notifications_tab": "Notifications",
-    "send_reminder": "Send an email reminder in the morning", "starts_on": "Starts on",
-    "ends_on": "Ends on", "repeat_this_event": "Repeat this Event",
-    "reference_doctype": "Reference Document Type", "reference_docname": "Reference Doc",
+    "details": "Details",
+    "participants": "Participants",
+    "sb_00": "Google Calendar",
+    "participants_tab": "Participants",
+    "links_tab": "Links",
+    "notifications_tab": "Notifications",
+    "send_reminder": "Send an email reminder in the morning",
+    "starts_on": "Starts on",
+    "ends_on": "Ends on",
+    "repeat_this_event": "Repeat this Event",
+    "reference_doctype": "Reference Document Type",
+    "reference_docname": "Reference Doc",
     "google_calendar_id": "Google Calendar ID",
     "google_calendar_event_id": "Google Calendar Event ID",
     "sync_with_google_calendar": "Sync with Google Calendar",
     "pulled_from_google_calendar": "Pulled from Google Calendar",
-}  # fmt: skip
+}
 _UNLABELLED = re.compile(r"(column|section)_break_\w+|cb_00")
 _KINDS = {"color": "Color", "google_calendar": "Link", "reference_docname": "Dynamic Link"}
 _OPTIONS = {"reference_docname": "reference_doctype", "google_calendar": "Google Calendar"}

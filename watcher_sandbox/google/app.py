@@ -101,8 +101,9 @@ def _fault_answer(fault: Fault) -> Response | None:
     if request.path in ("/token", "/revoke"):
         return _json(OAuthError(reason, message, status).body(), status, fault.headers)
     location = {"fullSyncRequired": "syncToken", "updatedMinTooLongAgo": "updatedMin"}.get(reason)
-    return _json(GoogleError(status, reason, message, location=location).body(), status,
-                 fault.headers)  # fmt: skip
+    return _json(
+        GoogleError(status, reason, message, location=location).body(), status, fault.headers
+    )
 
 
 def _hang_up() -> None:

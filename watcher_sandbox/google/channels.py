@@ -62,9 +62,15 @@ class Channels:
     # --- events.watch ---------------------------------------------------------------------
 
     def open(
-        self, body: Json, user: str, client: str, resource: str, uri: str,
-        by_service_account: bool = False, mute: bool = False,
-    ) -> Channel:  # fmt: skip
+        self,
+        body: Json,
+        user: str,
+        client: str,
+        resource: str,
+        uri: str,
+        by_service_account: bool = False,
+        mute: bool = False,
+    ) -> Channel:
         """Check the request and make the channel; ``first_notice`` then says hello."""
         self._check(body)
         channel = Channel(

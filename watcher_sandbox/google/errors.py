@@ -22,10 +22,19 @@ DOMAIN_OF_REASON: dict[str, str] = {
     "cannotChangeOrganizer": "calendar",
 }
 REASON_OF_STATUS: dict[int, str] = {
-    400: "badRequest", 401: "authError", 403: "rateLimitExceeded", 404: "notFound",
-    409: "duplicate", 410: "fullSyncRequired", 412: "conditionNotMet", 429: "rateLimitExceeded",
-    500: "backendError", 502: "badGateway", 503: "backendError", 504: "gatewayTimeout",
-}  # fmt: skip
+    400: "badRequest",
+    401: "authError",
+    403: "rateLimitExceeded",
+    404: "notFound",
+    409: "duplicate",
+    410: "fullSyncRequired",
+    412: "conditionNotMet",
+    429: "rateLimitExceeded",
+    500: "backendError",
+    502: "badGateway",
+    503: "backendError",
+    504: "gatewayTimeout",
+}
 
 
 class GoogleError(Exception):

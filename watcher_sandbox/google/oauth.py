@@ -256,9 +256,13 @@ class OAuth:
         return allowed is None or bool(allowed & {email, f"@{email.partition('@')[2]}"})
 
     def _access(
-        self, client: str, email: str, granted: Iterable[str], refresh: str | None,
+        self,
+        client: str,
+        email: str,
+        granted: Iterable[str],
+        refresh: str | None,
         service_account: bool = False,
-    ) -> Json:  # fmt: skip
+    ) -> Json:
         life = self._behaviour.access_token_ttl
         token = f"ya29.{secrets.token_urlsafe(96)}"
         shown = scopes.long_form(granted)

@@ -19,9 +19,11 @@ from watcher_sandbox.google.state import GoogleState
 
 CONSENT_PATH = "/o/oauth2/v2/auth"
 _STATUS = {
-    "invalid_client": 401, "deleted_client": 401, "disallowed_useragent": 403,
+    "invalid_client": 401,
+    "deleted_client": 401,
+    "disallowed_useragent": 403,
     "org_internal": 403,
-}  # fmt: skip
+}
 _TEXTS = {
     "admin_policy_enforced": "Your administrator has blocked this app.",
     "org_internal": "This app is restricted to users within its organization.",

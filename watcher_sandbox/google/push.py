@@ -82,8 +82,9 @@ class Pusher:
             self.counts["duplicated"] += copies - 1
             for _ in range(copies):
                 pause = faults.delay + self._rng.uniform(0.0, faults.shuffle)
-                self._push(Notice(time.monotonic() + pause, next(self._order), channel, address,
-                                  headers))  # fmt: skip
+                self._push(
+                    Notice(time.monotonic() + pause, next(self._order), channel, address, headers)
+                )
 
     def deliver_now(self, channel: str, address: str, headers: Mapping[str, str]) -> None:
         """Send at once from this thread, without faults; what is retried follows later."""
@@ -187,9 +188,13 @@ class Pusher:
             session.trust_env = False
             session.headers.clear()
             session.headers.update(
-                {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip,deflate,br",
-                 "Content-Type": "application/json; utf-8"}
-            )  # fmt: skip
+                {
+                    "User-Agent": USER_AGENT,
+                    "Accept": "*/*",
+                    "Accept-Encoding": "gzip,deflate,br",
+                    "Content-Type": "application/json; utf-8",
+                }
+            )
         return session
 
 

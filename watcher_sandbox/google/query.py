@@ -18,13 +18,24 @@ from watcher_sandbox.google.times import parse_bound, zone
 Args = Mapping[str, list[str]]
 
 FORBIDDEN_WITH_TOKEN = (
-    "iCalUID", "orderBy", "privateExtendedProperty", "q", "sharedExtendedProperty",
-    "timeMin", "timeMax", "updatedMin",
-)  # fmt: skip
+    "iCalUID",
+    "orderBy",
+    "privateExtendedProperty",
+    "q",
+    "sharedExtendedProperty",
+    "timeMin",
+    "timeMax",
+    "updatedMin",
+)
 PINNED = (
-    "singleEvents", "showDeleted", "maxResults", "eventTypes", "timeZone", "maxAttendees",
+    "singleEvents",
+    "showDeleted",
+    "maxResults",
+    "eventTypes",
+    "timeZone",
+    "maxAttendees",
     "showHiddenInvitations",
-)  # fmt: skip
+)
 DEFAULT_RESULTS, MOST_RESULTS = 250, 2500
 
 

@@ -12,14 +12,44 @@ from watcher_sandbox.google.model import FULL_DETAIL, Calendar, Instance, Item, 
 from watcher_sandbox.google.times import in_zone, rfc3339
 
 _MASKED = frozenset(
-    {"kind", "etag", "id", "status", "created", "updated", "start", "end", "recurrence",
-     "recurringEventId", "originalStartTime", "visibility", "iCalUID", "sequence", "eventType",
-     "transparency", "htmlLink", "organizer", "creator", "endTimeUnspecified"}
-)  # fmt: skip
+    {
+        "kind",
+        "etag",
+        "id",
+        "status",
+        "created",
+        "updated",
+        "start",
+        "end",
+        "recurrence",
+        "recurringEventId",
+        "originalStartTime",
+        "visibility",
+        "iCalUID",
+        "sequence",
+        "eventType",
+        "transparency",
+        "htmlLink",
+        "organizer",
+        "creator",
+        "endTimeUnspecified",
+    }
+)
 _BUSY_ONLY = frozenset(
-    {"kind", "etag", "id", "status", "start", "end", "recurringEventId", "originalStartTime",
-     "transparency", "updated", "visibility"}
-)  # fmt: skip
+    {
+        "kind",
+        "etag",
+        "id",
+        "status",
+        "start",
+        "end",
+        "recurringEventId",
+        "originalStartTime",
+        "transparency",
+        "updated",
+        "visibility",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,26 @@ def _calendar(*names: str) -> frozenset[str]:
 
 
 EVENTS = _calendar(
-    "calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly",
-    "calendar.events.owned", "calendar.events.owned.readonly",
-    "calendar.events.public.readonly", "calendar.events.freebusy", "calendar.app.created",
-)  # fmt: skip
+    "calendar",
+    "calendar.readonly",
+    "calendar.events",
+    "calendar.events.readonly",
+    "calendar.events.owned",
+    "calendar.events.owned.readonly",
+    "calendar.events.public.readonly",
+    "calendar.events.freebusy",
+    "calendar.app.created",
+)
 CALENDAR_LIST = _calendar(
     "calendar", "calendar.readonly", "calendar.calendarlist", "calendar.calendarlist.readonly"
 )
 CALENDARS = _calendar(
-    "calendar", "calendar.readonly", "calendar.calendars", "calendar.calendars.readonly",
+    "calendar",
+    "calendar.readonly",
+    "calendar.calendars",
+    "calendar.calendars.readonly",
     "calendar.app.created",
-)  # fmt: skip
+)
 STOP = (
     EVENTS
     | CALENDAR_LIST

@@ -72,18 +72,29 @@ class GoogleState(Shortcuts):
     # --- people and calendars -------------------------------------------------------------
 
     def add_user(
-        self, email: str, name: str = "", time_zone: str = "Europe/Berlin", sub: str | None = None,
-        calendar_id: str | None = None, title: str | None = None, has_calendar: bool = True,
-    ) -> User:  # fmt: skip
+        self,
+        email: str,
+        name: str = "",
+        time_zone: str = "Europe/Berlin",
+        sub: str | None = None,
+        calendar_id: str | None = None,
+        title: str | None = None,
+        has_calendar: bool = True,
+    ) -> User:
         """A Google account with its primary calendar, whose id is the address unless another one
         is named (then the address answers 404); its ``title`` is the id unless people gave it
         another one."""
         address = email.lower()
         number = int(hashlib.sha256(address.encode()).hexdigest()[:16], 16)
         with self.lock:
-            user = User(address, name or address.partition("@")[0].title(),
-                        sub or f"1{number % 10**20:020d}", time_zone,
-                        calendar_id or address, has_calendar)  # fmt: skip
+            user = User(
+                address,
+                name or address.partition("@")[0].title(),
+                sub or f"1{number % 10**20:020d}",
+                time_zone,
+                calendar_id or address,
+                has_calendar,
+            )
             self.users[address] = user
             self.store.add_calendar(
                 user.calendar_id, address, time_zone, title or user.calendar_id, primary=True
@@ -99,9 +110,13 @@ class GoogleState(Shortcuts):
             self.store.calendars.pop(gone.calendar_id if gone else email, None)
 
     def add_calendar(
-        self, calendar_id: str, owner: str, summary: str = "", time_zone: str = "Europe/Berlin",
+        self,
+        calendar_id: str,
+        owner: str,
+        summary: str = "",
+        time_zone: str = "Europe/Berlin",
         watchable: bool = True,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """A secondary calendar; returns its id."""
         with self.lock:
             made = self.store.add_calendar(calendar_id, owner, time_zone, summary or calendar_id)
@@ -261,9 +276,14 @@ class GoogleState(Shortcuts):
     # --- channels -------------------------------------------------------------------------
 
     def watch_events(
-        self, caller: AccessToken, calendar_id: str, body: Json, base_url: str, mute: bool,
+        self,
+        caller: AccessToken,
+        calendar_id: str,
+        body: Json,
+        base_url: str,
+        mute: bool,
         shown_id: str = "",
-    ) -> Json:  # fmt: skip
+    ) -> Json:
         """events.watch. ``mute``: eventTypes was given, whereupon Google delivers nothing.
         ``shown_id`` is what resourceUri names, if not the calendar's id."""
         with self.lock:

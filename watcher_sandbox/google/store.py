@@ -226,9 +226,15 @@ class Store:
         now = self._clock.now()
         suffix = instance.id[len(instance.master.id) + 1 :]
         item = instance.item or Item(
-            instance.id, {}, 0, now, now, master=instance.master.id, suffix=suffix,
+            instance.id,
+            {},
+            0,
+            now,
+            now,
+            master=instance.master.id,
+            suffix=suffix,
             original=instance.data["originalStartTime"],
-        )  # fmt: skip
+        )
         wanted = _writable(deepcopy(changes))
         if "recurrence" in wanted:
             raise invalid("recurrence", "An instance has no recurrence of its own.")

@@ -69,9 +69,11 @@ def event(event_id: str = "e1", **changes: Any) -> GoogleEvent:
 
 def place(zone: ZoneInfo = KOLKATA, calendar_zone: ZoneInfo | None = None) -> Place:
     return Place(
-        window=make_window(NOW, 7, 30), site_zone=zone, calendar_zone=calendar_zone or zone,
+        window=make_window(NOW, 7, 30),
+        site_zone=zone,
+        calendar_zone=calendar_zone or zone,
         now=NOW,
-    )  # fmt: skip
+    )
 
 
 def held(sent: ErpEvent, **changes: Any) -> Held:

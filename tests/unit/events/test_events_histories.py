@@ -73,15 +73,23 @@ class History(RuleBasedStateMachine):
     ) -> None:
         self.series.pop(root, None)
         self.singles[root] = GoogleEvent(
-            id=root, summary=summary, start=span[0], end=span[1], visibility=seen,
+            id=root,
+            summary=summary,
+            start=span[0],
+            end=span[1],
+            visibility=seen,
             own_response=answer,
-        )  # fmt: skip
+        )
         self.changed.add(root)
 
     @rule(
-        root=roots, summary=summaries, seen=visibilities, hours=st.integers(-600, 900),
-        every=st.integers(1, 9), skipped=st.sets(st.integers(0, 5)),
-    )  # fmt: skip
+        root=roots,
+        summary=summaries,
+        seen=visibilities,
+        hours=st.integers(-600, 900),
+        every=st.integers(1, 9),
+        skipped=st.sets(st.integers(0, 5)),
+    )
     def put_series(
         self, root: str, summary: str, seen: str, hours: int, every: int, skipped: set[int]
     ) -> None:
@@ -92,11 +100,14 @@ class History(RuleBasedStateMachine):
             begins = first + timedelta(days=every * n)
             self.series[root].append(
                 GoogleEvent(
-                    id=f"{root}_{n}", recurring_event_id=root, summary=summary, visibility=seen,
+                    id=f"{root}_{n}",
+                    recurring_event_id=root,
+                    summary=summary,
+                    visibility=seen,
                     start=EventTime(instant=begins),
                     end=EventTime(instant=begins + timedelta(hours=2)),
                 )
-            )  # fmt: skip
+            )
         self.changed.add(root)
 
     @precondition(lambda self: self.singles or self.series)
@@ -161,8 +172,10 @@ class History(RuleBasedStateMachine):
         direct = [e for e in events if e.id not in masters]
         live, outside = self._mapped([e for e in [*direct, *expanded] if not e.is_cancelled])
         keys = {self._key(e.id) for e in [*events, *expanded]}
-        became = {e.id: "expanded" if e.is_master else "cancelled" if e.is_cancelled else "single"
-                  for e in events}  # fmt: skip
+        became = {
+            e.id: "expanded" if e.is_master else "cancelled" if e.is_cancelled else "single"
+            for e in events
+        }
         return plan_delta(
             live,
             outside=outside,
@@ -216,8 +229,11 @@ class History(RuleBasedStateMachine):
     # --- what must be true ----------------------------------------------------------------------
 
     def _check(self) -> None:
-        wanted = {e.id: shown(e) for e in self._events()
-                  if self._inside(e) and e.own_response != "declined"}  # fmt: skip
+        wanted = {
+            e.id: shown(e)
+            for e in self._events()
+            if self._inside(e) and e.own_response != "declined"
+        }
         seen = {
             name: (row.subject, row.starts_on, row.ends_on or row.starts_on, row.all_day)
             for name, row in self.rows.live().items()

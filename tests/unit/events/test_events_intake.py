@@ -48,5 +48,9 @@ def test_an_unknown_zone_of_a_calendar_is_said_once(caplog: pytest.LogCaptureFix
         zone_or_utc(name)
     assert zone_or_utc("Asia/Kolkata") == ZONE
     assert [record.args for record in caplog.records] == [
-        ("Mars/Base",), ("Europe",), ("../etc/passwd",), ("\ud800",), ("GMT+05:30",)
-    ]  # fmt: skip
+        ("Mars/Base",),
+        ("Europe",),
+        ("../etc/passwd",),
+        ("\ud800",),
+        ("GMT+05:30",),
+    ]

@@ -69,20 +69,36 @@ def test_a_day_is_the_same_day_in_every_zone_and_its_end_inclusive(zone: ZoneInf
     ("start", "end", "starts_on", "ends_on"),
     [
         (at("2026-11-23T10:00:00Z"), None, "2026-11-23 15:30:00", "2026-11-23 15:31:00"),
-        (at("2026-11-23T10:00:00Z"), at("2026-11-23T10:00:00Z"),
-         "2026-11-23 15:30:00", "2026-11-23 15:31:00"),
-        (at("2026-11-23T10:00:00Z"), at("2026-11-23T10:00:59Z"),
-         "2026-11-23 15:30:00", "2026-11-23 15:31:00"),
-        (at("2026-11-23T10:00:00Z"), at("2026-11-23T10:01:01Z"),
-         "2026-11-23 15:30:00", "2026-11-23 15:31:01"),
-        (at("2026-11-23T10:00:00Z"), at("2026-11-22T10:00:00Z"),
-         "2026-11-23 15:30:00", "2026-11-23 15:31:00"),
+        (
+            at("2026-11-23T10:00:00Z"),
+            at("2026-11-23T10:00:00Z"),
+            "2026-11-23 15:30:00",
+            "2026-11-23 15:31:00",
+        ),
+        (
+            at("2026-11-23T10:00:00Z"),
+            at("2026-11-23T10:00:59Z"),
+            "2026-11-23 15:30:00",
+            "2026-11-23 15:31:00",
+        ),
+        (
+            at("2026-11-23T10:00:00Z"),
+            at("2026-11-23T10:01:01Z"),
+            "2026-11-23 15:30:00",
+            "2026-11-23 15:31:01",
+        ),
+        (
+            at("2026-11-23T10:00:00Z"),
+            at("2026-11-22T10:00:00Z"),
+            "2026-11-23 15:30:00",
+            "2026-11-23 15:31:00",
+        ),
         (on("2026-11-23"), None, "2026-11-23 00:00:00", "2026-11-23 23:59:59"),
         (on("2026-11-23"), on("2026-11-23"), "2026-11-23 00:00:00", "2026-11-23 23:59:59"),
         (on("2026-11-23"), on("2026-11-01"), "2026-11-23 00:00:00", "2026-11-23 23:59:59"),
         (on("2026-11-23"), on("2026-11-25"), "2026-11-23 00:00:00", "2026-11-24 00:00:00"),
     ],
-)  # fmt: skip
+)
 def test_an_end_that_is_missing_or_early(
     start: EventTime, end: EventTime | None, starts_on: str, ends_on: str
 ) -> None:
@@ -169,12 +185,18 @@ def test_wall_times_are_pythons_own(begins: datetime, seconds: int, zone: ZoneIn
         ({"visibility": "private"}, {"private_events": "skip"}, "private"),
         ({"visibility": "confidential"}, {"private_events": "skip"}, "private"),
         ({"event_type": "birthday", "own_response": "declined"}, {}, "event_type"),
-        ({"own_response": "declined", "visibility": "private"}, {"private_events": "skip"},
-         "declined"),
-        ({"event_type": "focusTime", "description": "x https://tasks.google.com/task/a1?sa=6 y"},
-         {}, "google_task"),
+        (
+            {"own_response": "declined", "visibility": "private"},
+            {"private_events": "skip"},
+            "declined",
+        ),
+        (
+            {"event_type": "focusTime", "description": "x https://tasks.google.com/task/a1?sa=6 y"},
+            {},
+            "google_task",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_ours_to_carry(
     changes: dict[str, Any], rule: dict[str, Any], reason: str
 ) -> None:
@@ -219,13 +241,15 @@ words = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=6,
 
 @given(
     content=st.fixed_dictionaries(
-        {name: words.map(lambda word: SECRET + word) for name in
-         ("summary", "description", "location", "meeting_link")}
+        {
+            name: words.map(lambda word: SECRET + word)
+            for name in ("summary", "description", "location", "meeting_link")
+        }
     ),
     visibility=st.sampled_from(["private", "confidential"]),
     default=st.sampled_from(["Public", "Private"]),
     kind=st.sampled_from(["default", "outOfOffice", "focusTime"]),
-)  # fmt: skip
+)
 def test_nothing_of_a_masked_event_survives(
     content: dict[str, str], visibility: str, default: str, kind: str
 ) -> None:
@@ -297,13 +321,26 @@ def test_frappe_takes_every_title(summary: str, repeat: int) -> None:
 def test_every_field_is_inert(text: str, length: int) -> None:
     text = text[:length]
     row = sent(
-        event(text, summary=text, description=text, location=text, meeting_link=text,
-              recurring_event_id=text),
-        site_fields=ALL_FIELDS, calendar_id=text,
-    )  # fmt: skip
+        event(
+            text,
+            summary=text,
+            description=text,
+            location=text,
+            meeting_link=text,
+            recurring_event_id=text,
+        ),
+        site_fields=ALL_FIELDS,
+        calendar_id=text,
+    )
     assert_inert(row.description)
-    for value in (row.subject, row.location, row.meet_link, row.event_id, row.recurring_event_id,
-                  row.calendar_id):  # fmt: skip
+    for value in (
+        row.subject,
+        row.location,
+        row.meet_link,
+        row.event_id,
+        row.recurring_event_id,
+        row.calendar_id,
+    ):
         assert value is not None
         assert_no_markup(value)
 
@@ -431,10 +468,15 @@ def test_the_hash_sees_every_change_that_is_written(change: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(
-    "rule", [{"default_event_type": "Private"}, {"site_zone": ZoneInfo("UTC")},
-             {"erpnext_user": "other@example.com"}, {"site_fields": ALL_FIELDS},
-             {"default_event_type": "Private", "erpnext_user": "other@example.com"}]
-)  # fmt: skip
+    "rule",
+    [
+        {"default_event_type": "Private"},
+        {"site_zone": ZoneInfo("UTC")},
+        {"erpnext_user": "other@example.com"},
+        {"site_fields": ALL_FIELDS},
+        {"default_event_type": "Private", "erpnext_user": "other@example.com"},
+    ],
+)
 def test_the_hash_sees_a_change_of_policy(rule: dict[str, Any]) -> None:
     assert sent(event(), **rule).content_hash != sent(event()).content_hash
 

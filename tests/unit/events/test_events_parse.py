@@ -97,9 +97,17 @@ def test_only_a_recurrence_makes_a_master(recurrence: Any, is_master: bool) -> N
 
 @pytest.mark.parametrize(
     ("given_value", "seen"),
-    [(None, "default"), ("", "default"), ("public", "public"), ("confidential", "confidential"),
-     ("Private", "private"), ("secret", "private"), (7, "private"), ([], "private")],
-)  # fmt: skip
+    [
+        (None, "default"),
+        ("", "default"),
+        ("public", "public"),
+        ("confidential", "confidential"),
+        ("Private", "private"),
+        ("secret", "private"),
+        (7, "private"),
+        ([], "private"),
+    ],
+)
 def test_a_visibility_we_do_not_know_is_private(given_value: Any, seen: str) -> None:
     assert parse_event({"id": "x", "visibility": given_value}, UTC).visibility == seen
 
@@ -154,9 +162,16 @@ def test_a_time_as_lenient_programs_write_it(text: str, utc: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-12-01T24:00:01Z", "2026-12-01T24:30:00Z", "2026-12-01T10:60:00Z",
-             "2026-12-01T10:00:61Z", "2026-12-01T10:00:00+25:00", "2026-12-01T10:00:00 IST"]
-)  # fmt: skip
+    "text",
+    [
+        "2026-12-01T24:00:01Z",
+        "2026-12-01T24:30:00Z",
+        "2026-12-01T10:60:00Z",
+        "2026-12-01T10:00:61Z",
+        "2026-12-01T10:00:00+25:00",
+        "2026-12-01T10:00:00 IST",
+    ],
+)
 def test_what_can_mean_nothing_is_set_aside(text: str) -> None:
     with pytest.raises(Unmappable, match="its start is not a time"):
         start_of({"dateTime": text})
@@ -176,11 +191,21 @@ def test_a_year_out_of_range_is_told_in_one_way(text: str, kind: str) -> None:
 MIDNIGHTS = [
     ("2026-12-01T00:00:00+05:30", "2026-12-03T00:00:00+05:30", None, "2026-12-01", "2026-12-03"),
     ("2026-12-01T00:00:00", "2026-12-02T00:00:00", None, "2026-12-01", "2026-12-02"),
-    ("2026-12-01T00:00:00+01:00", "2026-12-02T00:00:00+01:00", "Europe/Berlin",
-     "2026-12-01", "2026-12-02"),
-    ("2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00", "Europe/Berlin",
-     "2026-03-29", "2026-03-30"),
-]  # fmt: skip
+    (
+        "2026-12-01T00:00:00+01:00",
+        "2026-12-02T00:00:00+01:00",
+        "Europe/Berlin",
+        "2026-12-01",
+        "2026-12-02",
+    ),
+    (
+        "2026-03-29T00:00:00+01:00",
+        "2026-03-30T00:00:00+02:00",
+        "Europe/Berlin",
+        "2026-03-29",
+        "2026-03-30",
+    ),
+]
 
 
 @pytest.mark.parametrize(("begins", "ends", "zone", "first", "last"), MIDNIGHTS)
@@ -188,8 +213,10 @@ MIDNIGHTS = [
 def test_an_absence_of_whole_days_is_all_day(
     kind: str, begins: str, ends: str, zone: str | None, first: str, last: str
 ) -> None:
-    times = {"start": {"dateTime": begins, "timeZone": zone},
-             "end": {"dateTime": ends, "timeZone": zone}}  # fmt: skip
+    times = {
+        "start": {"dateTime": begins, "timeZone": zone},
+        "end": {"dateTime": ends, "timeZone": zone},
+    }
     parsed = parse_event({"id": "x", "eventType": kind, **times}, KOLKATA)
     assert parsed.start is not None
     assert parsed.end is not None
@@ -218,17 +245,30 @@ def test_any_other_absence_keeps_its_hours(begins: str, ends: str) -> None:
 @pytest.mark.parametrize(
     ("points", "link"),
     [
-        ([{"entryPointType": "phone", "uri": "tel:+49"},
-          {"entryPointType": "more", "uri": "https://e.example/more"},
-          {"entryPointType": "video", "uri": "https://e.example/video"}], "https://e.example/video"),
-        ([{"entryPointType": "phone", "uri": "https://e.example/phone"},
-          {"entryPointType": "more", "uri": "https://e.example/more"}], "https://e.example/more"),
+        (
+            [
+                {"entryPointType": "phone", "uri": "tel:+49"},
+                {"entryPointType": "more", "uri": "https://e.example/more"},
+                {"entryPointType": "video", "uri": "https://e.example/video"},
+            ],
+            "https://e.example/video",
+        ),
+        (
+            [
+                {"entryPointType": "phone", "uri": "https://e.example/phone"},
+                {"entryPointType": "more", "uri": "https://e.example/more"},
+            ],
+            "https://e.example/more",
+        ),
         ([{"uri": "HTTPS://e.example/x"}], "HTTPS://e.example/x"),
         ([{"entryPointType": "video", "uri": "http://e.example/"}], None),
         ([{"entryPointType": "video"}, None, 5, "x"], None),
-        ([], None), (None, None), ("x", None), ({}, None),
+        ([], None),
+        (None, None),
+        ("x", None),
+        ({}, None),
     ],
-)  # fmt: skip
+)
 def test_the_link_of_another_provider(points: Any, link: str | None) -> None:
     item = {"id": "x", "conferenceData": {"entryPoints": points}}
     assert parse_event(item, UTC).meeting_link == link
@@ -250,13 +290,18 @@ def test_an_unknown_zone_sets_one_event_aside(zone: str) -> None:
 @pytest.mark.parametrize(
     "start",
     [
-        {"date": "0000-01-01"}, {"date": "0999-12-31"},
-        {"date": "2026-02-30"}, {"date": "soon"}, {"date": 20260101},
-        {"dateTime": "0000-00-00T00:00:00Z"}, {"dateTime": "0001-01-01T00:00:00Z"},
+        {"date": "0000-01-01"},
+        {"date": "0999-12-31"},
+        {"date": "2026-02-30"},
+        {"date": "soon"},
+        {"date": 20260101},
+        {"dateTime": "0000-00-00T00:00:00Z"},
+        {"dateTime": "0001-01-01T00:00:00Z"},
         {"dateTime": "2026-01-01T25:00:00Z"},
-        {"dateTime": 5}, {"dateTime": ["2026-01-01T00:00:00Z"]},
+        {"dateTime": 5},
+        {"dateTime": ["2026-01-01T00:00:00Z"]},
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", ["start", "end"])
 def test_a_malformed_time_says_which(start: dict[str, Any], name: str) -> None:
     with pytest.raises(Unmappable, match=f"its {name} is"):

@@ -259,10 +259,16 @@ def test_the_sweep_takes_what_vanished_and_leaves_history() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"subject": "Mine"}, {"starts_on": "2026-11-23 18:30:00"}, {"ends_on": None},
-     {"all_day": True}, {"event_type": "Private"}, {"description": "Mine"}],
+    [
+        {"subject": "Mine"},
+        {"starts_on": "2026-11-23 18:30:00"},
+        {"ends_on": None},
+        {"all_day": True},
+        {"event_type": "Private"},
+        {"description": "Mine"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_a_person_changed_is_put_right(change: dict[str, Any]) -> None:
     row = held(sent(description="x"), modified_by=PERSON, **change)
     update = only(snapshot(sent(description="x"), rows=(row,)))
@@ -307,9 +313,15 @@ def calendar(count: int, prefix: str = "e", **when: Any) -> tuple[Held, ...]:
 
 @pytest.mark.parametrize(
     ("live", "listed", "stopped"),
-    [(20, 0, False), (21, 0, True), (21, 10, True), (21, 11, False), (40, 20, False),
-     (40, 19, True)],
-)  # fmt: skip
+    [
+        (20, 0, False),
+        (21, 0, True),
+        (21, 10, True),
+        (21, 11, False),
+        (40, 20, False),
+        (40, 19, True),
+    ],
+)
 def test_more_than_half_of_more_than_twenty_is_held(live: int, listed: int, stopped: bool) -> None:
     rows, found = calendar(live), [sent(f"e{n}") for n in range(listed)]
     if stopped:

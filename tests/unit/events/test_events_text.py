@@ -98,12 +98,16 @@ def test_plain_text_is_shown_as_it_is(text: str) -> None:
         ("<p>a</p><style>p{}</style><o:p>b</o:p>", "<p>a</p>b"),
         ("<b></b><img src='https://e.example/x.png'>", ""),
         ("a<hr>", "<div>a<hr></div>"),
-        ("<a href='https://e.example/?a=1&b=2'target=_blank>x</a>",
-         '<a href="https://e.example/?a=1&amp;b=2" rel="noopener noreferrer">x</a>'),
-        ("<a href='tel:+49 12'>a</a><a href='TEL:+4912'>b</a>",
-         '<a rel="noopener noreferrer">a</a><a href="TEL:+4912" rel="noopener noreferrer">b</a>'),
+        (
+            "<a href='https://e.example/?a=1&b=2'target=_blank>x</a>",
+            '<a href="https://e.example/?a=1&amp;b=2" rel="noopener noreferrer">x</a>',
+        ),
+        (
+            "<a href='tel:+49 12'>a</a><a href='TEL:+4912'>b</a>",
+            '<a rel="noopener noreferrer">a</a><a href="TEL:+4912" rel="noopener noreferrer">b</a>',
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_stored(text: str, stored: str) -> None:
     assert rich(text) == stored
 
@@ -118,9 +122,19 @@ def test_a_tag_of_an_editor_makes_it_html(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<b and c>", "</b or c>", "< b>", "<b", "<x>", "<b,c>", "<svg onload=x>", "&", "&x;",
-     "<i j='>"],
-)  # fmt: skip
+    [
+        "<b and c>",
+        "</b or c>",
+        "< b>",
+        "<b",
+        "<x>",
+        "<b,c>",
+        "<svg onload=x>",
+        "&",
+        "&x;",
+        "<i j='>",
+    ],
+)
 def test_what_no_editor_writes_is_text(text: str) -> None:
     assert not is_html(f"x {text} y")
 
@@ -141,9 +155,27 @@ def test_deep_and_endless_markup_is_left_out_and_its_words_stay() -> None:
 
 
 UNITS = [
-    "<", "<!--", "<!-- -->", "<b>", "<b", "</b", "<b x", "<a b='", '<a b="', "&", "&amp;", "\n",
-    "<ul><li>", "<p><div>", "<a href=https://e.example>", "<b></i>", "<br>\n", "<svg>", "=", "/",
-]  # fmt: skip
+    "<",
+    "<!--",
+    "<!-- -->",
+    "<b>",
+    "<b",
+    "</b",
+    "<b x",
+    "<a b='",
+    '<a b="',
+    "&",
+    "&amp;",
+    "\n",
+    "<ul><li>",
+    "<p><div>",
+    "<a href=https://e.example>",
+    "<b></i>",
+    "<br>\n",
+    "<svg>",
+    "=",
+    "/",
+]
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -216,9 +248,21 @@ def test_a_web_address_is_a_link(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    [None, "", "javascript:alert(1)", "//e.example", "tel:+49", "https://", "https://a b",
-     "https://e.example/'onclick='x", 'https://e.example/"', "https://e.example/<b>",
-     "https://e.example/&lt;svg/onload=alert(1)&gt;", "java\tscript:x", "https://e.example/\\x"],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "javascript:alert(1)",
+        "//e.example",
+        "tel:+49",
+        "https://",
+        "https://a b",
+        "https://e.example/'onclick='x",
+        'https://e.example/"',
+        "https://e.example/<b>",
+        "https://e.example/&lt;svg/onload=alert(1)&gt;",
+        "java\tscript:x",
+        "https://e.example/\\x",
+    ],
+)
 def test_anything_else_is_none(address: str | None) -> None:
     assert link(address) is None

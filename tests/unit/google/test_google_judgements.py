@@ -18,8 +18,13 @@ def body(reason: str, message: str = "No.", domain: str = "global", **more: Any)
 
 
 def info(reason: str, **metadata: str) -> list[dict[str, Any]]:
-    return [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason,
-             "metadata": metadata}]  # fmt: skip
+    return [
+        {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": reason,
+            "metadata": metadata,
+        }
+    ]
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,22 @@ from tests.unit.ics.export import ONE_HOUR, Played, calendar, event
         ("DTSTART;VALUE=DATE:20260601T000000", ("2026-06-01", "2026-06-02")),
         ("DTSTART:20260601T080000Z", ("2026-06-01 08:00", "2026-06-01 08:00")),
         ("DTSTART:20260601T080000Z\nDURATION:PT90M", ("2026-06-01 08:00", "2026-06-01 09:30")),
-        ("X-MICROSOFT-CDO-ALLDAYEVENT:TRUE\nDTSTART;TZID=Tokyo Standard Time:20260601T000000\n"
-         "DTEND;TZID=Tokyo Standard Time:20260602T000000", ("2026-06-01", "2026-06-02")),
-        ("X-MICROSOFT-CDO-ALLDAYEVENT:TRUE\nDTSTART:20260601T040000Z\nDTEND:20260602T040000Z",
-         ("2026-06-01", "2026-06-02")),
+        (
+            "X-MICROSOFT-CDO-ALLDAYEVENT:TRUE\nDTSTART;TZID=Tokyo Standard Time:20260601T000000\n"
+            "DTEND;TZID=Tokyo Standard Time:20260602T000000",
+            ("2026-06-01", "2026-06-02"),
+        ),
+        (
+            "X-MICROSOFT-CDO-ALLDAYEVENT:TRUE\nDTSTART:20260601T040000Z\nDTEND:20260602T040000Z",
+            ("2026-06-01", "2026-06-02"),
+        ),
         # The clocks change on 29 March: 23 hours, not 24.
-        ("DTSTART;TZID=Europe/Berlin:20260328T120000\nDTEND;TZID=Europe/Berlin:20260329T120000",
-         ("2026-03-28 11:00", "2026-03-29 10:00")),
+        (
+            "DTSTART;TZID=Europe/Berlin:20260328T120000\nDTEND;TZID=Europe/Berlin:20260329T120000",
+            ("2026-03-28 11:00", "2026-03-29 10:00"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_starts_and_ends(tmp_path: Path, lines: str, span: tuple[str, str]) -> None:
     played = Played(tmp_path, calendar(event(lines)))
     assert played.spans() == [span], played.told

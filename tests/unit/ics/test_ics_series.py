@@ -99,8 +99,10 @@ def test_this_and_following_to_another_day_and_time(tmp_path: Path) -> None:
     lines = f"DTSTART;TZID=Europe/Berlin:{soon(4):%Y%m%d}T140000\nDURATION:PT2H"
     single = event(
         f"RECURRENCE-ID;TZID=Europe/Berlin:{soon(7):%Y%m%d}T100000\n"
-        f"DTSTART;TZID=Europe/Berlin:{soon(7):%Y%m%d}T080000\nDURATION:PT1H", "Single", uid="a",
-    )  # fmt: skip
+        f"DTSTART;TZID=Europe/Berlin:{soon(7):%Y%m%d}T080000\nDURATION:PT1H",
+        "Single",
+        uid="a",
+    )
     played = Played(tmp_path, calendar(single, following(3, lines), series()))
     played.google.store.calendar(YOU).time_zone = "Europe/Berlin"  # in which times are shown
     assert by_day(played, "It") == [(1, "10:00"), (2, "10:00")]

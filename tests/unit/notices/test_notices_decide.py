@@ -29,9 +29,12 @@ def trouble(account: str | None = "ann@example.com", cause: str = "invalid_grant
 
 def known(number: int, minutes: float = 0, **extra: object) -> Known:
     fields: dict[str, object] = {
-        "id": number, "key": f"needs_reconnect:{number}", "cause": "invalid_grant",
-        "seen_at": NOW + timedelta(minutes=minutes), "is_one_of_many": True,
-    }  # fmt: skip
+        "id": number,
+        "key": f"needs_reconnect:{number}",
+        "cause": "invalid_grant",
+        "seen_at": NOW + timedelta(minutes=minutes),
+        "is_one_of_many": True,
+    }
     return Known(**(fields | extra))  # type: ignore[arg-type]
 
 
@@ -51,11 +54,14 @@ def test_a_trouble_is_told_three_times() -> None:
 @pytest.mark.parametrize(
     ("state", "cause", "minutes"),
     [
-        ("needs_reconnect", "invalid_grant", 1), ("failing", "missing_fields", 1),
-        ("failing", "erpnext_unavailable", 15), ("delayed", "google_unavailable", 15),
-        ("no_channel", "no_channel", 5), ("queue_down", "redis_unreachable", 5),
+        ("needs_reconnect", "invalid_grant", 1),
+        ("failing", "missing_fields", 1),
+        ("failing", "erpnext_unavailable", 15),
+        ("delayed", "google_unavailable", 15),
+        ("no_channel", "no_channel", 5),
+        ("queue_down", "redis_unreachable", 5),
     ],
-)  # fmt: skip
+)
 def test_what_may_pass_by_itself_is_given_time(state: str, cause: str, minutes: float) -> None:
     assert grace(state, cause) == timedelta(minutes=minutes)
 
