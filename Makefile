@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install demo test lint bench docs clean
+.PHONY: help install demo test lint bench docs figures clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -37,6 +37,9 @@ bench: $(STAMP) ## side-by-side measurements
 
 docs: $(STAMP) ## check that the documentation is true
 	$(VENV)/bin/python -m pytest tests/test_docs.py $(ARGS)
+
+figures: $(STAMP) ## the figures of the code: sizes, parameters, imports, depth of a pass
+	$(VENV)/bin/python -m tests.figures
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,40 @@
+"""The code stays as plain as it is: limits of the figures that ``tests/figures.py`` counts."""
+
+from __future__ import annotations
+
+from tests.figures import figures
+
+LIMITS = {
+    "functions with five or more parameters, %": 4,
+    "bool parameters in 100 functions": 5,
+    "own names imported a module, median": 5,
+    "own names imported a module, most": 22,
+    "own frames from RQ's call to the HTTP request, most": 11,
+    "own frames when a row's past is erased, most": 23,
+    "ledger transactions for one edit": 5,
+    "places that name a mirrored field, most": 4,
+    "lines laid out by hand (fmt: skip)": 5,
+    "files at the top of watcher/": 7,
+    "function length in lines, p90": 23,
+    "function length in lines, most": 60,
+}
+NOT_YET = {
+    "functions with five or more parameters, %": 6.6,
+    "bool parameters in 100 functions": 8.5,
+    "own names imported a module, median": 7,
+    "own names imported a module, most": 44,
+    "own frames from RQ's call to the HTTP request, most": 19,
+    "ledger transactions for one edit": 13,
+    "places that name a mirrored field, most": 15,
+    "function length in lines, most": 63,
+}
+"""Limits that are not met, with the figure of today: it may only become smaller, and then it goes
+from here."""
+
+
+def test_figures_keep_their_limits() -> None:
+    counted = figures()
+    assert set(counted) == set(LIMITS)
+    over = {name: v for name, v in counted.items() if v > NOT_YET.get(name, LIMITS[name])}
+    assert not over, "beyond the limit; `python -m tests.figures` prints all"
+    assert not [name for name in NOT_YET if counted[name] <= LIMITS[name]], "met: no exception now"
