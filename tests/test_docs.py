@@ -420,23 +420,42 @@ def names_of_tests(file: str) -> set[str]:
     return set(re.findall(r"^def (test_\w+)\(", read(file), re.MULTILINE))
 
 
-def test_each_failure_story_names_tests_that_exist() -> None:
-    rows = table("docs/failure-stories.md", "#")
-    assert [row[0] for row in rows] == [str(number) for number in range(1, 36)]
+def named_in_last_column(page: str) -> set[str]:
+    """What the last column of a page's table of numbered rows names; each has to exist."""
     named: set[str] = set()
-    for row in rows:
-        assert all(row), f"story {row[0]} has an empty cell"
-        found = PLAIN.findall(row[3])
-        assert found, f"story {row[0]} names no test"
+    for row in table(page, "#"):
+        assert all(row), f"{page}: row {row[0]} has an empty cell"
+        found = PLAIN.findall(row[-1])
+        assert found, f"{page}: row {row[0]} names no test"
         for name in found:
             file, _, test = name.partition("::")
-            assert (ROOT / file).is_file(), f"story {row[0]} names {file}"
-            assert test in names_of_tests(file), f"story {row[0]} names {name}"
+            assert (ROOT / file).is_file(), f"{page}: row {row[0]} names {file}"
+            assert test in names_of_tests(file), f"{page}: row {row[0]} names {name}"
         named.update(found)
+    return named
+
+
+def test_each_promise_names_tests_that_exist() -> None:
+    assert named_in_last_column("docs/promises.md")
+    assert len(table("docs/promises.md", "#")) == 9
+
+
+def test_each_failure_story_names_tests_that_exist() -> None:
+    named = named_in_last_column("docs/failure-stories.md")
+    assert len(table("docs/failure-stories.md", "#")) == 35
     file = "tests/integration/test_failure_stories.py"
     assert {name for name in named if name.startswith(file)} == {
         f"{file}::{test}" for test in names_of_tests(file)
     }
+
+
+def test_nothing_points_at_a_text_outside_the_repository() -> None:
+    elsewhere = re.compile(r"(?:google|frappe|hr|component)-facts|\bpromise G\d|\b[Ii]ssue \d+\b")
+    for path in (file for end in ("py", "md", "html", "yaml") for file in ROOT.rglob(f"*.{end}")):
+        if path.relative_to(ROOT).parts[0].startswith(".") or path == Path(__file__):
+            continue
+        found = elsewhere.search(path.read_text(encoding="utf-8"))
+        assert found is None, f"{path.relative_to(ROOT)}: {found and found.group()}"
 
 
 # --- the running program ------------------------------------------------------------------

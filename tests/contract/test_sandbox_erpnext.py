@@ -1,4 +1,4 @@
-"""The stand-in for ERPNext behaves as the facts about Frappe v15 say that no recording shows.
+"""What Frappe 15 was seen to do that no recording shows: the stand-in for ERPNext does it too.
 
 Everything goes through real HTTP.
 """

@@ -1,7 +1,7 @@
 """The bridge's own Google room against the sandbox Google, over real HTTP.
 
 What the sandbox itself answers is tested in the ``test_sandbox_google_*`` files beside this one;
-here both sides meet. Numbers in brackets are those of google-facts.md.
+here both sides meet.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ class TestReads:
         google.delete_event(ANN, gone)
         items, newer = delta(client, token)
         assert items[single]["summary"] == "Tasting, moved"
-        assert items[gone] == {"id": gone, "status": "cancelled"}  # [54]
+        assert items[gone] == {"id": gone, "status": "cancelled"}
         assert delta(client, newer)[0] == {}
-        assert delta(client, token)[0] == items  # replaying a token is safe [45]
+        assert delta(client, token)[0] == items  # replaying a token is safe
 
     def test_mint_asks_without_bounds_or_order(
         self, google: GoogleState, make: Make, today: datetime
@@ -143,10 +143,10 @@ class TestReads:
             google.insert_event(ANN, timed(today + n * DAY))
         google.behaviour.page_limit = 1
         google.log.clear()
-        assert make().mint_sync_token(ANN)  # only the last of three pages has it [44]
+        assert make().mint_sync_token(ANN)  # only the last of three pages has it
         asked = google.log.entries()
         assert [each.status for each in asked] == [200, 200, 200]
-        assert not {"timeMin", "timeMax", "orderBy", "q"} & set(asked[0].query)  # [41, 47]
+        assert not {"timeMin", "timeMax", "orderBy", "q"} & set(asked[0].query)
 
     def test_snapshot_is_the_truth(
         self, google: GoogleState, make: Make, today: datetime, window: Window
@@ -175,9 +175,9 @@ class TestReads:
         second = f"{series}_{_stamp(today + 8 * DAY)}"
         google.delete_event(ANN, second)
         items, token = delta(client, token)
-        assert items.keys() == {series, second}  # few items, however long the series [60, 62]
+        assert items.keys() == {series, second}  # few items, however long the series
         assert items[second]["status"] == "cancelled"
-        assert items[second]["recurringEventId"] == series  # [54]
+        assert items[second]["recurringEventId"] == series
         assert "originalStartTime" in items[second]
         found = client.instances(ANN, series, window) or []
         assert len(found) == 4
@@ -206,12 +206,12 @@ class TestReads:
         ]
         event = google.insert_event(ANN, timed(today, attendees=guests))
         found = listed(make(), window)[event]
-        assert found["status"] == "confirmed"  # a declined event stays confirmed [75]
+        assert found["status"] == "confirmed"  # a declined event stays confirmed
         assert found["attendees"] == [
             {"self": True, "responseStatus": "declined"},
             {"responseStatus": "accepted"},
         ]
-        assert not {"etag", "iCalUID", "creator"} & set(found)  # [67]
+        assert not {"etag", "iCalUID", "creator"} & set(found)
 
 
 def _stamp(day: datetime) -> str:
@@ -225,7 +225,7 @@ class TestTrouble:
         client = make()
         token = client.mint_sync_token("primary")
         google.expire_sync_tokens()
-        with pytest.raises(SyncTokenExpired):  # [52]
+        with pytest.raises(SyncTokenExpired):
             delta(client, token)
         assert delta(client, client.mint_sync_token("primary"))[0] == {}
 
@@ -233,7 +233,7 @@ class TestTrouble:
     def test_anothers_token(self, google: GoogleState, make: Make, status: int) -> None:
         google.behaviour.bad_token_status = status
         token = make(BOB).mint_sync_token("primary")
-        with pytest.raises(SyncTokenExpired):  # [49]
+        with pytest.raises(SyncTokenExpired):
             delta(make(ANN), token)
         with pytest.raises((SyncTokenExpired, Permanent)):  # 400 or 410: open question 6
             delta(make(ANN), "CPDAlvWDx70CEPDAlvWDx70CGAU=")
@@ -252,7 +252,7 @@ class TestTrouble:
         assert google.log.statuses() == {"events.list 401": 1, "events.list 200": 1}
 
     def test_other_peoples_calendars_are_not_there(self, make: Make, window: Window) -> None:
-        with pytest.raises(CalendarGone):  # [21]
+        with pytest.raises(CalendarGone):
             list(make(BOB).snapshot(ANN, window))
 
     @pytest.mark.parametrize(
@@ -289,25 +289,25 @@ class TestChannels:
         client = make()
         answer = _watch(client, "c-1")
         left = (answer.expiration - datetime.now(UTC)).total_seconds()
-        assert 3500 < left <= 3601  # as asked, milliseconds since the epoch [12, 15]
-        assert calendar_id_of(answer.resource_uri) == ANN  # `primary` is resolved [85]
-        assert _watch(client, "c-2").resource_id == answer.resource_id  # [17]
+        assert 3500 < left <= 3601  # as asked, milliseconds since the epoch
+        assert calendar_id_of(answer.resource_uri) == ANN  # `primary` is resolved
+        assert _watch(client, "c-2").resource_id == answer.resource_id
         assert client.stop("c-1", answer.resource_id) is True
-        assert client.stop("c-1", answer.resource_id) is False  # 404 is done [27]
+        assert client.stop("c-1", answer.resource_id) is False  # 404 is done
         assert [channel.id for channel in google.live_channels(ANN)] == ["c-2"]
 
     def test_refusals(self, google: GoogleState, make: Make) -> None:
         client = make()
         opened = _watch(client, "c-1")
-        with pytest.raises(ChannelIdTaken):  # [18]
+        with pytest.raises(ChannelIdTaken):
             _watch(client, "c-1")
         client.stop("c-1", opened.resource_id)
-        with pytest.raises(ChannelIdTaken):  # a stopped id is spent, too [18]
+        with pytest.raises(ChannelIdTaken):  # a stopped id is spent, too
             _watch(client, "c-1")
-        with pytest.raises(Permanent):  # [19]
+        with pytest.raises(Permanent):
             _watch(client, "c-2", address="http://bridge.example/webhooks/google")
         google.set_watchable(ANN, False)
-        with pytest.raises(PushNotSupported):  # [20]
+        with pytest.raises(PushNotSupported):
             _watch(client, "c-3")
 
 
@@ -322,11 +322,11 @@ class TestConsent:
         self, google: GoogleState, endpoints: GoogleEndpoints
     ) -> None:
         answer = _consent(endpoints)
-        assert answer.refresh_token  # access_type=offline and prompt=consent [93]
+        assert answer.refresh_token  # access_type=offline and prompt=consent
         assert not consent.missing_scopes(answer.scopes)
         who = verify_id_token(answer.id_token, "client-1", endpoints.certs_url, nonce="n-1")
         assert (who.email, who.email_verified) == (ANN, True)
-        assert who.sub == google.users[ANN].sub  # [105]
+        assert who.sub == google.users[ANN].sub
         client = CalendarClient(endpoints.api_url, lambda _: answer.access_token)
         assert client.mint_sync_token("primary")
 
@@ -345,12 +345,12 @@ class TestConsent:
     def test_denied(self, endpoints: GoogleEndpoints) -> None:
         back = _decide(endpoints, "v" * 50, decision="deny")
         assert (back["error"], back["state"]) == ("access_denied", "st-1")
-        assert isinstance(consent.callback_error(back["error"]), ConsentDenied)  # [100]
+        assert isinstance(consent.callback_error(back["error"]), ConsentDenied)
 
     @pytest.mark.usefixtures("google")
     def test_unticked_calendar(self, endpoints: GoogleEndpoints) -> None:
         answer = _consent(endpoints, tick=False)
-        assert consent.missing_scopes(answer.scopes) == {CALENDAR_SCOPE}  # [103]
+        assert consent.missing_scopes(answer.scopes) == {CALENDAR_SCOPE}
         client = CalendarClient(endpoints.api_url, lambda _: answer.access_token)
         with pytest.raises(AccessLost):
             client.mint_sync_token("primary")
@@ -363,7 +363,7 @@ class TestConsent:
         verifier = consent.new_code_verifier()
         sent = {"code_verifier": verifier, "redirect_uri": REDIRECT}
         sent = {"code": _decide(endpoints, verifier)["code"], **sent, **change}
-        with pytest.raises(WatcherError) as caught:  # [104]
+        with pytest.raises(WatcherError) as caught:
             consent.exchange(endpoints, **sent)
         assert not isinstance(caught.value, Transient)
 
@@ -381,7 +381,7 @@ class TestConsent:
         answer = _consent(endpoints)
         assert answer.refresh_token is not None
         assert consent.revoke(answer.refresh_token, endpoints.revoke_url) is True
-        assert consent.revoke(answer.refresh_token, endpoints.revoke_url) is False  # [101]
+        assert consent.revoke(answer.refresh_token, endpoints.revoke_url) is False
 
 
 def _decide(
@@ -485,13 +485,13 @@ class TestTokens:
     def test_revoked(self, google: GoogleState, consented: AccessTokens) -> None:
         consented.renew(1)
         google.revoke_user(ANN)
-        with pytest.raises(AccountDead) as caught:  # [99]
+        with pytest.raises(AccountDead) as caught:
             consented.renew(1)
         assert caught.value.cause == "invalid_grant"
 
     def test_trouble_passes(self, google: GoogleState, consented: AccessTokens) -> None:
         google.add_fault(match="POST /token", status=502, body="<html>", count=1)
-        with pytest.raises(Transient):  # google-auth does not try again after a 502 [123]
+        with pytest.raises(Transient):  # google-auth does not try again after a 502
             consented.renew(1)
         assert consented.renew(1) > datetime.now(UTC)
 
@@ -532,7 +532,7 @@ class TestDelegation:
         if good:
             act_for(ANN).renew(1)
             return
-        with pytest.raises(AccountDead) as caught:  # [109]
+        with pytest.raises(AccountDead) as caught:
             act_for(ANN).renew(1)
         assert caught.value.cause == "unauthorized_client"
 

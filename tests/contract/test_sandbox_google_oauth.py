@@ -1,7 +1,4 @@
-"""The sandbox Google against the facts about OAuth, through google-auth and by plain HTTP.
-
-Numbers in brackets are those of the facts sheet on Google.
-"""
+"""The stand-in does what Google documents of OAuth, asked through google-auth and by plain HTTP."""
 
 from __future__ import annotations
 
@@ -114,7 +111,7 @@ class TestConsent:
         assert 'type="radio"' in page
         assert f'value="{EVENTS}" checked' in page
         back = browser.decide(nonce="n-1")
-        assert back["state"] == "st&te"  # [104]
+        assert back["state"] == "st&te"
         answer = exchange(google, session, back["code"]).json()
         assert set(answer["scope"].split()) == {"openid", MAIL, EVENTS}
         assert answer["refresh_token"].startswith("1//")
@@ -126,17 +123,17 @@ class TestConsent:
         self, google: Server, session: requests.Session, browser: Browser, basic: bool
     ) -> None:
         code = browser.decide()["code"]
-        assert exchange(google, session, code, basic).status_code == 200  # [126]
+        assert exchange(google, session, code, basic).status_code == 200
 
     def test_deny(self, browser: Browser) -> None:
         back = browser.decide("deny")
-        assert back == {"error": "access_denied", "state": "st&te"}  # [100]
+        assert back == {"error": "access_denied", "state": "st&te"}
 
     def test_unticked_permission(
         self, google: Server, session: requests.Session, browser: Browser
     ) -> None:
         answer = exchange(google, session, browser.decide(tick=False)["code"]).json()
-        assert set(answer["scope"].split()) == {"openid", MAIL}  # [103]
+        assert set(answer["scope"].split()) == {"openid", MAIL}
         headers = {"Authorization": f"Bearer {answer['access_token']}"}
         url = f"{google.url}/calendar/v3/calendars/primary/events"
         assert session.get(url, headers=headers, timeout=10).status_code == 403
@@ -161,7 +158,7 @@ class TestConsent:
 
     def test_policy(self, google: Server, browser: Browser) -> None:
         google.state.behaviour.consent_error = "admin_policy_enforced"
-        assert "admin_policy_enforced" in browser.open().text  # [100]
+        assert "admin_policy_enforced" in browser.open().text
 
     def test_refresh_token_only_on_first_consent(
         self, google: Server, session: requests.Session, browser: Browser
@@ -172,7 +169,7 @@ class TestConsent:
         assert "refresh_token" not in answer(access_type="online")
         google.state.revoke_user(ANN)
         assert "refresh_token" in answer()
-        assert "refresh_token" not in answer()  # [93]
+        assert "refresh_token" not in answer()
         assert "refresh_token" in answer(prompt="consent")
         google.state.revoke_user(ANN)
         assert "refresh_token" in answer()
@@ -203,8 +200,8 @@ class TestPkce:
     ) -> None:
         back = browser.decide(code_challenge=self.CHALLENGE, code_challenge_method="S256")
         answer = exchange(google, session, back["code"], code_verifier=verifier)
-        assert answer.status_code == status  # [104]
-        assert answer.json().get("error_description") == text  # [99]
+        assert answer.status_code == status
+        assert answer.json().get("error_description") == text
 
 
 class TestCodes:
@@ -248,7 +245,7 @@ class TestCodes:
         code = browser.decide()["code"]
         google.state.oauth.clients[CLIENT].deleted = True
         answer = exchange(google, session, code)
-        assert (answer.status_code, answer.json()["error"]) == (401, "deleted_client")  # [98]
+        assert (answer.status_code, answer.json()["error"]) == (401, "deleted_client")
 
 
 class TestRefresh:
@@ -279,7 +276,7 @@ class TestRefresh:
         credentials = self.credentials(google)
         google.state.revoke_user(ANN)
         with pytest.raises(RefreshError, match="Token has been expired or revoked"):
-            credentials.refresh(transport)  # [99]
+            credentials.refresh(transport)
 
     def test_testing_mode(self, google: Server, transport: Any) -> None:
         google.state.behaviour.refresh_token_ttl = 7 * 86_400
@@ -288,7 +285,7 @@ class TestRefresh:
         credentials.refresh(transport)
         google.state.clock.set_offset(7 * 86_400 + 10)
         with pytest.raises(RefreshError, match="invalid_grant"):
-            credentials.refresh(transport)  # [96]
+            credentials.refresh(transport)
 
     def test_hundred_and_first_kills_the_oldest(self, google: Server, transport: Any) -> None:
         oldest, second = self.credentials(google), self.credentials(google)
@@ -296,7 +293,7 @@ class TestRefresh:
             self.credentials(google)
         second.refresh(transport)
         with pytest.raises(RefreshError, match="invalid_grant"):
-            oldest.refresh(transport)  # [95]
+            oldest.refresh(transport)
 
     @pytest.mark.parametrize("which", ["refresh", "access"])
     def test_revoke(
@@ -306,7 +303,7 @@ class TestRefresh:
         credentials.refresh(transport)
         token = credentials.refresh_token if which == "refresh" else credentials.token
         url = f"{google.url}/revoke"
-        assert session.post(url, data={"token": token}, timeout=10).status_code == 200  # [101]
+        assert session.post(url, data={"token": token}, timeout=10).status_code == 200
         for dead in (credentials, other):  # the whole grant, not one token
             with pytest.raises(RefreshError, match="invalid_grant"):
                 dead.refresh(transport)
@@ -332,7 +329,7 @@ class TestIdToken:
             assert [key["alg"] for key in keys] == ["RS256"]
             return
         claims = id_token.verify_token(token, transport, audience=CLIENT, certs_url=certs)
-        assert claims["iss"] == "https://accounts.google.com"  # [105]
+        assert claims["iss"] == "https://accounts.google.com"
         assert claims["email"] == ANN
         assert claims["email_verified"] is True
         assert claims["nonce"] == "n-1"
@@ -365,7 +362,7 @@ class TestServiceAccount:
         headers = {"Authorization": f"Bearer {credentials.token}"}
         url = f"{google.url}/calendar/v3/calendars/primary/events"
         answer = session.get(url, headers=headers, timeout=10)
-        assert answer.json()["summary"] == ANN  # [109]
+        assert answer.json()["summary"] == ANN
 
     def test_the_clock_offset_does_not_matter(self, google: Server, transport: Any) -> None:
         google.state.clock.set_offset(30 * 86_400)

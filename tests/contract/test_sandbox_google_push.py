@@ -1,7 +1,5 @@
-"""The sandbox Google against the facts about channels and notifications.
-
-Numbers in brackets are those of the facts sheet on Google.
-"""
+"""What Google documents, and others recorded, of channels and notifications: the stand-in does
+it too."""
 
 from __future__ import annotations
 
@@ -125,28 +123,28 @@ class TestWatch:
     def test_answer_and_sync_message(self, google: Server, ann: Watcher, hook: Receiver) -> None:
         before = time.time()
         answer = ann.opened(token="t=1&x=é"[:5])
-        assert answer["kind"] == "api#channel"  # [15]
+        assert answer["kind"] == "api#channel"
         assert answer["id"] == "c-1"
         assert answer["token"] == "t=1&x"
         assert f"/calendars/{ANN}/events" in answer["resourceUri"]
-        assert int(answer["expiration"]) / 1000 == pytest.approx(before + 604_800, abs=30)  # [11]
+        assert int(answer["expiration"]) / 1000 == pytest.approx(before + 604_800, abs=30)
         message = hook.got[0]
         assert message["body"] == ""
-        assert message["content-length"] == "0"  # [29]
+        assert message["content-length"] == "0"
         assert message["content-type"] == "application/json; utf-8"
-        assert message["user-agent"].startswith("APIs-Google")  # [7]
-        assert message["x-goog-channel-token"] == "t=1&x"  # [30]
+        assert message["user-agent"].startswith("APIs-Google")
+        assert message["x-goog-channel-token"] == "t=1&x"
         assert message["x-goog-resource-id"] == answer["resourceId"]
         assert message["x-goog-resource-uri"] == answer["resourceUri"]
         assert message["x-goog-resource-state"] == "sync"
-        assert message["x-goog-message-number"] == "1"  # [33]
+        assert message["x-goog-message-number"] == "1"
         ends = message["x-goog-channel-expiration"]
         assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", ends)
         assert parsedate_to_datetime(ends).timestamp() == int(answer["expiration"]) // 1000
 
     def test_sync_message_comes_first(self, ann: Watcher, hook: Receiver) -> None:
         assert ann.watch().status_code == 200
-        assert hook.numbers("c-1") == [1]  # [16] already there
+        assert hook.numbers("c-1") == [1]  # already there
 
     def test_sync_message_may_come_later(
         self, google: Server, ann: Watcher, hook: Receiver
@@ -160,11 +158,11 @@ class TestWatch:
     def test_sync_message_is_retried(self, ann: Watcher, hook: Receiver) -> None:
         hook.answers = [503]
         assert ann.watch().status_code == 200
-        hook.wait(lambda: hook.numbers("c-1") == [1, 1])  # [35]
+        hook.wait(lambda: hook.numbers("c-1") == [1, 1])
 
     def test_used_id(self, ann: Watcher) -> None:
         first = ann.opened()
-        assert reason(ann.watch()) == (400, "channelIdNotUnique")  # [18]
+        assert reason(ann.watch()) == (400, "channelIdNotUnique")
         assert ann.stop("c-1", first["resourceId"]).status_code == 204
         assert reason(ann.watch()) == (400, "channelIdNotUnique")
 
@@ -185,28 +183,28 @@ class TestWatch:
     )
     def test_refusals(self, ann: Watcher, change: dict[str, Any], expected: str) -> None:
         answer = ann.watch(**{"channel": "c-1", **_renamed(change)})
-        assert reason(answer) == (400, expected)  # [19]
+        assert reason(answer) == (400, expected)
 
     def test_unverified_host(self, google: Server, ann: Watcher) -> None:
         google.state.channels.unauthorized_hosts.add("127.0.0.1")
-        assert reason(ann.watch()) == (401, "push.webhookUrlUnauthorized")  # [6]
+        assert reason(ann.watch()) == (401, "push.webhookUrlUnauthorized")
 
     def test_unwatchable_and_unknown_calendars(self, google: Server, ann: Watcher) -> None:
         google.state.set_watchable(ANN, False)
-        assert reason(ann.watch()) == (400, "pushNotSupportedForRequestedResource")  # [20]
+        assert reason(ann.watch()) == (400, "pushNotSupportedForRequestedResource")
         url = f"{ann.url}/calendars/nobody/events/watch"
-        assert reason(ann.session.post(url, json={}, timeout=10)) == (404, "notFound")  # [21]
+        assert reason(ann.session.post(url, json={}, timeout=10)) == (404, "notFound")
 
     def test_life_is_the_stricter_of_two(self, google: Server, ann: Watcher) -> None:
         short = ann.opened("c-1", params={"ttl": "600"})
         assert int(short["expiration"]) / 1000 == pytest.approx(time.time() + 600, abs=30)
         google.state.behaviour.max_channel_ttl = 300
         capped = ann.opened("c-2", params={"ttl": "600"})
-        assert int(capped["expiration"]) / 1000 == pytest.approx(time.time() + 300, abs=30)  # [12]
+        assert int(capped["expiration"]) / 1000 == pytest.approx(time.time() + 300, abs=30)
 
     def test_one_resource_id_for_a_users_calendar(self, google: Server, ann: Watcher) -> None:
         first, second = ann.opened("c-1"), ann.opened("c-2")
-        assert first["resourceId"] == second["resourceId"]  # [17]
+        assert first["resourceId"] == second["resourceId"]
 
 
 def _renamed(change: dict[str, Any]) -> dict[str, Any]:
@@ -221,10 +219,10 @@ class TestNotices:
             ann.change()
         for channel in ("c-1", "c-2"):
             numbers = hook.numbers(channel)
-            assert len(numbers) == 4  # [23]
+            assert len(numbers) == 4
             assert len(set(numbers)) == 4
             states = [message["x-goog-resource-state"] for message in hook.of(channel)]
-            assert states == ["sync", "exists", "exists", "exists"]  # [31]
+            assert states == ["sync", "exists", "exists", "exists"]
 
     def test_numbers_grow_with_gaps(self, ann: Watcher, hook: Receiver) -> None:
         ann.opened()
@@ -232,7 +230,7 @@ class TestNotices:
             ann.change()
         numbers = hook.numbers("c-1")
         assert numbers == sorted(numbers)
-        assert any(b - a > 1 for a, b in zip(numbers, numbers[1:], strict=False))  # [33]
+        assert any(b - a > 1 for a, b in zip(numbers, numbers[1:], strict=False))
 
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
     def test_retried(self, ann: Watcher, hook: Receiver, status: int) -> None:
@@ -240,7 +238,7 @@ class TestNotices:
         hook.answers = [status, status]
         ann.change()
         numbers = hook.numbers("c-1")[1:]
-        assert len(numbers) == 3  # [35]
+        assert len(numbers) == 3
         assert len(set(numbers)) == 1
 
     @pytest.mark.parametrize("status", [404, 401, 429, 302, 501])
@@ -248,7 +246,7 @@ class TestNotices:
         ann.opened()
         hook.answers = [status]
         ann.change()
-        assert len(hook.numbers("c-1")) == 2  # [35]
+        assert len(hook.numbers("c-1")) == 2
         assert ann.server.state.pusher.counts["failed"] == 1
 
     def test_event_types_deliver_nothing(self, ann: Watcher, hook: Receiver) -> None:
@@ -280,7 +278,7 @@ class TestNotices:
         ann.opened()
         google.state.set_push_faults(drop=1.0)
         ann.change()
-        assert len(hook.of("c-1")) == 1  # [36]
+        assert len(hook.of("c-1")) == 1
         google.state.set_push_faults(duplicate=1.0)
         ann.change()
         numbers = hook.numbers("c-1")[1:]
@@ -299,7 +297,7 @@ class TestStop:
     def test_stop_and_unknown(self, ann: Watcher, hook: Receiver) -> None:
         opened = ann.opened()
         answer = ann.stop("c-1", opened["resourceId"])
-        assert (answer.status_code, answer.content) == (204, b"")  # [27]
+        assert (answer.status_code, answer.content) == (204, b"")
         ann.change()
         assert hook.numbers("c-1") == [1]
         again = ann.stop("c-1", opened["resourceId"])
@@ -315,7 +313,7 @@ class TestStop:
         google.state.behaviour.update({"stops_before_404": 2, "late_notices": 1})
         resource = ann.opened()["resourceId"]
         statuses = [ann.stop("c-1", resource).status_code for _ in range(3)]
-        assert statuses == [204, 204, 404]  # [28]
+        assert statuses == [204, 204, 404]
         ann.change()
         ann.change()
         assert len(hook.numbers("c-1")) == 2
@@ -326,7 +324,7 @@ class TestStop:
         opened = ann.opened()
         google.state.add_user("bob@icecream.example")
         bob = Watcher(google, hook, "bob@icecream.example")
-        assert bob.stop("c-1", opened["resourceId"]).status_code == 404  # [26]
+        assert bob.stop("c-1", opened["resourceId"]).status_code == 404
         bob.session.close()
         assert ann.stop("c-1", "another").status_code == 404
         assert ann.stop("c-1", opened["resourceId"]).status_code == 204
@@ -341,4 +339,4 @@ class TestStop:
         assert ann.session.post(url, json=body, headers=headers, timeout=10).status_code == 200
         google.state.add_calendar("outlet", ANN)
         assert google.state.wait_pushes()
-        assert len(hook.of("l-1")) == 2  # [37]
+        assert len(hook.of("l-1")) == 2

@@ -1,7 +1,4 @@
-"""The sandbox Google against the facts about series: expansion, exceptions, splits, deltas.
-
-Numbers in brackets are those of the facts sheet on Google.
-"""
+"""The stand-in does what Google documents of series: expansion, exceptions, splits, deltas."""
 
 from __future__ import annotations
 
@@ -101,10 +98,10 @@ class TestExpansion:
         found = api.instances(master, timeMax="2026-11-05T00:00:00Z")
         assert suffixes(found) == ["20261020T070000Z", "20261027T080000Z", "20261103T080000Z"]
         assert found[1]["start"]["dateTime"] == "2026-10-27T09:00:00+01:00"
-        assert found[1]["recurringEventId"] == master  # [80]
+        assert found[1]["recurringEventId"] == master
         assert found[1]["originalStartTime"] == found[1]["start"]
         assert "recurrence" not in found[1]
-        assert found[0]["iCalUID"] == found[1]["iCalUID"]  # [79]
+        assert found[0]["iCalUID"] == found[1]["iCalUID"]
 
     def test_all_day_ids(self, state: GoogleState, api: Api) -> None:
         body = {
@@ -114,7 +111,7 @@ class TestExpansion:
         }
         found = api.instances(state.insert_event(ANN, body))
         assert suffixes(found) == ["20261102", "20261109", "20261116"]
-        assert found[2]["end"] == {"date": "2026-11-18"}  # [76] exclusive end
+        assert found[2]["end"] == {"date": "2026-11-18"}  # exclusive end
 
     @pytest.mark.parametrize(
         ("lines", "days"),
@@ -173,7 +170,7 @@ class TestExpansion:
 
     def test_single_events_or_series(self, state: GoogleState, api: Api) -> None:
         master = state.insert_event(ANN, weekly())
-        assert [item["id"] for item in api.list()] == [master]  # [57]
+        assert [item["id"] for item in api.list()] == [master]
         expanded = api.list(singleEvents="true", **WINDOW)
         assert len(expanded) == 6
         assert master not in by_id(expanded)
@@ -188,7 +185,7 @@ class TestExceptions:
         state.move_instance(ANN, moved, at("2026-10-28T12:00:00"), at("2026-10-28T13:00:00"))
         found = by_id(api.list(singleEvents="true", **WINDOW))[moved]
         assert found["start"]["dateTime"] == "2026-10-28T12:00:00+01:00"
-        assert found["originalStartTime"]["dateTime"] == "2026-10-27T09:00:00+01:00"  # [80]
+        assert found["originalStartTime"]["dateTime"] == "2026-10-27T09:00:00+01:00"
         assert set(by_id(api.list())) == {master, moved}
 
     def test_moved_into_and_out_of_the_window(self, state: GoogleState, api: Api) -> None:
@@ -204,9 +201,9 @@ class TestExceptions:
         master = state.insert_event(ANN, weekly())
         gone = f"{master}_20261027T080000Z"
         state.cancel_instance(ANN, gone)
-        stub = by_id(api.list())[gone]  # [55] although showDeleted is false
+        stub = by_id(api.list())[gone]  # although showDeleted is false
         assert stub["status"] == "cancelled"
-        assert stub["recurringEventId"] == master  # [54]
+        assert stub["recurringEventId"] == master
         assert stub["originalStartTime"]["dateTime"] == "2026-10-27T09:00:00+01:00"
         assert gone not in by_id(api.list(singleEvents="true", **WINDOW))
         assert gone in by_id(api.list(singleEvents="true", showDeleted="true", **WINDOW))
@@ -245,7 +242,7 @@ class TestSeriesChanges:
             ANN, master, "2026-11-03T09:00:00+01:00", {"summary": "New roster"}
         )
         changed = by_id(api.delta(token))
-        assert set(changed) == {master, new, late}  # [62]
+        assert set(changed) == {master, new, late}
         assert "UNTIL=20261103T075959Z" in changed[master]["recurrence"][0]
         assert changed[new]["recurrence"] == ["RRULE:FREQ=WEEKLY;COUNT=4"]
         assert changed[late]["status"] == "cancelled"
@@ -270,7 +267,7 @@ class TestSeriesChanges:
         assert (stub["id"], stub["status"]) == (master, "cancelled")
         assert api.session.get(f"{api.url}/{master}/instances", timeout=10).status_code == 404
         expanded = api.list(singleEvents="true", showDeleted="true", **WINDOW)
-        assert expanded == []  # [55] no cancelled parents
+        assert expanded == []  # no cancelled parents
 
     def test_new_time_and_back(self, state: GoogleState, api: Api) -> None:
         """Ids follow the original start; returning ones are no longer reported as gone."""
@@ -312,7 +309,7 @@ class TestSeriesChanges:
         event_id = state.insert_event(ANN, weekly(eventType="outOfOffice"))
         with pytest.raises(GoogleError) as caught:
             state.move_event(ANN, event_id, "outlet")
-        assert caught.value.status == 400  # [56]
+        assert caught.value.status == 400
 
 
 class TestExpandedDelta:
@@ -323,7 +320,7 @@ class TestExpandedDelta:
         token = api.token(singleEvents="true", **WINDOW)
         state.patch_event(ANN, master, {"summary": "Shift"})
         found = api.delta(token, singleEvents="true")
-        assert len(found) > 700  # [60]
+        assert len(found) > 700
         assert master not in by_id(found)
 
     def test_vanished_instances_are_reported(self, state: GoogleState, api: Api) -> None:

@@ -230,7 +230,7 @@ def settle(
 ) -> None:
     """Store the token and what it covers, if the fence still holds. Raises ``LeaseLost``.
 
-    This is the last write of a run: the token is never ahead of ERPNext (promise G3).
+    This is the last write of a run: the token is never ahead of what ERPNext has taken.
     """
     values: dict[str, object] = {
         "sync_token": done.sync_token,

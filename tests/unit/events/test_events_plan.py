@@ -151,7 +151,7 @@ def test_never_seen_and_outside_is_counted(plan: Any) -> None:
 
 @BOTH
 def test_history_that_became_private_is_masked(plan: Any) -> None:
-    """Promise G9: the title of a past appointment goes as soon as its owner hides it."""
+    """The title of a past appointment goes as soon as its owner hides it."""
     row = held(sent(summary="Doctor", **days(-10)))
     masked = sent(summary="Doctor", visibility="private", **days(-10))
     action = only(plan(outside=[masked], rows=(row,)))
