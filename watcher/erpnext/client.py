@@ -25,6 +25,7 @@ from watcher.errors import ErpAuthError, ErpForbidden, Permanent, Transient, Use
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
 PAGE = 500
+_BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
 class _TokenAuth(AuthBase):
@@ -98,28 +99,19 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     ) -> Any:
         """One request. ``read``: nothing is changed by it, so that a connection that broke (a
         kept one that the server had just closed, mostly) is tried once more."""
-        try:
-            response = self._request(method, path, body)
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            if not read or isinstance(error, requests.Timeout):
-                raise _unreachable(error, write=not read) from None
-            response = self._request_again(method, path, body)
-        except requests.RequestException as error:
-            raise _unreachable(error, write=not read) from None
-        return self.post_process(response)
-
-    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> requests.Response:
-        url = f"{self.url}{path}"
         session: requests.Session = self.session
-        return session.request(method, url, json=body, allow_redirects=False)
-
-    def _request_again(
-        self, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> requests.Response:
-        try:
-            return self._request(method, path, body)
-        except requests.RequestException as error:
-            raise _unreachable(error) from None
+        tries = 2 if read else 1
+        while True:
+            tries -= 1
+            try:
+                response = session.request(
+                    method, f"{self.url}{path}", json=body, allow_redirects=False
+                )
+                return self.post_process(response)
+            except requests.RequestException as error:
+                broke = isinstance(error, _BROKEN) and not isinstance(error, requests.Timeout)
+                if not (tries and broke):
+                    raise _unreachable(error, write=not read) from None
 
     def post_process(self, response: requests.Response) -> Any:
         """The answer's ``message`` or ``data``; every failure as a named error."""

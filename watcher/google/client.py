@@ -80,7 +80,8 @@ class CalendarClient:
     ``tokens(force)`` returns an access token; ``force`` is true after Google refused the last
     one. ``on_call(kind)`` is asked before every HTTP call (retries included) and may raise
     ``Transient`` when the budget is spent. ``timeout`` is in seconds, for connecting and for each
-    read. ``quota_user`` (any text that names the user) is sent hashed.
+    read. ``quota_user`` (any text that names the user) is sent hashed. ``calls`` counts the HTTP
+    calls so far.
 
     Every method raises the errors of ``watcher.errors``: ``Transient`` (side "google"),
     ``AccessLost``, ``AppDead``, ``CalendarGone``, ``SyncTokenExpired``, ``Permanent``, and
@@ -98,6 +99,7 @@ class CalendarClient:
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
     ) -> None:
+        self.calls = 0
         self._api_root = api_root
         self._tokens = tokens
         self._timeout = timeout
@@ -115,10 +117,8 @@ class CalendarClient:
 
         Raises ``CalendarGone`` (404: no such id, or not for this account), ``AccessLost`` (403).
         """
-        answer = self._list(
-            "prove", {"calendarId": calendar_id, "maxResults": most, "fields": PROOF_FIELDS}
-        )
-        return read_shown(answer)
+        params = {"calendarId": calendar_id, "maxResults": most, "fields": PROOF_FIELDS}
+        return read_shown(self._call("prove", "events.list", params))
 
     def mint_sync_token(self, calendar_id: str) -> str:
         """A token for ``changes`` that begins now: a listing of which only the token is read."""
@@ -178,10 +178,13 @@ class CalendarClient:
         return items
 
     def _pages(self, kind: CallKind, **params: Any) -> Iterator[dict[str, Any]]:
+        method = "events.instances" if kind == "instances" else "events.list"
         seen: set[str] = set()
         page_token: str | None = None
         for _ in range(MAX_PAGES):
-            answer = self._read_page(kind, {**params, "pageToken": page_token})
+            answer = self._call(kind, method, {**params, "pageToken": page_token})
+            if kind != "mint" and "items" not in answer:
+                answer = self._whole_page(kind, method, {**params, "pageToken": page_token})
             yield answer
             page_token = _text(answer, "nextPageToken")
             if not page_token:
@@ -191,24 +194,16 @@ class CalendarClient:
             seen.add(page_token)
         raise malformed(f"more than {MAX_PAGES} pages", kind)
 
-    def _read_page(self, kind: CallKind, params: dict[str, Any]) -> dict[str, Any]:
-        """One page. An answer without ``items`` is asked for again without the response mask.
+    def _whole_page(self, kind: CallKind, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """A page whose answer had no ``items``, asked for again without the response mask.
 
         Whether Google leaves an empty list out of a masked answer is not documented, and taking a
         damaged answer for an empty one would lose changes; the whole document settles it.
         """
-        answer = self._list(kind, params)
-        if kind == "mint" or "items" in answer:
-            return answer
-        whole = self._list(kind, {name: params[name] for name in params if name != "fields"})
+        whole = self._call(kind, method, {**params, "fields": None})
         if "items" not in whole:
             raise malformed("no items", kind)
         return whole
-
-    def _list(self, kind: CallKind, params: dict[str, Any]) -> dict[str, Any]:
-        given = {name: value for name, value in params.items() if value is not None}
-        method = "instances" if kind == "instances" else "list"
-        return self._call(kind, lambda events: getattr(events, method)(**given, **self._common))
 
     # --- channels -------------------------------------------------------------------------
 
@@ -237,34 +232,34 @@ class CalendarClient:
             "token": token,
             "params": {"ttl": str(int(ttl_seconds))},
         }
-        answer = self._call(
-            "watch",
-            lambda events: events.watch(calendarId=calendar_id, body=body, **self._common),
-        )
+        answer = self._call("watch", "events.watch", {"calendarId": calendar_id, "body": body})
         return _watch_answer(answer, channel_id)
 
     def stop(self, channel_id: str, resource_id: str) -> bool:
         """Stop a channel; False when Google no longer knows it (which is done, too)."""
         body = {"id": channel_id, "resourceId": resource_id}
-        resource = service(self._api_root).channels()
         try:
-            self._call("stop", lambda _: resource.stop(body=body, **self._common))
+            self._call("stop", "channels.stop", {"body": body})
         except CalendarGone:
             return False
         return True
 
     # --- one call -------------------------------------------------------------------------
 
-    def _call(self, kind: CallKind, make: Callable[[Any], Any]) -> dict[str, Any]:
-        """Make the call; repeat what may be repeated; replay once after a refused token."""
-        events = service(self._api_root).events()
+    def _call(self, kind: CallKind, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Make the call; repeat what may be repeated; replay once after a refused token. ``method``
+        is ``events.list``, ``channels.stop`` ...; what is None in ``params`` is left out."""
+        resource, _, verb = method.partition(".")
+        make = getattr(getattr(service(self._api_root), resource)(), verb)
+        given = {name: value for name, value in params.items() if value is not None}
         access_token = self._tokens(False)
         replayed, failures, slept = False, 0, 0.0
         while True:
+            self.calls += 1
             if self._on_call is not None:
                 self._on_call(kind)
             try:
-                return execute(make(events), kind, access_token, self._timeout)
+                return execute(make(**given, **self._common), kind, access_token, self._timeout)
             except CallFailed as failed:
                 if isinstance(failed.error, Unauthorized) and not replayed:
                     replayed, access_token = True, self._tokens(True)

@@ -120,8 +120,17 @@ class Wire:
             # The one call that may not be repeated: a kept connection that Google has closed
             # meanwhile would fail it, or have httplib2 send it twice.
             _drop_connection()
+        # A kept connection that breaks had mostly been closed by Google while it was idle: the call
+        # is sent again at once, on a new one. That is no failure, so no pause is owed.
+        kept = _is_kept(self._timeout)
         try:
-            response, content = self._send(uri, method, body, sent)
+            try:
+                response, content = _connection(self._timeout).request(uri, method, body, sent)
+            except ConnectionError:
+                if not kept:
+                    raise
+                _drop_connection()
+                response, content = _connection(self._timeout).request(uri, method, body, sent)
         except TimeoutError as error:
             # Waiting once more for as long again would outlive the calendar's lease.
             raise self._lost("did not answer in time", "never") from error
@@ -132,28 +141,6 @@ class Wire:
             verdict = classify(response.status, content, self._kind, after)
             raise CallFailed(verdict.error, verdict.retry)
         return response, content
-
-    def _send(
-        self, uri: str, method: str, body: str | bytes | None, headers: Mapping[str, str]
-    ) -> tuple[httplib2.Response, bytes]:
-        """A kept connection that breaks had mostly been closed by Google while it was idle: the
-        call is sent again at once, on a new one. That is no failure, so no pause is owed."""
-        kept = _is_kept(self._timeout)
-        try:
-            return self._send_once(uri, method, body, headers)
-        except ConnectionError:
-            if not kept:
-                raise
-            _drop_connection()
-            return self._send_once(uri, method, body, headers)
-
-    def _send_once(
-        self, uri: str, method: str, body: str | bytes | None, headers: Mapping[str, str]
-    ) -> tuple[httplib2.Response, bytes]:
-        answer: tuple[httplib2.Response, bytes] = _connection(self._timeout).request(
-            uri, method=method, body=body, headers=headers
-        )
-        return answer
 
     def _lost(self, what: str, retry: Retry) -> CallFailed:
         _drop_connection()
