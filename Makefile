@@ -27,7 +27,7 @@ demo: $(STAMP) ## everything on this machine: make demo ARGS="--for 60", ARGS="-
 test: $(STAMP) ## the whole test suite, in several processes (ARGS="-n 0": in one)
 	$(VENV)/bin/python -m pytest -n auto --maxschedchunk 1 $(ARGS)
 
-lint: $(STAMP) ## ruff and mypy --strict
+lint: $(STAMP) ## ruff and mypy --strict (the tests too)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy

@@ -133,7 +133,7 @@ def desk(site: RealSite, reader_zone: str = "") -> Iterator[Desk]:
             viewport={"width": 1500, "height": 1400},
         )
         context.set_default_timeout(60_000)
-        form = {"usr": site.user, "pwd": site.password}
+        form: dict[str, str | float | bool] = {"usr": site.user, "pwd": site.password}
         assert context.request.post("/api/method/login", form=form).ok
         yield Desk(site, context.new_page())
         browser.close()

@@ -26,11 +26,11 @@ from tests.postbox import Postbox
 from watcher.cli import cli
 from watcher.erpnext.fields import EMPLOYEE, SECTION, WANTED
 from watcher.errors import ExitCode
+from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
 from watcher.jobs.timetable import timetable
 from watcher.ledger import budget, notices, overview
 from watcher.ledger.inbox import Word
-from watcher.processes.web import create_app
 from watcher.services import Services, build
 from watcher.settings import SECRETS, env_name, fields, load
 

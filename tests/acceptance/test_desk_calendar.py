@@ -156,6 +156,7 @@ if REAL:
     @pytest.mark.browser
     def test_a_real_desk_draws_each_event_on_its_days(real: Mirrored) -> None:
         site, rows = real.site, real.rows()
+        assert isinstance(site, RealSite)
         for view in VIEWS:
             with desk(site) as page:
                 blocks = page.drawn(view, real.week.today, real.week.last)
@@ -170,7 +171,9 @@ if REAL:
     @pytest.mark.browser
     def test_the_form_of_a_meeting(real: Mirrored) -> None:
         (name,) = (row["name"] for row in real.rows() if row["subject"] == "Tom & Jerry")
-        with desk(real.site) as page:
+        site = real.site
+        assert isinstance(site, RealSite)
+        with desk(site) as page:
             form = page.form(name)
         assert (form.subject, form.can_join) == ("Tom & Jerry", True)
         lines = ["First line", "Second line: a < b & c", "https://example.com/agenda"]

@@ -60,7 +60,7 @@ class Life:
 
     def tick(self) -> None:
         """What cron does, and the workers it rings."""
-        services = self.company.services, self.company.services
+        services = self.company.services
         for row in timetable.timetable(services).values():
             for work in row:
                 last = self.ran.get(work.name)
@@ -87,7 +87,9 @@ class Life:
         google, known = self.company.google, self.events[email]
         what = self.rng.choice(["insert", "insert", "series", "move", "delete", "rename"])
         if what in ("insert", "series") or not known:
-            rule = {"recurrence": ["RRULE:FREQ=WEEKLY;COUNT=6"]} if what == "series" else {}
+            rule: dict[str, Any] = (
+                {"recurrence": ["RRULE:FREQ=WEEKLY;COUNT=6"]} if what == "series" else {}
+            )
             hours = self.rng.uniform(-48, 24 * 28)
             known.append(google.insert_event(email, self.company.timed(hours, **rule)))
             return

@@ -204,25 +204,20 @@ class History:
 def trouble(company: Company, rng: random.Random) -> None:
     """One of the things that go wrong in a year."""
     google, site, email = company.google, company.site, rng.choice(PEOPLE)
-    rng.choice(
-        [
-            lambda: google.add_fault(match="GET .*/events", status=503, probability=0.5, count=4),
-            lambda: google.add_fault(
-                match="/events", status=403, reason="rateLimitExceeded", count=3
-            ),
-            lambda: google.add_fault(match="/events", status=200, body='{"items": [', count=2),
-            lambda: google.add_fault(match="/events", drop=True, count=2),
-            lambda: google.add_fault(match="POST /token", status=502, count=2),
-            lambda: site.add_fault(match="insert|bulk", status=503, html=True, count=2),
-            lambda: site.add_fault(match="insert|bulk", drop=True, after_commit=True, count=2),
-            lambda: site.add_fault(
-                match="get_list", status=429, headers={"Retry-After": "1"}, count=1
-            ),
-            lambda: google.expire_sync_tokens(calendar_id=email),
-            lambda: google.expire_access_tokens(),
-            lambda: google.kill_channels(email),
-        ]
-    )()
+    troubles: list[Callable[[], object]] = [
+        lambda: google.add_fault(match="GET .*/events", status=503, probability=0.5, count=4),
+        lambda: google.add_fault(match="/events", status=403, reason="rateLimitExceeded", count=3),
+        lambda: google.add_fault(match="/events", status=200, body='{"items": [', count=2),
+        lambda: google.add_fault(match="/events", drop=True, count=2),
+        lambda: google.add_fault(match="POST /token", status=502, count=2),
+        lambda: site.add_fault(match="insert|bulk", status=503, html=True, count=2),
+        lambda: site.add_fault(match="insert|bulk", drop=True, after_commit=True, count=2),
+        lambda: site.add_fault(match="get_list", status=429, headers={"Retry-After": "1"}, count=1),
+        lambda: google.expire_sync_tokens(calendar_id=email),
+        lambda: google.expire_access_tokens(),
+        lambda: google.kill_channels(email),
+    ]
+    rng.choice(troubles)()
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,10 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def no_events() -> dict[str, list[str]]:
+    return {email: [] for email in PEOPLE}
+
+
 def edit(company: Company, rng: random.Random, known: dict[str, list[str]]) -> None:
     """One thing that a person does in Google Calendar."""
     email = rng.choice(PEOPLE)
@@ -121,7 +125,7 @@ def test_onboarding_push_and_a_clean_end(shop: Company) -> None:
 
 
 def test_killed_with_nine_and_started_again(shop: Company) -> None:
-    rng, known = random.Random(9), {email: [] for email in PEOPLE}
+    rng, known = random.Random(9), no_events()
     process = up(shop)
     connect_all(shop)
     for _ in range(30):
@@ -157,7 +161,7 @@ def test_every_part_is_started_again(shop: Company) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_histories_end_equal(shop: Company, seed: int) -> None:
     shop.environ["WATCHER_POLL_MINUTES"] = "0.1"
-    rng, known = random.Random(seed), {email: [] for email in PEOPLE}
+    rng, known = random.Random(seed), no_events()
     google, site = shop.google, shop.site
     up(shop)
     connect_all(shop)

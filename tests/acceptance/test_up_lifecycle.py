@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -200,6 +201,10 @@ def test_what_keeps_it_from_starting(shop: Company) -> None:
     assert not ours(shop)
 
 
+def is_new(company: Company, name: str, before: psutil.Process) -> bool:
+    return parts(company).get(name, before) != before
+
+
 def test_each_part_that_dies_comes_back(shop: Company) -> None:
     process = up(shop)
     import_all(shop)
@@ -209,7 +214,7 @@ def test_each_part_that_dies_comes_back(shop: Company) -> None:
         before = parts(shop)
         before[name].kill()
         shop.google.insert_event(ANN, shop.timed(summary=f"After {name}"))
-        wait_for(lambda b=before, n=name: parts(shop).get(n, b[n]) != b[n], what=f"a new {name}")
+        wait_for(partial(is_new, shop, name, before[name]), what=f"a new {name}")
         a_minute_passes(shop)
         wait_for(lambda: equal(shop), what=f"the mirror after {name}", seconds=110)
         assert len(shop.rows(ANN)) == number + 1

@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -62,7 +63,15 @@ def pushed(company: Company, email: str) -> bool:
 
 def arrives(company: Company, email: str, subject: str) -> None:
     company.google.insert_event(email, company.timed(summary=subject))
-    wait_for(lambda: subject in company.subjects(email), what=f"{subject} of {email}")
+    wait_for(partial(shows, company, email, subject), what=f"{subject} of {email}")
+
+
+def shows(company: Company, email: str, subject: str) -> bool:
+    return subject in company.subjects(email)
+
+
+def is_watched_once(company: Company, email: str) -> bool:
+    return len(company.google.live_channels(email)) == 1
 
 
 @pytest.mark.parametrize(
@@ -83,9 +92,9 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
     people = (*PEOPLE, CONSENTS)
     shop.await_health(len(people))
     for email in people:
-        wait_for(lambda e=email: len(google.live_channels(e)) == 1, what="one channel")
+        wait_for(partial(is_watched_once, shop, email), what="one channel")
         arrives(shop, email, "Pushed")
-        wait_for(lambda e=email: pushed(shop, e), what="the push")
+        wait_for(partial(pushed, shop, email), what="the push")
     # A change that the poll happened to find first is none of the push's.
     wait_for(lambda: shop.status()["freshness_seconds"]["count"] >= 1, what="a measured push")
 
@@ -106,9 +115,9 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
         google.kill_channels(email)
         google.insert_event(email, shop.timed(summary="Not pushed"))
     for email in people:
-        wait_for(lambda e=email: "Not pushed" in shop.subjects(e), what=f"{email}'s poll")
+        wait_for(partial(shows, shop, email, "Not pushed"), what=f"{email}'s poll")
     wait_for(
-        lambda: all(len(google.live_channels(e)) == 1 for e in people),
+        lambda: all(is_watched_once(shop, e) for e in people),
         what="new channels",
         seconds=240,
     )

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_erpnext_sites import (
+
+from tests.contract.test_erpnext_sites import (
     KEY,
     PEER,
     PLAIN_KEY,
@@ -22,7 +23,6 @@ from test_erpnext_sites import (
     StandIn,
     serve,
 )
-
 from watcher.erpnext import fields
 from watcher.erpnext.client import ErpNextClient, refuse_empty_in
 from watcher.errors import ErpAuthError, Permanent, Transient, UserError

@@ -16,8 +16,17 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
-from test_erpnext_sites import KEY, PEER, SECRET, Answer, Call, FaultProxy, StandIn, serve
 
+from tests.contract.test_erpnext_sites import (
+    KEY,
+    PEER,
+    SECRET,
+    Answer,
+    Call,
+    FaultProxy,
+    StandIn,
+    serve,
+)
 from watcher.erpnext import fields, rows
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
@@ -267,7 +276,7 @@ def test_delete_mode(site: Site) -> None:
 
 
 def test_refused_documents_are_set_aside_and_the_rest_goes_on(site: Site) -> None:
-    bad = {
+    bad: dict[str, dict[str, Any]] = {
         "event7": {"subject": "<x>"},
         "event41": {"starts_on": "2026-11-23T10:00:00Z"},
         "event42": {"erpnext_user": "nobody@watcher.test"},
@@ -658,7 +667,7 @@ def test_user_unknown_to_the_site(site: Site) -> None:
 
 
 def bare_events(count: int) -> list[ErpEvent]:
-    shape = {
+    shape: dict[str, Any] = {
         "recurring_event_id": None,
         "calendar_id": "c",
         "account": "a@watcher.test",

@@ -44,7 +44,8 @@ class Call:
 
     @property
     def json(self) -> dict[str, Any]:
-        return json.loads(self.body or b"{}")
+        found: dict[str, Any] = json.loads(self.body or b"{}")
+        return found
 
 
 class Refusal(Exception):
@@ -292,17 +293,17 @@ def _fits(row: dict[str, Any], name: str, word: str, wanted: Any) -> bool:
     value = row.get(name) or ""
     match word:
         case "=":
-            return value == wanted
+            return bool(value == wanted)
         case "in":
             return not wanted or value in wanted  # an empty list restricts nothing
         case "like":
             return str(value).startswith(wanted.rstrip("%"))
         case "is":
-            return bool(value) == (wanted == "set")
+            return bool(value) is bool(wanted == "set")
         case ">":
-            return str(value) > wanted
+            return str(value) > str(wanted)
         case ">=":
-            return str(value) >= wanted
+            return str(value) >= str(wanted)
     raise Refusal(500, "TypeError")
 
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from watcher_sandbox import erpnext as sandbox
 from watcher_sandbox.erpnext.app import serve
 from watcher_sandbox.erpnext.site import Site
 
-CUSTOM = {
+CUSTOM: dict[str, dict[str, Any]] = {
     "custom_google_sync_key": {"label": "Google Sync Key", "unique": 1},
     "custom_google_event_id": {"label": "Google Event Id"},
     "custom_google_calendar_id": {"label": "Google Calendar Id"},
@@ -293,7 +294,9 @@ def test_a_connection_is_kept_and_a_closed_server_is_gone(site: Site) -> None:
     client = Client(server.url, (site.api_key, site.api_secret))
     for _ in range(5):
         assert client.event().ok
-    pools = client.session.get_adapter(server.url).poolmanager.pools
+    adapter = client.session.get_adapter(server.url)
+    assert isinstance(adapter, HTTPAdapter)
+    pools = adapter.poolmanager.pools
     (key,) = pools.keys()
     pool = pools[key]
     assert (pool.num_connections, pool.num_requests) == (1, 5)

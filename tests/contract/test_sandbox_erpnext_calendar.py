@@ -107,7 +107,7 @@ def test_a_timed_event_for_a_reader_elsewhere() -> None:
     row = {"starts_on": "2026-12-03 10:00:00", "ends_on": "2026-12-03 11:00:00", "status": "Open"}
     found = calendar.days(row, frappe=15, site_zone=ZONE, reader_zone=WEST)
     assert found == [date(2026, 12, 2)]  # 23:30 to 00:30 of their own clock
-    same = {"site_zone": ZONE, "reader_zone": "Asia/Colombo"}
+    same: dict[str, Any] = {"site_zone": ZONE, "reader_zone": "Asia/Colombo"}
     assert calendar.days(row, frappe=16, **same) == [date(2026, 12, 3)]
 
 

@@ -131,7 +131,7 @@ def test_values_and_counts(api: Api) -> None:
         "frappe.client.get_value", fieldname="subject", doctype="Event", filters="EV00099"
     ).json() == {"message": {}}
     assert api.post("frappe.client.get", **ask).json()["message"]["name"] == "EV00004"
-    count = {"doctype": "Event", "filters": [["status", "=", "Open"]]}
+    count: dict[str, Any] = {"doctype": "Event", "filters": [["status", "=", "Open"]]}
     assert api.post("frappe.client.get_count", **count).json() == {"message": 3}
     count["filters"] = [["nope", "=", 1]]
     api.refused(500, "OperationalError", "frappe.client.get_count", **count)

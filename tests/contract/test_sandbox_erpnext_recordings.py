@@ -68,7 +68,7 @@ MORE = re.compile(r"\.\.\. (\d+) more like these")
 CUT = re.compile(r"^(.*?)\.\.\. \((\d+) characters\)$", re.DOTALL)
 LEFT_OUT = re.compile(r"^(.*?) ?\.\.\.(\d+) characters left out\.\.\.", re.DOTALL)
 TAIL = re.compile(r"\d+$")
-CUSTOM_15 = {
+CUSTOM_15: dict[str, dict[str, Any]] = {
     "custom_google_sync_key": {"label": "Google Sync Key", "unique": 1},
     "custom_google_event_id": {"label": "Google Event Id"},
     "custom_google_calendar_id": {"label": "Google Calendar Id"},

@@ -6,6 +6,7 @@ here both sides meet.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -361,7 +362,7 @@ class TestConsent:
     )
     def test_exchange_refused(self, endpoints: GoogleEndpoints, change: dict[str, str]) -> None:
         verifier = consent.new_code_verifier()
-        sent = {"code_verifier": verifier, "redirect_uri": REDIRECT}
+        sent: dict[str, Any] = {"code_verifier": verifier, "redirect_uri": REDIRECT}
         sent = {"code": _decide(endpoints, verifier)["code"], **sent, **change}
         with pytest.raises(WatcherError) as caught:
             consent.exchange(endpoints, **sent)
@@ -371,10 +372,10 @@ class TestConsent:
     def test_a_code_is_good_once(self, endpoints: GoogleEndpoints) -> None:
         verifier = consent.new_code_verifier()
         code = _decide(endpoints, verifier)["code"]
-        sent = {"code": code, "code_verifier": verifier, "redirect_uri": REDIRECT}
-        consent.exchange(endpoints, **sent)
+        sent = functools.partial(consent.exchange, endpoints, code=code, code_verifier=verifier)
+        sent(redirect_uri=REDIRECT)
         with pytest.raises(ConsentFailed):
-            consent.exchange(endpoints, **sent)
+            sent(redirect_uri=REDIRECT)
 
     @pytest.mark.usefixtures("google")
     def test_revoked_once(self, endpoints: GoogleEndpoints) -> None:
@@ -585,7 +586,7 @@ class TestControl:
 
     def test_delegation(self, google: GoogleState, call: Callable[..., Any]) -> None:
         call("PUT", "/delegated-to", {"who": ["@IceCream.example"]})
-        assert google.delegated_to == {"@icecream.example"}
+        assert google.delegated_to == frozenset({"@icecream.example"})
         call("PUT", "/delegated-to", {"who": None})
         assert google.delegated_to is None
 

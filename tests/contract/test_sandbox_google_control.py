@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 import watcher_sandbox.google as package
 from watcher_sandbox.google import Server, serve
@@ -233,7 +234,9 @@ class TestPackage:
                 assert control.send("GET", path).raw.version == 11
             for path in ("/token", "/nowhere"):  # bodies that nobody asked for are read, too
                 assert control.send("POST", path, {"x": "y" * 100_000}).status_code >= 400
-            pools = control.session.get_adapter(server.url).poolmanager.pools
+            adapter = control.session.get_adapter(server.url)
+            assert isinstance(adapter, HTTPAdapter)
+            pools = adapter.poolmanager.pools
             assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118
         finally:
             server.close()

@@ -33,7 +33,8 @@ class Caller:
     def events(self, calendar: str = "primary", **params: Any) -> dict[str, Any]:
         answer = self.get(f"/calendars/{calendar}/events", **params)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        body: dict[str, Any] = answer.json()
+        return body
 
     def refusal(self, **params: Any) -> tuple[int, str, str | None]:
         answer = self.get("/calendars/primary/events", **params)

@@ -75,7 +75,15 @@ class Browser:
     def decide(
         self, decision: str = "allow", tick: bool = True, account: str = ANN, **changes: str | None
     ) -> dict[str, str]:
-        page = self.open(**changes)
+        return self.send(self.open(**changes), decision, tick, account)
+
+    def send(
+        self,
+        page: requests.Response,
+        decision: str = "allow",
+        tick: bool = True,
+        account: str = ANN,
+    ) -> dict[str, str]:
         assert page.status_code == 200, page.text
         hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page.text)
         form: dict[str, Any] = {name: value.replace("&amp;", "&") for name, value in hidden}
@@ -164,7 +172,9 @@ class TestConsent:
         self, google: Server, session: requests.Session, browser: Browser
     ) -> None:
         def answer(**changes: str | None) -> dict[str, Any]:
-            return exchange(google, session, browser.decide(**changes)["code"]).json()
+            page = browser.open(**changes)
+            body: dict[str, Any] = exchange(google, session, browser.send(page)["code"]).json()
+            return body
 
         assert "refresh_token" not in answer(access_type="online")
         google.state.revoke_user(ANN)
@@ -230,7 +240,7 @@ class TestCodes:
         status: int,
         error: str,
     ) -> None:
-        form = {"code": browser.decide()["code"]} | changes
+        form: dict[str, Any] = {"code": browser.decide()["code"]} | changes
         answer = exchange(google, session, **form)
         assert (answer.status_code, answer.json()["error"]) == (status, error)
 
@@ -398,7 +408,8 @@ class TestServiceAccount:
         self, google: Server, session: requests.Session, changes: dict[str, Any], status: int
     ) -> None:
         info = google.state.add_service_account(google.url, [EVENTS])
-        claims = {"aud": f"{google.url}/token", "iat": 0, "exp": 3600, "scope": EVENTS} | changes
+        claims: dict[str, Any] = {"aud": f"{google.url}/token", "iat": 0, "exp": 3600}
+        claims |= {"scope": EVENTS} | changes
         now = int(time.time())
         claims |= {"iss": info["client_email"], "sub": ANN}
         claims |= {"iat": now + claims["iat"], "exp": now + claims["exp"]}

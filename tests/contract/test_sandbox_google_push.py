@@ -97,7 +97,8 @@ class Watcher:
         answer = self.watch(channel, **more)
         assert answer.status_code == 200, answer.text
         self.hook.wait(lambda: bool(self.hook.of(channel)))
-        return answer.json()
+        body: dict[str, Any] = answer.json()
+        return body
 
     def stop(self, channel: str, resource_id: str) -> requests.Response:
         body = {"id": channel, "resourceId": resource_id}

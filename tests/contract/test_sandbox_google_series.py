@@ -29,6 +29,9 @@ def state(running: Server) -> GoogleState:
     return running.state
 
 
+Items = list[dict[str, Any]]
+
+
 class Api:
     def __init__(self, server: Server) -> None:
         self.session = requests.Session()
@@ -36,20 +39,20 @@ class Api:
         self.session.headers["Authorization"] = f"Bearer {token}"
         self.url = f"{server.url}/calendar/v3/calendars/primary/events"
 
-    def list(self, **params: Any) -> list[dict[str, Any]]:
+    def list(self, **params: Any) -> Items:
         return self.pages("", params)[0]
 
-    def delta(self, token: str, **params: Any) -> list[dict[str, Any]]:
+    def delta(self, token: str, **params: Any) -> Items:
         return self.pages("", {**params, "syncToken": token})[0]
 
     def token(self, **params: Any) -> str:
         return self.pages("", params)[1]
 
-    def instances(self, event_id: str, **params: Any) -> list[dict[str, Any]]:
+    def instances(self, event_id: str, **params: Any) -> Items:
         return self.pages(f"/{event_id}/instances", {**WINDOW, **params})[0]
 
-    def pages(self, path: str, params: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
-        found: list[dict[str, Any]] = []
+    def pages(self, path: str, params: dict[str, Any]) -> tuple[Items, str]:
+        found: Items = []
         asked = dict(params)
         while True:
             answer = self.session.get(self.url + path, params=asked, timeout=10)

@@ -93,7 +93,7 @@ def test_broken_off_anywhere_it_is_finished_by_another_run(
     ann: Company, monkeypatch: pytest.MonkeyPatch, step: str, events: str
 ) -> None:
     """Killed after each step in turn; cron finishes it, with what was asked for."""
-    whole: Callable[..., Any] = getattr(ending, step, ending.accounts.set_state)
+    whole: Callable[..., Any] = getattr(ending, step, accounts.set_state)
 
     def breaks_off(*args: Any, **kwargs: Any) -> Any:
         if step == "purge" and args[1] == "disconnecting":
@@ -103,7 +103,7 @@ def test_broken_off_anywhere_it_is_finished_by_another_run(
 
     with monkeypatch.context() as patched:
         if step == "purge":
-            patched.setattr(ending.accounts, "set_state", breaks_off)
+            patched.setattr(accounts, "set_state", breaks_off)
         else:
             patched.setattr(ending, step, breaks_off)
         with pytest.raises(KeyboardInterrupt):

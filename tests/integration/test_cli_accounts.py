@@ -8,7 +8,9 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 from tests.company import ADMIN, ANN, BOB, Company
@@ -363,8 +365,13 @@ def test_disconnect_asks_first(shop: Company, monkeypatch: pytest.MonkeyPatch) -
     app = common.App()
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     asked: list[str] = []
-    monkeypatch.setattr(common.click, "confirm", lambda text, **_: bool(asked.append(text)))
-    with pytest.raises(common.click.Abort):
+
+    def confirm(text: str, **_: Any) -> bool:
+        asked.append(text)
+        return False
+
+    monkeypatch.setattr(click, "confirm", confirm)
+    with pytest.raises(click.Abort):
         app.confirm("Sure?", False)
     assert asked == ["Sure?"]
     with pytest.raises(UserError):

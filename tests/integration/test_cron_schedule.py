@@ -301,7 +301,8 @@ def test_who_changes_several_calendars_never_waits_in_a_circle(
     def somebody_waits() -> int:
         asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         with services.db.engine.connect() as observer:
-            return observer.execute(text(f"{asked} AND wait_event_type = 'Lock'")).scalar_one()
+            found = observer.execute(text(f"{asked} AND wait_event_type = 'Lock'")).scalar_one()
+            return int(found)
 
     with services.db.session() as session:
         calendars.mark_dirty(session, first, "restart", now)

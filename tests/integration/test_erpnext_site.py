@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, queue_url: str) -> Iter
     yield from company_of(Site(frappe=request.param, erpnext=True), tmp_path, queue_url)
 
 
-def put(company: Company, **extra: str) -> None:
+def put(company: Company, **extra: Any) -> None:
     company.google.insert_event(ANN, company.timed(hours=24, **extra))
 
 

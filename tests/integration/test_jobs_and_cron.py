@@ -178,7 +178,7 @@ def test_two_rings_for_one_debt_are_two_jobs(company: Company) -> None:
     bell = company.services.doorbell
     number = company.calendar().id
     for _ in range(2):
-        assert bell.ring(number, 7, "live", "test")
+        assert bell.ring(number, "live", "sweep")
     first, second = bell.waiting()["live"]
     assert first != second
     dirty(company)

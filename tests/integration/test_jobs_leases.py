@@ -19,12 +19,14 @@ from watcher.channels import registry
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
 from watcher.jobs import tasks, timetable
+from watcher.jobs.doorbell import Lane, Reason
 from watcher.jobs.tasks import work_off
 from watcher.ledger import aside, calendars, channels, inbox, leases
 from watcher.ledger.calendars import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Calendar, Run
 from watcher.services import Services
+from watcher.sync.run import run_once
 
 
 @pytest.fixture(autouse=True)
@@ -363,24 +365,23 @@ def test_who_is_rung_for_a_calendar_that_never_rests_finds_it_free(
     """After five passes it goes to the end of the queue; a worker that takes the ring at once must
     not find it leased by the one that has rung."""
     number, found = company.calendar().id, list[str]()
-    ring, run = tasks.ring, tasks.run_once
+    ring = Services.ring
 
     def restless(*args: Any, **options: Any) -> object:
-        outcome = run(*args, **options)
+        outcome = run_once(*args, **options)
         if not found:
             with company.services.db.session() as session:
                 calendars.mark_dirty(session, number, "push", company.services.clock())
         return outcome
 
-    def quick(*args: Any) -> bool:
-        rung = ring(*args)
+    def quick(services: Services, calendar_id: int, lane: Lane, reason: Reason) -> bool:
+        rung = ring(services, calendar_id, lane, reason)
         found.append("rung")
-        other = replace(company.services, owner="a quick worker")
-        found.append(work_off(other, company.services, number, "again"))
+        found.append(work_off(replace(services, owner="a quick worker"), number, "again"))
         return rung
 
     monkeypatch.setattr(tasks, "run_once", restless)
-    monkeypatch.setattr(tasks, "ring", quick)
+    monkeypatch.setattr(Services, "ring", quick)
     assert company.sync() == "done"
     assert found == ["rung", "done"]
     row = company.calendar()

@@ -18,7 +18,7 @@ from watcher.jobs.timetable import look_after_erased
 from watcher.ledger import calendars, overview
 
 CANARY = "Canary-7f3a"
-PRIVATE = {"visibility": "private"}
+PRIVATE: dict[str, Any] = {"visibility": "private"}
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def connected(company: Company) -> None:
 
 
 def put(company: Company, hours: float = 24, **extra: Any) -> str:
-    body = {
+    body: dict[str, Any] = {
         "summary": f"{CANARY} title",
         "description": f"{CANARY} text",
         "location": f"{CANARY} place",

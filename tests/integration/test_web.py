@@ -139,8 +139,8 @@ def test_without_a_queue_it_is_recorded_all_the_same(company: Company) -> None:
     wait_for(company.web_is_up, what="the web server")
     before = company.calendar().dirty_seq
     assert post(company, headers(company)).status_code == 204
-    row = company.calendar()
-    assert (row.dirty_seq, row.rung_at) == (before + 1, None)
+    calendar = company.calendar()
+    assert (calendar.dirty_seq, calendar.rung_at) == (before + 1, None)
     ready = requests.get(f"{company.public_url}/readyz", timeout=10)
     assert ready.status_code == 200
 

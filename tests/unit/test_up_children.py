@@ -33,7 +33,7 @@ def test_no_python_of_ours_runs_between_fork_and_exec(
             seen.update(options)
             super().__init__(command, **options)
 
-    monkeypatch.setattr(up.subprocess, "Popen", Popen)
+    monkeypatch.setattr(subprocess, "Popen", Popen)
     supervisor = up.Supervisor(
         Settings(data_dir=tmp_path, log_format="console"), "127.0.0.1", 8080, 1
     )

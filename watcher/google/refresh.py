@@ -179,7 +179,7 @@ def _email(id_token: object) -> str | None:
     """Whose token it is. It comes straight from Google's token endpoint, so that its signature need
     not be checked (https://developers.google.com/identity/openid-connect/openid-connect)."""
     try:
-        claims = jwt.decode(str(id_token), verify=False) if id_token else {}  # type: ignore[no-untyped-call]
+        claims = jwt.decode(str(id_token), verify=False) if id_token else {}
     except (GoogleAuthError, ValueError):
         return None
     email = claims.get("email")

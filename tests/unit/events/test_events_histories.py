@@ -58,7 +58,7 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
-        self.rules = rules()
+        self.mapping = rules()
         self.singles: dict[str, GoogleEvent] = {}
         self.series: dict[str, list[GoogleEvent]] = {}
         self.changed: set[str] = set()
@@ -204,7 +204,7 @@ class History(RuleBasedStateMachine):
         live: list[ErpEvent | Skipped] = []
         outside: list[ErpEvent] = []
         for event in events:
-            result = to_erpnext(event, self.rules)
+            result = to_erpnext(event, self.mapping)
             if isinstance(result, Skipped) or self._inside(event):
                 live.append(result)
             else:
@@ -215,7 +215,7 @@ class History(RuleBasedStateMachine):
         return [*self.singles.values(), *(e for all_of in self.series.values() for e in all_of)]
 
     def _key(self, event_id: str) -> str:
-        return sync_key(self.rules.account, self.rules.calendar_id, event_id)
+        return sync_key(self.mapping.account, self.mapping.calendar_id, event_id)
 
     def _place(self) -> Place:
         window = make_window(self.now, 7, 30)

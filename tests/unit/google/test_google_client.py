@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import socket
@@ -548,7 +549,7 @@ def test_threads_share_a_client(google: Scripted) -> None:
             if page.items != [{"id": name}]:
                 wrong.append(name)
 
-    run_all([lambda n=n: work(f"t{n}") for n in range(6)])
+    run_all([functools.partial(work, f"t{n}") for n in range(6)])
     assert wrong == []
     assert len(google.asked) == 60
 

@@ -189,7 +189,7 @@ class Signer:
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        self._signer: Any = crypt.RSASigner.from_string(pem, "k1")  # type: ignore[no-untyped-call]
+        self._signer: Any = crypt.RSASigner.from_string(pem, "k1")
 
     def token(self, **fields: Any) -> str:
         now = int(time.time())
