@@ -110,7 +110,7 @@ def lines_laid_out_by_hand() -> int:
 
 
 def files_at_the_top() -> list[str]:
-    return sorted(path.name for path in PACKAGE.iterdir() if path.is_file())
+    return sorted(path.name for path in PACKAGE.glob("*.py"))
 
 
 def places(words: tuple[str, ...]) -> list[str]:

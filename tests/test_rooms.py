@@ -13,15 +13,16 @@ PACKAGE = Path(__file__).parent.parent / "watcher"
 BASE = {"errors", "__version__"}
 MAY = {
     "errors": set(),
+    "waiting": set(),
     "settings": {"errors"},
     "events": {"errors"},
-    "google": {"errors", "events"},
-    "erpnext": BASE | {"events"},
+    "google": {"errors", "events", "waiting"},
+    "erpnext": BASE | {"events", "waiting"},
     "telemetry": set(),
-    "ledger": BASE | {"settings", "google"},
+    "ledger": BASE | {"settings", "google", "waiting"},
     "services": {"erpnext", "errors", "google", "jobs", "ledger", "settings"},
     "sync": {"erpnext", "errors", "events", "google", "ledger", "services", "settings"},
-    "channels": {"errors", "google", "ledger", "services", "settings"},
+    "channels": {"errors", "google", "ledger", "services", "settings", "waiting"},
     "accounts": {
         "channels",
         "erpnext",
@@ -42,6 +43,7 @@ MAY = {
         "services",
         "settings",
         "sync",
+        "waiting",
     },
     "handlers": {"accounts", "errors", "google", "ledger", "services"},
     "worker": {"jobs", "settings", "telemetry"},

@@ -22,9 +22,11 @@ from watcher.erpnext.site import EMPLOYEE_FIELD, Site, employee_of, read_site
 from watcher.erpnext.versions import warnings
 from watcher.errors import UserError, WatcherError
 from watcher.google.client import CalendarClient
-from watcher.google.credentials import AccessTokens, Grant
+from watcher.google.credentials import AccessTokens
 from watcher.google.delegation import DelegationAllow, ServiceAccount, load_service_account
 from watcher.google.endpoints import GoogleEndpoints
+from watcher.google.fetching import TokenSource
+from watcher.google.grants import Grant
 from watcher.jobs.doorbell import Doorbell, Lane, Reason
 from watcher.ledger import budget, calendars, keys, overview
 from watcher.ledger import erpnext as known_site
@@ -96,14 +98,14 @@ class Services:
         with self._kept.lock:
             if self._kept.tokens is None:
                 settings = self.settings
-                self._kept.tokens = AccessTokens(
-                    LedgerTokens(self.db, self.keyring),
-                    endpoints(settings),
-                    service_account(settings),
-                    DelegationAllow.parse(settings.delegation_allow),
+                source = TokenSource(
+                    endpoints=endpoints(settings),
+                    service_account=service_account(settings),
+                    allow=DelegationAllow.parse(settings.delegation_allow),
                     desk_tokens=self.desk_token if settings.erpnext_url else None,
-                    clock=lambda: self.clock(),
                 )
+                store = LedgerTokens(self.db, self.keyring)
+                self._kept.tokens = AccessTokens(store, source, clock=lambda: self.clock())
             return self._kept.tokens
 
     def google(self, account_id: int, email: str, purpose: Purpose) -> CalendarClient:

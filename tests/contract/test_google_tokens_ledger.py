@@ -15,6 +15,7 @@ import pytest
 
 from watcher.google.credentials import AccessTokens
 from watcher.google.endpoints import GoogleEndpoints
+from watcher.google.fetching import TokenSource
 from watcher.ledger import accounts
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import Database
@@ -26,6 +27,7 @@ PROCESS = """
 import sys
 from watcher.google.credentials import AccessTokens
 from watcher.google.endpoints import GoogleEndpoints
+from watcher.google.fetching import TokenSource
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import Database
 from watcher.ledger.secrets import Keyring
@@ -33,7 +35,7 @@ from watcher.ledger.secrets import Keyring
 ledger, token_url, key, account_id = sys.argv[1:]
 db = Database(ledger)
 endpoints = GoogleEndpoints(token_url=token_url, client_id="c", client_secret="s")
-tokens = AccessTokens(LedgerTokens(db, Keyring([key])), endpoints)
+tokens = AccessTokens(LedgerTokens(db, Keyring([key])), TokenSource(endpoints=endpoints))
 print("ready", flush=True)
 sys.stdin.readline()
 print(tokens.token(int(account_id)), flush=True)
@@ -147,9 +149,9 @@ def test_the_ledger_keeps_the_token_and_its_expiry_in_utc(
     account_id = connect(ledger, life=3000)
     store = LedgerTokens(ledger, Keyring([KEY]))
     google = GoogleEndpoints(token_url=endpoint.url, client_id="c", client_secret="s")
-    tokens = AccessTokens(store, google)
+    tokens = AccessTokens(store, TokenSource(endpoints=google))
     assert tokens.token(account_id) == "ya29.first"
-    assert tokens.token(account_id, force=True) == "ya29.1"
+    assert tokens.token(account_id, "ya29.first") == "ya29.1"
     kept = store.grant(account_id)
     assert kept.access_token == "ya29.1"
     assert kept.refresh_token == "1//refresh"

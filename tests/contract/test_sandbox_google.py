@@ -6,7 +6,6 @@ here both sides meet.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -30,11 +29,13 @@ from watcher.errors import (
 )
 from watcher.events.model import Window
 from watcher.google import consent
-from watcher.google.client import CalendarClient, calendar_id_of
-from watcher.google.credentials import AccessTokens, Grant
+from watcher.google.client import CalendarClient, NewChannel, calendar_id_of
+from watcher.google.credentials import AccessTokens
 from watcher.google.delegation import DelegationAllow, load_service_account
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
 from watcher.google.errors import ChannelIdTaken, ConsentDenied, ConsentFailed
+from watcher.google.fetching import TokenSource
+from watcher.google.grants import Grant
 from watcher.google.identity import BadIdToken, verify_id_token
 from watcher_sandbox.google import GoogleState, Server, instance_id, serve
 
@@ -242,14 +243,14 @@ class TestTrouble:
     def test_refused_access_token_is_replaced_once(
         self, running: Server, google: GoogleState
     ) -> None:
-        forced: list[bool] = []
+        refused: list[str | None] = []
 
-        def tokens(force: bool) -> str:
-            forced.append(force)
-            return google.mint_access_token(ANN) if force else "ya29.expired"
+        def tokens(given: str | None) -> str:
+            refused.append(given)
+            return google.mint_access_token(ANN) if given else "ya29.expired"
 
         assert CalendarClient(running.url, tokens).mint_sync_token("primary")
-        assert forced == [False, True]
+        assert refused == [None, "ya29.expired"]
         assert google.log.statuses() == {"events.list 401": 1, "events.list 200": 1}
 
     def test_other_peoples_calendars_are_not_there(self, make: Make, window: Window) -> None:
@@ -313,9 +314,8 @@ class TestChannels:
 
 
 def _watch(client: CalendarClient, channel: str, address: str = ADDRESS) -> Any:
-    return client.watch(
-        "primary", channel_id=channel, token="t" * 43, address=address, ttl_seconds=3600
-    )
+    wanted = NewChannel(channel_id=channel, token="t" * 43, address=address, ttl_seconds=3600)
+    return client.watch("primary", wanted)
 
 
 class TestConsent:
@@ -358,24 +358,24 @@ class TestConsent:
 
     @pytest.mark.usefixtures("google")
     @pytest.mark.parametrize(
-        "change", [{"code_verifier": "w" * 50}, {"redirect_uri": f"{REDIRECT}/"}, {"code": "4/0"}]
+        "change", [{"verifier": "w" * 50}, {"redirect_uri": f"{REDIRECT}/"}, {"code": "4/0"}]
     )
     def test_exchange_refused(self, endpoints: GoogleEndpoints, change: dict[str, str]) -> None:
         verifier = consent.new_code_verifier()
-        sent: dict[str, Any] = {"code_verifier": verifier, "redirect_uri": REDIRECT}
+        sent = {"verifier": verifier, "redirect_uri": REDIRECT}
         sent = {"code": _decide(endpoints, verifier)["code"], **sent, **change}
         with pytest.raises(WatcherError) as caught:
-            consent.exchange(endpoints, **sent)
+            consent.exchange(endpoints, consent.AuthorizationCode(**sent))
         assert not isinstance(caught.value, Transient)
 
     @pytest.mark.usefixtures("google")
     def test_a_code_is_good_once(self, endpoints: GoogleEndpoints) -> None:
         verifier = consent.new_code_verifier()
         code = _decide(endpoints, verifier)["code"]
-        sent = functools.partial(consent.exchange, endpoints, code=code, code_verifier=verifier)
-        sent(redirect_uri=REDIRECT)
+        given = consent.AuthorizationCode(code=code, verifier=verifier, redirect_uri=REDIRECT)
+        consent.exchange(endpoints, given)
         with pytest.raises(ConsentFailed):
-            sent(redirect_uri=REDIRECT)
+            consent.exchange(endpoints, given)
 
     @pytest.mark.usefixtures("google")
     def test_revoked_once(self, endpoints: GoogleEndpoints) -> None:
@@ -389,8 +389,7 @@ def _decide(
     endpoints: GoogleEndpoints, verifier: str, decision: str = "allow", tick: bool = True
 ) -> dict[str, str]:
     """What an employee's browser does: open the page, send the form, be led back."""
-    url = consent.authorization_url(
-        endpoints,
+    wanted = consent.ConsentRequest(
         state="st-1",
         code_challenge=consent.code_challenge(verifier),
         redirect_uri=REDIRECT,
@@ -398,6 +397,7 @@ def _decide(
         scopes=OAUTH_SCOPES,
         nonce="n-1",
     )
+    url = consent.authorization_url(endpoints, wanted)
     with requests.Session() as browser:
         page = browser.get(url, timeout=10).text
         form: dict[str, Any] = dict(
@@ -414,7 +414,8 @@ def _decide(
 def _consent(endpoints: GoogleEndpoints, tick: bool = True) -> consent.TokenAnswer:
     verifier = consent.new_code_verifier()
     code = _decide(endpoints, verifier, tick=tick)["code"]
-    return consent.exchange(endpoints, code=code, code_verifier=verifier, redirect_uri=REDIRECT)
+    given = consent.AuthorizationCode(code=code, verifier=verifier, redirect_uri=REDIRECT)
+    return consent.exchange(endpoints, given)
 
 
 class Shelf:
@@ -459,7 +460,10 @@ class TestTokens:
     @pytest.fixture
     def consented(self, google: GoogleState, endpoints: GoogleEndpoints) -> AccessTokens:
         given = _consent(endpoints).refresh_token
-        return AccessTokens(Shelf(Grant(source="oauth", email=ANN, refresh_token=given)), endpoints)
+        return AccessTokens(
+            Shelf(Grant(source="oauth", email=ANN, refresh_token=given)),
+            TokenSource(endpoints=endpoints),
+        )
 
     def test_refreshed_when_google_refuses(
         self, google: GoogleState, endpoints: GoogleEndpoints, consented: AccessTokens
@@ -505,9 +509,10 @@ class TestDelegation:
         account = load_service_account(google.make_service_account(tmp_path / "key.json"))
         allow = DelegationAllow.parse(["@icecream.example"])
 
+        source = TokenSource(endpoints=endpoints, service_account=account, allow=allow)
+
         def tokens(email: str) -> AccessTokens:
-            shelf = Shelf(Grant(source="service-account", email=email))
-            return AccessTokens(shelf, endpoints, account, allow)
+            return AccessTokens(Shelf(Grant(source="service-account", email=email)), source)
 
         return tokens
 
@@ -629,7 +634,8 @@ class TestWhoseIdIsNotTheAddress:
         google.behaviour.uri_repeats_primary = repeats
         google.add_user("ann.alias@icecream.example", calendar_id="ann.real@icecream.example")
         answer = make("ann.alias@icecream.example").watch(
-            "primary", channel_id="c-1", token="t", address="http://127.0.0.1:9/", ttl_seconds=60
+            "primary",
+            NewChannel(channel_id="c-1", token="t", address="http://127.0.0.1:9/", ttl_seconds=60),
         )
         named = "primary" if repeats else "ann.real@icecream.example"
         assert calendar_id_of(answer.resource_uri) == named

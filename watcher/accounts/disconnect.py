@@ -26,7 +26,7 @@ from watcher.errors import (
 from watcher.events.mapping import data_id
 from watcher.events.model import Action, Cancel
 from watcher.google.consent import revoke
-from watcher.google.credentials import Grant
+from watcher.google.grants import Grant
 from watcher.ledger import accounts, calendars, connect, leases
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account

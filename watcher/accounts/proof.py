@@ -48,7 +48,7 @@ def client_of(services: Services, address: str, access_token: str) -> CalendarCl
 
     return CalendarClient(
         services.settings.google_api_url,
-        lambda _force: access_token,
+        lambda _refused: access_token,
         quota_user=address,
         on_call=spend,
     )

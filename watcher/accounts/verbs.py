@@ -10,8 +10,8 @@ from watcher.accounts.proof import Proof, Proved, clean, client_of, prove, prove
 from watcher.accounts.revive import revive, start
 from watcher.erpnext import connected_app
 from watcher.errors import AccountDead, UserError
-from watcher.google.credentials import Grant, Source
 from watcher.google.delegation import DelegationAllow
+from watcher.google.grants import Grant, Source
 from watcher.ledger import accounts, calendars, connect, own
 from watcher.ledger.accounts import LedgerTokens
 from watcher.services import Services, service_account

@@ -5,12 +5,18 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
+from watcher.waiting import Backoff
+
 EARLIEST, LATEST = 0.60, 0.90
-REFUSED_CAP, OUTAGE_CAP = 3_600.0, 300.0
-"""Seconds: what Google refuses is asked for once an hour at last; after an outage no calendar stays
-without its channel for long."""
+AFTER_REFUSAL = Backoff(first=15.0, longest=3_600.0)
+"""Before a channel that Google has refused is asked for again: in the end once an hour."""
+AFTER_OUTAGE = Backoff(first=15.0, longest=300.0)
+"""After an outage no calendar stays without its channel for long."""
 SHORT_LIFE = timedelta(minutes=15)
-SHORT_PAUSE, SLACK = 300.0, timedelta(seconds=5)
+SLACK = timedelta(seconds=5)
+AFTER_SHORT_LIFE = Backoff(first=400.0, longest=4_200.0)
+"""How long a calendar goes without a new channel after one that lived for minutes only: about 5
+minutes, 10, 20 ... an hour."""
 
 
 def renewal_point(opened_at: datetime, expires_at: datetime, rng: random.Random) -> datetime:
@@ -22,17 +28,7 @@ def renewal_point(opened_at: datetime, expires_at: datetime, rng: random.Random)
     return opened_at + life * rng.uniform(EARLIEST, LATEST)
 
 
-def backoff_seconds(failures: int, rng: random.Random, cap: float = REFUSED_CAP) -> float:
-    """Truncated exponential with full jitter: up to 30 s, 60 s, 120 s ... ``cap``."""
-    return rng.uniform(0.5, 1.0) * min(cap, 15.0 * 2.0 ** min(failures, 20))
-
-
 def is_short_lived(life: timedelta, asked: timedelta) -> bool:
     """Whether Google lets a channel live so much shorter than asked that renewal never rests; a
     short life that was asked for is nobody's trouble."""
     return life < SHORT_LIFE and life + max(SLACK, asked * 0.1) < asked
-
-
-def rest_seconds(times: int, rng: random.Random) -> float:
-    """How long to go without a new channel after ``times`` short lives: 5 min, 10 min ... 1 h."""
-    return rng.uniform(0.9, 1.1) * min(REFUSED_CAP, SHORT_PAUSE * 2.0 ** min(times - 1, 20))

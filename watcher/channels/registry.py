@@ -13,14 +13,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from watcher.channels.due import (
-    OUTAGE_CAP,
-    REFUSED_CAP,
-    backoff_seconds,
-    is_short_lived,
-    renewal_point,
-    rest_seconds,
-)
+from watcher.channels import due
 from watcher.errors import (
     AccountDead,
     Overtaken,
@@ -29,7 +22,7 @@ from watcher.errors import (
     Transient,
     WatcherError,
 )
-from watcher.google.client import CalendarClient, WatchAnswer, calendar_id_of
+from watcher.google.client import CalendarClient, NewChannel, WatchAnswer, calendar_id_of
 from watcher.google.own import PRIMARY
 from watcher.ledger import calendars, channels, own
 from watcher.ledger.models import Account, Calendar, Channel
@@ -77,13 +70,13 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
         raise Overtaken("another process has opened this channel, is at it, or lets it go")
     google = services.google(account_id, email, "poll")
     try:
-        answer = google.watch(
-            google_id,
+        wanted = NewChannel(
             channel_id=channel_id,
             token=token,
             address=services.settings.notification_url,
             ttl_seconds=services.settings.channel_ttl_seconds,
         )
+        answer = google.watch(google_id, wanted)
     except WatcherError as error:
         _note_failure(services, calendar_id, channel_id, error)
         raise
@@ -121,15 +114,15 @@ def _confirm(
             channel_id,
             resource_id=answer.resource_id,
             expires_at=answer.expiration,
-            renew_at=renewal_point(now, answer.expiration, _rng),
+            renew_at=due.renewal_point(now, answer.expiration, _rng),
             now=now,
         )
         calendar.push_supported, calendar.watch_retry_at = True, None
-        if is_short_lived(answer.expiration - now, _asked(services)):
+        if due.is_short_lived(answer.expiration - now, _asked(services)):
             # It serves while it lives, then polls cover: else each calendar would cost a call a
             # minute, for ever.
+            pause = timedelta(seconds=due.AFTER_SHORT_LIFE.seconds(calendar.watch_failures))
             calendar.watch_failures += 1
-            pause = timedelta(seconds=rest_seconds(calendar.watch_failures, _rng))
             channels.rest(session, calendar, channel_id, now + pause)
         else:
             calendar.watch_failures = 0
@@ -172,11 +165,10 @@ def _note_failure(
                 extra={"calendar": calendar_id},
             )
             return
-        cap = OUTAGE_CAP if isinstance(error, Transient) else REFUSED_CAP
-        wait = backoff_seconds(calendar.watch_failures, _rng, cap)
-        if isinstance(error, Transient) and error.retry_after is not None:
-            asked = min(error.retry_after, REFUSED_CAP)
-            wait = max(asked, min(wait, 60.0))
+        if isinstance(error, Transient):
+            wait = due.AFTER_OUTAGE.seconds(calendar.watch_failures, error.retry_after)
+        else:
+            wait = due.AFTER_REFUSAL.seconds(calendar.watch_failures)
         calendar.watch_retry_at = now + timedelta(seconds=wait)
     log.warning("channel not opened: %s", error.message, extra={"calendar": calendar_id})
 

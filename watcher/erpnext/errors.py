@@ -38,11 +38,11 @@ from watcher.errors import (
     Transient,
     WatcherError,
 )
+from watcher.waiting import asked_seconds
 
 SIDE = "erpnext"
 SETUP = "watcher erpnext setup"
 MAX_MESSAGE = 500
-MAX_WAIT_SECONDS = 3600.0
 COLLISION = "collision"
 """``cause`` of a refusal that another writer of the same document brought about."""
 
@@ -181,7 +181,7 @@ def _queue_full(headers: Mapping[str, str]) -> Transient:
     return Transient(
         "ERPNext's queue of background jobs is full (QueueOverloaded)",
         side=SIDE,
-        retry_after=_seconds(headers) or 30.0,
+        retry_after=_asked(headers) or 30.0,
         next_step="see that ERPNext's background workers run, and what fills their queue",
     )
 
@@ -214,7 +214,7 @@ def _server(status: int, exc_type: str, headers: Mapping[str, str]) -> Transient
     error = Transient(
         f"ERPNext is unavailable (status {status}{what})",
         side=SIDE,
-        retry_after=_seconds(headers),
+        retry_after=_asked(headers),
     )
     error.bare_500 = status == 500 and not exc_type
     return error
@@ -242,7 +242,7 @@ def _no_site() -> Permanent:
 
 def _limited(headers: Mapping[str, str]) -> Transient:
     return Transient(
-        "ERPNext asks for fewer requests (429)", side=SIDE, retry_after=_seconds(headers) or 5.0
+        "ERPNext asks for fewer requests (429)", side=SIDE, retry_after=_asked(headers) or 5.0
     )
 
 
@@ -280,8 +280,5 @@ def _texts(answer: Mapping[str, Any]) -> list[str]:
     return [str(p.get("message", "")) if isinstance(p, dict) else str(p) for p in parts]
 
 
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "").strip()
-    if not (value.isascii() and value.isdigit()):
-        return None
-    return min(float(value), MAX_WAIT_SECONDS)
+def _asked(headers: Mapping[str, str]) -> float | None:
+    return asked_seconds(headers.get("Retry-After"))

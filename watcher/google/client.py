@@ -14,16 +14,17 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from watcher.errors import CalendarGone, Transient
 from watcher.events.model import Window
-from watcher.google.errors import SIDE, CallKind, Unauthorized, malformed
+from watcher.google.errors import SIDE, CallFailed, CallKind, Unauthorized, malformed
 from watcher.google.shown import PROOF_FIELDS, Shown, read_shown
-from watcher.google.wire import CallFailed, execute, service
+from watcher.google.wire import execute, service
+from watcher.waiting import Backoff
 
 QUERY: Final[dict[str, Any]] = {
     "singleEvents": False,
@@ -53,7 +54,9 @@ BOUNDS_MARGIN: Final = timedelta(days=1)
 both sides makes the answer a superset whatever that zone is. The local window decides."""
 
 PATIENT_SECONDS: Final = 10.0
-LONGEST_PAUSE: Final = 4.0
+"""The waits of one call last no longer than this, and a longer ``Retry-After`` is not waited for
+here: the call fails, and the calendar is tried again later."""
+PAUSE: Final = Backoff(first=1.0, longest=4.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,46 +77,61 @@ class WatchAnswer:
     expiration: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewChannel:
+    """A watch channel as it is asked for. Raises ``ValueError`` for what Google would refuse.
+
+    ``channel_id`` must never have been used before; ``token`` comes back with each notification,
+    which goes to ``address``; ``ttl_seconds`` is the life that is wished for.
+    """
+
+    channel_id: str
+    token: str = field(repr=False)
+    address: str
+    ttl_seconds: int
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.channel_id) <= MAX_CHANNEL_ID:
+            raise ValueError(f"a channel id has 1 to {MAX_CHANNEL_ID} characters")
+        if len(self.token) > MAX_CHANNEL_TOKEN:
+            raise ValueError(f"a channel token has at most {MAX_CHANNEL_TOKEN} characters")
+
+
+@dataclass(slots=True)
 class CalendarClient:
     """Calls for one account. Safe to share between threads and across a fork.
 
-    ``tokens(force)`` returns an access token; ``force`` is true after Google refused the last
-    one. ``on_call(kind)`` is asked before every HTTP call (retries included) and may raise
-    ``Transient`` when the budget is spent. ``timeout`` is in seconds, for connecting and for each
-    read. ``quota_user`` (any text that names the user) is sent hashed. ``calls`` counts the HTTP
-    calls so far.
+    ``tokens(refused)`` returns an access token; ``refused`` is the one that Google has just
+    refused, or None. ``on_call(kind)`` is asked before every HTTP call (retries included) and may
+    raise ``Transient`` when the budget is spent. ``timeout`` is in seconds, for connecting and for
+    each read; a call that may be repeated is tried ``retries`` times more. ``quota_user`` (any
+    text that names the user) is sent hashed. ``calls`` counts the HTTP calls so far.
 
     Every method raises the errors of ``watcher.errors``: ``Transient`` (side "google"),
     ``AccessLost``, ``AppDead``, ``CalendarGone``, ``SyncTokenExpired``, ``Permanent``, and
     whatever ``tokens`` and ``on_call`` raise.
     """
 
-    def __init__(
-        self,
-        api_root: str,
-        tokens: Callable[[bool], str],
-        quota_user: str | None = None,
-        timeout: float = 30.0,
-        on_call: Callable[[str], None] | None = None,
-        retries: int = 3,
-        sleep: Callable[[float], None] = time.sleep,
-        rng: random.Random | None = None,
-    ) -> None:
-        self.calls = 0
-        self._api_root = api_root
-        self._tokens = tokens
-        self._timeout = timeout
-        self._on_call = on_call
-        self._retries = retries
-        self._sleep = sleep
-        self._rng = rng or random.Random()
-        self._common = {"quotaUser": _bucket(quota_user)} if quota_user else {}
+    api_root: str
+    tokens: Callable[[str | None], str] = field(repr=False)
+    quota_user: str | None = None
+    timeout: float = 30.0
+    on_call: Callable[[str], None] = lambda _kind: None
+    retries: int = 3
+    sleep: Callable[[float], None] = time.sleep
+    rng: random.Random = field(default_factory=random.Random, repr=False)
+    calls: int = field(default=0, init=False)
+
+    @property
+    def _common(self) -> dict[str, str]:
+        """Parameters of every call."""
+        return {"quotaUser": _bucket(self.quota_user)} if self.quota_user else {}
 
     # --- reading --------------------------------------------------------------------------
 
     def prove(self, calendar_id: str, most: int = 1) -> Shown:
-        """Read a little of a calendar, with the least scope: that Google shows it, and what it is
-        called. ``calendars.get`` and ``calendarList`` need another scope.
+        """Read the first events of a calendar, ``most`` at the most, which proves that Google shows
+        it to this account. ``calendars.get`` and ``calendarList`` would need another scope.
 
         Raises ``CalendarGone`` (404: no such id, or not for this account), ``AccessLost`` (403).
         """
@@ -161,8 +179,9 @@ class CalendarClient:
     ) -> list[dict[str, Any]] | None:
         """Google's own expansion of one series in (a little more than) the window.
 
-        None when Google does not know the series (404, 410). It answers so too when the whole
-        calendar is out of reach, and now and then for a moment: nothing follows from it alone.
+        None when Google does not know the series (404, 410). Google answers so, too, when the
+        whole calendar is not shown, and now and then for a moment: so None alone does not prove
+        that the series is gone.
         """
         params = {
             "calendarId": calendar_id,
@@ -207,33 +226,21 @@ class CalendarClient:
 
     # --- channels -------------------------------------------------------------------------
 
-    def watch(
-        self,
-        calendar_id: str,
-        *,
-        channel_id: str,
-        token: str,
-        address: str,
-        ttl_seconds: int,
-    ) -> WatchAnswer:
+    def watch(self, calendar_id: str, channel: NewChannel) -> WatchAnswer:
         """Open a channel. Never repeated when it is unclear whether Google opened it.
 
         Raises ``PushNotSupported``, ``ChannelIdTaken``, ``Permanent`` (address refused) besides
         the usual. No ``eventTypes``: with them Google answers 200 and then delivers nothing.
         """
-        if not 0 < len(channel_id) <= MAX_CHANNEL_ID:
-            raise ValueError(f"a channel id has 1 to {MAX_CHANNEL_ID} characters")
-        if len(token) > MAX_CHANNEL_TOKEN:
-            raise ValueError(f"a channel token has at most {MAX_CHANNEL_TOKEN} characters")
         body = {
-            "id": channel_id,
+            "id": channel.channel_id,
             "type": "web_hook",
-            "address": address,
-            "token": token,
-            "params": {"ttl": str(int(ttl_seconds))},
+            "address": channel.address,
+            "token": channel.token,
+            "params": {"ttl": str(int(channel.ttl_seconds))},
         }
         answer = self._call("watch", "events.watch", {"calendarId": calendar_id, "body": body})
-        return _watch_answer(answer, channel_id)
+        return _watch_answer(answer, channel.channel_id)
 
     def stop(self, channel_id: str, resource_id: str) -> bool:
         """Stop a channel; False when Google no longer knows it (which is done, too)."""
@@ -247,39 +254,38 @@ class CalendarClient:
     # --- one call -------------------------------------------------------------------------
 
     def _call(self, kind: CallKind, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Make the call; repeat what may be repeated; replay once after a refused token. ``method``
-        is ``events.list``, ``channels.stop`` ...; what is None in ``params`` is left out."""
+        """Make the call. It is repeated where that may be done, and once more with a new access
+        token when Google refuses the first one. ``method`` is ``events.list``, ``channels.stop``
+        ...; what is None in ``params`` is left out."""
         resource, _, verb = method.partition(".")
-        make = getattr(getattr(service(self._api_root), resource)(), verb)
+        make = getattr(getattr(service(self.api_root), resource)(), verb)
         given = {name: value for name, value in params.items() if value is not None}
-        access_token = self._tokens(False)
+        access_token = self.tokens(None)
         replayed, failures, slept = False, 0, 0.0
         while True:
             self.calls += 1
-            if self._on_call is not None:
-                self._on_call(kind)
+            self.on_call(kind)
             try:
-                return execute(make(**given, **self._common), kind, access_token, self._timeout)
+                return execute(make(**given, **self._common), kind, access_token, self.timeout)
             except CallFailed as failed:
                 if isinstance(failed.error, Unauthorized) and not replayed:
-                    replayed, access_token = True, self._tokens(True)
+                    replayed, access_token = True, self.tokens(access_token)
                     continue
                 pause = self._pause(failed, kind, failures, slept)
                 if pause is None:
                     raise failed.error from failed
             failures, slept = failures + 1, slept + pause
-            self._sleep(pause)
+            self.sleep(pause)
 
     def _pause(
         self, failed: CallFailed, kind: CallKind, failures: int, slept: float
     ) -> float | None:
-        """Seconds to wait before the next try (full jitter, or as Google asked); None: give up."""
+        """Seconds to wait before the next try; None when there is to be no other try."""
         allowed = failed.retry == "refused" or (failed.retry == "unclear" and kind != "watch")
-        if not allowed or failures >= self._retries or not isinstance(failed.error, Transient):
+        if not allowed or failures >= self.retries or not isinstance(failed.error, Transient):
             return None
         asked = failed.error.retry_after
-        jitter = self._rng.uniform(0.0, min(LONGEST_PAUSE, 2.0**failures))
-        pause = jitter if asked is None else asked + jitter / 8
+        pause = PAUSE.seconds(failures, asked, self.rng)
         if (asked or 0.0) > PATIENT_SECONDS or slept + pause > PATIENT_SECONDS + 1:
             return None
         return pause
@@ -357,6 +363,7 @@ __all__ = [
     "QUERY_FINGERPRINT",
     "SIDE",
     "CalendarClient",
+    "NewChannel",
     "Page",
     "WatchAnswer",
     "calendar_id_of",

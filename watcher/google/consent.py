@@ -22,8 +22,9 @@ from google_auth_oauthlib.flow import Flow  # type: ignore[import-untyped, unuse
 
 from watcher.errors import AppDead, Transient, WatcherError
 from watcher.google.endpoints import OAUTH_SCOPES, GoogleEndpoints
-from watcher.google.errors import SIDE, ConsentDenied, ConsentFailed, parse_retry_after
+from watcher.google.errors import SIDE, ConsentDenied, ConsentFailed
 from watcher.google.identity import Identity, verify_id_token
+from watcher.waiting import asked_seconds
 
 TIMEOUT: Final = (5.0, 20.0)
 _AGAIN: Final = "Open the invitation link again."
@@ -51,8 +52,8 @@ _SCOPE_NAMES: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenAnswer:
-    """What the code was worth. ``refresh_token`` is None when Google sent none (no consent page
-    was shown); ``scopes`` is what was really granted; ``expires_at`` is aware UTC."""
+    """What Google gave for the code. ``refresh_token`` is None when Google sent none (no consent
+    page was shown); ``scopes`` is what was really granted; ``expires_at`` is aware UTC."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
@@ -75,21 +76,27 @@ def code_challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
-def authorization_url(
-    endpoints: GoogleEndpoints,
-    *,
-    state: str,
-    code_challenge: str,
-    redirect_uri: str,
-    login_hint: str | None = None,
-    scopes: Iterable[str] = OAUTH_SCOPES,
-    nonce: str | None = None,
-    lasting: bool = True,
-) -> str:
-    """The consent page's address: offline, always with the page (else no refresh token comes).
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsentRequest:
+    """What is asked of the person whom the consent page is shown to.
 
-    Not ``lasting``: who somebody is, once. Each refresh token counts towards the 100 of an account
-    and a client, beyond which Google lets the oldest die without a word.
+    ``state``, ``nonce`` and the verifier of ``code_challenge`` are ours, for the way back to
+    ``redirect_uri``; ``login_hint`` is the address that Google offers first. With ``lasting``
+    Google gives a refresh token. Leave it out where only the identity is needed: each refresh
+    token counts towards the 100 of an account and a client, beyond which Google ends the oldest.
+    """
+
+    state: str
+    code_challenge: str
+    redirect_uri: str
+    login_hint: str | None = None
+    scopes: tuple[str, ...] = OAUTH_SCOPES
+    nonce: str | None = None
+    lasting: bool = True
+
+
+def authorization_url(endpoints: GoogleEndpoints, request: ConsentRequest) -> str:
+    """The address of the consent page, which is always shown (else no refresh token comes).
 
     ``include_granted_scopes`` is left out on purpose: it would merge grants of other apps of the
     same Cloud project into ours.
@@ -106,16 +113,16 @@ def authorization_url(
     }
     flow = Flow.from_client_config(
         {"web": client},
-        scopes=list(scopes),
-        redirect_uri=redirect_uri,
+        scopes=list(request.scopes),
+        redirect_uri=request.redirect_uri,
         autogenerate_code_verifier=False,
     )
-    optional = {"login_hint": login_hint, "nonce": nonce}
+    optional = {"login_hint": request.login_hint, "nonce": request.nonce}
     url, _ = flow.authorization_url(
-        state=state,
-        access_type="offline" if lasting else "online",
-        prompt="consent" if lasting else "select_account",
-        code_challenge=code_challenge,
+        state=request.state,
+        access_type="offline" if request.lasting else "online",
+        prompt="consent" if request.lasting else "select_account",
+        code_challenge=request.code_challenge,
         code_challenge_method="S256",
         **{name: value for name, value in optional.items() if value},
     )
@@ -159,12 +166,18 @@ def callback_error(code: str) -> WatcherError:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthorizationCode:
+    """The code that came back, with the verifier and the redirect URI that it was asked with."""
+
+    code: str = field(repr=False)
+    verifier: str = field(repr=False)
+    redirect_uri: str
+
+
 def exchange(
     endpoints: GoogleEndpoints,
-    *,
-    code: str,
-    code_verifier: str,
-    redirect_uri: str,
+    given: AuthorizationCode,
     timeout: float | tuple[float, float] = TIMEOUT,
 ) -> TokenAnswer:
     """Trade the code for tokens. Raises ``ConsentDenied``, ``ConsentFailed``, ``AppDead``,
@@ -173,9 +186,9 @@ def exchange(
         endpoints.token_url,
         {
             "grant_type": "authorization_code",
-            "code": code,
-            "code_verifier": code_verifier,
-            "redirect_uri": redirect_uri,
+            "code": given.code,
+            "code_verifier": given.verifier,
+            "redirect_uri": given.redirect_uri,
             "client_id": endpoints.client_id,
             "client_secret": endpoints.client_secret,
         },
@@ -196,9 +209,9 @@ def missing_scopes(granted: Iterable[str], needed: Iterable[str] = OAUTH_SCOPES)
 
 
 def revoke(token: str, revoke_url: str, timeout: float | tuple[float, float] = TIMEOUT) -> bool:
-    """Take the whole grant back. False when Google no longer knew the token (done, too).
+    """Take the whole grant back. False when Google no longer knew the token: then it is gone, too.
 
-    Raises ``Transient``. Stop the account's channels first: afterwards nobody can.
+    Raises ``Transient``. Stop the account's channels first: without the grant nobody can.
     """
     answer = _post(revoke_url, {"token": token}, timeout)
     if answer.status_code == 200:
@@ -233,7 +246,7 @@ def _unavailable(answer: requests.Response) -> Transient:
     return Transient(
         f"Google answered {answer.status_code}",
         side=SIDE,
-        retry_after=parse_retry_after(answer.headers.get("retry-after"), datetime.now(UTC)),
+        retry_after=asked_seconds(answer.headers.get("retry-after")),
         next_step=_AGAIN,
     )
 

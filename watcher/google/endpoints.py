@@ -1,4 +1,5 @@
-"""Where Google is and who we are there: plain values, so that this room knows no settings."""
+"""Google's addresses, our OAuth client and the scopes: plain values, so that this room needs no
+settings."""
 
 from __future__ import annotations
 

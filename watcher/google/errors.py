@@ -14,12 +14,9 @@ together:
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from watcher.errors import (
@@ -40,7 +37,6 @@ SIDE = "google"
 QUOTA_PAUSE = 3600.0
 """Seconds to leave a user alone after ``quotaExceeded``: that limit lasts hours, not seconds."""
 UNAUTHORIZED_PAUSE = 60.0
-MAX_RETRY_AFTER = 86_400.0
 
 
 class Unauthorized(Transient):
@@ -62,10 +58,27 @@ class ConsentFailed(Permanent):
     """Consent did not come about; ``cause`` is Google's code or ours (``bad_id_token`` ...)."""
 
 
+class CallFailed(Exception):
+    """Internal to this room: ``error`` is what callers see, ``retry`` whether the same call may be
+    made again within the process.
+
+    ``refused``: nothing was done at Google, so any call may be repeated. ``unclear``: it may have
+    been done, so only calls that are safe twice may be repeated. ``never``: do not repeat.
+    """
+
+    def __init__(self, error: WatcherError, retry: Retry = "never") -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.retry = retry
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
-    """What a failed answer says: ``reasons`` in order, Google's ``text``, ``is_google``;
-    ``is_limit`` when one is of the domain ``usageLimits``, ``is_daily`` when it is a day's."""
+class ErrorDocument:
+    """The body of a failed answer: Google's ``reasons`` in order and its ``text``.
+
+    ``is_google`` is false where the body is no error document of Google's. ``is_limit``: one of
+    the reasons is of the domain ``usageLimits``; ``is_daily``: the limit is one of a day.
+    """
 
     reasons: tuple[str, ...] = ()
     text: str = ""
@@ -79,15 +92,27 @@ class Refusal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """The error to raise, and whether the same call may be made again within the process.
+class FailedAnswer:
+    """An answer with ``status`` >= 300 to one call. ``asked`` is its ``Retry-After`` in seconds."""
 
-    ``refused``: nothing was done at Google, so any call may be repeated. ``unclear``: it may have
-    been done, so only calls that are safe twice may be repeated. ``never``: do not repeat.
-    """
+    status: int
+    kind: CallKind
+    document: ErrorDocument
+    asked: float | None
 
-    error: WatcherError
-    retry: Retry = "never"
+    @property
+    def message(self) -> str:
+        found = self.document
+        reason = f" {clean(found.reasons[0], 60)}" if found.reasons else ""
+        text = f": {found.text}" if found.text else ""
+        if not found.is_google:
+            text = " without an error document"
+        return f"Google answered {self.status}{reason} to {self.kind}{text}"
+
+    @property
+    def is_of_project(self) -> bool:
+        """Whether a 403 says in its text that the Cloud project is at fault."""
+        return self.status == 403 and bool(_PROJECT.search(self.document.text))
 
 
 def snake(reason: str) -> str:
@@ -113,21 +138,21 @@ def clean(text: object, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def read_refusal(content: bytes | str) -> Refusal:
+def read_document(content: bytes | str) -> ErrorDocument:
     """Reasons and text of an error body of any shape; never raises."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
-        return Refusal()
+        return ErrorDocument()
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, str):
         description = document.get("error_description")
-        return Refusal(reasons=(error,), text=clean(description), is_google=True)
+        return ErrorDocument(reasons=(error,), text=clean(description), is_google=True)
     if not isinstance(error, dict):
-        return Refusal()
+        return ErrorDocument()
     reasons = [*_reasons(error.get("errors")), *_reasons(error.get("details"))]
     text = clean(error.get("message"))
-    return Refusal(
+    return ErrorDocument(
         reasons=tuple(reasons),
         text=text,
         is_google=True,
@@ -155,42 +180,20 @@ def _limit_names(details: object) -> str:
     return " ".join(_strings(metadata, "quota_limit"))
 
 
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for (number or HTTP date); None if unreadable."""
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = _seconds_until(value, now)
-    if math.isnan(seconds):
-        return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
-
-
-def _seconds_until(http_date: str, now: datetime) -> float:
-    try:
-        moment = parsedate_to_datetime(http_date)
-    except ValueError:
-        return math.nan
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - now).total_seconds()
-
-
 # --- the table ----------------------------------------------------------------------------
 
-Maker = Callable[[str, Refusal], WatcherError]
+Maker = Callable[[str, str], WatcherError]
+"""From our message and Google's cause to the error."""
 
 
 def _permanent(kind: type[Permanent], next_step: str) -> Maker:
-    def make(message: str, refusal: Refusal) -> WatcherError:
-        return kind(message, cause=refusal.cause, side=SIDE, next_step=next_step)
+    def make(message: str, cause: str) -> WatcherError:
+        return kind(message, cause=cause, side=SIDE, next_step=next_step)
 
     return make
 
 
-def _no_calendar_user(message: str, _: Refusal) -> WatcherError:
+def _no_calendar_user(message: str, _: str) -> WatcherError:
     return AccessLost(message, cause="not_a_calendar_user", side=SIDE, next_step=_SERVICE_OFF)
 
 
@@ -246,79 +249,65 @@ _OF_PROJECT = frozenset(
 
 
 def classify(
-    status: int, content: bytes | str, kind: CallKind, retry_after: float | None = None
-) -> Verdict:
-    """The verdict on an answer with ``status`` >= 300. Pure; any body is tolerated."""
-    refusal = read_refusal(content)
-    words = [reason.rsplit(".", 1)[-1].lower() for reason in refusal.reasons]
-    message = _message(status, refusal, kind)
+    status: int, content: bytes | str, kind: CallKind, asked: float | None = None
+) -> CallFailed:
+    """What an answer with ``status`` >= 300 means; ``asked`` is its ``Retry-After`` in seconds.
+    Pure; any body is tolerated."""
+    found = read_document(content)
+    answer = FailedAnswer(status=status, kind=kind, document=found, asked=asked)
+    words = [reason.rsplit(".", 1)[-1].lower() for reason in found.reasons]
     if status >= 500 or status == 408:
-        return _transient(message, retry_after, "unclear")
+        return _passing(answer, "unclear")
     if status == 429 or any(_is_rate_limit(word) for word in words):
-        if refusal.is_daily:
-            return _transient(message, retry_after or QUOTA_PAUSE, "never")
-        return _transient(message, retry_after, "refused")
+        return _exhausted(answer) if found.is_daily else _passing(answer, "refused")
     if any(word in _QUOTA for word in words):
-        return _transient(message, retry_after or QUOTA_PAUSE, "never")
+        return _exhausted(answer)
     for word in sorted(words, key=lambda word: word not in _OF_PROJECT):
-        if word in _OF_PROJECT or (word in BY_REASON and not _is_projects(status, refusal)):
-            return Verdict(error=BY_REASON[word](message, refusal))
-    if _is_projects(status, refusal):
-        return Verdict(error=_permanent(AppDead, _PROJECT_OFF)(message, refusal))
-    if refusal.is_limit:
-        pause = QUOTA_PAUSE if refusal.is_daily else None
-        return _transient(message, retry_after or pause, "never")
-    return _by_status(status, refusal, kind, message, retry_after)
-
-
-def _is_projects(status: int, refusal: Refusal) -> bool:
-    return status == 403 and bool(_PROJECT.search(refusal.text))
+        if word in _OF_PROJECT or (word in BY_REASON and not answer.is_of_project):
+            return CallFailed(BY_REASON[word](answer.message, found.cause))
+    if answer.is_of_project:
+        return CallFailed(_permanent(AppDead, _PROJECT_OFF)(answer.message, found.cause))
+    if found.is_limit:
+        return _exhausted(answer) if found.is_daily else _passing(answer, "never")
+    return _by_status(answer)
 
 
 def _is_rate_limit(word: str) -> bool:
     return word.endswith(("ratelimitexceeded", "rate_limit_exceeded"))
 
 
-def _by_status(
-    status: int,
-    refusal: Refusal,
-    kind: CallKind,
-    message: str,
-    retry_after: float | None,
-) -> Verdict:
+def _by_status(answer: FailedAnswer) -> CallFailed:
+    status, kind, message = answer.status, answer.kind, answer.message
+    found = answer.document
     if status == 401:
-        return Verdict(error=Unauthorized())
+        return CallFailed(Unauthorized())
     if status == 410 and kind == "delta":
-        return Verdict(error=SyncTokenExpired(message, cause="gone", side=SIDE))
+        return CallFailed(SyncTokenExpired(message, cause="gone", side=SIDE))
     gone = {"stop": (404, 410), "instances": (410,)}
     if status in gone.get(kind, ()):
-        return Verdict(error=CalendarGone(message, cause="gone", side=SIDE))
-    if not refusal.is_google or status < 400 or status in (410, 412):
-        return _transient(message, retry_after, "never")
+        return CallFailed(CalendarGone(message, cause="gone", side=SIDE))
+    if not found.is_google or status < 400 or status in (410, 412):
+        return _passing(answer, "never")
     if status == 400 and kind == "delta":
-        cause = refusal.cause or "bad_request"
-        return Verdict(error=SyncTokenExpired(message, cause=cause, side=SIDE))
+        return CallFailed(SyncTokenExpired(message, cause=found.cause or "bad_request", side=SIDE))
     if status == 403:
-        if not refusal.reasons:
-            return _transient(message, retry_after, "never")
-        return Verdict(error=_permanent(AccessLost, _RIGHT)(message, refusal))
+        if not found.reasons:
+            return _passing(answer, "never")
+        return CallFailed(_permanent(AccessLost, _RIGHT)(message, found.cause))
     if status == 404:
-        cause = refusal.cause or "not_found"
-        return Verdict(error=CalendarGone(message, cause=cause, side=SIDE, next_step=_RIGHT))
-    cause = refusal.cause or f"http_{status}"
-    return Verdict(error=Permanent(message, cause=cause, side=SIDE))
+        cause = found.cause or "not_found"
+        return CallFailed(CalendarGone(message, cause=cause, side=SIDE, next_step=_RIGHT))
+    return CallFailed(Permanent(message, cause=found.cause or f"http_{status}", side=SIDE))
 
 
-def _transient(message: str, retry_after: float | None, retry: Retry) -> Verdict:
-    return Verdict(error=Transient(message, side=SIDE, retry_after=retry_after), retry=retry)
+def _passing(answer: FailedAnswer, retry: Retry) -> CallFailed:
+    return CallFailed(Transient(answer.message, side=SIDE, retry_after=answer.asked), retry)
 
 
-def _message(status: int, refusal: Refusal, kind: CallKind) -> str:
-    reason = f" {clean(refusal.reasons[0], 60)}" if refusal.reasons else ""
-    text = f": {refusal.text}" if refusal.text else ""
-    if not refusal.is_google:
-        text = " without an error document"
-    return f"Google answered {status}{reason} to {kind}{text}"
+def _exhausted(answer: FailedAnswer) -> CallFailed:
+    """A quota of hours or of a day is used up."""
+    pause = answer.asked or QUOTA_PAUSE
+    return CallFailed(Transient(answer.message, side=SIDE, retry_after=pause))
 
 
 def malformed(what: str, kind: str) -> Transient:

@@ -24,6 +24,7 @@ from watcher.google.errors import SIDE, ConsentFailed
 
 ISSUERS: Final = ("accounts.google.com", "https://accounts.google.com")
 CLOCK_SKEW: Final = 10
+TIMEOUT: Final = (5.0, 10.0)
 _decode: Any = jwt.decode  # untyped in google-auth
 
 
@@ -53,8 +54,6 @@ def verify_id_token(
     audience: str,
     certs_url: str,
     nonce: str | None = None,
-    clock_skew: int = CLOCK_SKEW,
-    timeout: float | tuple[float, float] = (5.0, 10.0),
 ) -> Identity:
     """Check signature, audience, issuer, times and nonce. Raises ``BadIdToken``, ``Transient``.
 
@@ -62,9 +61,9 @@ def verify_id_token(
     """
     if not audience:
         raise ValueError("without an audience google-auth would accept anybody's token")
-    certs = _fetch_certs(certs_url, timeout)
+    certs = _fetch_certs(certs_url)
     try:
-        claims = _decode(id_token, certs=certs, audience=audience, clock_skew_in_seconds=clock_skew)
+        claims = _decode(id_token, certs=certs, audience=audience, clock_skew_in_seconds=CLOCK_SKEW)
     except (
         GoogleAuthError,
         ValueError,
@@ -93,9 +92,9 @@ def _same(given: object, expected: str) -> bool:
     return isinstance(given, str) and hmac.compare_digest(given.encode(), expected.encode())
 
 
-def _fetch_certs(certs_url: str, timeout: float | tuple[float, float]) -> dict[str, str]:
+def _fetch_certs(certs_url: str) -> dict[str, str]:
     try:
-        answer = requests.get(certs_url, timeout=timeout)
+        answer = requests.get(certs_url, timeout=TIMEOUT)
         document = json.loads(answer.content) if answer.status_code == 200 else None
     except (requests.RequestException, OSError, ValueError, RecursionError):
         document = None

@@ -1,9 +1,10 @@
 """Which calendar is an account's own, and under which id Google shows it.
 
-The id is the address for nearly everybody. Of a renamed mailbox, or of an alias, the address may
-answer 404 while the word ``primary`` works. That word is of no use as an identity: so the
-calendar's name is looked for, and ``primary`` is kept only where nothing tells it before the first
-channel is opened, whose ``resourceUri`` may (``channels.registry``).
+The id is the address for nearly everybody. For a renamed mailbox or an alias Google may answer 404
+to the address, while it shows the same calendar as ``primary``. Every account has a ``primary``,
+so that word does not tell one calendar from another, and the real id is looked for. Where it
+cannot be found yet, ``primary`` is kept until a channel is opened: the ``resourceUri`` of Google's
+answer may name the id (``channels.registry``).
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def own_calendar(google: CalendarClient, address: str) -> str:
 
 
 def look(google: CalendarClient, calendar_id: str, most: int = 1) -> Shown | Permanent:
-    """The calendar, or why it is not shown to this account. What concerns the account or the
-    installation as a whole is raised."""
+    """The calendar, or the error that says why Google does not show it to this account. Raises
+    the errors that concern the account or the installation as a whole."""
     try:
         return google.prove(calendar_id, most)
     except CalendarGone as error:
@@ -71,8 +72,8 @@ def is_main(google: CalendarClient, calendar_id: str) -> bool:
 def _name_of(
     google: CalendarClient, main: Shown, shown: Shown | Permanent, address: str
 ) -> str | None:
-    """An id under which the main calendar is shown, too. What its events and its title name is a
-    guess only: it is believed when the same calendar is found there."""
+    """The id of the main calendar, or None. Addresses in its events and its title are guesses: one
+    is taken only when Google shows the same calendar under it."""
     guesses = dict.fromkeys(name for name in (*main.names, main.title) if "@" in name)
     if not isinstance(shown, Shown):
         guesses.pop(address, None)

@@ -1,8 +1,8 @@
-"""One refresh at Google's token endpoint with google-auth, and the verdict when it fails.
+"""One refresh at Google's token endpoint with google-auth, and what it means when it fails.
 
-``RefreshError.retryable`` is not asked: it is False for a 502 and for a lost connection. Only an
-OAuth error document of a 4xx answer, with a code from the table below, is fatal; everything else
-passes.
+``RefreshError.retryable`` is not used: it is False for a 502 and for a lost connection. Only an
+OAuth error document of a 4xx answer, with a code from the table below, ends an account or stops
+the installation; every other failure is ``Transient``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from google.oauth2 import service_account
 from watcher.errors import AccountDead, AppDead, Transient, WatcherError
 from watcher.google.delegation import ServiceAccount
 from watcher.google.endpoints import CALENDAR_SCOPE, GoogleEndpoints
-from watcher.google.errors import SIDE, parse_retry_after
+from watcher.google.errors import SIDE
+from watcher.google.grants import Grant
+from watcher.waiting import asked_seconds
 
 _APP_CODES: Final = frozenset({"deleted_client", "invalid_client", "disabled_client"})
 ACCOUNT_CODES: Final = frozenset(
@@ -41,8 +43,8 @@ ACCOUNT_CODES: Final = frozenset(
     }
 )
 _KEY_WORDS: Final = ("signature", "account not", "robot is disabled", "no valid verifier")
-"""In the description of a service account's ``invalid_grant``: it is the key or the service account
-itself that Google refuses, for every mailbox alike."""
+"""Where the description of a service account's ``invalid_grant`` holds one of these, Google refuses
+the key or the service account itself, and so every mailbox."""
 _CODE: Final = re.compile(r"[a-z_]{3,40}")
 
 
@@ -90,37 +92,32 @@ class _Transport(Request):
         return frozenset(scope.split()) if isinstance(scope, str) and scope else None
 
 
-def refresh_user(
-    email: str, refresh_token: str, endpoints: GoogleEndpoints, *, timeout: float = 10.0
-) -> Fresh:
+def refresh_user(grant: Grant, endpoints: GoogleEndpoints, *, timeout: float = 10.0) -> Fresh:
     """Exchange an employee's refresh token. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
     credentials = _UserCredentials(
         token=None,
-        refresh_token=refresh_token,
+        refresh_token=grant.refresh_token,
         token_uri=endpoints.token_url,
         client_id=endpoints.client_id,
         client_secret=endpoints.client_secret,
     )
-    return _refresh(credentials, email, "oauth", refresh_token, timeout)
+    return _refresh(credentials, grant, timeout)
 
 
 def refresh_delegated(
-    email: str,
-    key: ServiceAccount,
-    endpoints: GoogleEndpoints,
-    *,
-    timeout: float = 10.0,
+    grant: Grant, key: ServiceAccount, endpoints: GoogleEndpoints, *, timeout: float = 10.0
 ) -> Fresh:
-    """A token to act as ``email``. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
+    """A token to act as the grant's mailbox. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
     pem = key.info["private_key"]
     key_id = str(key.info.get("private_key_id", ""))
     base = _delegate(key.client_email, pem, key_id, endpoints.token_url)
-    return _refresh(base.with_subject(email), email, "service-account", None, timeout)
+    return _refresh(base.with_subject(grant.email), grant, timeout)
 
 
 @lru_cache(maxsize=4)
 def _delegate(client_email: str, private_key: str, key_id: str, token_url: str) -> Any:
-    """Kept, since parsing the key costs more than all else that a refresh does locally."""
+    """The credentials of a service account, kept between calls: parsing the key costs more than
+    anything else that a refresh does on this machine."""
     info = {
         "client_email": client_email,
         "private_key": private_key,
@@ -130,54 +127,40 @@ def _delegate(client_email: str, private_key: str, key_id: str, token_url: str) 
     return _DelegatedCredentials.from_service_account_info(info, scopes=[CALENDAR_SCOPE])
 
 
-def _refresh(
-    credentials: Any, email: str, source: str, refresh_token: str | None, timeout: float
-) -> Fresh:
+def _refresh(credentials: Any, grant: Grant, timeout: float) -> Fresh:
     with requests.Session() as session:
         transport = _Transport(session, timeout)
         try:
             credentials.refresh(transport)
         except RefreshError as error:
+            asked = asked_seconds(transport.headers.get("retry-after"))
+            failed = FailedRefresh(args=error.args, status=transport.status, asked=asked)
             # "from None": the original carries Google's whole answer.
-            raise refresh_failure(
-                error.args,
-                status=transport.status,
-                email=email,
-                source=source,
-                retry_after=parse_retry_after(
-                    transport.headers.get("retry-after"), datetime.now(UTC)
-                ),
-            ) from None
+            raise refresh_failure(failed, grant) from None
         except (GoogleAuthError, requests.RequestException, OSError) as error:
             raise _passing(f"could not be reached ({type(error).__name__})") from None
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            OverflowError,
-        ) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise _passing(f"gave a malformed answer ({type(error).__name__})") from None
-    return _fresh(credentials, refresh_token, transport.granted())
+    return _fresh(credentials, grant, transport.granted())
 
 
-def _fresh(credentials: Any, refresh_token: str | None, scopes: frozenset[str] | None) -> Fresh:
-    token, expiry = credentials.token, credentials.expiry
+def _fresh(credentials: Any, grant: Grant, scopes: frozenset[str] | None) -> Fresh:
+    token, expiry, sent = credentials.token, credentials.expiry, grant.refresh_token
     if not isinstance(token, str) or not token or not isinstance(expiry, datetime):
         raise _passing("gave an answer without access_token or expires_in")
-    rotated = getattr(credentials, "refresh_token", None) if refresh_token else None
+    rotated = getattr(credentials, "refresh_token", None) if sent else None
     return Fresh(
         access_token=token,
         expires_at=expiry.replace(tzinfo=UTC),  # google-auth's expiry is naive UTC
-        refresh_token=rotated if isinstance(rotated, str) and rotated != refresh_token else None,
+        refresh_token=rotated if isinstance(rotated, str) and rotated != sent else None,
         email=_email(getattr(credentials, "id_token", None)),
         scopes=scopes,
     )
 
 
 def _email(id_token: object) -> str | None:
-    """Whose token it is. It comes straight from Google's token endpoint, so that its signature need
-    not be checked (https://developers.google.com/identity/openid-connect/openid-connect)."""
+    """The address in an ID token. It comes straight from Google's token endpoint, so its signature
+    need not be checked (https://developers.google.com/identity/openid-connect/openid-connect)."""
     try:
         claims = jwt.decode(str(id_token), verify=False) if id_token else {}
     except (GoogleAuthError, ValueError):
@@ -190,7 +173,7 @@ def _passing(what: str, retry_after: float | None = None) -> Transient:
     return Transient(f"Google's token endpoint {what}", side=SIDE, retry_after=retry_after)
 
 
-# --- the verdict (pure) -------------------------------------------------------------------
+# --- what a failure means (pure) --------------------------------------------------------------
 
 
 def error_code(args: tuple[object, ...]) -> tuple[str, str]:
@@ -212,31 +195,35 @@ def error_code(args: tuple[object, ...]) -> tuple[str, str]:
     return "", ""
 
 
-def refresh_failure(
-    args: tuple[object, ...],
-    *,
-    status: int | None,
-    email: str,
-    source: str,
-    retry_after: float | None = None,
-) -> WatcherError:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedRefresh:
+    """``args`` of google-auth's ``RefreshError``, the answer's ``status`` (None: there was none)
+    and its ``Retry-After`` in seconds."""
+
+    args: tuple[object, ...] = field(repr=False)
+    status: int | None
+    asked: float | None = None
+
+
+def refresh_failure(failed: FailedRefresh, grant: Grant) -> WatcherError:
     """What a failed refresh means for the account, the app, or only for the next minutes."""
-    code, description = error_code(args)
+    code, description = error_code(failed.args)
+    status = failed.status
     if not code or status is None or not 400 <= status < 500 or status in (408, 429):
         answered = f"answered {status}" if status else "gave no answer"
-        return _passing(answered, retry_after)
+        return _passing(answered, failed.asked)
     if code in _APP_CODES:
         return _app_dead(code)
-    if source == "service-account":
-        return _delegated_failure(code, description, email, status)
+    if grant.source == "service-account":
+        return _delegated_failure(code, description, grant.email, status)
     if code in ACCOUNT_CODES:
         return AccountDead(
-            f"Google no longer accepts the grant of {email} ({code})",
+            f"Google no longer accepts the grant of {grant.email} ({code})",
             cause=code,
             side=SIDE,
-            next_step=f"watcher accounts invite {email}",
+            next_step=f"watcher accounts invite {grant.email}",
         )
-    return _passing(f"answered {status} ({code})", retry_after)
+    return _passing(f"answered {status} ({code})", failed.asked)
 
 
 def _app_dead(code: str) -> AppDead:

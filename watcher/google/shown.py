@@ -12,9 +12,12 @@ PROOF_FIELDS: Final = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """A calendar that Google shows: its title, zone, the caller's role (empty where Google does
-    not say), the ids of the first events, and the addresses under which the calendar itself (and
-    not the caller: ``self`` is of the calendar) organises or made them."""
+    """A calendar that Google shows: its title, its zone, the caller's ``role`` (empty where Google
+    does not say) and the ids of its first events.
+
+    ``names`` are the addresses of those organisers and creators of the events that Google marks
+    with ``self``. It marks the calendar that is read, and not the account that reads it.
+    """
 
     title: str
     time_zone: str
@@ -28,7 +31,7 @@ class Shown:
         return self.role in ("", "owner")
 
     def is_the_same_as(self, other: Shown) -> bool:
-        """Whether both are one calendar under two ids: nobody has two that agree in all this."""
+        """Whether both are one calendar under two ids: two calendars never agree in all of it."""
         return (self.title, self.time_zone, self.role, self.event_ids) == (
             other.title,
             other.time_zone,
@@ -38,7 +41,7 @@ class Shown:
 
 
 def read_shown(answer: dict[str, Any]) -> Shown:
-    """Leaves out what is not as promised: nothing but a calendar's name depends on it."""
+    """Values of an unexpected type are left out: only the search for a calendar's id uses them."""
     found = answer.get("items")
     items = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     people = [each.get(role) for role in ("organizer", "creator") for each in items]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from http.client import HTTPException
 from typing import Any, Final
@@ -19,27 +18,19 @@ from typing import Any, Final
 import httplib2  # type: ignore[import-untyped, unused-ignore]
 from googleapiclient.discovery import build  # type: ignore[import-untyped, unused-ignore]
 
-from watcher.errors import Transient, WatcherError
+from watcher.errors import Transient
 from watcher.google.errors import (
     SIDE,
+    CallFailed,
     CallKind,
     Retry,
     classify,
     malformed,
-    parse_retry_after,
 )
+from watcher.waiting import asked_seconds
 
 API_PATH: Final = "/calendar/v3/"
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
-
-
-class CallFailed(Exception):
-    """Internal to this room: ``error`` is what callers see, ``retry`` as in ``Verdict``."""
-
-    def __init__(self, error: WatcherError, retry: Retry) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.retry = retry
 
 
 def api_endpoint(api_root: str) -> str:
@@ -132,14 +123,13 @@ class Wire:
                 _drop_connection()
                 response, content = _connection(self._timeout).request(uri, method, body, sent)
         except TimeoutError as error:
-            # Waiting once more for as long again would outlive the calendar's lease.
+            # To wait for as long again would outlast the calendar's lease.
             raise self._lost("did not answer in time", "never") from error
         except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
             raise self._lost(f"could not be reached ({type(error).__name__})", "unclear") from error
         if response.status >= 300:
-            after = parse_retry_after(response.get("retry-after"), datetime.now(UTC))
-            verdict = classify(response.status, content, self._kind, after)
-            raise CallFailed(verdict.error, verdict.retry)
+            asked = asked_seconds(response.get("retry-after"))
+            raise classify(response.status, content, self._kind, asked)
         return response, content
 
     def _lost(self, what: str, retry: Retry) -> CallFailed:

@@ -17,8 +17,10 @@ from sqlalchemy.orm import Session
 from watcher.accounts.proof import Proof, client_of, try_own
 from watcher.errors import AppDead, Permanent, Transient, WatcherError
 from watcher.google.consent import (
+    AuthorizationCode,
     ConsentDenied,
     ConsentFailed,
+    ConsentRequest,
     Identity,
     TokenAnswer,
     authorization_url,
@@ -125,8 +127,7 @@ def _to_google(
         app.keyring, purpose=purpose, now=app.clock(), invitation_id=invitation_id
     )
     session[CONSENTS] = [*session.get(CONSENTS, []), begun.sealed][-MOST_CONSENTS:]
-    return authorization_url(
-        endpoints(app.settings),
+    wanted = ConsentRequest(
         state=begun.state,
         code_challenge=code_challenge(begun.verifier),
         redirect_uri=app.settings.callback_url,
@@ -135,6 +136,7 @@ def _to_google(
         nonce=begun.nonce,
         lasting=purpose == "connect",
     )
+    return authorization_url(endpoints(app.settings), wanted)
 
 
 @bp.get("/sign-in")
@@ -193,12 +195,12 @@ def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
         if "error" in request.args:
             raise callback_error(request.args["error"])
         google = endpoints(app.settings)
-        answer = exchange(
-            google,
+        code = AuthorizationCode(
             code=request.args.get("code", ""),
-            code_verifier=flow.verifier,
+            verifier=flow.verifier,
             redirect_uri=app.settings.callback_url,
         )
+        answer = exchange(google, code)
         identity = verify_id_token(
             answer.id_token, google.client_id, google.certs_url, nonce=flow.nonce
         )

@@ -11,7 +11,7 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.errors import AccountDead, NotFound, UserError
-from watcher.google.credentials import Grant
+from watcher.google.grants import Grant
 from watcher.google.refresh import ACCOUNT_CODES
 from watcher.ledger import calendars, own
 from watcher.ledger.db import Database

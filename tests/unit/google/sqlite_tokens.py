@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from watcher.google.credentials import Grant
+from watcher.google.grants import Grant
 
 
 class SqliteTokens:

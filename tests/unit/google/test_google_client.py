@@ -26,7 +26,7 @@ from watcher.errors import (
 )
 from watcher.events.model import Window
 from watcher.google import wire
-from watcher.google.client import QUERY_FINGERPRINT, CalendarClient, calendar_id_of
+from watcher.google.client import QUERY_FINGERPRINT, CalendarClient, NewChannel, calendar_id_of
 from watcher.google.errors import ChannelIdTaken
 
 WINDOW = Window(
@@ -42,7 +42,7 @@ class Rig:
     """A client, and what it did: tokens asked for, calls announced, seconds slept."""
 
     client: CalendarClient
-    forced: list[bool] = field(default_factory=list)
+    refused: list[str | None] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
 
@@ -50,9 +50,9 @@ class Rig:
 def rig(url: str, **options: Any) -> Rig:
     made: Rig
 
-    def tokens(force: bool) -> str:
-        made.forced.append(force)
-        return "new" if force else "old"
+    def tokens(refused: str | None) -> str:
+        made.refused.append(refused)
+        return "new" if refused else "old"
 
     client = CalendarClient(
         url,
@@ -234,7 +234,7 @@ def test_a_refused_token_is_renewed_once_and_the_call_replayed(google: Scripted)
     google.say(error(401, "authError"), Answer(body=ONE))
     made = rig(google.url)
     assert len(delta(made)) == 1
-    assert made.forced == [False, True]
+    assert made.refused == [None, "old"]
     sent = [asked.headers["authorization"] for asked in google.asked]
     assert sent == ["Bearer old", "Bearer new"]
     assert made.slept == []
@@ -247,7 +247,7 @@ def test_a_second_401_passes_to_the_caller(google: Scripted) -> None:
         delta(made)
     assert caught.value.retry_after == 60
     assert len(google.asked) == 2
-    assert made.forced == [False, True]
+    assert made.refused == [None, "old"]
 
 
 def test_410_on_any_page_of_a_delta_wants_a_full_sync(google: Scripted) -> None:
@@ -366,13 +366,13 @@ def test_no_token_in_any_error(google: Scripted) -> None:
 
 
 def watch(client: CalendarClient, channel_id: str = "c-1") -> Any:
-    return client.watch(
-        CALENDAR,
+    wanted = NewChannel(
         channel_id=channel_id,
         token="s",
         address="https://watcher.example.com/webhooks/google",
         ttl_seconds=604800,
     )
+    return client.watch(CALENDAR, wanted)
 
 
 def test_watch_returns_what_google_returned(google: Scripted) -> None:

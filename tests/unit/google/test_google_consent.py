@@ -43,14 +43,14 @@ def endpoints(url: str) -> GoogleEndpoints:
 @pytest.mark.parametrize("root", ["https://accounts.example.com", "http://127.0.0.1:9"])
 def test_the_address_of_the_consent_page(root: str) -> None:
     verifier = consent.new_code_verifier()
-    url = consent.authorization_url(
-        endpoints(root),
+    wanted = consent.ConsentRequest(
         state="st&te",
         code_challenge=consent.code_challenge(verifier),
         redirect_uri=CALLBACK,
         login_hint="ann@example.com",
         nonce="n0",
     )
+    url = consent.authorization_url(endpoints(root), wanted)
     assert url.startswith(f"{root}/auth?")
     query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     assert query == {
@@ -81,13 +81,8 @@ def test_pkce_follows_the_rfc() -> None:
 
 
 def exchange(google: Scripted, timeout: float = 5.0) -> consent.TokenAnswer:
-    return consent.exchange(
-        endpoints(google.url),
-        code="4/code",
-        code_verifier="v" * 43,
-        redirect_uri=CALLBACK,
-        timeout=timeout,
-    )
+    given = consent.AuthorizationCode(code="4/code", verifier="v" * 43, redirect_uri=CALLBACK)
+    return consent.exchange(endpoints(google.url), given, timeout=timeout)
 
 
 def answer(**fields: Any) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
@@ -12,9 +11,8 @@ from hypothesis import strategies as st
 
 from tests.unit.google.scripted_google import error
 from watcher.errors import AccountDead, CalendarGone, SyncTokenExpired, Transient, WatcherError
-from watcher.google.errors import CallKind, classify, clean, parse_retry_after, read_refusal, snake
+from watcher.google.errors import CallKind, classify, clean, read_document, snake
 
-NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (
@@ -62,28 +60,8 @@ def test_a_400_means_a_dead_token_only_beside_one() -> None:
 
 def test_newer_error_details_are_read_too() -> None:
     body = '{"error": {"code": 403, "details": [{"reason": "SERVICE_DISABLED"}]}}'
-    assert read_refusal(body).reasons == ("SERVICE_DISABLED",)
+    assert read_document(body).reasons == ("SERVICE_DISABLED",)
     assert classify(403, body, "delta").error.next_step.startswith("Enable the Google Calendar")
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("", None),
-        ("soon", None),
-        ("nan", None),
-        ("7", 7.0),
-        ("0.5", 0.5),
-        ("-3", 0.0),
-        ("inf", 86_400.0),
-        ("Tue, 24 Nov 2026 12:01:30 GMT", 90.0),
-        ("Tue, 24 Nov 2026 11:00:00 GMT", 0.0),
-        ("Tue, 99 Nov 2026 11:00:00 GMT", None),
-    ],
-)
-def test_retry_after(value: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(value, NOW) == seconds
 
 
 def test_words_and_texts() -> None:

@@ -18,14 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.unit.google.scripted_google import Answer, Asked, Scripted
 from tests.unit.google.sqlite_tokens import SqliteTokens
 from watcher.errors import AccessLost, AccountDead, AppDead, Transient, UserError
-from watcher.google.credentials import (
-    CALENDAR_SCOPE,
-    AccessTokens,
-    DelegationAllow,
-    load_service_account,
-)
-from watcher.google.endpoints import GoogleEndpoints
-from watcher.google.refresh import error_code, refresh_failure
+from watcher.google.credentials import AccessTokens
+from watcher.google.delegation import DelegationAllow, load_service_account
+from watcher.google.endpoints import CALENDAR_SCOPE, GoogleEndpoints
+from watcher.google.fetching import TokenSource
+from watcher.google.grants import Grant
+from watcher.google.refresh import FailedRefresh, error_code, refresh_failure
 
 ANN = 1
 
@@ -75,7 +73,9 @@ def endpoints(google: Scripted) -> GoogleEndpoints:
 
 
 def tokens(store: SqliteTokens, google: Scripted, **options: Any) -> AccessTokens:
-    return AccessTokens(store, endpoints(google), **{"timeout": 5.0, **options})
+    waits = {name: options.pop(name) for name in ("wait_seconds",) if name in options}
+    source = TokenSource(endpoints=endpoints(google), **{"timeout": 5.0, **options})
+    return AccessTokens(store, source, **waits)
 
 
 # --- when -----------------------------------------------------------------------------------
@@ -137,16 +137,16 @@ def test_short_lived_tokens_are_not_refreshed_at_every_use(
     assert len(google.asked) == 1
 
 
-def test_force_refreshes_only_the_refused_token(store: SqliteTokens, google: Scripted) -> None:
+def test_only_the_refused_token_is_refreshed(store: SqliteTokens, google: Scripted) -> None:
     store.add(ANN, access="ya29.old", expires_at=soon(3000))
     one, other = tokens(store, google), tokens(store, google)
     ask_one, ask_other = one.for_account(ANN), other.for_account(ANN)
-    assert ask_one(False) == ask_other(False) == "ya29.old"
+    assert ask_one(None) == ask_other(None) == "ya29.old"
     google.say(granted())
-    assert ask_one(True) == "ya29.new"
-    assert ask_other(True) == "ya29.new"
+    assert ask_one("ya29.old") == "ya29.new"
+    assert ask_other("ya29.old") == "ya29.new"
     assert len(google.asked) == 1
-    assert ask_other(False) == "ya29.new"
+    assert ask_other(None) == "ya29.new"
 
 
 def test_renew_refreshes_whatever_is_left(store: SqliteTokens, google: Scripted) -> None:
@@ -247,7 +247,7 @@ def test_a_token_endpoint_that_hangs_or_is_not_there(store: SqliteTokens, google
     assert time.monotonic() - began < 5
     nowhere = GoogleEndpoints(token_url="http://127.0.0.1:1/token", client_id="c")
     with pytest.raises(Transient):
-        AccessTokens(store, nowhere).token(ANN)
+        AccessTokens(store, TokenSource(endpoints=nowhere)).token(ANN)
 
 
 def test_no_call_begins_with_a_token_that_is_about_to_end_not_even_in_an_outage(
@@ -409,7 +409,8 @@ def test_what_a_refused_delegation_means(
 
 def test_a_server_error_of_delegation_passes() -> None:
     args = ("x", {"error": "unauthorized_client"})
-    failure = refresh_failure(args, status=503, email="a@b", source="service-account")
+    failed = FailedRefresh(args=args, status=503)
+    failure = refresh_failure(failed, Grant(source="service-account", email="a@b"))
     assert isinstance(failure, Transient)
 
 

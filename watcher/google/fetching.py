@@ -1,0 +1,105 @@
+"""Where access tokens come from: Google's token endpoint, by any of the three kinds of grant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from watcher.errors import AccessLost, AccountDead, AppDead
+from watcher.google.delegation import DelegationAllow, ServiceAccount
+from watcher.google.endpoints import CALENDAR_SCOPES, GoogleEndpoints
+from watcher.google.errors import SIDE
+from watcher.google.grants import Grant
+from watcher.google.refresh import Fresh, refresh_delegated, refresh_user
+
+DeskTokens = Callable[[Grant], str]
+"""Reads the refresh token that Frappe keeps. Raises ``AccountDead`` when there is none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenSource:
+    """Fetches access tokens. ``allow`` names the mailboxes that ``service_account`` may act for;
+    ``timeout`` is in seconds. Parts that are not set are missed when a grant needs them."""
+
+    endpoints: GoogleEndpoints
+    service_account: ServiceAccount | None = None
+    allow: DelegationAllow = field(default_factory=DelegationAllow)
+    desk_tokens: DeskTokens | None = None
+    timeout: float = 10.0
+
+    def fetch(self, grant: Grant, note_useless: Callable[[str], None]) -> Fresh:
+        """A new access token by a grant. ``note_useless`` is told of a refresh token of Frappe's
+        that is dead, or good for another account or scope.
+
+        Raises ``AccountDead`` (only the owner or the Workspace admin can help), ``AppDead``
+        (nobody's token can be fetched), ``AccessLost`` (the mailbox is not in the allow-list),
+        ``Transient``.
+        """
+        if grant.source == "service-account":
+            return self._by_delegation(grant)
+        if grant.source == "erpnext":
+            return self._from_desk(grant, note_useless)
+        if not grant.refresh_token:
+            raise AccountDead(
+                f"There is no refresh token for {grant.email}",
+                cause="no_refresh_token",
+                side=SIDE,
+                next_step=f"watcher accounts invite {grant.email}",
+            )
+        return refresh_user(grant, self.endpoints, timeout=self.timeout)
+
+    def _from_desk(self, grant: Grant, note_useless: Callable[[str], None]) -> Fresh:
+        """The refresh token is read anew each time and kept nowhere here; nor is one that Google
+        might hand out instead, since nothing can be written back to Frappe."""
+        if self.desk_tokens is None:
+            raise AppDead(
+                "ERPNext, which keeps the refresh tokens, is not set",
+                cause="no_site",
+                side=SIDE,
+                next_step="Set WATCHER_ERPNEXT_URL and its API key.",
+            )
+        token = self.desk_tokens(grant)
+        try:
+            given = replace(grant, refresh_token=token)
+            fresh = refresh_user(given, self.endpoints, timeout=self.timeout)
+            _check_who_and_what(fresh, grant.email)
+        except AccountDead as error:
+            note_useless(token)
+            who = grant.erpnext_user or grant.email
+            error.next_step = f"{who} authorises the Connected App in ERPNext again"
+            raise
+        return replace(fresh, refresh_token=None)
+
+    def _by_delegation(self, grant: Grant) -> Fresh:
+        if self.service_account is None:
+            raise AppDead(
+                "No service account key is set",
+                cause="no_service_account",
+                side=SIDE,
+                next_step="Set WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE.",
+            )
+        if not self.allow.allows(grant.email):
+            raise AccessLost(
+                f"The service account may not act for {grant.email}",
+                cause="delegation_not_allowed",
+                side=SIDE,
+                next_step=f"Add {grant.email} or its @domain to WATCHER_DELEGATION_ALLOW.",
+            )
+        return refresh_delegated(grant, self.service_account, self.endpoints, timeout=self.timeout)
+
+
+def _check_who_and_what(fresh: Fresh, email: str) -> None:
+    """In ERPNext's Desk an employee may choose any Google account and untick the calendar, and
+    Frappe checks neither. Raises ``AccountDead``."""
+    if fresh.email is not None and fresh.email != email:
+        raise AccountDead(
+            f"{fresh.email} was chosen in ERPNext's Desk, not {email}",
+            cause="wrong_account",
+            side=SIDE,
+        )
+    if fresh.scopes is not None and not fresh.scopes & CALENDAR_SCOPES:
+        raise AccountDead(
+            f"{email} did not tick the box for the calendar in ERPNext's Desk",
+            cause="missing_scope",
+            side=SIDE,
+        )
