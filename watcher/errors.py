@@ -11,6 +11,13 @@ person can do about it. Nobody parses the text of a message to decide.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 
 class ExitCode:
     """Exit codes of the command line (see docs/commands.md)."""
@@ -104,6 +111,8 @@ class Overtaken(Elsewhere):
 
 class Defect(Transient):
     """An error that nobody foresaw: Watcher's own, and tried again all the same."""
+
+    exit_code = ExitCode.ERROR
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"internal error: {type(error).__name__}", side="")
@@ -216,3 +225,24 @@ class LeaseLost(Elsewhere):
 
 class SweepHeld(Permanent):
     """A sweep would cancel more than half of a calendar; a person has to confirm it."""
+
+
+# --- Loops ------------------------------------------------------------------------------
+
+
+def contained(work: Callable[[], T], failed: Callable[[WatcherError], T]) -> T:
+    """One item of a loop over calendars, accounts or notices: its failure is not the loop's.
+
+    Returns what ``work`` returns, or what ``failed`` makes of its error. An exception that nobody
+    foresaw is logged with its traceback and given to ``failed`` as a ``Defect``. Raises
+    ``LedgerAway``, because then nothing could be noted of the other items either.
+    """
+    try:
+        return work()
+    except LedgerAway:
+        raise
+    except WatcherError as error:
+        return failed(error)
+    except Exception as error:
+        log.exception("failed unexpectedly; the others are gone on with")
+        return failed(Defect(error))

@@ -14,13 +14,14 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from watcher.erpnext import connected_app
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.site import EMPLOYEE_FIELD, Site, employee_of, read_site
 from watcher.erpnext.versions import warnings
-from watcher.errors import UserError, WatcherError
+from watcher.errors import UserError, WatcherError, contained
 from watcher.google.client import CalendarClient
 from watcher.google.credentials import AccessTokens
 from watcher.google.delegation import DelegationAllow, ServiceAccount, load_service_account
@@ -87,8 +88,11 @@ class Services:
         return False
 
     def ring_all(self, calendar_ids: Iterable[int], lane: Lane, reason: Reason) -> int:
-        """Ring for each; returns how many rings were made."""
-        return sum(self.ring(calendar_id, lane, reason) for calendar_id in calendar_ids)
+        """Ring for each; returns how many rings were made. Raises ``LedgerAway``."""
+        return sum(
+            contained(partial(self.ring, calendar_id, lane, reason), lambda _: False)
+            for calendar_id in calendar_ids
+        )
 
     # --- Google -----------------------------------------------------------------------------
 

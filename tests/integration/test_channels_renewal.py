@@ -214,7 +214,7 @@ def test_all_renewed_by_force_are_renewed_however_many_there_are(company: Compan
     before = {channel.id for channel in company.google.live_channels()}
     seen = set[str]()
     for force in (True, True, False):
-        found = renewal.renew_due(company.services, force=force)
+        found = renewal.renew_due(company.services, renewal.Wanted(force=force))
         seen |= {each.account for each in found if each.outcome == "renewed"}
         company.later(minutes=1, seconds=1)
     assert seen == {ANN, BOB, ADMIN}
@@ -359,7 +359,10 @@ def test_a_renewal_that_never_ends_is_not_waited_for_for_ever(company: Company) 
         )
     said: list[str] = []
     with pytest.raises(Transient, match="another process"):
-        renewal.renew_due(company.services, patience=0.5, waits=lambda: said.append("waits"))
+        renewal.renew_due(
+            company.services,
+            patience=renewal.Patience(0.5, lambda: said.append("waits")),
+        )
     assert said == ["waits"]
 
 

@@ -68,7 +68,7 @@ def test_a_restored_ledger_heals_by_itself(company: Company, tokens: str) -> Non
     google.delete_event(ANN, gone)
     google.insert_event(ANN, company.timed(summary="Delivery"))
     assert company.sync() == "done"
-    renewal.renew_due(company.services, force=True)
+    renewal.renew_due(company.services, renewal.Wanted(force=True))
     for email in (ANN, BOB):
         assert company.sync(email) == "done"
     renewal.stop_retired(company.services)

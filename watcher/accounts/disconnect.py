@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from watcher.channels.registry import stop_all
 from watcher.erpnext import connected_app
@@ -22,6 +23,7 @@ from watcher.errors import (
     Transient,
     UserError,
     WatcherError,
+    contained,
 )
 from watcher.events.mapping import data_id
 from watcher.events.model import Action, Cancel
@@ -208,11 +210,17 @@ def finish(services: Services) -> int:
             (account.email, account.on_disconnect)
             for account in accounts.disconnecting_since(session, before)
         ]
-    done = 0
-    for email, events in pending:
-        try:
-            disconnect(services, email, events=events)
-            done += 1
-        except WatcherError as error:
-            log.warning("%s is not disconnected yet: %s", email, error.message)
-    return done
+    return sum(
+        contained(partial(_go_on, services, email, events), partial(_not_yet, email))
+        for email, events in pending
+    )
+
+
+def _go_on(services: Services, email: str, events: str) -> bool:
+    disconnect(services, email, events=events)
+    return True
+
+
+def _not_yet(email: str, error: WatcherError) -> bool:
+    log.warning("%s is not disconnected yet: %s", email, error.message)
+    return False

@@ -6,8 +6,9 @@ The mirror is kept meanwhile and compared, not written anew.
 from __future__ import annotations
 
 import logging
+from functools import partial
 
-from watcher.errors import AccountDead, WatcherError
+from watcher.errors import AccountDead, WatcherError, contained
 from watcher.ledger import accounts
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account
@@ -38,24 +39,25 @@ def look_in_desk(services: Services) -> int:
     """
     with services.db.session() as session:
         waiting = [account.id for account in accounts.waiting_for_desk(session)]
-    return sum(_try_one(services, account_id) for account_id in waiting)
+    return sum(
+        contained(partial(_try_one, services, account_id), _not_found) for account_id in waiting
+    )
+
+
+def _not_found(error: WatcherError) -> bool:
+    if not isinstance(error, AccountDead):  # that is shown on the account
+        log.warning("could not look for a new authorisation: %s", error.message)
+    return False
 
 
 def _try_one(services: Services, account_id: int) -> bool:
-    store = LedgerTokens(services.db, services.keyring)
-    try:
-        grant = store.grant(account_id)
-        token = services.desk_token(grant)
-        with services.db.session() as session:
-            if accounts.is_dead_grant(session, grant.email, token):
-                return False
-        revive(services, account_id)
-        with services.db.session() as session:
-            session.get_one(Account, account_id).granted_at = services.clock()
-    except AccountDead:
-        return False  # still nothing to go on with, as is shown on the account
-    except WatcherError as error:
-        log.warning("could not look for a new authorisation: %s", error.message)
-        return False
+    grant = LedgerTokens(services.db, services.keyring).grant(account_id)
+    token = services.desk_token(grant)
+    with services.db.session() as session:
+        if accounts.is_dead_grant(session, grant.email, token):
+            return False
+    revive(services, account_id)
+    with services.db.session() as session:
+        session.get_one(Account, account_id).granted_at = services.clock()
     log.info("an employee has authorised anew in ERPNext", extra={"account": account_id})
     return True

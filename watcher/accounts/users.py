@@ -6,9 +6,10 @@ Every row that is written names its user, and ERPNext refuses one that names a u
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from watcher.accounts.revive import revive
-from watcher.errors import WatcherError
+from watcher.errors import WatcherError, contained
 from watcher.ledger import accounts
 from watcher.ledger.models import Account
 from watcher.ledger.overview import USER_REMOVED
@@ -29,7 +30,15 @@ def look_at_users(services: Services) -> int:
         # Whoever sees not even himself may not read Users: that says nothing of anybody.
         log.warning("%s may not read Users in ERPNext: employees are not looked at", ourselves)
         return 0
-    return sum(_follow(services, account, enabled) for account in known)
+    return sum(
+        contained(partial(_follow, services, account, enabled), partial(_left, account))
+        for account in known
+    )
+
+
+def _left(account: Account, error: WatcherError) -> bool:
+    log.warning("the account of %s is left as it is: %s", account.erpnext_user, error.message)
+    return False
 
 
 def _follow(services: Services, account: Account, enabled: set[str]) -> bool:
@@ -37,21 +46,13 @@ def _follow(services: Services, account: Account, enabled: set[str]) -> bool:
     if there == (account.state == "active"):
         return False
     if there:
-        return _go_on(services, account)
+        revive(services, account.id)
+        log.info("account resumed: %s is back in ERPNext", account.erpnext_user)
+        return True
     with services.db.session() as session:
         row = session.get_one(Account, account.id)
         if row.state != "active":
             return False
         accounts.set_state(row, "paused", USER_REMOVED, services.clock())
     log.warning("account paused: ERPNext has no enabled user %s", account.erpnext_user)
-    return True
-
-
-def _go_on(services: Services, account: Account) -> bool:
-    try:
-        revive(services, account.id)
-    except WatcherError as error:
-        log.warning("account of a user who is back not resumed yet: %s", error.message)
-        return False
-    log.info("account resumed: %s is back in ERPNext", account.erpnext_user)
     return True

@@ -16,6 +16,7 @@ from datetime import timedelta
 from watcher.channels import due
 from watcher.errors import (
     AccountDead,
+    Defect,
     Overtaken,
     Permanent,
     PushNotSupported,
@@ -79,6 +80,9 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
         answer = google.watch(google_id, wanted)
     except WatcherError as error:
         _note_failure(services, calendar_id, channel_id, error)
+        raise
+    except Exception as error:  # else it would be tried again at once, and so for ever
+        _note_failure(services, calendar_id, channel_id, Defect(error))
         raise
     opened = _confirm(services, calendar_id, channel_id, answer)
     if opened is None:

@@ -10,17 +10,18 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from watcher.channels.registry import open_channel, stop_channel
 from watcher.errors import (
     AccountDead,
     AppDead,
     Elsewhere,
-    LedgerAway,
     Overtaken,
     Permanent,
     PushNotSupported,
     WatcherError,
+    contained,
 )
 from watcher.ledger import accounts, calendars, channels, leases
 from watcher.ledger.models import Account
@@ -44,32 +45,48 @@ class Renewed:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to renew: what is due, with ``force`` everything; of these accounts (none named: of
+    all). What is beyond the cap of a minute stays due for the next minutes."""
+
+    force: bool = False
+    account_ids: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how many seconds another process that renews is waited for. ``waits`` is called once
+    when there is such a wait."""
+
+    seconds: float = 0.0
+    waits: Callable[[], None] = lambda: None
+
+
 def renew_due(
     services: Services,
-    *,
-    force: bool = False,
-    account_ids: Sequence[int] = (),
-    patience: float = 0.0,
-    waits: Callable[[], None] = lambda: None,
+    wanted: Wanted = Wanted(),
+    patience: Patience = Patience(),
     report: Callable[[Renewed], None] = lambda _: None,
 ) -> list[Renewed]:
-    """Renew what is due (all with ``force``, and what is beyond the cap then stays due for the next
-    minutes); one calendar's failure stops no other.
+    """Renew channels and stop those they replace. One calendar's failure, whatever it is, stops no
+    other. ``report`` is told of each calendar as it is done.
 
-    Raises ``Elsewhere`` when another process is still at it after ``patience`` seconds; ``waits``
-    is called once when there is such a wait.
+    Raises ``Elsewhere`` when another process is still renewing after ``patience``, ``LedgerAway``.
     """
-    _take_turn(services, patience, waits)
+    _take_turn(services, patience)
     try:
         results: list[Renewed] = []
-        for target in _due(services, force, account_ids):
+        for target in _due(services, wanted):
             if results and results[-1].outcome == "later":
                 result = _later(target)  # of a thousand that wait none has to be looked at
             elif not _lease(services):
                 log.warning("another process has taken the renewal over")
                 return results
             else:
-                result = _renew_one(services, target)
+                result = contained(
+                    partial(_renew_one, services, target), partial(_failed, services, target)
+                )
             report(result)
             results.append(result)
         stop_retired(services, lambda: _lease(services))
@@ -79,12 +96,12 @@ def renew_due(
             leases.drop(session, LEASE, services.owner)
 
 
-def _take_turn(services: Services, patience: float, waits: Callable[[], None]) -> None:
+def _take_turn(services: Services, patience: Patience) -> None:
     if _lease(services):
         return
-    if patience:
-        waits()
-    deadline = time.monotonic() + patience
+    if patience.seconds:
+        patience.waits()
+    deadline = time.monotonic() + patience.seconds
     while time.monotonic() < deadline:
         time.sleep(0.2)
         if _lease(services):
@@ -107,15 +124,15 @@ class _Target:
     """Of its live channel."""
 
 
-def _due(services: Services, force: bool, account_ids: Sequence[int]) -> list[_Target]:
+def _due(services: Services, wanted: Wanted) -> list[_Target]:
     now = services.clock()
     with services.db.session() as session:
         channels.expire(session, now)
     # Apart: who changes both locks the calendar first, and the channel after it.
     with services.db.session() as session:
-        if force:
-            channels.make_due(session, now, account_ids)
-        due = channels.calendars_due(session, now, account_ids=account_ids)
+        if wanted.force:
+            channels.make_due(session, now, wanted.account_ids)
+        due = channels.calendars_due(session, now, account_ids=wanted.account_ids)
         return [
             _Target(
                 calendar.id,
@@ -134,7 +151,6 @@ def _later(target: _Target) -> Renewed:
 
 
 def _renew_one(services: Services, target: _Target) -> Renewed:
-    email, google_id = target.email, target.google_id
     with services.db.session() as session:
         opened = channels.opened_within_a_minute(session, services.clock())
         if opened >= services.settings.renew_per_minute:
@@ -142,47 +158,64 @@ def _renew_one(services: Services, target: _Target) -> Renewed:
     try:
         open_channel(services, target.calendar_id, instead_of=target.channel_id)
     except Overtaken as error:
-        return Renewed(email, google_id, "skipped", error.message)
+        return Renewed(target.email, target.google_id, "skipped", error.message)
     except PushNotSupported as error:
-        return Renewed(email, google_id, "unsupported", error.message)
-    except AccountDead as error:
-        with services.db.session() as session:
-            accounts.note_dead_grant(session, target.account_id, error, services.clock())
-        return Renewed(email, google_id, "failed", error.message)
-    except LedgerAway:
-        raise  # neither this one nor the next could be noted
-    except WatcherError as error:
-        if isinstance(error, AppDead):
-            log.error("Google refuses this installation: %s", error.message)
-        return Renewed(email, google_id, "failed", error.message)
+        return Renewed(target.email, target.google_id, "unsupported", error.message)
     # For the sync between the old and the new channel.
     services.ring(target.calendar_id, "backfill", "channel")
-    return Renewed(email, google_id, "renewed" if target.channel_id else "opened")
+    outcome = "renewed" if target.channel_id else "opened"
+    return Renewed(target.email, target.google_id, outcome)
+
+
+def _failed(services: Services, target: _Target, error: WatcherError) -> Renewed:
+    if isinstance(error, AccountDead):
+        with services.db.session() as session:
+            accounts.note_dead_grant(session, target.account_id, error, services.clock())
+    if isinstance(error, AppDead):
+        log.error("Google refuses this installation: %s", error.message)
+    return Renewed(target.email, target.google_id, "failed", error.message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Retired:
+    channel_id: str
+    account_id: int
+    email: str
 
 
 def stop_retired(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
     """Stop channels whose successor is live and whose calendar has synced since; asks before each
-    whether it ``goes_on``."""
+    whether it ``goes_on``. Returns how many were stopped."""
     with services.db.session() as session:
         todo = []
         for channel in channels.to_stop(session, services.clock()):
             calendar = calendars.get(session, channel.calendar_id)
             account = session.get_one(Account, calendar.account_id)
-            todo.append((channel.id, account.id, account.email))
+            todo.append(_Retired(channel.id, account.id, account.email))
     stopped = 0
-    for channel_id, account_id, email in todo:
+    for retired in todo:
         if not goes_on():
             break
-        try:
-            stop_channel(services, services.google(account_id, email, "poll"), channel_id)
-            stopped += 1
-        except WatcherError as error:
-            if isinstance(error, Permanent) and not isinstance(error, AccountDead | AppDead):
-                # Asking again changes nothing: it ends by itself at its expiry.
-                with services.db.session() as session:
-                    channels.close(session, channel_id, "stopped", services.clock(), error.message)
-            if isinstance(error, AccountDead):
-                with services.db.session() as session:
-                    accounts.note_dead_grant(session, account_id, error, services.clock())
-            log.warning("old channel not stopped yet: %s", error.message)
+        stopped += contained(
+            partial(_stop_one, services, retired), partial(_not_stopped, services, retired)
+        )
     return stopped
+
+
+def _stop_one(services: Services, retired: _Retired) -> bool:
+    google = services.google(retired.account_id, retired.email, "poll")
+    stop_channel(services, google, retired.channel_id)
+    return True
+
+
+def _not_stopped(services: Services, retired: _Retired, error: WatcherError) -> bool:
+    now = services.clock()
+    if isinstance(error, Permanent) and not isinstance(error, AccountDead | AppDead):
+        # Asking again changes nothing: it ends by itself at its expiry.
+        with services.db.session() as session:
+            channels.close(session, retired.channel_id, "stopped", now, error.message)
+    if isinstance(error, AccountDead):
+        with services.db.session() as session:
+            accounts.note_dead_grant(session, retired.account_id, error, now)
+    log.warning("old channel not stopped yet: %s", error.message)
+    return False

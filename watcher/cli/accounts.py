@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from watcher.cli.common import (
     worst,
     yes_option,
 )
-from watcher.errors import ExitCode, UserError, WatcherError
+from watcher.errors import ExitCode, UserError, WatcherError, contained
 from watcher.ledger import accounts as ledger
 from watcher.ledger import calendars, overview
 from watcher.ledger.models import Account
@@ -120,9 +121,11 @@ def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
     results: list[dict[str, Any]] = []
     codes = []
     for email, user in _people(app, via, source):
-        result, code = _import_one(app, via, email, user)
+        result = contained(
+            partial(_import_one, app, via, email, user), partial(_not_imported, email)
+        )
         results.append(result)
-        codes.append(code)
+        codes.append(int(result["code"]))
         if not as_json:
             messages.print(f"{email or '-'}: {result['outcome']}", markup=False)
             _say_calendar(result.get("calendar", ""))
@@ -138,21 +141,22 @@ def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
     return worst(codes)
 
 
-def _import_one(app: App, via: str, email: str, user: str | None) -> tuple[dict[str, Any], int]:
-    try:
-        left = verbs.left_as_it_is(app.services, email, via)
-        if left:
-            return {"email": email, "outcome": left, "code": 0}, 0
-        if via == "oauth":
-            link = verbs.invite(app.services, email, erpnext_user=user)
-            return {"email": email, "outcome": "invited", "code": 0, "link": link}, 0
-        add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
-        added = add(app.services, email, erpnext_user=user)
-    except WatcherError as error:
-        text = f"{error.message} ({error.next_step})" if error.next_step else error.message
-        return {"email": email, "outcome": text, "code": error.exit_code}, error.exit_code
+def _import_one(app: App, via: str, email: str, user: str | None) -> dict[str, Any]:
+    left = verbs.left_as_it_is(app.services, email, via)
+    if left:
+        return {"email": email, "outcome": left, "code": 0}
+    if via == "oauth":
+        link = verbs.invite(app.services, email, erpnext_user=user)
+        return {"email": email, "outcome": "invited", "code": 0, "link": link}
+    add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
+    added = add(app.services, email, erpnext_user=user)
     named = {"calendar": added.calendar_id} if added.calendar_id else {}
-    return {"email": email, "outcome": "connected", "code": 0} | named, 0
+    return {"email": email, "outcome": "connected", "code": 0} | named
+
+
+def _not_imported(email: str, error: WatcherError) -> dict[str, Any]:
+    text = f"{error.message} ({error.next_step})" if error.next_step else error.message
+    return {"email": email, "outcome": text, "code": error.exit_code}
 
 
 def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str | None]]:
@@ -316,12 +320,13 @@ def resume(app: App, email: str | None, everyone: bool) -> int:
     codes = []
     for account in chosen:
         messages.print(f"{account.email}:", markup=False)
-        try:
-            codes.append(_resume_one(app, account.email))
-        except WatcherError as error:
-            messages.print(f"  {error.message}", markup=False)
-            codes.append(error.exit_code)
+        codes.append(contained(partial(_resume_one, app, account.email), _not_resumed))
     return worst(codes)
+
+
+def _not_resumed(error: WatcherError) -> int:
+    messages.print(f"  {error.message}", markup=False)
+    return error.exit_code
 
 
 def _resume_one(app: App, email: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from watcher.channels.registry import stop_all
-from watcher.channels.renewal import LEASE_SECONDS, Renewed, renew_due
+from watcher.channels.renewal import LEASE_SECONDS, Patience, Renewed, Wanted, renew_due
 from watcher.cli.common import (
     App,
     emit,
@@ -98,11 +98,12 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
 
     results = renew_due(
         app.services,
-        force=force,
-        account_ids=[a.id for a in chosen],
-        patience=PATIENCE_SECONDS,
-        report=report,
-        waits=lambda: messages.print("waiting: another process is renewing channels"),
+        Wanted(force, [a.id for a in chosen]),
+        Patience(
+            PATIENCE_SECONDS,
+            lambda: messages.print("waiting: another process is renewing channels"),
+        ),
+        report,
     )
     if as_json:
         emit(

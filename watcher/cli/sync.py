@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -21,7 +22,7 @@ from watcher.cli.common import (
     who,
     worst,
 )
-from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError
+from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError, contained
 from watcher.jobs.tasks import work_off
 from watcher.ledger import calendars
 from watcher.ledger.calendars import Work
@@ -133,14 +134,13 @@ def _with_bar(
         for target in targets:
             bar.update(task, description=target.email)
             result: dict[str, Any] = {"account": target.email, "calendar": target.google_id}
-            try:
-                result |= work(target)
-            except WatcherError as error:
-                result |= {"outcome": error.message, "code": error.exit_code}
-                result["next_step"] = error.next_step
-            results.append(result)
+            results.append(result | contained(partial(work, target), _failed))
             bar.advance(task)
     return results
+
+
+def _failed(error: WatcherError) -> dict[str, Any]:
+    return {"outcome": error.message, "code": error.exit_code, "next_step": error.next_step}
 
 
 def _resync_one(app: App, target: Target) -> dict[str, Any]:

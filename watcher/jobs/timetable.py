@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import redis
 from sqlalchemy.orm import Session
@@ -19,8 +20,8 @@ from watcher.accounts.disconnect import finish
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.users import look_at_users
 from watcher.channels.renewal import renew_due
-from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherError
-from watcher.jobs.doorbell import Lane, Reason
+from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherError, contained
+from watcher.jobs.doorbell import LANES, Lane, Reason
 from watcher.ledger import accounts, aside, budget, calendars, due, erased, late, notices, runs
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.when import LONGEST_ASKED
@@ -54,7 +55,11 @@ def sweep(services: Services) -> int:
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
     with services.db.session() as session:
         todo = [(c.id, _lane(c)) for c in due.to_ring(services.db, session, now, queued)]
-    return sum(services.ring(number, lane, "sweep") for number, lane in todo[:MAX_RINGS])
+    rings = todo[:MAX_RINGS]
+    return sum(
+        services.ring_all([n for n, wanted in rings if wanted == lane], lane, "sweep")
+        for lane in LANES
+    )
 
 
 def _calendar_of(job_id: str) -> int:
@@ -112,10 +117,22 @@ def look_after_erased(services: Services) -> int:
     """Look through what ERPNext has logged of rows since their history was erased."""
     with services.db.session() as session:
         rows = {e.id: (e.row_name, e.sync_key) for e in erased.due(session, services.clock(), 100)}
-    if rows:
-        services.mirror().look_again(dict(rows.values()))
-        with services.db.session() as session:
-            erased.looked(session, rows, services.clock())
+    if not rows:
+        return 0
+    try:
+        return _look_again(services, rows)
+    except WatcherError:
+        raise
+    except Exception:
+        log.exception("looking after erased rows failed unexpectedly: now row by row")
+    alone = ({number: row} for number, row in rows.items())
+    return sum(contained(partial(_look_again, services, each), lambda _: 0) for each in alone)
+
+
+def _look_again(services: Services, rows: Mapping[int, tuple[str, str]]) -> int:
+    services.mirror().look_again(dict(rows.values()))
+    with services.db.session() as session:
+        erased.looked(session, list(rows), services.clock())
     return len(rows)
 
 
@@ -138,22 +155,29 @@ def refresh(services: Services) -> int:
 
 
 def refresh_one(services: Services, account_id: int) -> WatcherError | None:
-    """Refresh one account's access token now; the failure is noted and returned."""
-    try:
-        services.tokens.renew(account_id)
-    except AccountDead as error:  # noted by the token layer
+    """Refresh one account's access token now; the failure, whatever it is, is noted and returned.
+    Raises ``LedgerAway``."""
+    return contained(
+        partial(_renew_token, services, account_id), partial(_not_refreshed, services, account_id)
+    )
+
+
+def _renew_token(services: Services, account_id: int) -> None:
+    services.tokens.renew(account_id)
+
+
+def _not_refreshed(services: Services, account_id: int, error: WatcherError) -> WatcherError:
+    if isinstance(error, AccountDead):  # noted by the token layer
         log.warning("account needs to reconnect: %s", error.message)
         return error
-    except WatcherError as error:
-        pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
-        if isinstance(error, Transient) and error.retry_after is not None:
-            pause = max(pause, min(error.retry_after, LONGEST_ASKED.total_seconds()))
-        with services.db.session() as session:
-            account = session.get_one(Account, account_id)
-            account.refresh_retry_at = services.clock() + timedelta(seconds=pause)
-        log.warning("access token not refreshed: %s", error.message)
-        return error
-    return None
+    pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
+    if isinstance(error, Transient) and error.retry_after is not None:
+        pause = max(pause, min(error.retry_after, LONGEST_ASKED.total_seconds()))
+    with services.db.session() as session:
+        account = session.get_one(Account, account_id)
+        account.refresh_retry_at = services.clock() + timedelta(seconds=pause)
+    log.warning("access token not refreshed: %s", error.message)
+    return error
 
 
 def prune(services: Services) -> int:

@@ -11,13 +11,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from watcher.erpnext import todos
 from watcher.erpnext.connected_app import desk_link
-from watcher.errors import WatcherError
+from watcher.errors import WatcherError, contained
 from watcher.ledger import connect, leases, overview
 from watcher.ledger import notices as ledger
 from watcher.ledger.models import Account, Notice
@@ -47,14 +48,15 @@ def tell(services: Services) -> int:
         return 0
     try:
         troubles = observe(services)
-        sent = 0
-        for notice, wanted in _due(services):
-            for medium in _media(services, notice, troubles):
-                if getattr(notice, _COUNTER[medium]) < wanted:
-                    sent += _deliver(services, notice, medium, wanted)
+        sent = sum(
+            contained(partial(_tell_one, services, notice, wanted, troubles), lambda _: 0)
+            for notice, wanted in _due(services)
+        )
         with services.db.session() as session:
             ended = list(ledger.to_wind_up(session))
-        return sent + sum(_wind_up(services, notice) for notice in ended)
+        return sent + sum(
+            contained(partial(_wind_up, services, notice), lambda _: 0) for notice in ended
+        )
     finally:
         with services.db.session() as session:
             leases.drop(session, LEASE, services.owner)
@@ -195,19 +197,31 @@ def _employee(services: Services, notice: Notice) -> Account | None:
 # --- telling ------------------------------------------------------------------------------
 
 
+def _tell_one(services: Services, notice: Notice, wanted: int, troubles: Sequence[Trouble]) -> int:
+    """Tell of one notice by each medium that has told of it less than ``wanted`` times."""
+    owed = [
+        medium
+        for medium in _media(services, notice, troubles)
+        if getattr(notice, _COUNTER[medium]) < wanted
+    ]
+    return sum(
+        contained(
+            partial(_deliver, services, notice, medium, wanted),
+            partial(_note_failure, services, notice, medium),
+        )
+        for medium in owed
+    )
+
+
 def _deliver(services: Services, notice: Notice, medium: str, wanted: int) -> int:
     if not _lease(services):
         return 0
     todo: str | None = None
-    try:
-        if medium == TODO:
-            todo = _ask_employee(services, notice)
-        else:
-            subject, text = _for_admins(services, notice, wanted)
-            send(services.settings, medium, subject, text)
-    except WatcherError as error:
-        _note_failure(services, notice, medium, error)
-        return 0
+    if medium == TODO:
+        todo = _ask_employee(services, notice)
+    else:
+        subject, text = _for_admins(services, notice, wanted)
+        send(services.settings, medium, subject, text)
     with services.db.session() as session:
         row = session.get_one(Notice, notice.id)
         setattr(row, _COUNTER[medium], wanted)
@@ -277,23 +291,26 @@ def _wind_up(services: Services, notice: Notice) -> int:
     for medium in _still_owed(notice):
         if not _lease(services):
             return sent
-        try:
-            if medium == TODO:
-                todos.close(services.erpnext, notice.todo or "")
-            elif medium in configured(services.settings):
-                what = f"{_how_it_ended(services, notice)}: {_what(notice)}"
-                send(services.settings, medium, words.subject(what), what)
-        except WatcherError as error:
-            _note_failure(services, notice, medium, error)
-            continue
-        with services.db.session() as session:
-            _settled(session.get_one(Notice, notice.id), medium)
-        sent += 1
+        sent += contained(
+            partial(_tell_the_end, services, notice, medium),
+            partial(_note_failure, services, notice, medium),
+        )
     with services.db.session() as session:
         row = session.get_one(Notice, notice.id)
         if row.mended_at is not None and not _still_owed(row):
             row.closed_at, row.failing_since = services.clock(), None
     return sent
+
+
+def _tell_the_end(services: Services, notice: Notice, medium: str) -> int:
+    if medium == TODO:
+        todos.close(services.erpnext, notice.todo or "")
+    elif medium in configured(services.settings):
+        what = f"{_how_it_ended(services, notice)}: {_what(notice)}"
+        send(services.settings, medium, words.subject(what), what)
+    with services.db.session() as session:
+        _settled(session.get_one(Notice, notice.id), medium)
+    return 1
 
 
 def _how_it_ended(services: Services, notice: Notice) -> str:
@@ -320,12 +337,14 @@ def _settled(row: Notice, medium: str) -> None:
         setattr(row, _COUNTER[medium], 0)
 
 
-def _note_failure(services: Services, notice: Notice, medium: str, error: WatcherError) -> None:
+def _note_failure(services: Services, notice: Notice, medium: str, error: WatcherError) -> int:
+    """Returns 0: no message has gone out."""
     log.warning("notice %s not delivered by %s: %s", notice.id, medium, error.message)
     with services.db.session() as session:
         row = session.get_one(Notice, notice.id)
         row.error, row.failing_by = error.message[:500], medium
         row.failing_since = row.failing_since or services.clock()
+    return 0
 
 
 def _lease(services: Services) -> bool:
