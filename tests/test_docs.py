@@ -28,6 +28,7 @@ from watcher.erpnext.fields import EMPLOYEE, SECTION, WANTED
 from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
+from watcher.jobs.doorbell import Reason
 from watcher.jobs.timetable import timetable
 from watcher.ledger import budget, notices, overview
 from watcher.ledger.inbox import Word
@@ -515,6 +516,12 @@ def test_outcomes_of_notifications() -> None:
     documented = {row[0] for row in table("docs/operations.md", "outcome")}
     source = read("watcher/handlers/notifications.py")
     assert documented == {*get_args(Word), *re.findall(r"labels\(\"(\w+)\"\)", source)}
+
+
+def test_reasons_of_a_sync() -> None:
+    rows = {row[0]: row[1] for row in table("docs/operations.md", "field")}
+    documented = set(PLAIN.findall(rows["`why`"]))
+    assert documented == {*get_args(Reason), "resync"}, "`resync` works by itself, without a ring"
 
 
 def test_status_document(services: Services) -> None:

@@ -267,7 +267,7 @@ def test_a_question_is_not_asked_wherever_it_says_so(company: Company) -> None:
         ("accounts", "--no-input", "disconnect"),
         ("accounts", "disconnect", "--no-input"),
     ):
-        run(company, *words, ANN, code=2, says=("There is nobody to ask",))
+        run(company, *words, ANN, code=2, says=("This is not a terminal to ask on",))
 
 
 def test_what_interface_promises_is_there() -> None:

@@ -67,7 +67,7 @@ class App:
         if yes:
             return
         if self.no_input or not sys.stdin.isatty():
-            raise UserError(f"{question} There is nobody to ask", next_step="add --yes")
+            raise UserError(f"{question} This is not a terminal to ask on", next_step="add --yes")
         if not click.confirm(question, err=True):
             raise click.Abort
 

@@ -39,7 +39,7 @@ def test(app: App, user: str | None, as_json: bool) -> int:
     ways = [*media.configured(app.services.settings), *([media.TODO] if user else [])]
     if not ways:
         raise UserError(
-            "no way to tell anybody is set",
+            "no notification channel is configured",
             next_step="set WATCHER_SMTP_URL (and WATCHER_ADMIN_EMAILS) or "
             "WATCHER_NOTIFY_WEBHOOK_URL",
         )
