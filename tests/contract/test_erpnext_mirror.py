@@ -32,7 +32,7 @@ from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.refusals import OUTAGE_AFTER
 from watcher.errors import ErpAuthError, ErpSetupMissing, Transient
-from watcher.events.model import Action, Cancel, Create, ErpEvent, Held, Keep, Update
+from watcher.events.model import Action, Cancel, Create, ErpEvent, Keep, Row, Update
 from watcher_sandbox.erpnext.app import serve as serve_sandbox
 from watcher_sandbox.erpnext.site import Site as SandboxSite
 
@@ -90,13 +90,13 @@ class Site:
     def apply(self, *actions: Action, **options: Any) -> Any:
         return self.mirror.apply(actions, **options)
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[Row]:
         return EventMirror(self.direct).held_of_calendar(self.account, "calendar")
 
-    def by_id(self) -> dict[str, Held]:
+    def by_id(self) -> dict[str, Row]:
         return {row.event_id: row for row in self.held()}
 
-    def made(self, count: int) -> list[tuple[ErpEvent, Held]]:
+    def made(self, count: int) -> list[tuple[ErpEvent, Row]]:
         events = self.events(count)
         EventMirror(self.direct).apply([Create(event=e) for e in events])
         held = self.by_id()
@@ -169,13 +169,13 @@ def sandbox() -> Iterator[tuple[SandboxSite, ErpNextClient]]:
     server.close()
 
 
-def renamed(pair: tuple[ErpEvent, Held], subject: str, site: Site) -> Update:
+def renamed(pair: tuple[ErpEvent, Row], subject: str, site: Site) -> Update:
     event, row = pair
     number = int(event.event_id.removeprefix("event"))
     return Update(name=row.name, event=site.event(number, subject=subject))
 
 
-def cancel(row: Held) -> Cancel:
+def cancel(row: Row) -> Cancel:
     return Cancel(name=row.name, key=row.key, event_id=row.event_id, reason="gone")
 
 

@@ -28,7 +28,7 @@ from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
 from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
-from watcher.events.model import BUSY, MASKS, Held
+from watcher.events.model import BUSY, MASKS, Row
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ AT_ONCE = 20
 KEYS_IN_A_SEARCH = 25
 DELETED = "Deleted Document"
 
-Find = Callable[[Iterable[str]], dict[str, Held]]
+Find = Callable[[Iterable[str]], dict[str, Row]]
 Note = Callable[[Mapping[str, str]], None]
 
 

@@ -15,9 +15,9 @@ from watcher.erpnext.rows import (
     batches,
     changes,
     chunks,
-    held_of,
     new_doc,
     of_calendar,
+    row_of,
 )
 from watcher.erpnext.writing import Writer
 from watcher.events.model import (
@@ -26,9 +26,9 @@ from watcher.events.model import (
     Create,
     Discard,
     ErpEvent,
-    Held,
     Keep,
     Rewrite,
+    Row,
     Update,
 )
 
@@ -63,7 +63,7 @@ class EventMirror:
 
     # --- reading ----------------------------------------------------------------------------
 
-    def held_by_keys(self, keys: Iterable[str]) -> dict[str, Held]:
+    def held_by_keys(self, keys: Iterable[str]) -> dict[str, Row]:
         """The rows of these sync keys, by key. An empty key is no key: it would match every
         Event that is not ours."""
         held = {}
@@ -74,9 +74,9 @@ class EventMirror:
 
     def held_by_series(
         self, account: str, calendar_id: str, recurring_ids: Iterable[str]
-    ) -> list[Held]:
+    ) -> list[Row]:
         """Rows whose recurring id is one of ``recurring_ids`` (as Data fields hold them)."""
-        held: list[Held] = []
+        held: list[Row] = []
         for chunk in chunks([i for i in dict.fromkeys(recurring_ids) if i], BATCH):
             held += self._rows(
                 [
@@ -86,13 +86,13 @@ class EventMirror:
             )
         return held
 
-    def held_of_calendar(self, account: str, calendar_id: str) -> list[Held]:
+    def held_of_calendar(self, account: str, calendar_id: str) -> list[Row]:
         """All rows of a calendar, its whole history among them."""
         return self._rows(of_calendar(account, calendar_id))
 
     def held_for_listing(
         self, account: str, calendar_id: str, *, ends_after: str, touched_since: str
-    ) -> list[Held]:
+    ) -> list[Row]:
         """The rows of a calendar without its history: those that end after ``ends_after`` (naive
         string of the site; a row without an end ends when it starts), those that were written
         after the stamp ``touched_since``, and those that have given up their key."""
@@ -108,17 +108,17 @@ class EventMirror:
 
     def _rows(
         self, filters: list[list[Any]], or_filters: list[list[Any]] | None = None
-    ) -> list[Held]:
+    ) -> list[Row]:
         fields = [*FIELDS, *sorted(self._site_fields)]
         rows = self._client.rows("Event", filters, fields, or_filters=or_filters or [])
-        return [held_of(row) for row in rows]
+        return [row_of(row) for row in rows]
 
-    def leftovers(self, account: str, calendar_id: str) -> list[Held]:
+    def leftovers(self, account: str, calendar_id: str) -> list[Row]:
         """Rows of a calendar that have given up their key: see ``erasure``."""
         return self._rows([*of_calendar(account, calendar_id), [KEY, "is", "not set"]])
 
-    def touched_since(self, account: str, calendar_id: str, stamp: str) -> list[Held]:
-        """Rows of a calendar that were written after ``stamp`` (the site's own, see ``Held``)."""
+    def touched_since(self, account: str, calendar_id: str, stamp: str) -> list[Row]:
+        """Rows of a calendar that were written after ``stamp`` (the site's own, see ``Row``)."""
         return self._rows([*of_calendar(account, calendar_id), ["modified", ">", stamp]])
 
     # --- writing ----------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from watcher.erpnext.fillers import fillers
 from watcher.erpnext.refusals import Ceiling, Kind, refused
 from watcher.erpnext.rows import HASH
 from watcher.errors import ErpForbidden, ErpRefused, Transient, WatcherError
-from watcher.events.model import Cancel, ErpEvent, Held, Rewrite
+from watcher.events.model import Cancel, ErpEvent, Rewrite, Row
 
-Find = Callable[[Iterable[str]], dict[str, Held]]
+Find = Callable[[Iterable[str]], dict[str, Row]]
 Fields = Mapping[str, object]
 What = ErpEvent | Cancel | Rewrite
 Put = Literal["done", "gone", "refused"]
@@ -40,7 +40,7 @@ class OneRow:
         self._hold = hold
         self._applied = applied
 
-    def put(self, row: Held, fields: Fields, what: What, kind: Kind) -> Put:
+    def put(self, row: Row, fields: Fields, what: What, kind: Kind) -> Put:
         """Write one row, twice where another writer or a 500 came between."""
         error = self._put_once(row, fields)
         if isinstance(error, ServerError) or getattr(error, "cause", "") == COLLISION:
@@ -60,9 +60,7 @@ class OneRow:
         self.refuse(what, error, kind)
         return "refused"
 
-    def _put_once(
-        self, row: Held, fields: Fields
-    ) -> ErpRefused | ServerError | ErpForbidden | None:
+    def _put_once(self, row: Row, fields: Fields) -> ErpRefused | ServerError | ErpForbidden | None:
         self._hold()
         try:
             self._client.update({"doctype": "Event", "name": row.name, **fields})
@@ -76,7 +74,7 @@ class OneRow:
             return self.refusal_of_one(error, "write")
         return None
 
-    def _was_written(self, row: Held, fields: Fields) -> bool:
+    def _was_written(self, row: Row, fields: Fields) -> bool:
         """With its queue of background jobs full Frappe 16 writes and then answers 500. The stamp
         moved, and what stands there is what was sent."""
         now = self._find([row.key]).get(row.key)
@@ -96,7 +94,7 @@ class OneRow:
 
     # --- what became private and cannot be masked -----------------------------------------------
 
-    def _remove_readable(self, row: Held, fields: Fields, what: What, error: WatcherError) -> Put:
+    def _remove_readable(self, row: Row, fields: Fields, what: What, error: WatcherError) -> Put:
         """A row that became private and that ERPNext does not let be masked is deleted. A live
         event is made anew with the next pass, and is set aside until then."""
         self._mask_with_fillers(row, fields, error)
@@ -108,7 +106,7 @@ class OneRow:
             self.refuse(what, error, kind)
         return "refused"
 
-    def _mask_with_fillers(self, row: Held, fields: Fields, error: WatcherError) -> None:
+    def _mask_with_fillers(self, row: Row, fields: Fields, error: WatcherError) -> None:
         """Frappe puts the last title that was saved into its search index later, even when the row
         is gone by then: a field that the site demands is filled, so that the mask is the last."""
         named = error.fields if isinstance(error, ErpRefused) else ()
@@ -123,6 +121,6 @@ class OneRow:
         self._applied.refused.append(found)
 
 
-def _as_of(row: Held, fields: Fields) -> Fields:
+def _as_of(row: Row, fields: Fields) -> Fields:
     """The same write, decided on the row as it is now: a stale stamp would be refused again."""
     return {**fields, "modified": row.modified} if "modified" in fields else fields

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from watcher.erpnext.client import BATCH
-from watcher.events.model import OPTIONAL_FIELDS, ErpEvent, Held, Update
+from watcher.events.model import OPTIONAL_FIELDS, ErpEvent, Row, Update
 
 T = TypeVar("T")
 Doc = dict[str, object]
@@ -90,12 +90,12 @@ def _fields(event: ErpEvent) -> Doc:
     return fields
 
 
-def is_complete(row: Held, event: ErpEvent) -> bool:
+def is_complete(row: Row, event: ErpEvent) -> bool:
     """A row found after a failed insert was written by us as wanted: the hash tells."""
     return row.content_hash == event.content_hash and not row.is_cancelled
 
 
-def is_as_wanted(row: Held, event: ErpEvent) -> bool:
+def is_as_wanted(row: Row, event: ErpEvent) -> bool:
     """Provably what an update wanted. The hash alone does not prove it, since a row that a
     person meddled with has the right hash before it is put right."""
     return is_complete(row, event) and (
@@ -106,13 +106,13 @@ def is_as_wanted(row: Held, event: ErpEvent) -> bool:
     )
 
 
-def held_of(row: Mapping[str, Any]) -> Held:
+def row_of(row: Mapping[str, Any]) -> Row:
     """One row of get_list. ``ends_on`` is NULL where it equals ``starts_on``; datetimes carry
     microseconds now and then. Of ``OPTIONAL_FIELDS`` the row has those that were asked for."""
     location, meet_link, employee = (
         _text(row, name) if name in row else None for name in OPTIONAL_FIELDS
     )
-    return Held(
+    return Row(
         name=str(row["name"]),
         key=_text(row, KEY),
         event_id=_text(row, "custom_google_event_id"),

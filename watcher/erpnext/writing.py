@@ -29,7 +29,7 @@ from watcher.erpnext.rows import (
 )
 from watcher.erpnext.sharing import stale_shares
 from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
-from watcher.events.model import Cancel, ErpEvent, Held, Rewrite, Update
+from watcher.events.model import Cancel, ErpEvent, Rewrite, Row, Update
 
 PROBES = 2
 """So many of the events that are left are still tried once the site seems to refuse everything."""
@@ -128,7 +128,7 @@ class Writer:
         self._one.refuse(event, error, "event")
 
     def _adopt(
-        self, events: Sequence[ErpEvent], held: Mapping[str, Held], error: WatcherError
+        self, events: Sequence[ErpEvent], held: Mapping[str, Row], error: WatcherError
     ) -> None:
         """Rows that are there already: ours from a lost answer, or another process was first."""
         stale = []
@@ -200,7 +200,7 @@ class Writer:
                 done.append(replace(update, name=row.name))
         return done, gone
 
-    def _update_one(self, row: Held, update: Update) -> Put:
+    def _update_one(self, row: Row, update: Update) -> Put:
         """``row`` is as it is now, the update as it was decided."""
         event, reopen = update.event, update.reopen and row.status == "Closed"
         if is_as_wanted(row, event) and not reopen:
@@ -285,7 +285,7 @@ class Writer:
             elif put == "gone":
                 self.applied.kept["already_gone"] += 1
 
-    def _conclude_one(self, row: Held, action: Cancel | Rewrite) -> Put:
+    def _conclude_one(self, row: Row, action: Cancel | Rewrite) -> Put:
         hides = action.mask and row.is_readable
         if isinstance(action, Cancel) and row.is_cancelled and not hides:
             return "done"
@@ -310,7 +310,7 @@ class Writer:
             else:
                 self._delete_readable(row, cancel)
 
-    def _delete_readable(self, row: Held, cancel: Cancel) -> None:
+    def _delete_readable(self, row: Row, cancel: Cancel) -> None:
         try:
             self._delete_one(row)
         except (ErpRefused, ErpForbidden) as error:
@@ -321,7 +321,7 @@ class Writer:
         self._ceiling.accepted()
         self.applied.deleted += 1
 
-    def _delete_one(self, row: Held) -> None:
+    def _delete_one(self, row: Row) -> None:
         self._hold()
         try:
             self._client.delete("Event", row.name)

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from watcher.events.model import ErpEvent, Held, Skipped, Window
-from watcher.events.window import held_bounds, held_in_window, held_is_past
+from watcher.events.model import ErpEvent, Row, Skipped, Told, Window
+from watcher.events.window import row_bounds, row_in_window, row_is_past
 
 _MARKUP = re.compile(r"<[^<>]*>|\s+")  # no "<" inside: linear, however many a person typed
 _ADDRESS = re.compile(r"""href=["'](?=https?:|mailto:)([^"'<>]*)""", re.IGNORECASE)
-
-Mapped = ErpEvent | Skipped
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,23 +31,23 @@ class Place:
         """The site's date, by which ERPNext closes what is past."""
         return f"{self.now.astimezone(self.site_zone):%Y-%m-%d}"
 
-    def holds(self, row: Held) -> bool:
-        return held_in_window(row, self.window, self.site_zone, self.calendar_zone)
+    def holds(self, row: Row) -> bool:
+        return row_in_window(row, self.window, self.site_zone, self.calendar_zone)
 
-    def starts(self, row: Held) -> datetime:
-        return held_bounds(row, self.site_zone, self.calendar_zone)[0]
+    def starts(self, row: Row) -> datetime:
+        return row_bounds(row, self.site_zone, self.calendar_zone)[0]
 
-    def is_past(self, row: Held) -> bool:
-        return held_is_past(row, self.window, self.site_zone, self.calendar_zone)
+    def is_past(self, row: Row) -> bool:
+        return row_is_past(row, self.window, self.site_zone, self.calendar_zone)
 
 
-def is_to_reopen(event: ErpEvent, row: Held, place: Place) -> bool:
+def is_to_reopen(event: ErpEvent, row: Row, place: Place) -> bool:
     """ERPNext closes what ended before today; what is moved or prolonged into today or later is to
     be seen again. What a person completed, or closed without a change of times, stays."""
     return row.status == "Closed" and event.ends_on[:10] >= place.today and is_moved(event, row)
 
 
-def is_moved(event: ErpEvent, row: Held) -> bool:
+def is_moved(event: ErpEvent, row: Row) -> bool:
     """Whether the times differ beyond what earlier versions and ERPNext itself make of an end."""
     if (event.starts_on, event.all_day) != (row.starts_on, row.all_day):
         return True
@@ -59,7 +57,7 @@ def is_moved(event: ErpEvent, row: Held) -> bool:
     return event.ends_on[:length] != row.ends_on[:length]
 
 
-def _same_times(event: ErpEvent, row: Held) -> bool:
+def _same_times(event: ErpEvent, row: Row) -> bool:
     ends = row.ends_on or row.starts_on
     return (event.starts_on, event.ends_on, event.all_day) == (
         row.starts_on,
@@ -86,21 +84,16 @@ class Difference:
         return len(self.missing) + len(self.extra) + len(self.different)
 
 
-def difference(
-    mapped: Iterable[Mapped],
-    held: Sequence[Held],
-    place: Place,
-    *,
-    spare: Collection[str] = frozenset(),
-) -> Difference:
-    """Compare the window of Google with the live rows of ERPNext; changes nothing. Rows whose key
-    is in ``spare`` (what Google says of them cannot be mapped) are left out."""
+def difference(told: Told, rows: Iterable[Row], place: Place) -> Difference:
+    """Compare what Google has in the window with the live rows of ERPNext; changes nothing."""
     found = Difference()
-    rows = {
-        row.key: row for row in held if row.key and not row.is_cancelled and row.key not in spare
+    live = {
+        row.key: row
+        for row in rows
+        if row.key and not row.is_cancelled and row.key not in told.aside
     }
-    for event in mapped:
-        row = rows.pop(event.key, None)
+    for event in told.live:
+        row = live.pop(event.key, None)
         if isinstance(event, Skipped):
             if row is not None:
                 found.extra.append((event.key, event.event_id, event.reason))
@@ -108,18 +101,18 @@ def difference(
             found.missing.append((event.key, event.event_id, event.starts_on))
         elif detail := _detail_of(event, row, place):
             found.different.append((event.key, event.event_id, detail))
-    for row in rows.values():
+    for row in live.values():
         if place.holds(row):
             found.extra.append((row.key, row.event_id, "not in Google"))
     return found
 
 
-def _detail_of(event: ErpEvent, row: Held, place: Place) -> str:
+def _detail_of(event: ErpEvent, row: Row, place: Place) -> str:
     status = "status" if is_to_reopen(event, row, place) else ""
     return ", ".join(filter(None, (detail(event, row), status)))
 
 
-def detail(event: ErpEvent, row: Held) -> str:
+def detail(event: ErpEvent, row: Row) -> str:
     """The mirrored fields in which a row differs from its event, as words."""
     wrong = [
         word
@@ -146,6 +139,6 @@ def _addresses(text: str) -> list[str]:
     return sorted(html.unescape(found).strip() for found in _ADDRESS.findall(text))
 
 
-def _other_text(wanted: str | None, held: str | None) -> bool:
+def _other_text(wanted: str | None, there: str | None) -> bool:
     """None: the site has no such field."""
-    return wanted is not None and held is not None and _plain(wanted) != _plain(held)
+    return wanted is not None and there is not None and _plain(wanted) != _plain(there)

@@ -169,7 +169,7 @@ class ErpEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class Row:
     """One row that ERPNext holds for a calendar, as read back (naive strings of the site).
 
     ``modified`` is the site's own stamp of the last write. ``repeats``: a person has ticked
@@ -221,6 +221,25 @@ class Skipped:
     recurring_event_id: str | None = None
 
 
+MappedEvent = ErpEvent | Skipped
+"""What the mapping makes of one event of Google's."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What Google told in one answer, in ERPNext's form.
+
+    ``live`` are the events in the window, ``outside`` those beyond it, ``gone`` the keys of the
+    events that Google cancelled. ``aside`` are the keys of what could not be mapped: their rows are
+    left as they are.
+    """
+
+    live: Collection[MappedEvent] = ()
+    outside: Collection[ErpEvent] = ()
+    gone: Collection[str] = ()
+    aside: Collection[str] = frozenset()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Create:
     event: ErpEvent
@@ -236,7 +255,7 @@ class Update:
 
     ``revive``: a cancelled row comes back. ``reopen``: a row that ERPNext has closed is moved or
     prolonged into today or later. Both also set the status back to Open. ``hides``: the row is
-    readable now, and the event is private. ``stamp``: see ``Held.modified``; ERPNext refuses a
+    readable now, and the event is private. ``stamp``: see ``Row.modified``; ERPNext refuses a
     write that it carries out late, after the row was written by somebody else.
     """
 

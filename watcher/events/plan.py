@@ -7,11 +7,11 @@ nothing is dropped uncounted.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from watcher.errors import SweepHeld
-from watcher.events.compare import Mapped, Place, detail, is_moved, is_to_reopen
+from watcher.events.compare import Place, detail, is_moved, is_to_reopen
 from watcher.events.model import (
     Action,
     Cancel,
@@ -19,10 +19,12 @@ from watcher.events.model import (
     Discard,
     ErpEvent,
     GoogleEvent,
-    Held,
     Keep,
+    MappedEvent,
     Rewrite,
+    Row,
     Skipped,
+    Told,
     Update,
 )
 from watcher.events.text import line, rich
@@ -44,7 +46,7 @@ class Trust:
     def is_first(self) -> bool:
         return not self.seen
 
-    def covers(self, row: Held) -> bool:
+    def covers(self, row: Row) -> bool:
         ours = row.modified_by.lower() == self.api_user.lower()
         return ours and (not self.seen or row.modified <= self.seen)
 
@@ -58,7 +60,7 @@ class Veil:
     keys: frozenset[str] = frozenset()
     private_rows: bool = False
 
-    def covers(self, row: Held, private_series: Collection[str]) -> bool:
+    def covers(self, row: Row, private_series: Collection[str]) -> bool:
         return row.is_readable and (
             row.key in self.keys
             or (self.private_rows and row.event_type == "Private")
@@ -78,105 +80,108 @@ def newest_by_id(events: Iterable[GoogleEvent]) -> list[GoogleEvent]:
     return list(newest.values())
 
 
-def plan_delta(
-    mapped: Iterable[Mapped],
-    *,
-    outside: Iterable[ErpEvent] = (),
-    gone: Iterable[str] = (),
-    held: Mapping[str, Held],
-    series_held: Iterable[Held] = (),
-    series: Mapping[str, str] | None = None,
-    private_series: Collection[str] = frozenset(),
-    place: Place,
-    spare: Collection[str] = frozenset(),
-) -> list[Action]:
-    """The actions of one delta.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangedSeries:
+    """The recurring series that a delta told of, by their ids as ERPNext holds them.
 
-    ``outside`` are events beyond the window, ``gone`` the keys of events that Google cancelled,
-    ``held`` the rows by key, ``series_held`` the rows whose series changed. ``series`` maps the
-    recurring id as ERPNext holds it to what became of the series: ``expanded`` (its instances in
-    the window are all in ``mapped`` or ``outside``), ``single`` (a series no more) or
-    ``cancelled``; of those in ``private_series`` nothing readable stays. Rows whose key is in
-    ``spare`` (set aside this time) are left alone.
+    ``rows`` are the rows of their instances. ``became`` says what each series is now:
+    ``expanded`` (all its instances in the window are among what Google told), ``single`` (an event
+    that does not recur any more) or ``cancelled``. ``private`` are the series that were made
+    private: nothing readable of them may stay.
     """
+
+    rows: Collection[Row] = ()
+    became: Mapping[str, str] = field(default_factory=dict)
+    private: Collection[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Situation:
+    """Under which circumstances a full listing is compared with the rows of the calendar."""
+
+    place: Place
+    trust: Trust
+    veil: Veil = Veil()
+
+
+def plan_delta(
+    told: Told, rows: Mapping[str, Row], series: ChangedSeries, place: Place
+) -> list[Action]:
+    """The actions of one delta. ``rows`` are, by key, those of the events that it told of."""
     actions: dict[str, Action] = {}
-    for event in mapped:
-        actions[event.key] = _event(event, held.get(event.key), place)
-    for event in outside:
-        actions[event.key] = _outside(event, held.get(event.key), place)
-    for key in gone:
+    for event in told.live:
+        actions[event.key] = _event(event, rows.get(event.key), place)
+    for outer in told.outside:
+        actions[outer.key] = _outside(outer, rows.get(outer.key), place)
+    for key in told.gone:
         if key not in actions:
-            actions[key] = _gone(key, held.get(key), "cancelled_in_google")
-    for row in series_held:
-        if row.key in actions or row.key in spare:
-            continue
-        root = row.recurring_event_id or ""
-        actions[row.key] = _series_row(
-            row, (series or {}).get(root), place, mask=root in private_series
-        )
-    for key, row in held.items():
+            gone = Skipped(key=key, event_id="", reason="cancelled_in_google")
+            actions[key] = _gone(gone, rows.get(key))
+    for row in series.rows:
+        if row.key not in actions and row.key not in told.aside:
+            actions[row.key] = _series_row(row, series, place)
+    for key, row in rows.items():
         # The row of the id itself, when a single event has become a series.
-        became = (series or {}).get(row.event_id)
-        if key not in actions and key not in spare and became == "expanded":
-            mask = row.event_id in private_series
-            actions[key] = _gone(key, row, "became_series", mask=mask)
+        became = series.became.get(row.event_id)
+        if key not in actions and key not in told.aside and became == "expanded":
+            private = row.event_id in series.private
+            actions[key] = _gone(_as_skipped(row, "became_series", private), row)
     return list(actions.values())
 
 
 def plan_snapshot(
-    mapped: Collection[Mapped],
-    *,
-    outside: Iterable[ErpEvent] = (),
-    held: Sequence[Held],
-    place: Place,
-    trust: Trust,
-    spare: Collection[str] = frozenset(),
-    veil: Veil | None = None,
-    force: bool = False,
+    told: Told, rows: Collection[Row], situation: Situation, *, force: bool = False
 ) -> list[Action]:
-    """Mark and sweep: the finished listing against all rows of the calendar.
+    """The actions of one full listing against all rows of the calendar.
 
-    A row that ``trust`` does not take for ours as it stands is compared field by field. What
-    ``veil`` covers is masked, and what the listing shows as a private series.
+    A row that ``situation.trust`` does not cover is compared field by field. A row that
+    ``situation.veil`` covers is masked, and so are rows of series that the listing shows as
+    private.
 
     Raises ``SweepHeld`` when of more than 20 live rows in the window more than half of the events
-    would be swept, unless ``force``. Rows that aged out at the past edge are history and stay.
+    would be cancelled because the listing lacks them, unless ``force``. Rows that have left the
+    window at its past end are history and stay.
     """
-    leftovers = [row for row in held if not row.key]
-    held = [row for row in held if row.key]
-    rows = {row.key: row for row in held}
+    place = situation.place
+    keyed = {row.key: row for row in rows if row.key}
     actions: dict[str, Action] = {}
-    for event in mapped:
-        actions[event.key] = _event(event, rows.get(event.key), place, trust)
-    for event in outside:
-        actions[event.key] = _outside(event, rows.get(event.key), place)
+    for event in told.live:
+        actions[event.key] = _event(event, keyed.get(event.key), place, situation.trust)
+    for outer in told.outside:
+        actions[outer.key] = _outside(outer, keyed.get(outer.key), place)
     swept: list[Action] = []
     inside: Counter[str] = Counter()
     vanished: Counter[str] = Counter()
-    private_series = _private_series(mapped)
-    for row in held:
+    private_series = _private_series(told.live)
+    for row in keyed.values():
         counts = not row.is_cancelled and place.holds(row)
         inside[_series(row)] += counts
-        if row.key in actions or row.key in spare:
+        if row.key in actions or row.key in told.aside:
             continue
-        mask = veil is not None and veil.covers(row, private_series)
+        mask = situation.veil.covers(row, private_series)
         if row.is_cancelled or place.is_past(row):
-            actions[row.key] = _history(row, look=trust.is_first, mask=mask)
+            actions[row.key] = _history(row, look=situation.trust.is_first, mask=mask)
         else:
             # Rows beyond the window's end go as well, but a window made shorter is no alarm.
             vanished[_series(row)] += counts
             swept.append(_cancel(row, "vanished", mask=mask))
-    if not force and inside.total() > BRAKE_ABOVE and _is_most(vanished, inside):
+    if not force:
+        _brake(vanished, inside)
+    return [*actions.values(), *swept, *discards(row for row in rows if not row.key)]
+
+
+def _brake(vanished: Counter[str], inside: Counter[str]) -> None:
+    """Raises ``SweepHeld``; both count the live rows in the window by series."""
+    if inside.total() > BRAKE_ABOVE and _is_most(vanished, inside):
         raise SweepHeld(
             f"the listing lacks {vanished.total()} of {inside.total()} mirrored events",
             cause="sweep_held",
             side="google",
             next_step="look at Google's calendar, then `watcher resync EMAIL --force`",
         )
-    return [*actions.values(), *swept, *discards(leftovers)]
 
 
-def discards(leftovers: Iterable[Held]) -> list[Action]:
+def discards(leftovers: Iterable[Row]) -> list[Action]:
     """Rows without a key, which were being made anew when a process was killed, are deleted."""
     return [Discard(name=row.name) for row in leftovers]
 
@@ -193,7 +198,7 @@ def conceals(action: Action) -> bool:
     return False
 
 
-def _private_series(mapped: Collection[Mapped]) -> set[str]:
+def _private_series(mapped: Collection[MappedEvent]) -> set[str]:
     """Recurring ids of which every listed instance is private: Google makes a whole series private
     with any of its instances, and those that it does not list any more are private too."""
     private: dict[str, list[bool]] = defaultdict(list)
@@ -204,7 +209,7 @@ def _private_series(mapped: Collection[Mapped]) -> set[str]:
     return {series for series, each in private.items() if all(each)}
 
 
-def _history(row: Held, *, look: bool, mask: bool) -> Action:
+def _history(row: Row, *, look: bool, mask: bool) -> Action:
     """A row that the listing lacks and that stays. ``look``: it may be of an earlier version, which
     masked rows and left their past readable, and wrote texts as they came."""
     if mask:
@@ -226,11 +231,11 @@ def _history(row: Held, *, look: bool, mask: bool) -> Action:
     return Keep(key=row.key, event_id=row.event_id, reason=reason, private_row=private_row)
 
 
-def _mask(row: Held) -> Rewrite:
+def _mask(row: Row) -> Rewrite:
     return Rewrite(name=row.name, key=row.key, event_id=row.event_id, mask=True, stamp=row.modified)
 
 
-def _series(row: Held) -> str:
+def _series(row: Row) -> str:
     return row.recurring_event_id or row.key
 
 
@@ -241,9 +246,9 @@ def _is_most(vanished: Counter[str], inside: Counter[str]) -> bool:
     return sum(vanished[name] / inside[name] for name in there) * 2 > len(there)
 
 
-def _event(event: Mapped, row: Held | None, place: Place, trust: Trust | None = None) -> Action:
+def _event(event: MappedEvent, row: Row | None, place: Place, trust: Trust | None = None) -> Action:
     if isinstance(event, Skipped):
-        return _gone(event.key, row, event.reason, event.event_id, mask=event.private)
+        return _gone(event, row)
     if row is None:
         return Create(event=event)
     hides = event.masked and row.is_readable
@@ -257,7 +262,7 @@ def _event(event: Mapped, row: Held | None, place: Place, trust: Trust | None = 
     return Keep(key=event.key, event_id=event.event_id, reason="unchanged", private_row=private_row)
 
 
-def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
+def _outside(event: ErpEvent, row: Row | None, place: Place) -> Action:
     """An event beyond the window: cancelled when it was moved there, kept when it aged there."""
     stands = row is not None and not row.is_cancelled and not is_moved(event, row)
     if row is not None and stands and place.is_past(row):
@@ -272,26 +277,35 @@ def _outside(event: ErpEvent, row: Held | None, place: Place) -> Action:
             private_row=row.name if event.masked else "",
         )
     tightened = row is not None and (event.event_type, row.event_type) == ("Private", "Public")
-    mask = tightened or event.masked
-    return _gone(event.key, row, "outside_window", event.event_id, mask=mask)
+    moved = Skipped(
+        key=event.key,
+        event_id=event.event_id,
+        reason="outside_window",
+        private=tightened or event.masked,
+    )
+    return _gone(moved, row)
 
 
-def _gone(
-    key: str, row: Held | None, reason: str, event_id: str = "", *, mask: bool = False
-) -> Action:
+def _gone(event: Skipped, row: Row | None) -> Action:
+    """An event that is not, or no longer, to be mirrored: its row is cancelled."""
     if row is None:
-        return Keep(key=key, event_id=event_id, reason=reason)
-    if row.is_cancelled and not (mask and row.is_readable):
+        return Keep(key=event.key, event_id=event.event_id, reason=event.reason)
+    if row.is_cancelled and not (event.private and row.is_readable):
         return Keep(
-            key=key,
+            key=event.key,
             event_id=row.event_id,
             reason="already_cancelled",
-            private_row=row.name if mask else "",
+            private_row=row.name if event.private else "",
         )
-    return _cancel(row, reason, mask)
+    return _cancel(row, event.reason, event.private)
 
 
-def _cancel(row: Held, reason: str, mask: bool = False) -> Cancel:
+def _as_skipped(row: Row, reason: str, private: bool) -> Skipped:
+    """An event of which Google told nothing but what became of its series."""
+    return Skipped(key=row.key, event_id=row.event_id, reason=reason, private=private)
+
+
+def _cancel(row: Row, reason: str, mask: bool = False) -> Cancel:
     return Cancel(
         name=row.name,
         key=row.key,
@@ -302,11 +316,13 @@ def _cancel(row: Held, reason: str, mask: bool = False) -> Cancel:
     )
 
 
-def _series_row(row: Held, became: str | None, place: Place, *, mask: bool) -> Action:
+def _series_row(row: Row, series: ChangedSeries, place: Place) -> Action:
     """A row of a changed series that the series' expansion does not contain."""
+    root = row.recurring_event_id or ""
+    became, mask = series.became.get(root), root in series.private
     if became == "expanded" and not row.is_cancelled and place.is_past(row):
-        if mask and row.is_readable:  # of a former rule of the series, which Google forgot
+        if mask and row.is_readable:  # Google lists no instance of a rule that the series had once
             return _mask(row)
         private_row = row.name if mask else ""
         return Keep(key=row.key, event_id=row.event_id, reason="aged_out", private_row=private_row)
-    return _gone(row.key, row, f"series_{became or 'changed'}", mask=mask)
+    return _gone(_as_skipped(row, f"series_{became or 'changed'}", mask), row)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from watcher.events.model import EventTime, Held, Window
+from watcher.events.model import EventTime, Row, Window
 from watcher.events.times import (
     LATEST,
     ONE_MINUTE,
@@ -51,27 +51,23 @@ def _soonest_end(begins: datetime) -> datetime:
     return begins + ONE_MINUTE if begins < LATEST - ONE_MINUTE else LATEST
 
 
-def held_bounds(
-    held: Held, site_zone: ZoneInfo, calendar_zone: ZoneInfo
-) -> tuple[datetime, datetime]:
+def row_bounds(row: Row, site_zone: ZoneInfo, calendar_zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Start and exclusive end of a row. Its end may be missing: ERPNext stores one that equals the
     start as nothing, and so did 0.1.0 end single days and events without length."""
-    last = held.ends_on or held.starts_on
-    if held.all_day:
-        first_day, last_day = naive(held.starts_on).date(), naive(last).date()
+    last = row.ends_on or row.starts_on
+    if row.all_day:
+        first_day, last_day = naive(row.starts_on).date(), naive(last).date()
         last_day = max(first_day, last_day)
         return midnight(first_day, calendar_zone), midnight(day_after(last_day), calendar_zone)
-    begins = from_site(held.starts_on, site_zone)
+    begins = from_site(row.starts_on, site_zone)
     return begins, max(_soonest_end(begins), from_site(last, site_zone))
 
 
-def held_in_window(
-    held: Held, window: Window, site_zone: ZoneInfo, calendar_zone: ZoneInfo
-) -> bool:
-    begins, ends = held_bounds(held, site_zone, calendar_zone)
+def row_in_window(row: Row, window: Window, site_zone: ZoneInfo, calendar_zone: ZoneInfo) -> bool:
+    begins, ends = row_bounds(row, site_zone, calendar_zone)
     return ends > window.start and begins < window.end
 
 
-def held_is_past(held: Held, window: Window, site_zone: ZoneInfo, calendar_zone: ZoneInfo) -> bool:
+def row_is_past(row: Row, window: Window, site_zone: ZoneInfo, calendar_zone: ZoneInfo) -> bool:
     """The row has aged out at the past edge: history, left as it is."""
-    return held_bounds(held, site_zone, calendar_zone)[1] <= window.start
+    return row_bounds(row, site_zone, calendar_zone)[1] <= window.start

@@ -10,7 +10,7 @@ from typing import Any
 
 from watcher.events.compare import Place
 from watcher.events.mapping import data_id
-from watcher.events.model import Held, Window
+from watcher.events.model import Row, Window
 from watcher.google.client import CalendarClient
 from watcher.google.errors import malformed
 
@@ -63,7 +63,7 @@ def history(
     google: CalendarClient,
     calendar_id: str,
     private: set[str],
-    rows: Iterable[Held],
+    rows: Iterable[Row],
     place: Place,
     hold: Hold,
 ) -> Items:

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from watcher.events.mapping import PRIVATE, sync_key, to_erpnext
-from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Skipped, Window
+from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Skipped, Told, Window
 from watcher.events.parse import Unmappable, parse_event
 from watcher.events.plan import newest_by_id
 from watcher.events.times import zone_named
@@ -36,6 +36,15 @@ class Mapped:
     def keys(self) -> set[str]:
         """Of all that is told of, but for what is gone."""
         return {event.key for event in (*self.live, *self.outside)}
+
+    def told(self, rules: MappingRules) -> Told:
+        """The same as the plan takes it, with keys for what is gone."""
+        return Told(
+            live=self.live,
+            outside=self.outside,
+            gone=sync_keys(rules, self.gone),
+            aside=frozenset(refusal.key for refusal in self.refused),
+        )
 
 
 def parse_items(

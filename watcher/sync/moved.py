@@ -16,7 +16,7 @@ from watcher.erpnext.events import EventMirror
 from watcher.erpnext.rows import KEY, bulk_doc, chunks
 from watcher.errors import CalendarGone, ErpRefused, LeaseLost
 from watcher.events.mapping import data_id, sync_key
-from watcher.events.model import Cancel, Held
+from watcher.events.model import Cancel, Row
 from watcher.google.own import NO_OWN_CALENDAR, own_calendar
 from watcher.ledger import accounts, aside, calendars, channels, leases, own
 from watcher.ledger.calendars import Work
@@ -115,7 +115,7 @@ def rekey(
     mirror.apply([_ends(row) for row in doubles], before_batch=hold)
 
 
-def _new_key(row: Held, address: str, old: str, new: str) -> str:
+def _new_key(row: Row, address: str, old: str, new: str) -> str:
     whole = row.key == sync_key(address, old, row.event_id)
     return sync_key(address, new, row.event_id) if whole else ""
 
@@ -127,5 +127,5 @@ def _put(client: ErpNextClient, name: str, fields: dict[str, str]) -> None:
         log.warning("ERPNext refuses to move the row %s: %s", name, error.message)
 
 
-def _ends(row: Held) -> Cancel:
+def _ends(row: Row) -> Cancel:
     return Cancel(name=row.name, key=row.key, event_id=row.event_id, reason="moved")

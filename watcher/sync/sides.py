@@ -13,7 +13,7 @@ from watcher.erpnext.erasure import Note, note_nothing
 from watcher.erpnext.events import EventMirror
 from watcher.events.compare import Place
 from watcher.events.mapping import data_id
-from watcher.events.model import Action, Held, MappingRules, Window
+from watcher.events.model import Action, MappingRules, Row, Window
 from watcher.google.client import CalendarClient
 from watcher.ledger.aside import Refusal
 
@@ -49,7 +49,7 @@ class Sides:
         """Account and calendar id as the fields of ERPNext's rows hold them."""
         return data_id(self.rules.account), data_id(self.rules.calendar_id)
 
-    def rows_for(self, keys: Iterable[str], seen: str) -> list[Held]:
+    def rows_for(self, keys: Iterable[str], seen: str) -> list[Row]:
         """What ERPNext holds for the calendar, as far as a listing of the window with these keys
         decides on it: the rows of the keys wherever they lie, and of the others those that do not
         end before the window, that were written after ``seen``, or that have no key. The rest is

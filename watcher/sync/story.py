@@ -28,13 +28,15 @@ from watcher.events.model import (
     Create,
     ErpEvent,
     GoogleEvent,
-    Held,
     Keep,
     MappingRules,
+    Row,
     Update,
     Window,
 )
 from watcher.events.plan import (
+    ChangedSeries,
+    Situation,
     Trust,
     Veil,
     conceals,
@@ -108,9 +110,8 @@ def compare(
         zone_name = page.time_zone or zone_name
     zone = zone_or_utc(zone_name)
     mapped = map_items(items, sides.rules, sides.window, zone)
-    spare = frozenset(refusal.key for refusal in mapped.refused)
     rows = sides.rows_for(mapped.keys, seen)
-    found = difference(mapped.live, rows, sides.place(zone), spare=spare)
+    found = difference(mapped.told(sides.rules), rows, sides.place(zone))
     return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
 
 
@@ -174,31 +175,23 @@ def _brake(
     sides: Sides,
     work: Work,
     mapped: Mapped,
-    held: Sequence[Held],
+    held: Sequence[Row],
     zone: ZoneInfo,
     report: Report,
 ) -> list[Action]:
     """The plan; where the sweep is held back, everything else goes on without it. A consent lifts
     the brake up to the number of rows that an admin was shown."""
-    place, rules = sides.place(zone), sides.rules
-
-    def plan(force: bool) -> list[Action]:
-        return plan_snapshot(
-            mapped.live,
-            outside=mapped.outside,
-            held=held,
-            place=place,
-            trust=Trust(api_user=sides.api_user, seen=work.rows_seen),
-            veil=Veil(keys=work.to_mask, private_rows=rules.hides_private_rows),
-            spare=frozenset(refusal.key for refusal in mapped.refused),
-            force=force,
-        )
-
+    told = mapped.told(sides.rules)
+    situation = Situation(
+        place=sides.place(zone),
+        trust=Trust(api_user=sides.api_user, seen=work.rows_seen),
+        veil=Veil(keys=work.to_mask, private_rows=sides.rules.hides_private_rows),
+    )
     try:
         _check_clock(sides, work)
-        return plan(False)
+        return plan_snapshot(told, held, situation)
     except SweepHeld as brake:
-        actions = plan(True)
+        actions = plan_snapshot(told, held, situation, force=True)
         others = [a for a in actions if not (isinstance(a, Cancel) and a.reason == "vanished")]
         sweep = len(actions) - len(others)
         if work.sweep_allowed is not None and sweep <= work.sweep_allowed:
@@ -304,17 +297,12 @@ def _apply_delta(
     keys = sync_keys(rules, [*(e.id for e in events), *(e.id for e in expanded)])
     held = sides.mirror.held_by_keys(keys)
     hold()
-    actions = plan_delta(
-        mapped.live,
-        outside=mapped.outside,
-        gone=sync_keys(rules, mapped.gone),
-        held=held,
-        series_held=series,
-        series=_series_plan(rules, roots, masters),
-        private_series=frozenset(data_id(master) for master in private),
-        place=sides.place(zone),
-        spare=frozenset(refusal.key for refusal in mapped.refused),
+    changed = ChangedSeries(
+        rows=series,
+        became=_series_plan(rules, roots, masters),
+        private=frozenset(data_id(master) for master in private),
     )
+    actions = plan_delta(mapped.told(rules), held, changed, sides.place(zone))
     if any(conceals(action) for action in actions):
         actions += discards(sides.mirror.leftovers(*sides.calendar))
     if rules.hides_private:

@@ -4,7 +4,7 @@ full listing."""
 from __future__ import annotations
 
 from watcher.erpnext.site import ADMINISTRATOR
-from watcher.events.model import Held, Keep
+from watcher.events.model import Keep, Row
 from watcher.ledger.calendars import Work
 from watcher.sync.sides import Report, Sides
 
@@ -21,12 +21,12 @@ def was_touched(sides: Sides, work: Work) -> bool:
     return bool(_by_others(sides, touched, work.rows_seen))
 
 
-def _is_closed_by_erpnext(row: Held) -> bool:
+def _is_closed_by_erpnext(row: Row) -> bool:
     """ERPNext's daily job closes what is past; nothing else is changed by it."""
     return row.status == "Closed" and row.modified_by == ADMINISTRATOR
 
 
-def _by_others(sides: Sides, rows: list[Held], since: str) -> list[Held]:
+def _by_others(sides: Sides, rows: list[Row], since: str) -> list[Row]:
     """Those that somebody edited. ERPNext's closing leaves no Version; an edit of a closed row by
     Administrator does."""
     closed = [row.name for row in rows if _is_closed_by_erpnext(row)]

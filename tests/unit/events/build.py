@@ -17,8 +17,8 @@ from watcher.events.model import (
     ErpEvent,
     EventTime,
     GoogleEvent,
-    Held,
     MappingRules,
+    Row,
     Update,
 )
 from watcher.events.window import make_window
@@ -76,9 +76,9 @@ def place(zone: ZoneInfo = KOLKATA, calendar_zone: ZoneInfo | None = None) -> Pl
     )
 
 
-def held(sent: ErpEvent, **changes: Any) -> Held:
+def held(sent: ErpEvent, **changes: Any) -> Row:
     """The row that ERPNext holds after ``sent``: an end equal to the start is stored as NULL."""
-    row = Held(
+    row = Row(
         name=f"EV-{sent.key[:8]}",
         key=sent.key,
         event_id=sent.event_id,
@@ -100,7 +100,7 @@ class Rows:
     """ERPNext's rows by key; a second row of one key is refused, as the unique field does."""
 
     def __init__(self) -> None:
-        self.by_key: dict[str, Held] = {}
+        self.by_key: dict[str, Row] = {}
 
     def apply(self, actions: list[Action]) -> None:
         for action in actions:
@@ -119,7 +119,7 @@ class Rows:
         masked = {"subject": "Busy", "description": "", "content_hash": ""} if action.mask else {}
         self.by_key[action.key] = replace(before, status="Cancelled", **masked)  # type: ignore[arg-type]
 
-    def live(self) -> dict[str, Held]:
+    def live(self) -> dict[str, Row]:
         return {row.event_id: row for row in self.by_key.values() if not row.is_cancelled}
 
 

@@ -24,8 +24,16 @@ from watcher.events.model import (
     GoogleEvent,
     Keep,
     Skipped,
+    Told,
 )
-from watcher.events.plan import Trust, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.plan import (
+    ChangedSeries,
+    Situation,
+    Trust,
+    newest_by_id,
+    plan_delta,
+    plan_snapshot,
+)
 from watcher.events.window import in_window, make_window
 
 ROOTS = ("a", "b", "c", "d")
@@ -176,22 +184,20 @@ class History(RuleBasedStateMachine):
             e.id: "expanded" if e.is_master else "cancelled" if e.is_cancelled else "single"
             for e in events
         }
+        gone = [self._key(e.id) for e in direct if e.is_cancelled]
+        of_series = [r for r in self.rows.by_key.values() if r.recurring_event_id in became]
         return plan_delta(
-            live,
-            outside=outside,
-            gone=[self._key(e.id) for e in direct if e.is_cancelled],
-            held={key: row for key, row in self.rows.by_key.items() if key in keys},
-            series_held=[r for r in self.rows.by_key.values() if r.recurring_event_id in became],
-            series=became,
-            place=self._place(),
+            Told(live=live, outside=outside, gone=gone),
+            {key: row for key, row in self.rows.by_key.items() if key in keys},
+            ChangedSeries(rows=of_series, became=became),
+            self._place(),
         )
 
     def _plan_snapshot(self) -> list[Action]:
         live, outside = self._mapped([e for e in self._events() if self._inside(e)])
-        held = list(self.rows.by_key.values())
-        return plan_snapshot(
-            live, outside=outside, held=held, place=self._place(), trust=Trust(api_user=API)
-        )
+        situation = Situation(place=self._place(), trust=Trust(api_user=API))
+        told = Told(live=live, outside=outside)
+        return plan_snapshot(told, list(self.rows.by_key.values()), situation)
 
     def _item(self, root: str) -> GoogleEvent:
         if root in self.singles:
@@ -241,7 +247,9 @@ class History(RuleBasedStateMachine):
         }
         assert seen == wanted
         live, _ = self._mapped([e for e in self._events() if self._inside(e)])
-        assert difference(live, list(self.rows.by_key.values()), self._place()).count == 0
+        assert (
+            difference(Told(live=live), list(self.rows.by_key.values()), self._place()).count == 0
+        )
 
     @invariant()
     def no_event_has_two_rows(self) -> None:

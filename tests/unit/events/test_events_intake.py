@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.events.build import place, rules
 from watcher.events.model import ErpEvent, Skipped
-from watcher.events.plan import plan_delta
+from watcher.events.plan import ChangedSeries, plan_delta
 from watcher.sync.intake import map_items, zone_or_utc
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -28,7 +28,7 @@ def test_what_was_made_private_and_then_deleted_is_masked_as_well(visibility: st
     assert isinstance(event, Skipped)
     assert event.private
     assert mapped.gone == []
-    (action,) = plan_delta(mapped.live, held={}, place=place())
+    (action,) = plan_delta(mapped.told(rules()), {}, ChangedSeries(), place())
     assert action.reason == "cancelled_in_google"  # type: ignore[union-attr]
 
 

@@ -21,13 +21,23 @@ from watcher.events.model import (
     ErpEvent,
     EventTime,
     GoogleEvent,
-    Held,
     Keep,
+    MappedEvent,
     Rewrite,
+    Row,
     Skipped,
+    Told,
     Update,
 )
-from watcher.events.plan import Trust, Veil, newest_by_id, plan_delta, plan_snapshot
+from watcher.events.plan import (
+    ChangedSeries,
+    Situation,
+    Trust,
+    Veil,
+    newest_by_id,
+    plan_delta,
+    plan_snapshot,
+)
 
 PERSON = "person@example.com"
 
@@ -50,16 +60,19 @@ def skip(event_id: str = "e1", reason: str = "declined") -> Skipped:
     return Skipped(key=sent(event_id).key, event_id=event_id, reason=reason)
 
 
-def by_key(*rows: Held) -> dict[str, Held]:
+def by_key(*rows: Row) -> dict[str, Row]:
     return {row.key: row for row in rows}
 
 
-def delta(*mapped: ErpEvent | Skipped, rows: tuple[Held, ...] = (), **more: Any) -> list[Action]:
-    return plan_delta(mapped, held=by_key(*rows), place=place(), **more)
+def delta(*mapped: ErpEvent | Skipped, rows: tuple[Row, ...] = (), **more: Any) -> list[Action]:
+    return plan_delta(Told(live=mapped, **more), by_key(*rows), ChangedSeries(), place())
 
 
-def snapshot(*mapped: ErpEvent | Skipped, rows: tuple[Held, ...] = (), **more: Any) -> list[Action]:
-    return plan_snapshot(mapped, held=rows, place=place(), trust=Trust(api_user=API), **more)
+def snapshot(*mapped: ErpEvent | Skipped, rows: tuple[Row, ...] = (), **more: Any) -> list[Action]:
+    force = more.pop("force", False)
+    veil = more.pop("veil", Veil())
+    situation = Situation(place=place(), trust=Trust(api_user=API), veil=veil)
+    return plan_snapshot(Told(live=mapped, **more), rows, situation, force=force)
 
 
 def only(actions: list[Action]) -> Action:
@@ -191,16 +204,14 @@ def instance(number: int, count: float, **changes: Any) -> ErpEvent:
     return sent(f"m_{number}", recurring_event_id="m", **days(count), **changes)
 
 
-def series(*mapped: ErpEvent, rows: list[Held], became: str, **more: Any) -> dict[str, Action]:
+def series(*mapped: ErpEvent, rows: list[Row], became: str, **more: Any) -> dict[str, Action]:
     own = [row for row in rows if row.recurring_event_id is None]
     listed = {event.key for event in mapped}
     actions = plan_delta(
-        mapped,
-        held=by_key(*own, *(row for row in rows if row.key in listed)),
-        series_held=[row for row in rows if row.recurring_event_id],
-        series={"m": became},
-        place=place(),
-        **more,
+        Told(live=mapped, **more),
+        by_key(*own, *(row for row in rows if row.key in listed)),
+        ChangedSeries(rows=[row for row in rows if row.recurring_event_id], became={"m": became}),
+        place(),
     )
     found = {getattr(a, "event_id", "") or a.event.event_id: a for a in actions}  # type: ignore[union-attr]
     assert len(found) == len(actions)
@@ -236,9 +247,9 @@ def test_a_cancelled_series_cancels_all_its_instances() -> None:
 
 def test_what_was_set_aside_is_not_cancelled_for_that() -> None:
     row = held(instance(1, 1))
-    assert series(rows=[row], became="expanded", spare={row.key}) == {}
-    assert series(rows=[held(sent("m"))], became="expanded", spare={sent("m").key}) == {}
-    assert snapshot(rows=(row,), spare={row.key}) == []
+    assert series(rows=[row], became="expanded", aside={row.key}) == {}
+    assert series(rows=[held(sent("m"))], became="expanded", aside={sent("m").key}) == {}
+    assert snapshot(rows=(row,), aside={row.key}) == []
 
 
 # --- a snapshot ---------------------------------------------------------------------------------
@@ -294,7 +305,7 @@ def test_the_servers_cleaning_is_no_difference(ours: str, servers: str) -> None:
     event_sent = replace(sent(), subject=ours, description=ours)
     row = held(event_sent, subject=servers, description=servers, modified_by=PERSON)
     assert reason(snapshot(event_sent, rows=(row,))) == "unchanged"
-    assert difference([event_sent], [row], place()).count == 0
+    assert difference(Told(live=[event_sent]), [row], place()).count == 0
 
 
 def test_a_person_cannot_stop_a_worker_with_brackets() -> None:
@@ -307,7 +318,7 @@ def test_a_person_cannot_stop_a_worker_with_brackets() -> None:
 # --- the brake ----------------------------------------------------------------------------------
 
 
-def calendar(count: int, prefix: str = "e", **when: Any) -> tuple[Held, ...]:
+def calendar(count: int, prefix: str = "e", **when: Any) -> tuple[Row, ...]:
     return tuple(held(sent(f"{prefix}{n}", **when)) for n in range(count))
 
 
@@ -333,7 +344,7 @@ def test_more_than_half_of_more_than_twenty_is_held(live: int, listed: int, stop
     assert sum(isinstance(action, Cancel) for action in actions) == live - listed
 
 
-def roster(count: int) -> tuple[Held, ...]:
+def roster(count: int) -> tuple[Row, ...]:
     return tuple(held(sent(f"m_{n}", recurring_event_id="m")) for n in range(count))
 
 
@@ -404,9 +415,9 @@ def test_the_comparison_names_what_differs() -> None:
         held(sent("old", **days(-20))),
         held(sent("gone"), status="Cancelled"),
     ]
-    mapped: list[ErpEvent | Skipped] = [same, moved, titled, sent("missing"), sent("gone")]
+    mapped: list[MappedEvent] = [same, moved, titled, sent("missing"), sent("gone")]
     mapped += [skip("declined"), skip("never")]
-    found = difference(mapped, rows, place())
+    found = difference(Told(live=mapped), rows, place())
     assert {(item[1], item[2]) for item in found.different} == {
         ("moved", "time"),
         ("titled", "subject, event_type"),
@@ -419,17 +430,17 @@ def test_the_comparison_names_what_differs() -> None:
 def test_after_the_plan_there_is_nothing_to_do() -> None:
     rows = Rows()
     days_long = sent("b", start=on("2026-11-24"), end=on("2026-11-25"))
-    mapped: list[ErpEvent | Skipped] = [sent("a"), days_long, skip("c")]
+    mapped: list[MappedEvent] = [sent("a"), days_long, skip("c")]
     rows.apply(snapshot(*mapped))
     again = snapshot(*mapped, rows=tuple(rows.by_key.values()))
     assert all(isinstance(action, Keep) for action in again)
-    assert difference(mapped, list(rows.by_key.values()), place()).count == 0
+    assert difference(Told(live=mapped), list(rows.by_key.values()), place()).count == 0
 
 
 # --- what ERPNext has closed, what others have written ------------------------------------------
 
 
-def closed(mapped: ErpEvent, **changes: Any) -> Held:
+def closed(mapped: ErpEvent, **changes: Any) -> Row:
     return held(mapped, status="Closed", modified_by="Administrator", **changes)
 
 
@@ -469,17 +480,16 @@ def test_completed_stays_even_when_it_moves(plan: Any) -> None:
 def test_verify_judges_closed_rows_by_the_same_rule() -> None:
     moved = sent(**days(1))
     wrong = closed(sent(**days(-2)))
-    assert "status" in difference([moved], [wrong], place()).different[0][2]
-    assert difference([moved], [closed(moved)], place()).count == 0
+    assert "status" in difference(Told(live=[moved]), [wrong], place()).different[0][2]
+    assert difference(Told(live=[moved]), [closed(moved)], place()).count == 0
 
 
 def test_a_row_written_by_another_script_under_our_key_is_put_right() -> None:
     seen = "2026-11-23 10:00:00.000000"
     for stamp, put_right in (("2026-11-23 10:00:00.000001", True), (seen, False)):
         row = held(sent(), subject="Meddled", modified=stamp)
-        actions = plan_snapshot(
-            [sent()], held=[row], place=place(), trust=Trust(api_user=API, seen=seen)
-        )
+        situation = Situation(place=place(), trust=Trust(api_user=API, seen=seen))
+        actions = plan_snapshot(Told(live=[sent()]), [row], situation)
         assert isinstance(only(actions), Update) is put_right
 
 

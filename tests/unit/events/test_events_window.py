@@ -26,11 +26,11 @@ from watcher.events.mapping import to_erpnext
 from watcher.events.model import ErpEvent, EventTime, Window
 from watcher.events.times import from_site, midnight, site_string
 from watcher.events.window import (
-    held_bounds,
-    held_in_window,
-    held_is_past,
     in_window,
     make_window,
+    row_bounds,
+    row_in_window,
+    row_is_past,
 )
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -85,7 +85,7 @@ def test_a_row_that_a_person_dated_to_the_end_of_time_is_read(name: str, all_day
     sent = to_erpnext(event(), rules())
     assert isinstance(sent, ErpEvent)
     row = held(sent, ends_on="9999-12-31 23:59:59", all_day=all_day)
-    assert held_in_window(row, WINDOW, ZoneInfo(name), ZoneInfo(name))
+    assert row_in_window(row, WINDOW, ZoneInfo(name), ZoneInfo(name))
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_both_sides_agree_on_what_we_wrote(
     assert isinstance(sent, ErpEvent)
     inside = in_window(start, end, WINDOW, calendar)
     row = held(sent)
-    assert held_in_window(row, WINDOW, site, calendar) is inside
+    assert row_in_window(row, WINDOW, site, calendar) is inside
     if inside:
-        assert not held_is_past(row, WINDOW, site, calendar)
+        assert not row_is_past(row, WINDOW, site, calendar)
 
 
 @pytest.mark.parametrize("ends_on", [None, "2026-11-16 00:00:00", "2026-11-16 23:59:59"])
@@ -150,7 +150,7 @@ def test_a_single_day_is_read_alike_however_it_ends(ends_on: str | None) -> None
     row = held(sent, ends_on=ends_on)
     zone = ZoneInfo("Asia/Kolkata")
     day = midnight(date(2026, 11, 16), zone), midnight(date(2026, 11, 17), zone)
-    assert held_bounds(row, zone, zone) == day
+    assert row_bounds(row, zone, zone) == day
 
 
 @pytest.mark.parametrize("ends_on", [None, "2026-11-23 17:30:00", "2026-11-23 17:31:00"])
@@ -159,7 +159,7 @@ def test_an_event_of_no_length_is_read_alike_however_it_ends(ends_on: str | None
     assert isinstance(sent, ErpEvent)
     row = held(sent, ends_on=ends_on)
     zone = ZoneInfo("Asia/Kolkata")
-    assert held_bounds(row, zone, zone) == (NOW, NOW + timedelta(minutes=1))
+    assert row_bounds(row, zone, zone) == (NOW, NOW + timedelta(minutes=1))
 
 
 @given(offset=st.integers(-1, 1), length=st.integers(1, 5))
