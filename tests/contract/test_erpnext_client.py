@@ -183,17 +183,27 @@ def test_other_filters_pass(filters: object) -> None:
     refuse_empty_in(filters)
 
 
-def test_paging_by_name(client: ErpNextClient, stand_in: StandIn, proxy: FaultProxy) -> None:
+def test_paging_by_name(
+    client: ErpNextClient,
+    stand_in: StandIn,
+    proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("watcher.erpnext.client.PAGE", 3)
     names = [f"EV{n:05d}" for n in range(1, 8)]
     stand_in.tables["Event"] = {n: {"name": n, "subject": "x"} for n in reversed(names)}
-    assert [r["name"] for r in client.rows("Event", [], ["subject"], page=3)] == names
+    assert [r["name"] for r in client.rows("Event", [], ["subject"])] == names
     assert [len(call.path) > 0 for call in proxy.calls] == [True] * 3
     assert all(call.method == "POST" and "?" not in call.path for call in proxy.calls)
 
 
 def test_a_row_that_goes_between_pages_hides_no_other(
-    client: ErpNextClient, stand_in: StandIn, proxy: FaultProxy
+    client: ErpNextClient,
+    stand_in: StandIn,
+    proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("watcher.erpnext.client.PAGE", 2)
     names = [f"EV{n:05d}" for n in range(1, 6)]
     stand_in.tables["Event"] = {n: {"name": n} for n in names}
 
@@ -203,7 +213,7 @@ def test_a_row_that_goes_between_pages_hides_no_other(
         return answer
 
     proxy.rule("get_list", lose_one)
-    assert [r["name"] for r in client.rows("Event", [], [], page=2)] == names
+    assert [r["name"] for r in client.rows("Event", [], [])] == names
 
 
 def test_documents_go_as_a_json_string(client: ErpNextClient, proxy: FaultProxy) -> None:
@@ -235,7 +245,7 @@ def test_methods_of_the_package_go_the_same_way(client: ErpNextClient, proxy: Fa
 
 
 def test_setup_creates_once(client: ErpNextClient, stand_in: StandIn) -> None:
-    looked = fields.install(client, dry_run=True)
+    looked = fields.plan(client)
     assert len(looked.missing) == 9
     assert not stand_in.tables["Custom Field"]
     made = fields.install(client)

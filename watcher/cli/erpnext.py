@@ -8,8 +8,8 @@ import click
 
 from watcher.cli.common import App, emit, json_option, messages, pass_app
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.connected_app import AppReport, install_app
-from watcher.erpnext.fields import install
+from watcher.erpnext.connected_app import AppReport, WantedApp, install_app, look_at_app
+from watcher.erpnext.fields import install, plan
 from watcher.errors import ErpForbidden, ExitCode
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.services import endpoints, erpnext_client
@@ -29,7 +29,7 @@ def erpnext() -> None:
 def setup(app: App, connected_app: bool, dry_run: bool, as_json: bool) -> int:
     """Create the custom fields on Event and check the API user's permissions; repeatable."""
     client = erpnext_client(app.loaded.settings)
-    report = install(client, dry_run=dry_run)
+    report = plan(client) if dry_run else install(client)
     desk = _connected_app(app.loaded.settings, client, dry_run) if connected_app else None
     if as_json:
         emit(
@@ -73,16 +73,15 @@ def setup(app: App, connected_app: bool, dry_run: bool, as_json: bool) -> int:
 def _connected_app(settings: Settings, client: ErpNextClient, dry_run: bool) -> AppReport:
     require(settings, "google_client_id", "google_client_secret", why="--connected-app")
     google = endpoints(settings)
-    return install_app(
-        client,
+    wanted = WantedApp(
         client_id=google.client_id,
         client_secret=google.client_secret,
         auth_url=google.auth_url,
         token_url=google.token_url,
         revoke_url=google.revoke_url,
         scopes=OAUTH_SCOPES,
-        dry_run=dry_run,
     )
+    return look_at_app(client, wanted) if dry_run else install_app(client, wanted)
 
 
 def _tell_app(desk: AppReport, dry_run: bool) -> None:

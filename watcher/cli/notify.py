@@ -64,7 +64,8 @@ def test(app: App, user: str | None, as_json: bool) -> int:
 def _send(app: App, way: str, user: str | None) -> None:
     if way == media.TODO and user is not None:
         marker = words.marker(0)
-        todos.put(app.services.erpnext, user, f"<p>{TEXT} {marker}</p>", name=None, marker=marker)
+        todo = todos.ToDo(user=user, text=f"<p>{TEXT} {marker}</p>", marker=marker)
+        todos.put(app.services.erpnext, todo)
     else:
         media.send(app.services.settings, way, words.subject("a test"), TEXT)
 

@@ -1,15 +1,17 @@
 """What people have added to a mirrored row besides its fields: tags, assignments, shares, comments,
-files. When a row is made anew it goes with it as far as it can; the rest is named in the log."""
+files. When a row is made anew, tags, assignments and shares are given to the new row; how many of
+the others are lost is said in the log."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from watcher.erpnext.access import Access
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.sharing import stale_shares
 from watcher.errors import ErpForbidden, ErpRefused
@@ -24,8 +26,9 @@ Filters = list[list[Any]]
 
 @dataclass(kw_only=True, slots=True)
 class Additions:
-    """Of one row. ``todos`` are open assignments (user, date, priority), ``shares`` (user, read,
-    write, share); ``lost`` counts what cannot go over, by what it is."""
+    """What people have added to one row: ``todos`` are open assignments (user, date, priority),
+    ``shares`` are for a user (read, write, share). ``lost`` counts what the new row cannot have, by
+    what it is."""
 
     tags: list[str] = field(default_factory=list)
     todos: list[dict[str, Any]] = field(default_factory=list)
@@ -61,8 +64,8 @@ def read_additions(client: ErpNextClient, names: Sequence[str]) -> dict[str, Add
 
 
 def _count_lost(client: ErpNextClient, names: list[str], found: dict[str, Additions]) -> None:
-    """Comments, mails and files may quote what has become private: Frappe deletes them with the
-    row."""
+    """Count comments, mails and files. They are not given to the new row, since they may quote what
+    has become private; Frappe deletes them with the old one."""
     about: Filters = [["reference_doctype", "=", "Event"], ["reference_name", "in", names]]
     comments: Filters = [*about, ["comment_type", "=", "Comment"]]
     mails: Filters = [*about, ["communication_medium", "=", "Email"]]
@@ -76,21 +79,15 @@ def _count_lost(client: ErpNextClient, names: list[str], found: dict[str, Additi
             found[row[where]].lost[what] += 1
 
 
-def carry_over(
-    client: ErpNextClient, hold: Callable[[], None], added: Additions, old: str, new: str
-) -> None:
+def carry_over(access: Access, added: Additions, old: str, new: str) -> None:
     """Give the new row what the old one had; what ERPNext refuses is counted as lost."""
-    for tag in added.tags:
-        _try(client, hold, added, "tags", TAG, {"tag": tag, "dt": "Event", "dn": new})
-    for share in added.shares:
-        params: dict[str, Any] = {flag: int(share.get(flag) or 0) for flag in (*FLAGS, "everyone")}
-        params |= {"doctype": "Event", "name": new, "user": share.get("user"), "notify": 0}
-        _try(client, hold, added, "shares", "frappe.share.add", params)
-    for todo in added.todos:
-        # Without its description, which may quote what has become private.
-        params = {"doctype": "Event", "name": new, "assign_to": json.dumps([todo["allocated_to"]])}
-        params |= {k: str(todo[k]) for k in ("date", "priority") if todo.get(k)}
-        _try(client, hold, added, "assignments", ASSIGN, params)
+    for what, method, params in _requests(added, new):
+        access.before_write()
+        try:
+            access.client.method(method, params=params)
+        except (ErpRefused, ErpForbidden) as error:
+            added.lost[what] += 1
+            log.warning("%s could not be carried over: %s", what, error.message)
     log.info(
         "an event has become private: its row was made anew, so that its history goes",
         extra={
@@ -104,17 +101,16 @@ def carry_over(
     )
 
 
-def _try(
-    client: ErpNextClient,
-    hold: Callable[[], None],
-    added: Additions,
-    what: str,
-    method: str,
-    params: dict[str, Any],
-) -> None:
-    hold()
-    try:
-        client.method(method, params=params)
-    except (ErpRefused, ErpForbidden) as error:
-        added.lost[what] += 1
-        log.warning("%s could not be carried over: %s", what, error.message)
+def _requests(added: Additions, new: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What each request carries over, its method and its parameters."""
+    for tag in added.tags:
+        yield "tags", TAG, {"tag": tag, "dt": "Event", "dn": new}
+    for share in added.shares:
+        params: dict[str, Any] = {flag: int(share.get(flag) or 0) for flag in (*FLAGS, "everyone")}
+        params |= {"doctype": "Event", "name": new, "user": share.get("user"), "notify": 0}
+        yield "shares", "frappe.share.add", params
+    for todo in added.todos:
+        # Without its description, which may quote what has become private.
+        params = {"doctype": "Event", "name": new, "assign_to": json.dumps([todo["allocated_to"]])}
+        params |= {k: str(todo[k]) for k in ("date", "priority") if todo.get(k)}
+        yield "assignments", ASSIGN, params

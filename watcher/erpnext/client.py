@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import requests
@@ -25,6 +25,7 @@ from watcher.errors import ErpAuthError, ErpForbidden, Permanent, Transient, Use
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
 PAGE = 500
+Does = Literal["reads", "writes"]
 _BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
@@ -76,7 +77,6 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         api_secret: str,
         *,
         timeout: tuple[float, float] = (5, 60),
-        user_agent: str = f"Watcher/{__version__}",
     ) -> None:
         super().__init__(url.rstrip("/"))
         self.calls = 0
@@ -84,7 +84,9 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, _TimedAdapter(timeout, self._count))
-        self.session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
+        self.session.headers.update(
+            {"Accept": "application/json", "User-Agent": f"Watcher/{__version__}"}
+        )
 
     def __repr__(self) -> str:
         return f"ErpNextClient({self.url!r})"
@@ -95,12 +97,16 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     # --- one request ------------------------------------------------------------------------
 
     def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, read: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        does: Does = "writes",
     ) -> Any:
-        """One request. ``read``: nothing is changed by it, so that a connection that broke (a
-        kept one that the server had just closed, mostly) is tried once more."""
+        """One request. One that only reads is sent once more when the connection broke: mostly it
+        was kept from before, and the server had just closed it."""
         session: requests.Session = self.session
-        tries = 2 if read else 1
+        tries = 2 if does == "reads" else 1
         while True:
             tries -= 1
             try:
@@ -111,7 +117,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             except requests.RequestException as error:
                 broke = isinstance(error, _BROKEN) and not isinstance(error, requests.Timeout)
                 if not (tries and broke):
-                    raise _unreachable(error, write=not read) from None
+                    raise _unreachable(error, does) from None
 
     def post_process(self, response: requests.Response) -> Any:
         """The answer's ``message`` or ``data``; every failure as a named error."""
@@ -123,14 +129,18 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             raise classify(response.status_code, body, response.headers)
         return body["message"] if "message" in body else body.get("data")
 
-    def method(self, name: str, /, *, read: bool = False, params: Mapping[str, Any]) -> Any:
+    def read(self, name: str, /, *, params: Mapping[str, Any]) -> Any:
+        """POST to a whitelisted method that changes nothing."""
+        return self.method(name, params=params, does="reads")
+
+    def method(self, name: str, /, *, params: Mapping[str, Any], does: Does = "writes") -> Any:
         """POST to a whitelisted method; containers go as JSON strings, which Frappe wants."""
         body = {
             key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
             for key, value in params.items()
             if value is not None  # Frappe 16 refuses null for an argument of another type
         }
-        return self._send("POST", f"/api/method/{quote(name)}", body, read=read)
+        return self._send("POST", f"/api/method/{quote(name)}", body, does)
 
     # The package's own ways to call, by which its other methods go (set_value, get_value ...).
     # It puts arguments of a POST into the URL and changes the caller's dict.
@@ -154,23 +164,23 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
 
     def ping(self) -> None:
         """Raises when the site does not answer; needs no permission and no database."""
-        self.method("ping", read=True, params={})
+        self.read("ping", params={})
 
     def whoami(self) -> str:
-        user = str(self.method("frappe.auth.get_logged_user", read=True, params={}))
+        user = str(self.read("frappe.auth.get_logged_user", params={}))
         if user == "Guest":
             raise ErpAuthError("ERPNext does not know the API key", cause="auth", side=SIDE)
         return user
 
     def time_zone(self) -> str:
         """IANA name of the site's zone (``frappe.client.get_time_zone`` works for everyone)."""
-        answer = self.method("frappe.client.get_time_zone", read=True, params={})
+        answer = self.read("frappe.client.get_time_zone", params={})
         zone = answer.get("time_zone") if isinstance(answer, dict) else answer
         return str(zone or "")
 
     def versions(self) -> dict[str, str]:
         """Version by app (``frappe``, ``erpnext``, ``hrms`` ...), as the site itself says."""
-        answer = self.method("frappe.utils.change_log.get_versions", read=True, params={})
+        answer = self.read("frappe.utils.change_log.get_versions", params={})
         if not isinstance(answer, dict):
             return {}
         return {
@@ -183,7 +193,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         """System Settings are for System Managers alone."""
         params = {"doctype": "System Settings", "field": "time_zone"}
         try:
-            self.method("frappe.client.get_single_value", read=True, params=params)
+            self.read("frappe.client.get_single_value", params=params)
         except ErpForbidden:
             return False
         return True
@@ -192,7 +202,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         """Whether the API user's roles allow ``read``, ``write``, ``create``, ``delete`` ..."""
         # An empty docname and not null: Frappe 16 type-checks arguments and refuses null here.
         params = {"doctype": doctype, "docname": "", "perm_type": permission}
-        answer = self.method("frappe.client.has_permission", read=True, params=params)
+        answer = self.read("frappe.client.has_permission", params=params)
         return bool(isinstance(answer, dict) and answer.get("has_permission"))
 
     def user_exists(self, email: str) -> bool:
@@ -218,10 +228,9 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         filters: Any = None,
         *,
         or_filters: Any = None,
-        order_by: str = "name asc",
         limit_page_length: int = PAGE,
     ) -> list[dict[str, Any]]:
-        """One page of rows. Always by POST (200 keys do not fit in a URL), always ordered.
+        """One page of rows, ordered by name. By POST, since 200 keys do not fit into a URL.
 
         Raises ``ValueError`` for an empty ``in`` list, which Frappe takes for no filter at all.
         """
@@ -231,12 +240,12 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             "doctype": doctype,
             "fields": list(fields),
             "filters": filters or [],
-            "order_by": order_by,
+            "order_by": "name asc",
             "limit_page_length": limit_page_length,
         }
         if or_filters:
             params["or_filters"] = or_filters
-        page = self.method("frappe.client.get_list", read=True, params=params)
+        page = self.method("frappe.client.get_list", params=params, does="reads")
         if not isinstance(page, list):
             raise Transient("ERPNext's list is no list", side=SIDE)
         return page
@@ -248,9 +257,8 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         fields: Sequence[str],
         *,
         or_filters: Sequence[Sequence[Any]] = (),
-        page: int = PAGE,
     ) -> list[dict[str, Any]]:
-        """All rows in the order of their names, ``page`` of them a call.
+        """All rows in the order of their names, ``PAGE`` of them a call.
 
         Paged by the last name and not by an offset, so that rows which come or go meanwhile
         shift nothing. Raises ``ValueError`` for an empty ``in`` list.
@@ -260,15 +268,15 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         narrowed = [list(f) for f in filters]
         while True:
             got = self.get_list(
-                doctype, wanted, narrowed, or_filters=list(or_filters), limit_page_length=page
+                doctype, wanted, narrowed, or_filters=list(or_filters), limit_page_length=PAGE
             )
             found += got
-            if len(got) < page:
+            if len(got) < PAGE:
                 return found
             narrowed = [*(list(f) for f in filters), ["name", ">", got[-1]["name"]]]
 
     def get_doc(self, doctype: str, name: str) -> dict[str, Any]:
-        return _document(self._send("GET", _resource(doctype, name), read=True))
+        return _document(self._send("GET", _resource(doctype, name), None, "reads"))
 
     def insert(self, doc: Mapping[str, Any]) -> dict[str, Any]:
         return _document(self._send("POST", _resource(str(doc["doctype"])), doc))
@@ -293,7 +301,8 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     def bulk_update(self, docs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Documents with ``doctype`` and ``docname``; returns those that failed.
 
-        Not to be trusted when any failed: after a deadlock, earlier ones are lost without a word.
+        When any failed, look at all of them again: after a deadlock Frappe has rolled back earlier
+        ones, too, and does not name them.
         """
         if not docs:
             return []
@@ -338,11 +347,11 @@ def _document(answer: Any) -> dict[str, Any]:
     return answer
 
 
-def _unreachable(error: requests.RequestException, *, write: bool = False) -> Transient | Permanent:
-    """Names the error's class only: its text holds the URL and more."""
+def _unreachable(error: requests.RequestException, does: Does) -> Transient | Permanent:
+    """Names the error's class only: its text contains the URL, and may quote what was sent."""
     if isinstance(error, requests.Timeout):
         late = Transient("ERPNext did not answer in time", side=SIDE)
-        late.unanswered = write and not isinstance(error, requests.ConnectTimeout)
+        late.unanswered = does == "writes" and not isinstance(error, requests.ConnectTimeout)
         return late
     if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema
         return Permanent(
@@ -352,5 +361,5 @@ def _unreachable(error: requests.RequestException, *, write: bool = False) -> Tr
             next_step="set it like https://erp.example.com",
         )
     broken = Transient(f"ERPNext cannot be reached ({type(error).__name__})", side=SIDE)
-    broken.unanswered = write
+    broken.unanswered = does == "writes"
     return broken

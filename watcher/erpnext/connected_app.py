@@ -8,8 +8,8 @@ fresh. https://docs.frappe.io/framework/user/en/guides/integration/connected_app
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -54,63 +54,43 @@ def desk_link(site_url: str, app: str) -> str:
     return f"{site_url.rstrip('/')}/app/connected-app/{quote(app)}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedApp:
+    """The Connected App that our OAuth client needs: the client, Google's addresses, the scopes."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    auth_url: str
+    token_url: str
+    revoke_url: str
+    scopes: tuple[str, ...]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """By the name of Frappe's field."""
+        return {
+            "authorization_uri": self.auth_url,
+            "token_uri": self.token_url,
+            "revocation_uri": self.revoke_url,
+        }
+
+
 def find_app(client: ErpNextClient, client_id: str) -> str:
     """The Connected App of our OAuth client; "" when there is none. Names may repeat, ids do not:
     of several apps the oldest counts."""
-    found = client.get_list(
-        DOCTYPE,
-        ["name"],
-        [["client_id", "=", client_id]],
-        order_by="creation asc",
-        limit_page_length=1,
-    )
-    return str(found[0]["name"]) if found else ""
+    found = client.rows(DOCTYPE, [["client_id", "=", client_id]], ["creation"])
+    oldest = min(found, key=lambda row: str(row["creation"]), default={"name": ""})
+    return str(oldest["name"])
 
 
-def install_app(
-    client: ErpNextClient,
-    *,
-    client_id: str,
-    client_secret: str,
-    auth_url: str,
-    token_url: str,
-    revoke_url: str,
-    scopes: Sequence[str],
-    dry_run: bool = False,
-) -> AppReport:
-    """Create the app when there is none for our client; one that is there is only looked at.
+def look_at_app(client: ErpNextClient, wanted: WantedApp) -> AppReport:
+    """What is there, and what of it is wrong; an empty name where there is none for our client.
 
     Takes the role System Manager. Raises ``ErpAuthError`` without it.
     """
-    name = find_app(client, client_id)
-    if name:
-        uris = {
-            "authorization_uri": auth_url,
-            "token_uri": token_url,
-            "revocation_uri": revoke_url,
-        }
-        return _look_at(client, name, uris, client_secret, scopes)
-    if dry_run:
+    name = find_app(client, wanted.client_id)
+    if not name:
         return AppReport(name="", redirect_uri="", link="", created=False)
-    made = client.insert(
-        {
-            "doctype": DOCTYPE,
-            "provider_name": "Google Calendar (Watcher)",
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "authorization_uri": auth_url,
-            "token_uri": token_url,
-            "revocation_uri": revoke_url,
-            "scopes": [{"scope": scope} for scope in scopes],
-            "query_parameters": [{"key": k, "value": v} for k, v in QUERY.items()],
-        }
-    )
-    return _report(client, made, created=True)
-
-
-def _look_at(
-    client: ErpNextClient, name: str, uris: Mapping[str, str], secret: str, scopes: Sequence[str]
-) -> AppReport:
     doc = client.get_doc(DOCTYPE, name)
     asked = {str(row.get("key")): str(row.get("value")) for row in doc.get("query_parameters", [])}
     there = {str(row.get("scope")) for row in doc.get("scopes", [])}
@@ -119,23 +99,44 @@ def _look_at(
         for key, value in QUERY.items()
         if asked.get(key) != value
     ]
-    wrong += [f"scope {scope} is missing" for scope in scopes if scope not in there]
-    wrong += [f"{field} is not {uri}" for field, uri in uris.items() if doc.get(field) != uri]
-    if _password(client, DOCTYPE, name, "client_secret") != secret:
+    wrong += [f"scope {scope} is missing" for scope in wanted.scopes if scope not in there]
+    wrong += [
+        f"{each} is not {uri}" for each, uri in wanted.addresses.items() if doc.get(each) != uri
+    ]
+    if _password(client, DOCTYPE, name, "client_secret") != wanted.client_secret:
         wrong.append("client secret is not that of WATCHER_GOOGLE_CLIENT_SECRET")
-    return _report(client, doc, created=False, wrong=tuple(wrong))
+    return replace(_report(client, doc), wrong=tuple(wrong))
 
 
-def _report(
-    client: ErpNextClient, doc: dict[str, Any], *, created: bool, wrong: tuple[str, ...] = ()
-) -> AppReport:
+def install_app(client: ErpNextClient, wanted: WantedApp) -> AppReport:
+    """Create the app when there is none for our client; one that is there is only looked at.
+
+    Takes the role System Manager. Raises ``ErpAuthError`` without it.
+    """
+    there = look_at_app(client, wanted)
+    if there.name:
+        return there
+    made = client.insert(
+        {
+            "doctype": DOCTYPE,
+            "provider_name": "Google Calendar (Watcher)",
+            "client_id": wanted.client_id,
+            "client_secret": wanted.client_secret,
+            **wanted.addresses,
+            "scopes": [{"scope": scope} for scope in wanted.scopes],
+            "query_parameters": [{"key": k, "value": v} for k, v in QUERY.items()],
+        }
+    )
+    return replace(_report(client, made), created=True)
+
+
+def _report(client: ErpNextClient, doc: Mapping[str, Any]) -> AppReport:
     name = str(doc["name"])
     return AppReport(
         name=name,
         redirect_uri=str(doc.get("redirect_uri") or ""),
         link=desk_link(client.url, name),
-        created=created,
-        wrong=wrong,
+        created=False,
     )
 
 
@@ -162,7 +163,7 @@ def authorised(client: ErpNextClient, app: str, user: str | None = None) -> list
 
 
 def authorised_at(client: ErpNextClient, app: str, user: str, zone: ZoneInfo) -> datetime | None:
-    """When the user's Token Cache row last changed: then he authorised, or Frappe refreshed."""
+    """When the user's Token Cache row last changed, since the user authorised or Frappe renewed."""
     stamps = [row.modified for row in authorised(client, app, user)]
     return from_site(max(stamps), zone) if stamps else None
 
@@ -179,14 +180,14 @@ def refresh_token(client: ErpNextClient, app: str, user: str) -> str:
     return token
 
 
-def _password(client: ErpNextClient, doctype: str, name: str, field: str) -> str | None:
+def _password(client: ErpNextClient, doctype: str, name: str, fieldname: str) -> str | None:
     """A secret, decrypted by the server for System Managers; None when there is none.
 
     Raises ``ErpAuthError`` when we may not read it, ``Transient``.
     """
-    params = {"doctype": doctype, "name": name, "fieldname": field}
+    params = {"doctype": doctype, "name": name, "fieldname": fieldname}
     try:
-        secret = client.method("frappe.client.get_password", read=True, params=params)
+        secret = client.read("frappe.client.get_password", params=params)
     except RowGone:
         return None
     except ErpAuthError as error:

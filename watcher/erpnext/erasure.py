@@ -5,11 +5,12 @@ whoever may read the row; it cannot be deleted over REST. Frappe deletes Version
 ToDos and notifications of a document in a background job when the document itself is deleted. So
 a row whose past shows what is private is made anew under the same key, and the old one is deleted:
 
-1. the row is masked already (``Writer``), so that Deleted Document keeps nothing readable;
+1. the row is masked already (``Writer``), so that the copy which Frappe keeps of a deleted
+   document shows nothing readable;
 2. the old row gives up its key and is cancelled; the new one is inserted with it, before the old
    one is deleted, since Frappe would give the new row the name of the one just deleted, and the
    background job deletes by name;
-3. what people had added goes over to the new row, or is named in the log.
+3. what people had added is given to the new row, or counted in the log.
 
 A crash between these steps leaves a cancelled, masked row without a key (a *leftover*): the next
 pass that meets the event, or the next snapshot, gives what it had to the new row, and deletes it.
@@ -18,17 +19,19 @@ pass that meets the event, or the next snapshot, gives what it had to the new ro
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from watcher.erpnext.additions import carry_over, read_additions
-from watcher.erpnext.client import BATCH, ErpNextClient
-from watcher.erpnext.copies import MIRRORED, Doc, copy_of, is_readable_version
+from watcher.erpnext import additions, copies
+from watcher.erpnext.access import Access, Note, note_nothing
+from watcher.erpnext.client import BATCH
 from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
 from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
-from watcher.events.model import BUSY, MASKS, Row
+from watcher.events.model import BUSY, MASKS
+
+__all__ = ["Eraser", "Note", "note_nothing"]
 
 log = logging.getLogger(__name__)
 
@@ -37,31 +40,14 @@ AT_ONCE = 20
 KEYS_IN_A_SEARCH = 25
 DELETED = "Deleted Document"
 
-Find = Callable[[Iterable[str]], dict[str, Row]]
-Note = Callable[[Mapping[str, str]], None]
-
-
-def note_nothing(_rows: Mapping[str, str]) -> None:
-    pass
-
 
 class Eraser:
-    """Removes what is readable of the past of private rows. ``find`` gives the rows of some keys
-    as they are now; ``hold`` is called before each request that writes and may raise to stop. A
-    repetition goes on where it stopped. ``note`` is told of rows (name to key) before they go:
-    Frappe writes some of its logs later, so that somebody has to look again."""
+    """Removes what is readable of the past of private rows. A repetition goes on where it
+    stopped."""
 
-    def __init__(
-        self,
-        client: ErpNextClient,
-        find: Find,
-        hold: Callable[[], None],
-        note: Note = note_nothing,
-    ) -> None:
-        self._client = client
-        self._note_erased = note
-        self._find = find
-        self._hold = hold
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._client = access.client
         self.refused: list[Refused] = []
         self.renewed = 0
 
@@ -79,7 +65,7 @@ class Eraser:
         those that are gone; the others are noted as refused."""
         if not rows:
             return set()
-        self._note_erased(rows)
+        self._access.note_erased(rows)
         mail = self._mask_mail(list(rows))
         self._delete_todos(list(rows))
         gone = {name for name in sorted(rows) if self.delete(name, rows[name])}
@@ -90,32 +76,38 @@ class Eraser:
         return gone
 
     def finish(self, name: str) -> None:
-        """A leftover: what people had added goes to the row that took its key, if there is one."""
+        """Delete a leftover. What people had added to it is given to the row that took its key, if
+        there is one."""
         try:
             doc = self._client.get_doc("Event", name)
         except RowGone:
             return
         if doc.get(KEY):
-            return  # another row has the name by now
+            return  # Frappe has given the name to another row meanwhile
         heir = self._heir_of(doc)
         if heir:
             self._give_own_fields(doc, heir)
-            added = read_additions(self._client, [name])[name]
-            carry_over(self._client, self._hold, added, name, heir)
+            added = additions.read_additions(self._client, [name])[name]
+            additions.carry_over(self._access, added, name, heir)
         self.remove({name: ""})
 
-    def _heir_of(self, doc: Doc) -> str | None:
+    def _heir_of(self, doc: copies.Doc) -> str | None:
         same = ("custom_google_account", "custom_google_calendar_id", "custom_google_event_id")
         filters = [[field, "=", str(doc.get(field) or "")] for field in same]
         rows = self._client.rows("Event", [*filters, [KEY, "is", "set"]], ["name"])
         return str(rows[0]["name"]) if rows else None
 
-    def _give_own_fields(self, doc: Doc, heir: str) -> None:
-        """Fields of the site's own that the new row, made by an ordinary pass, does not have."""
-        there = copy_of(self._client.get_doc("Event", heir))
-        own = {k: v for k, v in copy_of(doc).items() if not there.get(k) and k not in MIRRORED}
+    def _give_own_fields(self, doc: copies.Doc, heir: str) -> None:
+        """Copy the site's own fields to the new row. An ordinary pass has made that one, without
+        them."""
+        there = copies.copy_of(self._client.get_doc("Event", heir))
+        own = {
+            k: v
+            for k, v in copies.copy_of(doc).items()
+            if not there.get(k) and k not in copies.MIRRORED
+        }
         if own:
-            self._hold()
+            self._access.before_write()
             try:
                 self._client.update({"doctype": "Event", "name": heir, **own})
             except ErpRefused as error:
@@ -131,7 +123,7 @@ class Eraser:
             [["ref_doctype", "=", "Event"], ["docname", "in", list(names)]],
             ["docname", "data"],
         )
-        return {str(v["docname"]) for v in found if is_readable_version(v.get("data"))}
+        return {str(v["docname"]) for v in found if copies.is_readable_version(v.get("data"))}
 
     def _with_readable_mail(self, names: Sequence[str]) -> set[str]:
         """Frappe makes a Communication with title and text for each participant of an Event, in the
@@ -152,20 +144,21 @@ class Eraser:
         docs = self._read(rows)
         if not docs:
             return
-        self._note_erased({name: rows[name] for name in docs})
-        additions = read_additions(self._client, list(docs))
+        self._access.note_erased({name: rows[name] for name in docs})
+        added = additions.read_additions(self._client, list(docs))
         released = self._release(list(docs))
         for name in sorted(docs.keys() - released):
             if name not in self.remove({name: rows[name]}):  # its key is needed first
                 del docs[name]
         made = self._insert(docs, rows, released)
         for name, new in made.items():
-            carry_over(self._client, self._hold, additions[name], name, new)
+            additions.carry_over(self._access, added[name], name, new)
         self.remove({name: rows[name] for name in released})
         self.renewed += len(made)
 
-    def _read(self, rows: Mapping[str, str]) -> dict[str, Doc]:
-        """The documents that are still those of the keys: names are reused."""
+    def _read(self, rows: Mapping[str, str]) -> dict[str, copies.Doc]:
+        """The documents whose key is still the expected one: Frappe gives a deleted row's name to
+        another row."""
         docs = {}
         for name, key in rows.items():
             try:
@@ -177,8 +170,8 @@ class Eraser:
         return docs
 
     def _mask_mail(self, names: Sequence[str]) -> list[str]:
-        """The Communications of rows that go: Frappe deletes them with the row, but puts what they
-        last said into its search index later. Returns their names."""
+        """Mask the Communications of rows that are to be deleted, and return their names. Frappe
+        deletes them with the row, but puts their last text into its search index later."""
         found = self._client.rows("Communication", _about(names), ["reference_name", "subject"])
         for name in names:
             mails = [m for m in found if m["reference_name"] == name and m["subject"] not in MASKS]
@@ -187,8 +180,9 @@ class Eraser:
         return [str(mail["name"]) for mail in found]
 
     def _invite_again(self, name: str, mails: Sequence[str]) -> None:
-        """Nobody may write a Communication over REST, but Frappe itself writes those of an Event's
-        participants anew with each save: who was removed takes part once more in the masked row."""
+        """Nobody may write a Communication over REST, but with each save of an Event Frappe writes
+        the Communications of its participants anew. So who was removed is made a participant of
+        the masked row once more."""
         links = [
             link
             for mail in mails
@@ -214,18 +208,19 @@ class Eraser:
             self._delete_all("ToDo", [["name", "in", todos]])
 
     def _overwrite(self, doctype: str, name: str, **fields: object) -> None:
-        self._hold()
+        self._access.before_write()
         try:
             self._client.update({"doctype": doctype, "name": name, **fields})
         except (ErpRefused, ErpForbidden) as error:
             log.warning("%s %s could not be masked: %s", doctype, name, cause_of(error))
 
     def _release(self, names: Iterable[str]) -> set[str]:
-        """Old rows give up their keys. A refusal (a field that the site made mandatory) leaves the
-        row as it is: it is deleted before the new one is made."""
+        """Take the keys from old rows; returns the names of those without one now. A row that
+        ERPNext refuses to change (for a field that the site made mandatory, for instance) keeps
+        its key: it has to be deleted before the new one is made."""
         released = set()
         for name in names:
-            self._hold()
+            self._access.before_write()
             try:
                 fields = {KEY: "", HASH: "", "status": "Cancelled"}
                 self._client.update({"doctype": "Event", "name": name, **fields})
@@ -242,18 +237,18 @@ class Eraser:
         return released
 
     def _insert(
-        self, docs: Mapping[str, Doc], rows: Mapping[str, str], released: set[str]
+        self, docs: Mapping[str, copies.Doc], rows: Mapping[str, str], released: set[str]
     ) -> dict[str, str]:
-        """New names by old ones. A row that had to go first is taken out of ``released``: its name
-        may be the new row's by now."""
+        """Insert the copies; returns new names by old ones. A row that had to be deleted first is
+        taken out of ``released``, since Frappe may have given its name to the new row."""
         made = {}
         for name, doc in docs.items():
-            self._hold()
+            self._access.before_write()
             try:
-                made[name] = str(self._client.insert(copy_of(doc))["name"])
+                made[name] = str(self._client.insert(copies.copy_of(doc))["name"])
             except Transient:
-                # The answer may be all that was lost.
-                there = self._find([rows[name]]).get(rows[name])
+                # The row may have been made, and only the answer lost.
+                there = self._access.find([rows[name]]).get(rows[name])
                 if there is None:
                     raise
                 made[name] = there.name
@@ -261,22 +256,25 @@ class Eraser:
                 made |= self._insert_instead(name, doc, rows[name], error)
                 released.discard(name)
             except ErpRefused as error:
-                # The old row goes all the same; the event is new for the next pass.
+                # The old row is deleted all the same; the next pass creates the event again.
                 self._note(rows[name], doc, error)
         return made
 
-    def _insert_instead(self, name: str, doc: Doc, key: str, error: DuplicateKey) -> dict[str, str]:
-        """A unique field of the site's own stands in the way: the old row goes first."""
+    def _insert_instead(
+        self, name: str, doc: copies.Doc, key: str, error: DuplicateKey
+    ) -> dict[str, str]:
+        """Delete the old row before the new one is inserted: both have the same value in a field
+        that the site itself has made unique."""
         if name in self.remove({name: key}):
             try:
-                return {name: str(self._client.insert(copy_of(doc))["name"])}
+                return {name: str(self._client.insert(copies.copy_of(doc))["name"])}
             except ErpRefused as again:
                 self._note(key, doc, again)
                 return {}
         self._note(key, doc, error)
         return {}
 
-    def _note(self, key: str, doc: Doc, error: WatcherError) -> None:
+    def _note(self, key: str, doc: copies.Doc, error: WatcherError) -> None:
         event_id = str(doc.get("custom_google_event_id") or "")
         self.refused.append(
             Refused(
@@ -293,7 +291,7 @@ class Eraser:
 
     def delete(self, name: str, key: str) -> bool:
         """Delete one masked row; what ERPNext refuses is noted as a masking that failed."""
-        self._hold()
+        self._access.before_write()
         try:
             self._client.delete("Event", name)
         except (ErpRefused, ErpForbidden) as error:
@@ -341,7 +339,7 @@ class Eraser:
             found = self._client.rows(doctype, filters, ["name"], or_filters=any_of)
             names = [str(row["name"]) for row in found]
             for name in names:
-                self._hold()
+                self._access.before_write()
                 self._client.delete(doctype, name)
             if names and doctype != DELETED:
                 self._delete_all(DELETED, _deleted(doctype, names))

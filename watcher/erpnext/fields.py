@@ -167,16 +167,20 @@ def _probe(report: SetupReport, client: ErpNextClient) -> None:
             report.present.append(name)
 
 
-def install(client: ErpNextClient, *, dry_run: bool = False) -> SetupReport:
-    """Create what is missing; safe to repeat. Raises ``ErpForbidden`` without System Manager."""
+def plan(client: ErpNextClient) -> SetupReport:
+    """What ``install`` would find and make. Raises ``ErpForbidden`` without System Manager."""
     report = check(client)
     if not report.system_manager:
         raise ErpForbidden(
             f"{report.user} may not create custom fields",
             next_step=f"give {report.user} the role System Manager, then `{SETUP}` again",
         )
-    if dry_run:
-        return report
+    return report
+
+
+def install(client: ErpNextClient) -> SetupReport:
+    """Create what is missing; safe to repeat. Raises ``ErpForbidden`` without System Manager."""
+    report = plan(client)
     for doc in wanted_fields(report.wanted):
         if doc["fieldname"] in report.missing:
             _create(client, doc)

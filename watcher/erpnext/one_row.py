@@ -1,13 +1,14 @@
-"""Writing one row when a batch failed: what may be tried again, what is set aside, what must go."""
+"""Writing one row when a batch failed: it is tried again, set aside or, where it cannot be masked,
+deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
+from watcher.erpnext.access import Access
 from watcher.erpnext.applied import Applied
-from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.erasure import Eraser, Note
+from watcher.erpnext.erasure import Eraser
 from watcher.erpnext.errors import COLLISION, RowGone, ServerError, asks_to_wait
 from watcher.erpnext.fillers import fillers
 from watcher.erpnext.refusals import Ceiling, Kind, refused
@@ -15,37 +16,28 @@ from watcher.erpnext.rows import HASH
 from watcher.errors import ErpForbidden, ErpRefused, Transient, WatcherError
 from watcher.events.model import Cancel, ErpEvent, Rewrite, Row
 
-Find = Callable[[Iterable[str]], dict[str, Row]]
 Fields = Mapping[str, object]
 What = ErpEvent | Cancel | Rewrite
 Put = Literal["done", "gone", "refused"]
 
 
 class OneRow:
-    """Writes single rows. ``find`` gives the rows of some keys as they are now; ``hold`` is called
-    before each request that writes and may raise to stop. ``applied`` takes what is set aside."""
+    """Writes single rows. ``applied`` takes what is set aside."""
 
-    def __init__(
-        self,
-        client: ErpNextClient,
-        find: Find,
-        hold: Callable[[], None],
-        applied: Applied,
-        note: Note,
-    ) -> None:
+    def __init__(self, access: Access, applied: Applied) -> None:
         self.ceiling = Ceiling()
-        self.eraser = Eraser(client, find, hold, note)
-        self._client = client
-        self._find = find
-        self._hold = hold
+        self.eraser = Eraser(access)
+        self._access = access
+        self._client = access.client
         self._applied = applied
 
     def put(self, row: Row, fields: Fields, what: What, kind: Kind) -> Put:
-        """Write one row, twice where another writer or a 500 came between."""
+        """Write one row. It is tried once more where another writer had saved the row meanwhile, or
+        the server answered 500."""
         error = self._put_once(row, fields)
         if isinstance(error, ServerError) or getattr(error, "cause", "") == COLLISION:
             self._client.ping()
-            now = self._find([row.key]).get(row.key)
+            now = self._access.find([row.key]).get(row.key)
             if now is None:
                 return "gone"
             row, fields = now, _as_of(now, fields)
@@ -61,7 +53,7 @@ class OneRow:
         return "refused"
 
     def _put_once(self, row: Row, fields: Fields) -> ErpRefused | ServerError | ErpForbidden | None:
-        self._hold()
+        self._access.before_write()
         try:
             self._client.update({"doctype": "Event", "name": row.name, **fields})
         except (ErpRefused, ServerError) as error:
@@ -75,9 +67,10 @@ class OneRow:
         return None
 
     def _was_written(self, row: Row, fields: Fields) -> bool:
-        """With its queue of background jobs full Frappe 16 writes and then answers 500. The stamp
-        moved, and what stands there is what was sent."""
-        now = self._find([row.key]).get(row.key)
+        """Whether the row was written although the answer was a 500, as from Frappe 16 when its
+        queue of background jobs is full: the row's stamp has moved, and its values are those that
+        were sent."""
+        now = self._access.find([row.key]).get(row.key)
         return (
             now is not None
             and now.modified != row.modified
@@ -86,8 +79,9 @@ class OneRow:
         )
 
     def refusal_of_one(self, error: ErpForbidden, permission: str) -> ErpForbidden:
-        """A 403 for one row (a private one of another API user) must not stop the calendar; the
-        user's lacking the permission as such must."""
+        """The error, where it concerns this row alone (a private one of another API user, for
+        instance): that must not stop the calendar. Raises it where the API user lacks the
+        permission for all rows."""
         if not self._client.may(permission):
             raise error
         return error
@@ -95,8 +89,8 @@ class OneRow:
     # --- what became private and cannot be masked -----------------------------------------------
 
     def _remove_readable(self, row: Row, fields: Fields, what: What, error: WatcherError) -> Put:
-        """A row that became private and that ERPNext does not let be masked is deleted. A live
-        event is made anew with the next pass, and is set aside until then."""
+        """Delete a row that has become private and that ERPNext refuses to mask. A live event is
+        set aside until the next pass makes it anew."""
         self._mask_with_fillers(row, fields, error)
         kind: Kind = "masking"
         if self.eraser.remove({row.name: row.key}):
@@ -107,8 +101,9 @@ class OneRow:
         return "refused"
 
     def _mask_with_fillers(self, row: Row, fields: Fields, error: WatcherError) -> None:
-        """Frappe puts the last title that was saved into its search index later, even when the row
-        is gone by then: a field that the site demands is filled, so that the mask is the last."""
+        """Save the mask together with a value for each field that the site demands. Frappe puts
+        the last title that was saved into its search index later, even when the row is gone by
+        then, so the mask has to be that title."""
         named = error.fields if isinstance(error, ErpRefused) else ()
         if named:
             self._put_once(row, {**fields, **fillers(self._client, named)})

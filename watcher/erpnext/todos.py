@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone
 
 DOCTYPE = "ToDo"
 
 
-def put(client: ErpNextClient, user: str, text: str, *, name: str | None, marker: str) -> str:
-    """Make the ToDo, or write it anew and open it again; returns its name. ``marker`` is a piece
-    of ``text`` by which one is found whose making was answered by nobody."""
-    known = name or _find(client, user, marker)
-    fields = {"description": text, "status": "Open", "priority": "High"}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToDo:
+    """``marker`` is a piece of ``text`` by which a ToDo is found that was made although the answer
+    to its making was lost."""
+
+    user: str
+    text: str
+    marker: str
+
+
+def put(client: ErpNextClient, todo: ToDo, name: str | None = None) -> str:
+    """Make the ToDo, or write the one of that ``name`` anew and open it again; returns its name."""
+    known = name or _find(client, todo)
+    fields = {"description": todo.text, "status": "Open", "priority": "High"}
     if known is not None:
         try:
             client.update({"doctype": DOCTYPE, "name": known, **fields})
             return known
         except RowGone:
             pass  # a person has deleted it: made again below
-    made = client.insert({"doctype": DOCTYPE, "allocated_to": user, **fields})
+    made = client.insert({"doctype": DOCTYPE, "allocated_to": todo.user, **fields})
     return str(made["name"])
 
 
-def _find(client: ErpNextClient, user: str, marker: str) -> str | None:
-    filters = [["allocated_to", "=", user], ["description", "like", f"%{marker}%"]]
+def _find(client: ErpNextClient, todo: ToDo) -> str | None:
+    filters = [["allocated_to", "=", todo.user], ["description", "like", f"%{todo.marker}%"]]
     found = client.get_list(DOCTYPE, ["name"], filters, limit_page_length=1)
     return str(found[0]["name"]) if found else None
 

@@ -9,15 +9,13 @@ on; a server that fails for every document alike is an outage and not their faul
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from watcher.erpnext.access import Access
 from watcher.erpnext.applied import Applied
-from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.erasure import Note, note_nothing
 from watcher.erpnext.errors import SIDE, ServerError, asks_to_wait
-from watcher.erpnext.one_row import Find, OneRow, Put
-from watcher.erpnext.refusals import Kind
+from watcher.erpnext.one_row import OneRow, Put
 from watcher.erpnext.rows import (
     HASH,
     batches,
@@ -28,39 +26,30 @@ from watcher.erpnext.rows import (
     new_doc,
 )
 from watcher.erpnext.sharing import stale_shares
-from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
-from watcher.events.model import Cancel, ErpEvent, Rewrite, Row, Update
+from watcher.errors import DuplicateKey, ErpRefused, Transient, WatcherError
+from watcher.events.model import ErpEvent, Row, Update
 
 PROBES = 2
-"""So many of the events that are left are still tried once the site seems to refuse everything."""
+"""Once the site seems to refuse everything, so many of the remaining events are still tried."""
 
 _rng = random.SystemRandom()
 
 
 class Writer:
-    """Writes the batches of one ``apply``. ``find`` gives the rows of some keys as they are now;
-    ``hold`` is called before each request that writes and may raise to stop. ``site_fields`` are
-    the optional fields of Event that the site has. ``note``: see ``erasure.Eraser``."""
+    """Writes new rows and changed ones, in the batches of one ``apply``.
 
-    def __init__(
-        self,
-        client: ErpNextClient,
-        find: Find,
-        hold: Callable[[], None],
-        site_fields: frozenset[str] = frozenset(),
-        note: Note = note_nothing,
-    ) -> None:
+    ``private`` are the rows of private events (name to key), whose past is erased at the end;
+    those in ``just_masked`` were readable until this run."""
+
+    def __init__(self, access: Access) -> None:
         self.applied = Applied()
-        self._client = client
-        self._find = find
-        self._hold = hold
-        self._site_fields = site_fields
-        self._one = OneRow(client, find, hold, self.applied, note)
-        self.eraser = self._one.eraser
-        self._ceiling = self._one.ceiling
-        self._private: dict[str, str] = {}
-        self._just_masked: set[str] = set()
-        self._concluded: set[str] = set()
+        self.one = OneRow(access, self.applied)
+        self.eraser = self.one.eraser
+        self.ceiling = self.one.ceiling
+        self.private: dict[str, str] = {}
+        self.just_masked: set[str] = set()
+        self._access = access
+        self._client = access.client
 
     # --- new rows ---------------------------------------------------------------------------
 
@@ -69,10 +58,10 @@ class Writer:
         probes = PROBES
         while todo:
             batch = todo.pop()
-            if self._ceiling.is_reached:
+            if self.ceiling.is_reached:
                 left = [*batch, *(event for each in todo for event in each)]
                 if not probes:
-                    self.applied.refused += self._ceiling.unsent(left)
+                    self.applied.refused += self.ceiling.unsent(left)
                     return
                 probes -= 1
                 batch = [left.pop(_rng.randrange(len(left)))]
@@ -82,12 +71,12 @@ class Writer:
                 todo += reversed(self._after_failed_insert(batch, error))
 
     def _insert(self, batch: Sequence[ErpEvent]) -> ErpRefused | Transient | None:
-        self._hold()
+        self._access.before_write()
         try:
             names = self._client.insert_many([new_doc(event) for event in batch])
         except (ErpRefused, Transient) as error:
             return error
-        self._ceiling.accepted()
+        self.ceiling.accepted()
         self.applied.created += len(batch)
         self._share(list(zip(names, batch, strict=True)))
         return None
@@ -99,9 +88,9 @@ class Writer:
         lost says nothing: look which rows are there, then split what is not."""
         if asks_to_wait(error):
             raise error
-        held = self._find(event.key for event in batch)
-        missing = [event for event in batch if event.key not in held]
-        self._adopt([event for event in batch if event.key in held], held, error)
+        there = self._access.find(event.key for event in batch)
+        missing = [event for event in batch if event.key not in there]
+        self._adopt([event for event in batch if event.key in there], there, error)
         if not missing:
             return []
         if isinstance(error, Transient) and not isinstance(error, ServerError):
@@ -115,8 +104,8 @@ class Writer:
         return []
 
     def _insert_alone(self, event: ErpEvent, error: ErpRefused | Transient) -> None:
-        """The last word on one document. A 500 gets a second try, with the site known to be up:
-        by then the keys were read, so the database answers too."""
+        """Set one document aside. After a 500 it is tried once more: the keys were read since and
+        the site answers a ping, so that a second 500 is due to the document."""
         if isinstance(error, ServerError):
             self._client.ping()
             again = self._insert([event])
@@ -125,59 +114,62 @@ class Writer:
             if not isinstance(again, ErpRefused | ServerError):
                 raise again
             error = again
-        self._one.refuse(event, error, "event")
+        self.one.refuse(event, error, "event")
 
     def _adopt(
-        self, events: Sequence[ErpEvent], held: Mapping[str, Row], error: WatcherError
+        self, events: Sequence[ErpEvent], there: Mapping[str, Row], error: WatcherError
     ) -> None:
-        """Rows that are there already: ours from a lost answer, or another process was first."""
+        """Take over rows that are there already: they were made by this insert, whose answer was
+        lost, or another process was first."""
         stale = []
         for event in events:
-            row = held[event.key]
-            # A key that was refused was there before: whose the row is may have been overwritten.
+            row = there[event.key]
+            # Where ERPNext refused the key, the row is older, and other fields may be wrong.
             if not isinstance(error, DuplicateKey) and is_complete(row, event):
-                self._ceiling.accepted()
+                self.ceiling.accepted()
                 self.applied.created += 1
                 self.applied.answered_late += getattr(error, "bare_500", False)
             else:
                 stale.append(
                     Update(name=row.name, event=event, revive=row.is_cancelled, stamp=row.modified)
                 )
-        if stale:
-            self.update(stale, recreate=False)
+        if stale and self._write(stale):
+            raise Transient("a row vanished while it was being written", side=SIDE)
 
     # --- rows that are there ----------------------------------------------------------------
 
-    def update(self, updates: Sequence[Update], *, recreate: bool = True) -> None:
-        """``recreate``: a row that is gone is created again; else that is a ``Transient``."""
-        done = list(updates)
-        if self._bulk({u.name: changes(u) for u in updates}):
+    def update(self, updates: Sequence[Update]) -> None:
+        """Write rows that are there; one that is gone is created again."""
+        for batch in batches(self._write(updates), new_doc):
+            self.create(batch)
+
+    def _write(self, updates: Sequence[Update]) -> list[ErpEvent]:
+        """Write rows that are there; returns the events whose row is gone."""
+        done, gone = list(updates), list[ErpEvent]()
+        if self.bulk({u.name: changes(u) for u in updates}):
             done, gone = self._update_one_by_one(updates)
-            if gone and not recreate:
-                raise Transient("a row vanished while it was being written", side=SIDE)
-            for batch in batches(gone, new_doc):
-                self.create(batch)
         self.applied.revived += sum(update.revive for update in done)
         self.applied.updated += sum(not update.revive for update in done)
         self._share([(update.name, update.event) for update in done])
         self.is_private({u.name: u.event.key for u in done if u.event.masked})
-        self._just_masked.update(update.name for update in done if update.hides)
+        self.just_masked.update(update.name for update in done if update.hides)
+        return gone
 
     def is_private(self, rows: Mapping[str, str]) -> None:
         """Rows (name to key) of private events: their past is looked at by ``clear_past``."""
-        self._private.update(rows)
+        self.private.update(rows)
 
     def clear_past(self) -> None:
-        """Whatever ERPNext keeps of the past of private rows goes, as far as it is readable."""
-        if self._private:
-            self.eraser.clear(self._private, self._just_masked)
+        """Erase what is readable of the past of private rows."""
+        if self.private:
+            self.eraser.clear(self.private, self.just_masked)
         self.applied.renewed += self.eraser.renewed
         self.applied.refused += self.eraser.refused
 
-    def _bulk(self, fields: Mapping[str, Mapping[str, object]]) -> bool:
+    def bulk(self, fields: Mapping[str, Mapping[str, object]]) -> bool:
         """Update rows by name; true when the rows have to be looked at again. That holds for
         whatever failure: after a deadlock, rows that are not listed as failed are lost too."""
-        self._hold()
+        self._access.before_write()
         try:
             return bool(
                 self._client.bulk_update([bulk_doc(name, doc) for name, doc in fields.items()])
@@ -189,10 +181,10 @@ class Writer:
 
     def _update_one_by_one(self, updates: Sequence[Update]) -> tuple[list[Update], list[ErpEvent]]:
         """Returns the updates that are done, and the events whose row is gone."""
-        held = self._find(update.event.key for update in updates)
+        there = self._access.find(update.event.key for update in updates)
         done, gone = [], []
         for update in _rng.sample(list(updates), len(updates)):
-            row = held.get(update.event.key)
+            row = there.get(update.event.key)
             put = "gone" if row is None else self._update_one(row, update)
             if row is None or put == "gone":
                 gone.append(update.event)
@@ -206,13 +198,13 @@ class Writer:
         if is_as_wanted(row, event) and not reopen:
             return "done"
         hides = event.masked and row.is_readable
-        if self._ceiling.is_reached and not hides:
-            self.applied.refused += self._ceiling.unsent([event])
+        if self.ceiling.is_reached and not hides:
+            self.applied.refused += self.ceiling.unsent([event])
             return "refused"
         mended = replace(
             update, name=row.name, revive=row.is_cancelled, reopen=reopen, stamp=row.modified
         )
-        return self._one.put(row, changes(mended), event, "masking" if hides else "event")
+        return self.one.put(row, changes(mended), event, "masking" if hides else "event")
 
     # --- sharing ----------------------------------------------------------------------------
 
@@ -230,105 +222,25 @@ class Writer:
             try:
                 self._share_one(name, event, stale.get(name, []))
             except ErpRefused as error:
-                self._one.refuse(event, error, "event")
+                self.one.refuse(event, error, "event")
                 continue
             seen_to[name] = event
-        if seen_to and self._bulk({name: {HASH: e.content_hash} for name, e in seen_to.items()}):
+        if seen_to and self.bulk({name: {HASH: e.content_hash} for name, e in seen_to.items()}):
             self._mark_one_by_one(list(seen_to.values()))
 
     def _share_one(self, name: str, event: ErpEvent, stale: Sequence[str]) -> None:
         for share in stale:
-            self._hold()
+            self._access.before_write()
             self._client.delete("DocShare", share)
         if event.share_with is not None:
-            self._hold()
+            self._access.before_write()
             self._client.share(name, event.share_with)
 
     def _mark_one_by_one(self, events: Sequence[ErpEvent]) -> None:
-        held = self._find(event.key for event in events)
+        there = self._access.find(event.key for event in events)
         for event in events:
-            row = held.get(event.key)
+            row = there.get(event.key)
             if row is None:
                 raise Transient("a row vanished while it was being shared", side=SIDE)
             if row.content_hash != event.content_hash:
-                self._one.put(row, {HASH: event.content_hash}, event, "event")
-
-    # --- rows that go -----------------------------------------------------------------------
-
-    def conclude(self, actions: Sequence[Cancel | Rewrite]) -> None:
-        """Cancel rows, or write their texts anew."""
-        self._write_all(actions)
-        for action in actions:
-            if action.name not in self._concluded:
-                continue
-            if isinstance(action, Cancel):
-                self.applied.cancelled += 1
-            else:
-                self.applied.updated += 1
-
-    def _write_all(self, actions: Sequence[Cancel | Rewrite]) -> None:
-        """What was written, or was so already, is in ``_concluded`` afterwards."""
-        fields = {action.name: action.fields(self._site_fields) for action in actions}
-        masked = {action.name: action.key for action in actions if action.mask}
-        self.is_private(masked)
-        self._just_masked.update(masked)
-        if not self._bulk(fields):
-            self._ceiling.accepted()
-            self._concluded.update(fields)
-            return
-        held = self._find(action.key for action in actions)
-        for action in actions:
-            row = held.get(action.key)
-            put = "gone" if row is None else self._conclude_one(row, action)
-            if put == "done":
-                self._concluded.add(action.name)
-            elif put == "gone":
-                self.applied.kept["already_gone"] += 1
-
-    def _conclude_one(self, row: Row, action: Cancel | Rewrite) -> Put:
-        hides = action.mask and row.is_readable
-        if isinstance(action, Cancel) and row.is_cancelled and not hides:
-            return "done"
-        kind: Kind = "masking" if hides else "cancellation"
-        fields = replace(action, stamp=row.modified).fields(self._site_fields)
-        return self._one.put(row, fields, action, kind)
-
-    def delete(self, cancels: Sequence[Cancel]) -> None:
-        """What is private is masked first, and goes with all that was readable of it: Frappe keeps
-        a copy of what it deletes."""
-        masked = [cancel for cancel in cancels if cancel.mask]
-        if masked:
-            self._write_all(masked)
-        held = self._find(cancel.key for cancel in cancels)
-        for cancel in cancels:
-            row = held.get(cancel.key)
-            self._private.pop(cancel.name, None)
-            if row is None:
-                self.applied.kept["already_gone"] += not cancel.mask
-            elif cancel.mask:
-                self.applied.deleted += len(self.eraser.remove({row.name: row.key}))
-            else:
-                self._delete_readable(row, cancel)
-
-    def _delete_readable(self, row: Row, cancel: Cancel) -> None:
-        try:
-            self._delete_one(row)
-        except (ErpRefused, ErpForbidden) as error:
-            if isinstance(error, ErpForbidden):
-                self._one.refusal_of_one(error, "delete")
-            self._one.refuse(cancel, error, "cancellation")
-            return
-        self._ceiling.accepted()
-        self.applied.deleted += 1
-
-    def _delete_one(self, row: Row) -> None:
-        self._hold()
-        try:
-            self._client.delete("Event", row.name)
-        except Transient as error:
-            if asks_to_wait(error):
-                raise
-            # With its queue down Frappe deletes and then answers 500: look before repeating.
-            there = self._find([row.key]).get(row.key)
-            if there is not None:
-                self._client.delete("Event", there.name)
+                self.one.put(row, {HASH: event.content_hash}, event, "event")

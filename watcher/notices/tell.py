@@ -263,13 +263,8 @@ def _ask_employee(services: Services, notice: Notice) -> str | None:
     text = words.for_employee(
         notice.id, cause=notice.cause, link=link, by_desk=account.source == "erpnext"
     )
-    return todos.put(
-        services.erpnext,
-        account.erpnext_user,
-        text,
-        name=notice.todo,
-        marker=words.marker(notice.id),
-    )
+    todo = todos.ToDo(user=account.erpnext_user, text=text, marker=words.marker(notice.id))
+    return todos.put(services.erpnext, todo, notice.todo)
 
 
 def _way_back(services: Services, account: Account) -> str:
