@@ -1,7 +1,7 @@
 """One edit in a calendar: by delta (what a push brings) against a full listing (what a poll does).
 
-Both in turns in one run, on the same calendar, over HTTP between the sandbox servers: medians and
-their ratio. Machines are noisy; compare within a run only.
+Each run does both by turns on the same calendar, over HTTP between the sandbox servers, and prints
+the medians and their ratio. Machines are noisy: compare figures of the same run only.
 
     .venv/bin/python benchmarks/one_edit.py [events ...]
 """

@@ -63,13 +63,13 @@ class NotFound(WatcherError):
 
 
 class Transient(WatcherError):
-    """The other side failed in a way that passes; try again later.
+    """Google, ERPNext, the queue or the ledger failed in a way that may pass: try again later.
 
-    ``retry_after`` is in seconds, as the other side asked, or None.
-    ``side`` is the outside system: "google", "erpnext", "queue", or "ledger" (``LedgerAway``). It
-    is empty for what is no outage: ``Elsewhere`` and ``Defect``.
-    ``unanswered``: it was a write, and the other side may still be at it. ``bare_500``: a 500
-    with nothing but a page, as Frappe 16 answers what it has written when its job queue is full.
+    ``retry_after`` is how many seconds the other side asked to wait, or None. ``side`` is the
+    outside system: "google", "erpnext", "queue", or "ledger" (``LedgerAway``). It is empty for
+    ``Elsewhere`` and ``Defect``, which are no outage. ``unanswered``: a write got no answer, and
+    the other side may still carry it out. ``bare_500``: the answer was a 500 with an HTML page and
+    no error. Frappe 16 answers so after it has written, when its queue of background jobs is full.
     """
 
     exit_code = ExitCode.UNAVAILABLE
@@ -97,7 +97,7 @@ class LedgerAway(Transient):
 
 
 class Elsewhere(Transient):
-    """Another process is at it (or has been): nothing has failed, and nothing is amiss."""
+    """Another process does this work, or has just done it. That is no failure."""
 
     def __init__(
         self, message: str, *, retry_after: float | None = None, next_step: str = ""
@@ -106,11 +106,13 @@ class Elsewhere(Transient):
 
 
 class Overtaken(Elsewhere):
-    """Another process has done it, or is at it, or it is no longer wanted: nothing to repeat."""
+    """Another process does this work or has done it, or it is no longer wanted: do not repeat
+    it."""
 
 
 class Defect(Transient):
-    """An error that nobody foresaw: Watcher's own, and tried again all the same."""
+    """A bug of Watcher: an exception that no code expected. The work is tried again all the
+    same."""
 
     exit_code = ExitCode.ERROR
 
@@ -143,13 +145,13 @@ class Permanent(WatcherError):
 
 
 class SyncTokenExpired(Permanent):
-    """410, or 400 on a call with a sync token: a full sync is needed (guides/sync)."""
+    """Google answered a call with a sync token by 410, or by 400: a full sync is needed."""
 
 
 class AccountDead(Permanent):
     """The account's grant is gone (``invalid_grant`` and kin); only its owner can mend it.
 
-    ``noted``: the ledger knows, for the very grant that was tried.
+    ``noted``: it is already noted in the ledger, for exactly the grant that was tried.
     """
 
     exit_code = ExitCode.PERMISSION
@@ -163,7 +165,7 @@ class AppDead(Permanent):
 
 
 class AccessLost(Permanent):
-    """403 for good: scope missing, API off, or no right to the calendar."""
+    """A 403 that does not pass by itself: scope missing, API off, or no right to the calendar."""
 
     exit_code = ExitCode.PERMISSION
 
@@ -217,7 +219,7 @@ class DuplicateKey(ErpRefused):
 
 
 class LeaseLost(Elsewhere):
-    """Another process took the calendar over; what this one still holds must not be stored."""
+    """The lease has lapsed and another process has the calendar: this one must store nothing."""
 
     def __init__(self, message: str = "another process has taken this calendar over") -> None:
         super().__init__(message)

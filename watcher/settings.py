@@ -1,8 +1,8 @@
 """Every setting, declared once: name, type, default, help, and whether it is a secret.
 
-Sources, first one wins: environment, then the file named by ``WATCHER_CONFIG``, or else ``.env``
-in the working directory. Every secret ``X`` may be given as ``X_FILE``, a path. ``load`` reports
-all problems together (one ``UserError``), so that nobody mends them one at a time.
+Sources, first one wins: environment, then the file named by ``WATCHER_CONFIG``, or else ``.env`` in
+the working directory. Every secret ``X`` may be given as ``X_FILE``, a path. ``load`` reports all
+problems together, in one ``UserError``.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
         try:
             parts = urlsplit(text)
             fits = not text or (parts.scheme in kinds and parts.hostname and (parts.port or 1))
-        except ValueError:  # a port that is no number
+        except ValueError:  # ``.port`` raises it when the port is no number
             fits = False
         if not fits:
             raise ValueError(f"must be an address that begins with {kinds[0]}:// or {kinds[1]}://")
@@ -238,7 +238,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Values come through ``load`` alone, so that each is known with its source."""
+        """Switch pydantic's own sources off: values come from ``load`` alone, which knows the
+        source of each."""
         return (init_settings,)
 
 
@@ -267,16 +268,16 @@ def fields() -> dict[str, FieldInfo]:
 
 
 NEEDED = ("secret_keys", "public_url", "erpnext_url", "erpnext_api_key", "erpnext_api_secret")
-"""What the running program cannot do without, besides a way to Google."""
+"""Settings without which ``up``, ``web``, ``worker`` and ``cron`` refuse to start; a way to Google
+is needed besides."""
 
 
 def load(
     environ: Mapping[str, str] | None = None, cwd: Path | None = None, *, complete: bool = False
 ) -> Loaded:
-    """Read and check all settings; with ``complete`` also that all is set that the running
-    program needs.
-
-    Raises ``UserError`` that names every missing and malformed value at once.
+    """Read and check all settings; with ``complete`` also check that everything is set that ``up``,
+    ``web``, ``worker`` and ``cron`` need. Raises one ``UserError`` that names every missing and
+    malformed value.
     """
     env = os.environ if environ is None else environ
     folder = Path.cwd() if cwd is None else cwd
@@ -284,7 +285,8 @@ def load(
     layers = [("environment", dict(env))]
     file = _settings_file(env, folder, problems)
     if file is not None:
-        # As it is written: a secret may hold ``$``, and ``${HOME}`` in it is no reference.
+        # Without interpolation: a secret may hold ``$``, and ``${HOME}`` in it is meant as it
+        # stands.
         values = dotenv_values(file, interpolate=False)
         layers.append((str(file), {k: v for k, v in values.items() if v is not None}))
     found: dict[str, Any] = {}

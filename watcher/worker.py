@@ -1,8 +1,9 @@
-"""An RQ worker for one lane. One queue a worker: with two, a crash between pop and start loses
-the job.
+"""An RQ worker for one lane. Each worker has one queue: with two, RQ loses the job when the worker
+crashes between taking and starting it.
 
-Whoever can write to Redis can leave jobs there. JSON serializer, since pickle would run his code;
-and ``KnownJob``, since RQ calls whatever function a job names.
+Anyone who can write to Redis can leave jobs there. So jobs are read as JSON, because unpickling
+would run code that a stranger has put there, and as ``KnownJob``, because RQ calls whatever
+function a job names.
 
 The worker runs jobs in its own process (no fork per job), so that connections to Google and
 ERPNext stay warm; a crash ends the process, the supervisor starts another, and the ledger's lease
@@ -29,7 +30,8 @@ from watcher.telemetry import log as logs
 log = logging.getLogger(__name__)
 
 MAX_JOBS = 2_000
-"""After so many jobs the process ends and is started afresh, against slow leaks."""
+"""After this many jobs the process ends and the supervisor starts another one, so that slow leaks
+of memory do no harm."""
 
 
 class UnknownJob(Exception):
@@ -37,8 +39,9 @@ class UnknownJob(Exception):
 
 
 class KnownJob(Job):
-    """A job as a worker takes it: ``sync_calendar`` with a calendar's number and a known word, and
-    nothing else. RQ would also import what a job names as a callback, and call its webhooks."""
+    """The only job that a worker carries out: ``sync_calendar`` with a calendar's number and a
+    known reason. RQ would also import the callbacks that a job names, and call its webhooks: they
+    are taken off."""
 
     @property
     def func(self) -> Callable[..., str]:
@@ -64,14 +67,16 @@ def _are_known(args: Any) -> bool:
 
 
 def serve(settings: Settings, lane: Lane) -> int:
-    """Work until SIGTERM or SIGINT. Returns the exit code; a Redis that is away is waited for.
+    """Work until SIGTERM or SIGINT; returns the exit code. While Redis is away the worker waits for
+    it.
 
     Raises ``UserError`` for a key that is missing or does not fit the ledger.
     """
     logs.configure(settings.log_format)
     services = tasks.process_services()
     connection = services.doorbell.worker_client()
-    _wait_for(services.doorbell.client)  # which is told at once, and not after its patience
+    # Not by the worker's client, whose long retries would hide from the log that it waits.
+    _wait_for(services.doorbell.client)
     queue = Queue(lane, connection=connection, serializer=JSONSerializer, job_class=KnownJob)
     worker = SimpleWorker(
         [queue],
@@ -86,7 +91,8 @@ def serve(settings: Settings, lane: Lane) -> int:
     try:
         worker.work(logging_level="WARNING", max_jobs=MAX_JOBS, with_scheduler=False)
     except redis.RedisError as error:
-        # RQ's goodbye found nobody. The ledger's lease and sweep bring the work back.
+        # Redis went away while RQ signed the worker off. The ledger's lease and the sweep bring the
+        # work back.
         log.warning("the queue went away (%s): this worker ends", type(error).__name__)
         return 1
     return 0

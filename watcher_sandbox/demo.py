@@ -1,4 +1,4 @@
-"""``watcher demo``: everything on this machine, edits arriving while one watches.
+"""``watcher demo``: Google, Watcher and ERPNext on this machine, with edits made while you watch.
 
 Sandbox Google and sandbox ERPNext run in this process, Watcher itself as real processes
 (``watcher up``), as it would in production. Each edit is timed from Google to ERPNext.
@@ -45,7 +45,7 @@ console = Console(highlight=False)
 
 @dataclass
 class Company:
-    """The stage: both stand-ins, the settings, the running Watcher."""
+    """Both stand-ins, the settings of Watcher, and the folder in which it runs."""
 
     google: GoogleState
     site: Site
@@ -69,7 +69,8 @@ class Company:
 
 
 def run(*, seconds: float | None, ics: str | None, port: int, frappe: int = 16) -> int:
-    """Play the demo against an ERPNext on that Frappe; 0 when every change arrived, 1 when not."""
+    """Run the demo with a stand-in for that version of Frappe. Returns 0 when every change arrived,
+    else 1."""
     stop = stop_event()
     with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
         company = _stage(Path(folder), port, frappe)
@@ -223,7 +224,8 @@ def _scene(company: Company, who: str, what: str, change: Change, seen: Seen) ->
 
 
 def _scenes(company: Company) -> list[tuple[str, str, Change, Seen]]:
-    """What happens, over and over, each with fresh events."""
+    """The edits that the demo repeats: who, what is printed, the edit itself, and a function that
+    tells whether ERPNext has it."""
     google = company.google
     now = google.clock.now
     asha, bela, carlos, dana, emil = PEOPLE
@@ -349,8 +351,9 @@ def _await(condition: Callable[[], bool], seconds: float, step: float = 0.2) -> 
 
 
 def _free_port() -> int:
-    """One that the web server can still bind in a moment: below the ports that the kernel gives
-    to outgoing connections and to servers without a wish (/proc/sys/net/ipv4/ip_local_port_range).
+    """A port that the web server can still bind a moment later: below those that the kernel gives
+    to outgoing connections and to servers that name no port
+    (/proc/sys/net/ipv4/ip_local_port_range).
     """
     for port in random.sample(range(20_000, 32_000), 100):
         with socket.socket() as probe, contextlib.suppress(OSError):

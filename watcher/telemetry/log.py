@@ -1,7 +1,7 @@
-"""Logs: structlog over the standard library, one line an event, secrets taken out.
+"""Logs: structlog over the standard library; each message is one line, without secrets.
 
-Every record, ours or a library's, passes one filter that blanks what looks like a credential, so
-that a careless message far down in a dependency cannot leak one.
+Every record, Watcher's own or a library's, passes one filter that replaces what looks like a
+credential, so that no message of a dependency can leak one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import structlog
 _SECRET = re.compile(
     r"(?P<name>\"?(?:access_token|refresh_token|id_token|client_secret|api_secret|code_verifier"
     r"|code|state|assertion|syncToken|private_key|password)\"?\s*[=:]\s*\"?)[^\s\"&,}']+"
-    # Frappe's "token KEY:SECRET" too, but not the words "token endpoint".
+    # Frappe's header "token KEY:SECRET" too, but not words such as "token endpoint".
     r"|(?P<auth>\b(?:Bearer|Basic|token(?=\s+\S*(?:\d|:\S)))\s+)[A-Za-z0-9._~+/:=-]{8,}"
-    # A database, queue or mail server with its password; an employee's invitation.
+    # The password in the URL of a database, queue or mail server; the token of a connect link.
     r"|(?P<url>\b[a-z][a-z0-9+.-]*://)[^\s/\"']+@"
     r"|(?P<link>/connect/)[A-Za-z0-9._~-]{8,}"
     r"|ya29\.[A-Za-z0-9._-]+|1//[A-Za-z0-9._-]+|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9._-]+"
@@ -28,7 +28,7 @@ _SECRET = re.compile(
 
 
 def redact(text: str) -> str:
-    """Blank what looks like a token, a secret parameter or a private key."""
+    """Replace what looks like a token, a secret parameter or a private key by ``[redacted]``."""
     return _SECRET.sub(_blank, text)
 
 
@@ -58,14 +58,15 @@ def configure(log_format: str = "", level: int = logging.INFO) -> None:
     ]
     renderer: Any = (
         structlog.dev.ConsoleRenderer(
-            # Without an own formatter it shows the local variables of each frame.
+            # structlog's default formatter shows the local variables of each frame: they may be
+            # secrets.
             colors=sys.stderr.isatty(),
             exception_formatter=structlog.dev.plain_traceback,
         )
         if as_console
         else structlog.processors.JSONRenderer()
     )
-    # The traceback becomes a text first, so that it is looked through like all the others.
+    # The traceback becomes a text first, so that the filter sees it like every other value.
     tail: list[Any] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,

@@ -1,2 +1,2 @@
-"""A stand-in for an ERPNext site (Frappe v15) over real HTTP, with the REST calls that the
-bridge uses. It answers as a recorded site of that version did, and refuses what that refused."""
+"""A stand-in for an ERPNext site (Frappe 15 or 16) over real HTTP, with the REST calls that Watcher
+uses. It answers as recorded sites of these versions did, and refuses what they refused."""

@@ -40,7 +40,8 @@ class Accounts:
     _users: dict[str, User]
 
     def _load_users(self) -> None:
-        """Those of an earlier process, and the integration user in any case."""
+        """Take over the users of an earlier process from the database; the integration user is
+        always there."""
         for user in self.db.setting("users", []):
             self._users[user["email"]] = User(**user)
         if INTEGRATION not in self._users:
@@ -76,7 +77,7 @@ class Accounts:
         }
 
     def remove_user(self, email: str) -> None:
-        """Nobody signs in as them any more, and no Link can point to them."""
+        """Remove the user: they cannot sign in any more, and no Link can point to them."""
         with self.transaction():
             self._users.pop(email, None)
             self._keep_users()
@@ -100,7 +101,7 @@ class Accounts:
         return self._users[email].key, self._users[email].secret
 
     def user_of(self, key: str, secret: str) -> str | None:
-        """Whose key and secret these are; None when nobody's."""
+        """The user to whom key and secret belong; None when no user has them."""
         given = f"{key}:{secret}".encode()
         with self.db.lock:
             for user in self._users.values():

@@ -81,7 +81,7 @@ def run(
     try:
         server.wait()
     except KeyboardInterrupt:
-        return  # as asked, and without a traceback
+        return  # Ctrl-C is how it is meant to end: no traceback
     finally:
         server.close()
 
@@ -167,7 +167,7 @@ def _frappe(site: Site) -> Response:
         return _signed_in(site)
     except FrappeError as error:
         response = _refused(site, error)
-    except UnicodeEncodeError as error:  # half of a surrogate pair
+    except UnicodeEncodeError as error:  # half of a surrogate pair cannot be encoded
         response = _refused(site, FrappeError(500, "UnicodeEncodeError", error.reason, module=""))
     return _limited(response, site.retry_after()) if response.status_code == 429 else response
 

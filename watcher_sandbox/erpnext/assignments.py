@@ -52,7 +52,7 @@ def open_todos(site: Site, doctype: str, name: str) -> list[Row]:
 
 
 def notify(site: Site, user: str, whom: str, todo: Row, *, new: bool, text: str = "") -> None:
-    """A worker will tell them; the title that is told is that of now."""
+    """Queue a notification for a worker to write; it keeps the title that the document has now."""
     doctype, name = todo["reference_type"], todo["reference_name"]
     if todo["assigned_by"] == whom:
         return

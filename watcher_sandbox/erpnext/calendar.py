@@ -66,13 +66,13 @@ def _other_midnight(row: Mapping[str, Any], site_zone: str, reader_zone: str) ->
 
 
 def _read(moment: object, site_zone: str, reader_zone: str) -> datetime:
-    """Seconds are all that Frappe's script keeps."""
+    """Frappe's script cuts fractions of seconds off."""
     found = datetime.fromisoformat(str(moment)).replace(microsecond=0, tzinfo=ZoneInfo(site_zone))
     return found.astimezone(ZoneInfo(reader_zone)).replace(tzinfo=None)
 
 
 def _all_day(first: date, after: date) -> list[date]:
-    """``after``: the first day that is not drawn; at least one is."""
+    """The days from the first one up to ``after``, which is not drawn itself; one day at least."""
     number = max((after - first).days, 1)
     return [first + n * _DAY for n in range(number)]
 

@@ -9,7 +9,7 @@ from watcher_sandbox.erpnext.doctypes_desk import AROUND, OF_ERPNEXT
 
 OLD, NEW = 15, 16
 VERSIONS = {OLD: "15.43.0", NEW: "16.4.1"}
-"""The versions that were recorded, by the number that people say."""
+"""The versions that were recorded, by their major number."""
 ERPNEXT_VERSIONS = {OLD: "15.90.0", NEW: "16.4.0"}
 
 Tables = dict[str, tuple[str, tuple[str, ...]]]

@@ -28,7 +28,7 @@ class Duplicate(Exception):
 
 
 def folded(value: object) -> str:
-    """As MariaDB compares text: without case and trailing spaces."""
+    """Compare text as MariaDB does: case and trailing spaces do not count."""
     return str(value).rstrip(" ").casefold()
 
 
@@ -90,8 +90,8 @@ class Database:
     # --- tables ---------------------------------------------------------------------------------
 
     def create(self, doctype: str, columns: Iterable[tuple[str, str]]) -> None:
-        """``columns`` are (name, field type); ``name`` is the primary key. A table of before gets
-        those that it lacks."""
+        """``columns`` are (name, field type); ``name`` is the primary key. A table that is there
+        already gets the columns that it lacks."""
         parts = {name: self._declared(name, kind) for name, kind in columns}
         parts[CHILDREN] = f"{_quoted(CHILDREN)} TEXT"
         self.run(f"CREATE TABLE IF NOT EXISTS {_table(doctype)} ({', '.join(parts.values())})")
@@ -104,7 +104,7 @@ class Database:
         return frozenset(row[1] for row in self.run(f"PRAGMA table_info({_table(doctype)})"))
 
     def add_column(self, doctype: str, name: str, kind: str, unique: bool) -> None:
-        """A column of before stays with what is in it, as Frappe leaves it."""
+        """A column that is there already keeps its values, as with Frappe."""
         if name not in self._columns(doctype):
             self.run(f"ALTER TABLE {_table(doctype)} ADD COLUMN {self._declared(name, kind)}")
         index = _quoted(f"unique {doctype} {name}")

@@ -27,14 +27,14 @@ _UNLINKED = (
     ("Activity Log", "reference_doctype", "reference_name"),
     ("Activity Log", "timeline_doctype", "timeline_name"),
 )
-"""What stays, and only no longer says what it was about."""
+"""What stays when its document goes, and only loses the link to it."""
 
 Gone = list[tuple[str, str]]
 
 
 def delete(site: Site, user: str, doctype: str, name: str) -> None:
-    """Raises 404 with nothing but ``exc_type``, 403; with a full queue 503 and nothing is done;
-    with the queue down 500 after the commit."""
+    """Delete a document. Raises 404 (with nothing but ``exc_type``) and 403; when the queue is full
+    503, and nothing is deleted; when the queue is down 500, after the deletion is committed."""
     with site.transaction():
         if doctype not in site.types and site.frappe == OLD:
             raise FrappeError(404, "DoesNotExistError")
@@ -93,7 +93,7 @@ def _remove(site: Site, user: str, doctype: str, row: Row) -> Gone:
 
 
 def _before(site: Site, user: str, doctype: str, row: Row) -> Gone:
-    """What the document's own class does first."""
+    """What Frappe's class of the document type does before the deletion."""
     gone: Gone = []
     if doctype == "Event":
         for each in timeline.communications(site, "Event", row["name"]):
@@ -124,8 +124,8 @@ def _bury(site: Site, user: str, doctype: str, row: Row) -> None:
 
 
 def clear_up(site: Site, doctype: str, name: str) -> None:
-    """The worker's job. It goes by the name alone: a new document that got the name meanwhile
-    loses its shares, Versions and comments too."""
+    """The job that a worker runs after a deletion. It knows the document by its name alone: a new
+    document that got the name meanwhile loses its shares, Versions and comments too."""
     for kind, by_type, by_name in _REFERRING:
         for row in site.find(kind, **{by_type: doctype, by_name: name}):
             site.remove(kind, row["name"])

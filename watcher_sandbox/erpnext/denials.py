@@ -1,4 +1,4 @@
-"""How each version says that somebody may not: 403 ``PermissionError``, in other words."""
+"""403 ``PermissionError`` in the words of each version of Frappe."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def no_delete(
 
 
 def no_field(doctype: str, name: str) -> FrappeError:
-    """How 16 refuses a field that it does not know in ``order_by``, and later versions everywhere:
-    as if it were there, and not for this user."""
+    """How 16 refuses an unknown field in ``order_by``, and later versions in every place: as if the
+    field existed and this user had no permission for it."""
     text = f"You do not have permission to access field: <strong>{doctype}.{name}</strong>"
     return refusal(text, "PermissionError", title="Permission Error", status=403)

@@ -48,7 +48,7 @@ def _drawn_for(site: Site, user: str, row: Row) -> bool:
 
 
 def delete_items(site: Site, user: str, doctype: str, names: list[str]) -> None:
-    """What can't be deleted is skipped without a word."""
+    """Documents that cannot be deleted are skipped, and the answer does not name them."""
     ordered = sorted(map(str, names), reverse=True)
     if len(ordered) > AT_ONCE:
         site.background.append(partial(_delete_each, site, user, doctype, ordered))

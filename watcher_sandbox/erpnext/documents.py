@@ -21,7 +21,7 @@ _CHILD_DEFAULTS = {"attending": "", "type": "Notification"}
 
 
 def find(site: Site, doctype: str, name: str) -> Row:
-    """Raises 404; 500 for a document type that the site does not have."""
+    """Raises 404; for a document type that the site does not have 500."""
     permissions.importable(site, doctype)
     row = site.row(doctype, name)
     if row is None:
@@ -38,7 +38,7 @@ def get(site: Site, user: str, doctype: str, name: str) -> Row:
 
 
 def is_event_type(row: Row, doctype: str) -> bool:
-    """The one document type whose own document is there as a whole."""
+    """Event is the one document type whose DocType document the stand-in has as a whole."""
     return doctype == "DocType" and bool(row["name"] == "Event")
 
 

@@ -1,4 +1,4 @@
-"""Troubles on order: faults of single requests, and states of the whole site."""
+"""Failures that a test asks for: faults of single requests, and states of the whole site."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Troubles:
     clock: Callable[[], float]
 
     def limit_rate(self, seconds: float) -> None:
-        """The site's rate limit is reached, for so long."""
+        """From now on and for so many seconds each request is answered 429."""
         self.limited_until = self.clock() + seconds
 
     def retry_after(self) -> int:

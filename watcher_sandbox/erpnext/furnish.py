@@ -12,7 +12,7 @@ from watcher_sandbox.erpnext.doctypes import Field
 
 
 class Furnished:
-    """Makes rows as Administrator, without a look at permissions; ``Site`` is one of these."""
+    """Makes rows as Administrator, without checking permissions; a base class of ``Site``."""
 
     erpnext: bool
     transaction: Callable[[], AbstractContextManager[None]]

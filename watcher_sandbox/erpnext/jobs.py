@@ -50,7 +50,8 @@ def _is_over(row: Row, today: str) -> bool:
 
 
 def _listed(site: Site, row: Row) -> bool:
-    """Whether Administrator's own list of Events has it; on 16 also as a participant."""
+    """Whether the Event is in Administrator's own list; on 16 that list also has those in which
+    Administrator takes part."""
     if row["event_type"] == "Public" or row["owner"] == ADMINISTRATOR:
         return True
     people = row["event_participants"] if site.frappe == NEW else []

@@ -108,14 +108,16 @@ def _get_versions(call: Call) -> dict[str, Row]:
 
 
 def _run_doc_method(call: Call) -> None:
-    """No method of a document is reachable here, as none is on a Connected App."""
+    """Methods of documents: a Connected App, the only one that is asked for, has none that REST may
+    call."""
     module = call.text("dt").lower().replace(" ", "_")
     path = f"frappe.integrations.doctype.{module}.{module}.{call.text('method')}"
     raise _not_whitelisted(call.site, path)
 
 
 def _get_events(call: Call) -> list[Row]:
-    """``user`` is believed: anybody may ask for what anybody sees, a leak of Frappe's own."""
+    """``user`` is not checked: anybody may ask for the events that another user sees. That is how
+    Frappe itself behaves."""
     start, end = call.text("start"), call.text("end")
     whose = str(call.params.get("user") or call.user)
     return desk.calendar_view(call.site, whose, start, end, call.value("filters"))

@@ -39,7 +39,7 @@ def require(site: Site, user: str, doctype: str, permission: str, name: str | No
     known(site, doctype)
     if allowed(site, user, doctype, permission):
         return
-    if allowed(site, user, doctype, "read"):  # something, only not this
+    if allowed(site, user, doctype, "read"):  # the type is allowed, and this action is not
         raise denials.only_other(site.frappe, user, doctype, name, permission)
     raise denials.no_role(site.frappe, user, doctype, permission)
 
@@ -71,7 +71,7 @@ def _event(site: Site, user: str, row: Row, permission: str) -> bool:
 
 
 def _todo(site: Site, user: str, row: Row, permission: str) -> bool:
-    """System Managers may all but delete what is not about them."""
+    """System Managers may do everything, except to delete what is not about themselves."""
     if site.is_system_manager(user) and permission != "delete":
         return True
     return user in (row["allocated_to"], row["assigned_by"])

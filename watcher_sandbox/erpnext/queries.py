@@ -148,7 +148,7 @@ class Query:
         return [self._known(str(name).strip("`")) for name in names]
 
     def _known(self, name: str, clause: str = "WHERE") -> str:
-        """Versions differ in how they refuse what they do not know."""
+        """Refuse an unknown column, in the way of this version."""
         if name in self._columns or name in OPTIONAL:
             return name
         by_field = self._site.unknown_field_answer == "permission"
@@ -166,8 +166,8 @@ class Query:
         return row
 
     def index(self, asked: Iterable[Filter]) -> str:
-        """The order nobody asked for: that of whichever index the database happens to use; on 16,
-        which asks the database for no order, that in which the rows were made."""
+        """The order when none was asked for: on 15 that of whichever index the database happens to
+        use; on 16 that in which the rows were made."""
         for name, _, _ in asked if self._site.frappe == OLD else ():
             if name in self._fields and self._fields[name].unique:
                 return name
@@ -219,7 +219,7 @@ class Query:
     def _among(self, name: str, column: str, operator: str, value: Any) -> Condition:
         given = value.split(",") if isinstance(value, str) else list(value or [])
         if not given:
-            return "1", []  # Frappe's trap: no restriction at all
+            return "1", []  # as with Frappe: an empty list restricts nothing
         nulls = operator == "not in" or any(each in (None, "") for each in given)
         left = _FILLED.format(column) if nulls else column
         marks = ", ".join("?" * len(given))
@@ -246,7 +246,8 @@ class Query:
         return name in _INTEGERS or self._kind(name) in _NUMBERS
 
     def _never_null(self, name: str, operator: str) -> bool:
-        """Where Frappe leaves the column alone, so that NULL matches nothing."""
+        """Whether Frappe compares the column as it is; where it does not, NULL counts as an empty
+        value."""
         later = operator in (">", ">=") and (self._is_moment(name) or self._kind(name) == "Date")
         return name in STANDARD or self._is_number(name) or later
 

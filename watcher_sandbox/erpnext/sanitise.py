@@ -43,7 +43,7 @@ _CLOSED_BY_NEXT = {"p": frozenset({"p"}), "li": frozenset({"li"})}
 
 
 class _Cleaner(HTMLParser):
-    """Writes down again what it reads, tamed."""
+    """Writes the HTML that it reads again, without what could be active."""
 
     def __init__(self, tags: frozenset[str]) -> None:
         super().__init__(convert_charrefs=False)
@@ -82,7 +82,7 @@ class _Cleaner(HTMLParser):
                 return
 
     def text(self, rest: str) -> str:
-        """``rest``: the end of the text, which is no tag and said as text."""
+        """``rest``: the end of the text, which is no whole tag and is kept as text."""
         self.close()
         self.out.append(escape(rest, quote=False))
         self._close_until(None)

@@ -33,7 +33,7 @@ class _Handler(WSGIRequestHandler):
 
     def finish(self) -> None:
         self.server.open_connections.discard(self.connection)
-        with contextlib.suppress(OSError):  # the peer, or close(), was first
+        with contextlib.suppress(OSError):  # the peer or close() has closed it already
             super().finish()
 
     def make_environ(self) -> Any:
@@ -69,7 +69,7 @@ class _Handler(WSGIRequestHandler):
             self.wfile.write(body)
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Quiet: whoever wants to know reads ``Site.requests``."""
+        """Logs nothing; ``Site.requests`` and ``Site.log`` hold the requests."""
 
 
 class Server:
@@ -97,7 +97,7 @@ class Server:
         self._thread.join()
 
     def close(self) -> None:
-        """Refuses new connections and cuts the kept ones, as a server that dies."""
+        """Refuse new connections and cut the open ones, as when a server dies."""
         self._server.shutdown()
         self._server.server_close()
         for connection in list(self._connections):

@@ -249,7 +249,7 @@ class Site(Accounts, Furnished, Troubles):
 
     @property
     def overloaded(self) -> bool:
-        """16 takes no more than 550 waiting jobs; 15 any number."""
+        """Whether Frappe refuses more background jobs: 16 takes no more than 550, 15 any number."""
         return self.queue_full and self.frappe == NEW
 
     def drawn(self, row: Row, reader_zone: str = "") -> list[str]:

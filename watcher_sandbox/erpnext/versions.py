@@ -84,7 +84,7 @@ def _rows(
 
 
 def _shown(site: Site, field: Field, value: Any) -> Any:
-    """As the site's people read it: dates in their format, plain text with <br>."""
+    """A value as people of the site read it: dates in the site's format, plain text with <br>."""
     if not value or field.type in _RAW:
         return value
     if field.type in ("Datetime", "Date"):

@@ -19,8 +19,8 @@ _STYLE = (
 
 
 def create(site: Site) -> Blueprint:
-    """No key is asked for. 15 has the Desk under /app, 16 under /desk; each sends on who comes by
-    the other's address."""
+    """No key is needed. 15 has the Desk under /app, 16 under /desk; each redirects from the other's
+    address."""
     views = Blueprint("views", __name__)
 
     @views.get("/app/event")

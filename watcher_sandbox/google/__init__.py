@@ -4,7 +4,8 @@
     state.add_user("ann@example.com")
     server = serve(state)          # threads of this process; server.url, server.close()
 
-It shares no code with the bridge, refuses what Google refuses, and goes wrong on order.
+It shares no code with Watcher, so that a bug cannot cancel itself out. It refuses what Google
+refuses, and fails in the ways that a test asks for.
 """
 
 from watcher_sandbox.google.app import Server, create_app, run, serve

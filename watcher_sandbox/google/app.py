@@ -1,4 +1,5 @@
-"""The server: routes together, errors as Google words them, faults, gzip, the request log."""
+"""The server: its routes, errors in Google's words, faults that tests ask for, gzip, the log of
+requests."""
 
 from __future__ import annotations
 
@@ -87,7 +88,7 @@ def _around(app: Flask, state: GoogleState) -> None:
 
 
 def _fault_answer(fault: Fault) -> Response | None:
-    """What the fault says instead of the server; None when it only took time."""
+    """The fault's answer in place of the server's; None when the fault only delays."""
     if fault.drop:
         _hang_up()
         return Response(status=502)
@@ -128,7 +129,8 @@ def _entry(state: GoogleState, response: Response) -> Request:
 
 
 def _zipped(response: Response) -> Response:
-    """gzip for callers that accept it and name it in their user agent, too."""
+    """Compress the answer when the caller accepts gzip and, as Google wants it, names it in its
+    user agent too."""
     accepted = "gzip" in request.headers.get("Accept-Encoding", "").lower()
     named = "gzip" in request.headers.get("User-Agent", "").lower()
     if not accepted or not named or response.status_code == 304:
@@ -165,8 +167,8 @@ class _Quiet(WSGIRequestHandler):
         super().finish()
 
     def run_wsgi(self) -> None:
-        """One request. werkzeug's own way closes each connection, and would swallow the next
-        request if it did not; Google keeps connections open."""
+        """Handle one request and keep the connection open, as Google does. werkzeug's own method
+        closes each connection."""
         if self.headers.get("Expect", "").strip().lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.environ = self.make_environ()
@@ -229,7 +231,7 @@ class Server:
         self._thread.join(timeout=5)
         self._wsgi.server_close()
         for connection in list(self._connections):
-            with contextlib.suppress(OSError):  # the other side was quicker
+            with contextlib.suppress(OSError):  # the client has closed it already
                 connection.shutdown(socket.SHUT_RDWR)
         self.state.close()
 

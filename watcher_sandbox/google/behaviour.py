@@ -1,6 +1,5 @@
-"""Where Google's behaviour is unpublished or observed both ways: one switch each.
-
-Whatever talks to the sandbox must work with every value of every switch.
+"""One switch for each point in which Google's behaviour is not documented, or was observed in
+several ways. Watcher has to work with every value of every switch.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ class Behaviour:
     full_tombstones: bool = False
     """Cancelled events with all their fields, instead of the guaranteed ones alone."""
     reset_exceptions_reported: bool = True
-    """Exceptions that a change of the series sweeps away come as cancelled in the delta."""
+    """Whether exceptions that a change of their series removes are told as cancelled in the
+    delta."""
     bad_token_status: int = 400
     """400 or 410 for a malformed or mismatched sync token."""
     sync_token_ttl: float | None = None
@@ -51,7 +51,7 @@ class Behaviour:
     refresh_token_ttl: float | None = None
     """Life of refresh tokens; 604800 imitates an app in "Testing"."""
     invalid_grant_description: str = "Token has been expired or revoked."
-    """The text varies."""
+    """The text that Google sends with it differs from case to case."""
     consent_error: str | None = None
     """admin_policy_enforced, org_internal, disallowed_useragent, ...: the consent page refuses."""
 

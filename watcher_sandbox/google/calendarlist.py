@@ -62,7 +62,8 @@ class CalendarLists:
         return self._entry(calendar, user)
 
     def calendar(self, user: str, calendar_id: str) -> Json:
-        """calendars.get: the calendar itself, without what is the user's own about it."""
+        """calendars.get: the calendar's own properties, without those of the user's list (role,
+        colour)."""
         self.entry(user, calendar_id)
         found = self._store.calendar(calendar_id)
         return {

@@ -71,7 +71,8 @@ class Channels:
         by_service_account: bool = False,
         mute: bool = False,
     ) -> Channel:
-        """Check the request and make the channel; ``first_notice`` then says hello."""
+        """Check the request and make the channel; ``first_notice`` then sends its ``sync``
+        message."""
         self._check(body)
         channel = Channel(
             id=body["id"],
@@ -107,7 +108,7 @@ class Channels:
     # --- channels.stop --------------------------------------------------------------------
 
     def stop(self, body: Json, user: str, client: str) -> None:
-        """404 for a channel that is not, or not this caller's."""
+        """404 for a channel that does not exist, or is another caller's."""
         for name in ("id", "resourceId"):
             if not body.get(name):
                 raise required(name)
@@ -214,7 +215,7 @@ class Channels:
             raise GoogleError(401, "push.webhookUrlUnauthorized", message)
 
     def _expiration(self, body: Json) -> datetime:
-        """The stricter of what was asked and the inner limit."""
+        """When the channel ends: as was asked, but no later than the limit allows."""
         now = self._clock.now()
         asked = self._behaviour.default_channel_ttl
         try:

@@ -38,7 +38,7 @@ REASON_OF_STATUS: dict[int, str] = {
 
 
 class GoogleError(Exception):
-    """A refusal of the Calendar API: status, reason and the place it points at."""
+    """A refusal of the Calendar API: status, reason and the parameter that it names."""
 
     def __init__(
         self,

@@ -107,7 +107,7 @@ def by_suffix(calendar: Calendar, master: Item, suffix: str) -> Instance | None:
 def _wall_bounds(
     rules: Series, master: Item, low: datetime | None, high: datetime
 ) -> tuple[datetime | None, datetime]:
-    """Generous bounds for the rule; the exact test follows on each instance."""
+    """Bounds for the rule that are wide enough; each instance is then tested exactly."""
     length = instant(master.data["end"], rules.zone_name) - instant(
         master.data["start"], rules.zone_name
     )

@@ -1,4 +1,5 @@
-"""Failures on order: rules matched against requests; and the log of what was asked."""
+"""Failures that a test asks for (rules that are matched against requests), and the log of
+requests."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ class Fault:
 
 
 class Faults:
-    """The rules in force; the first that matches strikes."""
+    """The rules in force; the first one that matches a request is applied."""
 
     def __init__(self) -> None:
         self._rules: list[Fault] = []
@@ -71,7 +72,8 @@ class Faults:
             return [asdict(rule) for rule in self._rules]
 
     def strike(self, method: str, path: str, query: str) -> Fault | None:
-        """The rule that this request runs into, counted; None mostly."""
+        """The rule that applies to this request, which counts as one use of it; None when no rule
+        matches."""
         plain = f"{method} {path}"
         with self._lock:
             for rule in self._rules:

@@ -62,7 +62,7 @@ def _name(parts: list[str], text: str) -> tuple[str, list[str]]:
 
 
 def bad(text: str) -> GoogleError:
-    """A mask that is malformed, or that names a field that there is not."""
+    """The mask is malformed, or names a field that does not exist."""
     return GoogleError(
         400, "invalidParameter", f"Invalid field selection {text}", location="fields"
     )

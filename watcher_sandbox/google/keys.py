@@ -100,7 +100,7 @@ def _certificate(key: SigningKey) -> str:
 
 
 def unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(header, claims) of a token whose signature nobody has looked at yet."""
+    """(header, claims) of a token; its signature is not checked here."""
     try:
         head, claims, _ = (_unpack(part) for part in token.split("."))
         found = json.loads(head), json.loads(claims)

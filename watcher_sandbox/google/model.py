@@ -1,4 +1,4 @@
-"""What is kept of calendars and events. Plain values; ``store`` changes them."""
+"""Calendars and events as they are kept: plain values, which only ``store`` changes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Item:
 
 @dataclass(slots=True)
 class Vanished:
-    """An instance that is no longer: what a delta of expanded events has to report."""
+    """An instance that has gone: a delta of expanded events has to report it as cancelled."""
 
     id: str
     master: str

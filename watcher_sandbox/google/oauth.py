@@ -163,7 +163,7 @@ class OAuth:
         return client
 
     def _by_code(self, client: Client, form: dict[str, str]) -> Json:
-        code = self.codes.pop(form.get("code", ""), None)  # a code is good once
+        code = self.codes.pop(form.get("code", ""), None)  # a code works once
         if code is None or code.client != client.id or code.expires < self._clock.now():
             raise OAuthError("invalid_grant", "Malformed auth code.")
         if form.get("redirect_uri", "") != code.redirect_uri:
@@ -193,7 +193,7 @@ class OAuth:
             if (each.client, each.user, each.revoked) == (client.id, email, False)
         ]
         for oldest in live[:-MOST_REFRESH_TOKENS]:
-            oldest.revoked = True  # without a warning
+            oldest.revoked = True  # Google tells nobody
         return token
 
     def _by_refresh(self, client: Client, form: dict[str, str]) -> Json:
@@ -295,7 +295,7 @@ class OAuth:
         return found
 
     def mint_access(self, email: str, granted: Iterable[str], client: str = "sandbox") -> str:
-        """An access token without any ceremony, for tests and tools."""
+        """An access token without consent, for tests and tools."""
         return str(self._access(client, email, granted, None)["access_token"])
 
     def mint_refresh(self, client_id: str, email: str, granted: Iterable[str]) -> str:

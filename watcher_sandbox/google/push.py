@@ -1,4 +1,4 @@
-"""Delivery of notifications: background threads, retries, and the ways in which it goes wrong."""
+"""Delivery of notifications: background threads, retries, and the failures that a test asks for."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class Pusher:
         self._rng = random.Random()
 
     def send(self, channel: str, address: str, headers: Mapping[str, str]) -> None:
-        """Queue one message; faults decide what becomes of it. Never blocks on the network."""
+        """Queue one message, which the faults may drop, double or delay. Never blocks on the
+        network."""
         faults = self.faults
         with self._changed:
             if self._closed:
@@ -145,7 +146,8 @@ class Pusher:
                 self._changed.notify_all()
 
     def _attempt(self, notice: Notice, timeout: float | None = None) -> None:
-        """One POST. Again, later, on 500, 502, 503 and 504 only."""
+        """Send one POST. It is repeated later after 500, 502, 503 and 504, and after no other
+        answer."""
         try:
             answer = self._session().post(
                 notice.address,

@@ -64,7 +64,7 @@ class Query:
 
     @property
     def key(self) -> str:
-        """Everything but the page: what must be the same for each page of an answer."""
+        """All parameters but the page token: they must be the same for each page of an answer."""
         return json.dumps([self.kept, self.sync_token], sort_keys=True)
 
     @property

@@ -1,4 +1,4 @@
-"""Series: RRULE, EXRULE, RDATE and EXDATE lines to the starts they stand for.
+"""Series: the starts that RRULE, EXRULE, RDATE and EXDATE lines stand for.
 
 Rules run in wall time of the event's zone, so 09:00 stays 09:00 over a change of clocks; a start
 inside the gap moves as RFC 5545 section 3.3.5 says (the offset before the gap holds).

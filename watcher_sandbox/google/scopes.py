@@ -48,7 +48,8 @@ def long_form(scopes: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_sign_in(scope: str) -> bool:
-    """Who one is, not what one allows: no tick box for these."""
+    """These scopes say who the user is and allow nothing: the consent page has no tick box for
+    them."""
     return scope in SIGN_IN
 
 

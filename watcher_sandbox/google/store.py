@@ -1,4 +1,4 @@
-"""The truth about calendars: every write goes through here and leaves a numbered change.
+"""All calendars and their events: every write goes through here and leaves a numbered change.
 
 Nothing here knows HTTP. The caller holds the state's lock. ``on_change(calendar_id)`` is called
 after each change and must not block.
@@ -204,7 +204,7 @@ class Store:
         if old != {k: item.data.get(k) for k in old}:
             self._reconcile_instances(calendar, item, before)
         for exception in calendar.exceptions_of(item.id).values():
-            self._put(calendar, exception)  # what it does not override has changed
+            self._put(calendar, exception)  # it has changed in all that it does not override
 
     def _reconcile_instances(
         self, calendar: Calendar, item: Item, before: dict[str, Json | None]

@@ -47,7 +47,8 @@ class SyncTokens:
         return base64.urlsafe_b64encode(self._sign(packed) + packed).decode().rstrip("=") + "="
 
     def read(self, token: str, bad_status: int) -> SyncPoint:
-        """410 for a token that was expired; ``bad_status`` for one that never was ours."""
+        """410 for a token that has expired; ``bad_status`` for one that this server did not
+        make."""
         try:
             raw = base64.urlsafe_b64decode(token.rstrip("=") + "=" * (-len(token.rstrip("=")) % 4))
         except (binascii.Error, ValueError):
@@ -73,7 +74,7 @@ class SyncTokens:
 
 
 def bad_token(status: int) -> GoogleError:
-    """Malformed or mismatched: 400 or 410, the sources differ."""
+    """The token is malformed or of another query: 400 or 410 by a switch, since sources differ."""
     if status == 410:
         return full_sync_required()
     return invalid("syncToken", "Invalid sync token value.")

@@ -62,7 +62,7 @@ class Moment:
         return cls(wall.replace(tzinfo=ZoneInfo(zone)), zone, note)
 
     def later(self, by: timedelta) -> Moment:
-        """After so much time has passed."""
+        """The moment after ``by`` of elapsed time, whatever the clocks did meanwhile."""
         if isinstance(self.at, datetime):
             return Moment(self.at.astimezone(UTC) + by, self.zone)
         return Moment(self.at + by, self.zone)
@@ -224,7 +224,7 @@ class Event:
     # --- the whole ------------------------------------------------------------------------
 
     def body(self) -> dict[str, Any]:
-        """Without recurrence."""
+        """The body of the event, without its recurrence."""
         if self.component is None:
             raise LeftOut("it is cut off or cannot be read")
         start = self.start()
@@ -233,7 +233,7 @@ class Event:
             if self.first(field_name):
                 found[name] = str(self.first(field_name))
         if self.word("CLASS") not in ("", "PUBLIC", "DEFAULT"):
-            found["visibility"] = "private"  # RFC 5545: so is each word that one does not know
+            found["visibility"] = "private"  # RFC 5545: an unknown word counts as this one
         if self.word("TRANSP") == "TRANSPARENT":
             found["transparency"] = "transparent"
         if self.word("STATUS") == "TENTATIVE":

@@ -1,4 +1,5 @@
-"""The bytes of an export to its calendars, each component apart: a broken one spoils no other."""
+"""From the bytes of an export to its calendars. Each component is kept apart, so that a broken one
+spoils no other."""
 
 from __future__ import annotations
 
@@ -125,7 +126,7 @@ class _Splitter:
             del self._inner[self._inner.index(name) :]
 
     def _keep(self, line: str) -> None:
-        """Of what is inside an event, such as an alarm, nothing is needed."""
+        """Components inside an event, such as alarms, are skipped."""
         if self._block is not None and (self._block.name == "VTIMEZONE" or not self._inner):
             self._block.lines.append(line)
 

@@ -66,7 +66,8 @@ class _Loader:
         self._series: dict[str, Series | None] = {}
 
     def events(self, source: Source) -> Iterator[Event]:
-        """A VTIMEZONE of another VCALENDAR is better than none."""
+        """Where a calendar lacks a zone that it names, the VTIMEZONE of another calendar of the
+        file serves."""
         own = explained(source.named("VTIMEZONE"))
         zones = Zones(self._zones | own, self._zone(source))
         cancelled = source.properties.get("METHOD", "").upper() == "CANCEL"
@@ -87,7 +88,7 @@ class _Loader:
 
     @contextmanager
     def counting(self, event: Event) -> Iterator[None]:
-        """What happens to the event, into the report."""
+        """Around the insertion of an event: note in the report what became of it."""
         try:
             yield
         except LeftOut as reason:

@@ -1,4 +1,4 @@
-"""What became of a calendar export, for the person whose it is."""
+"""What became of a calendar export, for the person to whom it belongs."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _clean(tzid: str) -> str:
 
 
 def _own(block: Block) -> tuple[str, tzinfo] | None:
-    """None for a VTIMEZONE that cannot be read, which is as good as none."""
+    """None for a VTIMEZONE that cannot be read; it is then treated as missing."""
     try:
         component: Any = icalendar.Timezone.from_ical(block.text)
         zone: tzinfo = component.to_tz(lookup_tzid=False)
@@ -158,7 +158,7 @@ def _places(words: str) -> list[str]:
 
 
 def _at(place: str) -> list[str]:
-    """Zones of a city, or of ``Eastern Time`` and its like."""
+    """Zones named by a city, or by words such as ``Eastern Time``."""
     last = place.replace(" ", "_")
     cities = [zone for name, zone in _iana().items() if name.rpartition("/")[2] == last]
     windows = _windows().get(re.sub(r"\btime$", "standard time", place))
