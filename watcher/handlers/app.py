@@ -11,7 +11,8 @@ from flask.sessions import SecureCookieSessionInterface
 
 from watcher.errors import Transient
 from watcher.handlers import context, dashboard, health, notifications, oauth
-from watcher.handlers.context import EXTENSION, READINESS, TALLY
+from watcher.handlers.context import EXTENSION, MISSED, READINESS, TALLY
+from watcher.handlers.missed import Missed
 from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
 from watcher.services import Services
@@ -25,6 +26,7 @@ def create_app(services: Services) -> Flask:
     app.extensions[EXTENSION] = services
     app.extensions[TALLY] = Tally(services)
     app.extensions[READINESS] = Readiness(services)
+    app.extensions[MISSED] = Missed(services)
     keys = [key.hex() for key in services.keyring.signing_keys("cookie")]
     app.config.update(
         SECRET_KEY=keys[-1],

@@ -1,11 +1,12 @@
-"""What a request finds in its app: the services, the tally of strangers, the readiness."""
+"""What a request finds in its app: the services, and what the process keeps in its memory."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from flask import current_app
+from flask import Flask, current_app
 
+from watcher.handlers.missed import Missed
 from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
 from watcher.services import Services
@@ -13,6 +14,7 @@ from watcher.services import Services
 EXTENSION = "watcher"
 TALLY = "watcher.tally"
 READINESS = "watcher.readiness"
+MISSED = "watcher.missed"
 
 
 def services() -> Services:
@@ -25,3 +27,11 @@ def tally() -> Tally:
 
 def readiness() -> Readiness:
     return cast(Readiness, current_app.extensions[READINESS])
+
+
+def missed() -> Missed:
+    return missed_of(current_app)
+
+
+def missed_of(app: Flask) -> Missed:
+    return cast(Missed, app.extensions[MISSED])

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 from prometheus_client import Counter
 
 from watcher.errors import Transient
-from watcher.handlers.context import services, tally
+from watcher.handlers.context import missed, services, tally
 from watcher.ledger import calendars, inbox
 from watcher.ledger.inbox import Verdict
 
@@ -24,12 +24,14 @@ MAX_HEADER = 2_048
 RETRY_AFTER_SECONDS = "5"
 OUTCOMES = Counter("watcher_notifications", "Notifications by what became of them", ["outcome"])
 _TALLIED = frozenset({"unknown", "retired"})
+_WRITTEN = frozenset({"recorded", "parked"})
 
 
 @bp.post("/webhooks/google")
 def receive() -> Response:
     """204 recorded; 404 unknown channel or wrong token (same answer); 400 not a notification;
-    413/431 too large; 503 when the ledger could not record it, so that Google tries again.
+    413/431 too large; 503 when the ledger could not record it, so that Google tries again; every
+    calendar is then looked at once the ledger is back, in case Google does not.
 
     When only Redis is away the notification is in the ledger and the sweep rings later: 204.
     When the ledger is away the calendar cannot even be known, so Redis cannot stand in for it.
@@ -41,10 +43,13 @@ def receive() -> Response:
     try:
         verdict = _record()
     except Transient as error:
+        missed().note()
         OUTCOMES.labels("unrecorded").inc()
         log.error("notification not recorded: %s", error.message)
         return Response(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})
     OUTCOMES.labels(verdict.word).inc()
+    if verdict.word in _WRITTEN:
+        missed().ledger_writes()
     if verdict.word in _TALLIED:
         tally().add(f"notifications_{verdict.word}")
     if verdict.word == "unknown":

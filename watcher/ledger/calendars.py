@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from watcher.errors import LeaseLost, NotFound
@@ -340,9 +340,10 @@ def clean_and_active() -> list[ColumnElement[bool]]:
 
 
 def owe_all(session: Session, reason: str, now: datetime) -> int:
-    """Make every calendar that is up to date owe a look at Google; returns how many."""
-    clean = select(Calendar.id).join(Account).where(and_(*clean_and_active()))
-    ids = in_lock_order(session.scalars(clean))
+    """Make every calendar of an active account owe a look at Google, also one that owes a look
+    already: a pass may be under way that has read Google before. Returns how many there are."""
+    wanted = (Calendar.removed.is_(False), Account.state == "active")
+    ids = in_lock_order(session.scalars(select(Calendar.id).join(Account).where(*wanted)))
     for calendar_id in ids:
         mark_dirty(session, calendar_id, reason, now)
     return len(ids)

@@ -24,6 +24,8 @@ from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_open
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MS = 15_000
+READ_ONLY = "25006"
+"""PostgreSQL's code for a write where none is taken, such as on a standby."""
 LEAST_FREE_BYTES = 1_000_000
 STATEMENT_SECONDS = 30
 """How long one statement may take on PostgreSQL, waits for locks included; then the ledger counts
@@ -73,6 +75,8 @@ class Database:
         words = damage(error.orig)
         if words and self._file is not None:
             return damaged(self._file.path, words)
+        if getattr(error.orig, "sqlstate", None) == READ_ONLY:
+            return LedgerAway("the ledger takes no writes")
         if not isinstance(error, OperationalError):
             return None
         # The statement's parameters may hold secrets: only the driver's own words go out.

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from watcher.errors import Transient
 from watcher.handlers.app import create_app
-from watcher.ledger import calendars
+from watcher.handlers.context import missed_of
+from watcher.handlers.missed import look_at_all
 from watcher.processes.up import die_with_parent
 from watcher.services import Services, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
-log = logging.getLogger(__name__)
-
 THREADS = 8
 
 
-def _catch_up(services: Services) -> None:
-    """Nobody says whether Google repeats what met a closed port while we were down: look at every
-    calendar once. Our port is open by now (gunicorn binds before it loads), so that nothing falls
-    between."""
-    try:
-        with services.db.session() as session:
-            owed = calendars.owe_all(session, "restart", services.clock())
-    except Transient as error:
-        log.warning("calendars not looked at after the start: %s", error.message)
-        return
-    log.info("%s calendars are looked at after the start", owed)
+def _catch_up(app: Flask, services: Services) -> None:
+    """Nobody says whether Google repeats what met a closed port while this process was down: look
+    at every calendar once. The port is open by now (gunicorn binds before it loads), so that
+    nothing falls between."""
+    if not look_at_all(services, "restart"):
+        missed_of(app).note()
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -50,8 +42,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
         die_with_parent()
         logs.configure(self._settings.log_format)
         services = build(self._settings, migrate=False)
-        _catch_up(services)
-        return create_app(services)
+        app = create_app(services)
+        _catch_up(app, services)
+        return app
 
 
 def serve(settings: Settings, host: str, port: int) -> int:

@@ -1,0 +1,75 @@
+"""What is owed for notifications that the ledger could not record.
+
+Google repeats what was answered 503, but not for long, and of a refused notification nobody knows
+which calendar it told of. So every calendar is looked at once when the ledger takes writes again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from watcher.errors import Transient
+from watcher.ledger import calendars
+from watcher.services import Services
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+
+
+def look_at_all(services: Services, reason: str) -> bool:
+    """Have every calendar owe a look at Google; False when the ledger does not take it."""
+    try:
+        with services.db.session() as session:
+            owed = calendars.owe_all(session, reason, services.clock())
+    except Transient as error:
+        log.warning("calendars not looked at yet: %s", error.message)
+        return False
+    log.info("%s calendars are looked at (%s)", owed, reason)
+    return True
+
+
+class Missed:
+    """Counts refused notifications in this process. From the first one on a thread tries the
+    ledger every ``RETRY_SECONDS`` until it takes the debt. Thread-safe; a process that is killed
+    meanwhile looks at every calendar when it starts again."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = threading.Lock()
+        self._refused = 0
+        self._thread: threading.Thread | None = None
+        self._writes = threading.Event()
+
+    def note(self) -> None:
+        """A notification was refused because the ledger did not record it."""
+        with self._lock:
+            self._refused += 1
+            if self._thread is None:
+                self._writes.clear()
+                self._thread = threading.Thread(target=self._make_up, daemon=True)
+                self._thread.start()
+
+    def ledger_writes(self) -> None:
+        """The ledger has just taken a write, so that the thread need not wait any longer."""
+        self._writes.set()
+
+    def _make_up(self) -> None:
+        done = False
+        while not done:
+            self._writes.wait(RETRY_SECONDS)
+            self._writes.clear()
+            refused = self._refused
+            looked = self._looked()
+            with self._lock:
+                done = looked and self._refused == refused
+                if done:
+                    self._thread = None
+
+    def _looked(self) -> bool:
+        try:
+            return look_at_all(self._services, "unrecorded")
+        except Exception:
+            log.exception("calendars not looked at: failed unexpectedly")
+            return False
