@@ -29,7 +29,7 @@ from watcher.accounts.verbs import Added, add_delegated
 from watcher.erpnext.fields import install
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.jobs.tasks import work_off
-from watcher.ledger import accounts, calendars
+from watcher.ledger import accounts, calendars, owing
 from watcher.ledger.models import Account, Calendar
 from watcher.services import Services, build
 from watcher.settings import Settings, load
@@ -182,7 +182,9 @@ class Company:
             calendar = calendars.of_account(session, accounts.get(session, email).id)[0]
             if snapshot or force:
                 now = self.services.clock()
-                calendars.want_now(session, calendar.id, "asked", now, force=force)
+                owing.owe_now(session, [calendar.id], "asked", now)
+            if force:
+                owing.allow_sweeps(session, [calendar.id])
             calendar.retry_at = None
             number = calendar.id
         return work_off(self.services, number, "test")

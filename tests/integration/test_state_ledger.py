@@ -356,8 +356,7 @@ def test_what_is_over_is_not_kept_for_ever(db: Database) -> None:
                 )
 
     def left() -> tuple[set[str], set[str], set[str]]:
-        with db.session() as session:
-            runs.prune(session, NOW)
+        runs.prune(db, NOW)
         with db.session() as session:
             facts = {fact.name for fact in session.query(Fact)}
             return (
@@ -403,9 +402,8 @@ def test_what_is_old_is_forgotten_and_the_rest_kept(db: Database) -> None:
             )
         session.add(Usage(bucket="minute:1", calls=1, expires_at=NOW - timedelta(minutes=1)))
         session.add(Usage(bucket="day:x", calls=1, expires_at=NOW + timedelta(days=1)))
-    with db.session() as session:
-        assert runs.prune(session, NOW) == 2
-        budget.prune(session, NOW)
+    assert runs.prune(db, NOW) == 2
+    budget.prune(db, NOW)
     with db.session() as session:
         assert session.query(Run).count() == 2
         assert [flow.state_hash for flow in session.query(OAuthFlow)] == ["fresh"]

@@ -94,7 +94,7 @@ def disconnect(
 def _goes_on(services: Services, email: str) -> bool:
     """False when another run was at it too and has finished: by now the account may be connected
     again."""
-    with services.db.session() as session:
+    with services.db.reading() as session:
         return accounts.get(session, email).state == "disconnecting"
 
 
@@ -205,7 +205,7 @@ def treat_events(
 def finish(services: Services) -> int:
     """Go on with disconnections that broke off; returns how many were finished."""
     before = services.clock() - BROKEN_OFF_AFTER
-    with services.db.session() as session:
+    with services.db.reading() as session:
         pending = [
             (account.email, account.on_disconnect)
             for account in accounts.disconnecting_since(session, before)

@@ -37,7 +37,7 @@ def look_in_desk(services: Services) -> int:
 
     Google is asked only when Frappe holds another token than the one that died.
     """
-    with services.db.session() as session:
+    with services.db.reading() as session:
         waiting = [account.id for account in accounts.waiting_for_desk(session)]
     return sum(
         contained(partial(_try_one, services, account_id), _not_found) for account_id in waiting
@@ -53,7 +53,7 @@ def _not_found(error: WatcherError) -> bool:
 def _try_one(services: Services, account_id: int) -> bool:
     grant = LedgerTokens(services.db, services.keyring).grant(account_id)
     token = services.desk_token(grant)
-    with services.db.session() as session:
+    with services.db.reading() as session:
         if accounts.is_dead_grant(session, grant.email, token):
             return False
     revive(services, account_id)

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def look_at_users(services: Services) -> int:
     """Compare with ERPNext's enabled users; returns how many accounts were paused or resumed."""
-    with services.db.session() as session:
+    with services.db.reading() as session:
         known = accounts.with_users(session, USER_REMOVED)
     if not known:
         return 0

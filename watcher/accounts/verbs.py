@@ -115,7 +115,7 @@ def _prove_and_start(
     goes on as it does when the new way fails. One whose grant does not is kept as *Needs
     reconnect* under the new way, and goes live by itself if that is mended; one whose calendar
     Google does not show is not kept at all."""
-    with services.db.session() as session:
+    with services.db.reading() as session:
         known = accounts.find(session, address)
     works = known is not None and known.state == "active"
     wanted = [clean(each) for each in calendar_ids]
@@ -172,7 +172,7 @@ def left_as_it_is(services: Services, email: str, source: str) -> str:
             "left out: not an e-mail address "
             f"(watcher accounts add EMAIL --via erpnext --erpnext-user {email})"
         )
-    with services.db.session() as session:
+    with services.db.reading() as session:
         known = accounts.find(session, email)
     if known is not None and known.state == "active" and known.source != source:
         return f"left as it is: connected by {known.source}"
@@ -248,7 +248,7 @@ def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
     """Mirror another calendar of an account (a secondary or an outlet calendar), once the account
     has read a little of it. Raises ``UserError``, ``NotFound``, ``AccessLost``, ``AccountDead``,
     ``Transient``; then nothing is added."""
-    with services.db.session() as session:
+    with services.db.reading() as session:
         account = accounts.get(session, email)
         known = {c.id: c.google_id for c in calendars.of_account(session, account.id)}
         names = [each for each in known.values() if own.is_own(session, account, each)]
@@ -303,7 +303,7 @@ def resume(services: Services, email: str) -> Proof:
                 next_step=f"watcher accounts invite {account.email}",
             )
     revive(services, account.id)
-    with services.db.session() as session:
+    with services.db.reading() as session:
         mine = own.of_account(session, account)
     if mine is None:
         return Proof()

@@ -182,7 +182,7 @@ def stop_channel(services: Services, google: CalendarClient, channel_id: str) ->
 
     Raises ``Transient`` (row left open, tried again) and what tokens raise.
     """
-    with services.db.session() as session:
+    with services.db.reading() as session:
         channel = session.get_one(Channel, channel_id)
         resource_id, state = channel.resource_id, channel.state
     if state not in channels.ACCEPTED:
@@ -196,7 +196,7 @@ def stop_channel(services: Services, google: CalendarClient, channel_id: str) ->
 def stop_all(services: Services, account: Account) -> list[str]:
     """Stop every open channel of an account; returns the ids of those that Google has stopped. What
     it refuses for good ends by itself at its expiry."""
-    with services.db.session() as session:
+    with services.db.reading() as session:
         ids = [channel.id for channel, _ in channels.everything(session, [account.id])]
     google = services.google(account.id, account.email, "poll")
     stopped: list[str] = []

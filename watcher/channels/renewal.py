@@ -129,9 +129,10 @@ def _due(services: Services, wanted: Wanted) -> list[_Target]:
     with services.db.session() as session:
         channels.expire(session, now)
     # Apart: who changes both locks the calendar first, and the channel after it.
-    with services.db.session() as session:
-        if wanted.force:
+    if wanted.force:
+        with services.db.session() as session:
             channels.make_due(session, now, wanted.account_ids)
+    with services.db.reading() as session:
         due = channels.calendars_due(session, now, account_ids=wanted.account_ids)
         return [
             _Target(
@@ -186,7 +187,7 @@ class _Retired:
 def stop_retired(services: Services, goes_on: Callable[[], bool] = lambda: True) -> int:
     """Stop channels whose successor is live and whose calendar has synced since; asks before each
     whether it ``goes_on``. Returns how many were stopped."""
-    with services.db.session() as session:
+    with services.db.reading() as session:
         todo = []
         for channel in channels.to_stop(session, services.clock()):
             calendar = calendars.get(session, channel.calendar_id)

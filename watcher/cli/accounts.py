@@ -200,7 +200,7 @@ def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
 @pass_app
 def list_(app: App, as_json: bool) -> None:
     """All accounts with their state."""
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         everyone = ledger.everyone(session)
     if as_json:
         emit([_brief(account) for account in everyone])
@@ -242,7 +242,7 @@ def show(app: App, email: str, as_json: bool) -> None:
     """One account with its calendars."""
     services = app.services
     now = services.clock()
-    with services.db.session() as session:
+    with services.db.reading() as session:
         account = ledger.get(session, email)
         epoch = services.db.now_epoch(session)
         document = _brief(account) | {
@@ -347,7 +347,7 @@ def _resume_one(app: App, email: str) -> int:
 @pass_app
 def disconnect(app: App, email: str, events: str, yes: bool) -> None:
     """Stop channels, revoke at Google, forget the credential; repeat it if it broke off."""
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         email = ledger.get(session, email).email
     app.confirm(f"Disconnect {email} and {events} its mirrored events?", yes)
     ending.disconnect(

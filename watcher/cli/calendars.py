@@ -40,7 +40,7 @@ def list_(app: App, email: str | None, as_json: bool) -> None:
     services = app.services
     now = services.clock()
     found, rows = [], []
-    with services.db.session() as session:
+    with services.db.reading() as session:
         epoch = services.db.now_epoch(session)
         chosen = [ledger.get(session, email)] if email else ledger.everyone(session)
         for account in chosen:
@@ -93,20 +93,21 @@ def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> No
     """Stop mirroring a calendar; its events stay in ERPNext unless something else is asked."""
     # Each step may be repeated, as when ERPNext was away for its events.
     services = app.services
-    with services.db.session() as session:
+    with services.db.reading() as session:
         account = ledger.get(session, email)
         found = store.find(session, account.id, calendar_id)
-        if found is None or (found.removed and events == "keep"):
-            raise NotFound(
-                f"{account.email} has no calendar {calendar_id}",
-                next_step=f"watcher calendars list {account.email}",
-            )
-        if events != "keep":
-            app.confirm(f"Remove {calendar_id} and {events} its mirrored events?", yes)
-        calendar_id = found.google_id  # which may have been typed in other letters
-        found.removed = True
-        found.sync_token = None
-        open_ids = channels.retire_all(session, found.id, services.clock())
+    if found is None or (found.removed and events == "keep"):
+        raise NotFound(
+            f"{account.email} has no calendar {calendar_id}",
+            next_step=f"watcher calendars list {account.email}",
+        )
+    if events != "keep":
+        app.confirm(f"Remove {calendar_id} and {events} its mirrored events?", yes)
+    calendar_id = found.google_id  # which may have been typed in other letters
+    with services.db.session() as session:
+        removed = store.locked(session, found.id)
+        removed.removed, removed.sync_token = True, None
+        open_ids = channels.retire_all(session, removed.id, services.clock())
     google = app.services.google(account.id, account.email, "poll")
     for channel_id in open_ids:
         try:

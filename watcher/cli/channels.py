@@ -44,7 +44,7 @@ def list_(app: App, as_json: bool) -> None:
     now = app.services.clock()
     found: list[dict[str, Any]] = []
     rows: list[tuple[str, ...]] = []
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         for channel, calendar in store.everything(session):
             account = session.get_one(Account, calendar.account_id)
             left = life = None
@@ -131,7 +131,7 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
 @pass_app
 def stop(app: App, email: str, yes: bool) -> None:
     """Stop an account's channels at Google (cron opens new ones unless it is paused)."""
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         account = ledger.get(session, email)
         open_now = len(store.everything(session, [account.id]))
     app.confirm(f"Stop all channels of {account.email}?", yes)

@@ -169,7 +169,7 @@ def select_accounts(
     """The accounts a command is about. Raises ``UserError`` for none named, ``NotFound``."""
     if not emails and not everyone:
         raise UserError("name an e-mail address, or --all")
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         chosen = (
             list(accounts.everyone(session))
             if everyone

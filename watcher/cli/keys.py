@@ -40,7 +40,7 @@ def _services() -> Services:
 def list_(as_json: bool) -> None:
     """Key ids and how many secrets of the ledger are under each."""
     services = _services()
-    with services.db.session() as session:
+    with services.db.reading() as session:
         used = ledger.used(session)
     given = services.keyring.ids
     found = [
@@ -121,7 +121,7 @@ def rotate(as_json: bool) -> None:
 def forget(app: App, key: str, yes: bool) -> None:
     """Give up the secrets under a key that is lost; those accounts have to connect again."""
     services = _services()
-    with services.db.session() as session:
+    with services.db.reading() as session:
         count = ledger.used(session).get(key, 0)
     if not count:
         raise NotFound(f"no secret is under key {key}", next_step="watcher keys list")

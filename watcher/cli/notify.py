@@ -75,7 +75,7 @@ def _send(app: App, way: str, user: str | None) -> None:
 @pass_app
 def list_(app: App, as_json: bool) -> None:
     """What people are being told of, and how often each was told."""
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         found = ledger.open_now(session)
     if as_json:
         emit(

@@ -18,7 +18,7 @@ from watcher.cli.common import (
     who,
 )
 from watcher.errors import ExitCode
-from watcher.ledger import aside, calendars, overview
+from watcher.ledger import aside, calendars, overview, owing
 from watcher.ledger.models import Account
 
 
@@ -29,7 +29,7 @@ def status(app: App, as_json: bool) -> int:
     """One screen; exit 7 when something needs a person."""
     services = app.services
     lanes = services.doorbell.lengths()
-    with services.db.session() as session:
+    with services.db.reading() as session:
         document = overview.status(services.db, session, services.clock(), lanes)
     for problem in document["problems"]:
         if problem["state"] == "queue_down" and not services.settings.redis_url:
@@ -122,7 +122,7 @@ def queue() -> None:
 def show(app: App, as_json: bool) -> None:
     """Calendars whose last try failed, and events that were set aside, each with the reason."""
     services = app.services
-    with services.db.session() as session:
+    with services.db.reading() as session:
         failed: list[dict[str, Any]] = [
             {
                 "account": session.get_one(Account, c.account_id).email,
@@ -190,8 +190,7 @@ def retry(app: App) -> None:
     with services.db.session() as session:
         ids = {calendar.id for _, calendar, _ in aside.everything(session)}
         ids |= {c.id for c in calendars.failed(session)}
-        for number in calendars.in_lock_order(ids):
-            calendars.want_now(session, number, "retry", now)
+        owing.owe_now(session, ids, "retry", now)
     services.ring_all(ids, "backfill", "retry")
     many = f"{len(ids)} calendar{'s' if len(ids) > 1 else ''}"
     messages.print(f"to be tried again: {many}" if ids else "nothing to try again")

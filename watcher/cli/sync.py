@@ -24,7 +24,7 @@ from watcher.cli.common import (
 )
 from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError, contained
 from watcher.jobs.tasks import work_off
-from watcher.ledger import calendars
+from watcher.ledger import calendars, owing
 from watcher.ledger.calendars import Work
 from watcher.ledger.models import Calendar, Run
 from watcher.sync.run import make_sides
@@ -70,7 +70,7 @@ class Target:
 def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) -> list[Target]:
     found = []
     chosen = select_accounts(app, emails, everyone, ("active",))
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         for account in chosen:
             for c in calendars.of_account(session, account.id):
                 if only is None or c.google_id == only:
@@ -107,8 +107,10 @@ def resync(
     if not dry_run:
         now = services.clock()
         with services.db.session() as session:
-            for number in calendars.in_lock_order(target.calendar_id for target in targets):
-                calendars.want_now(session, number, "resync", now, force=force)
+            numbers = [target.calendar_id for target in targets]
+            owing.owe_now(session, numbers, "resync", now)
+            if force:
+                owing.allow_sweeps(session, numbers)
     work = _dry_run if dry_run else _resync_one
     results = _with_bar(app, targets, lambda target: work(app, target), as_json)
     if as_json:
@@ -149,7 +151,7 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
     deadline = time.monotonic() + BUSY_PATIENCE_SECONDS
     while True:
         word = work_off(services, target.calendar_id, "resync")
-        with services.db.session() as session:
+        with services.db.reading() as session:
             calendar = calendars.get(session, target.calendar_id)
             paid = calendar.snapshot_seq == 0
         if paid or word in ("failed", "idle", "waits"):
@@ -181,7 +183,7 @@ def _counts(app: App, target: Target) -> dict[str, int]:
     another, short run after it."""
     names = ("created", "updated", "cancelled", "unchanged", "skipped", "refused")
     counts = dict.fromkeys(names, 0)
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         last = calendars.last_run(session, target.calendar_id)
         number = last.id if last else 0
         for run_id in range(number, max(0, number - RUNS_LOOKED_AT), -1):
@@ -216,7 +218,7 @@ def _dry_run(app: App, target: Target) -> dict[str, Any]:
 
 
 def _sides(app: App, target: Target) -> tuple[Sides, Work]:
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         work = calendars.peek(session, target.calendar_id, snapshot=True)
     return make_sides(app.services, work, "backfill"), work
 

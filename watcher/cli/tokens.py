@@ -33,7 +33,7 @@ def tokens() -> None:
 def list_(app: App, as_json: bool) -> None:
     """Per account: when the access token ends."""
     now = app.services.clock()
-    with app.services.db.session() as session:
+    with app.services.db.reading() as session:
         everyone = ledger.everyone(session)
         found: list[dict[str, Any]] = [
             {

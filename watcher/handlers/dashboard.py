@@ -29,7 +29,7 @@ def home() -> ResponseReturnValue:
     app = services()
     now = app.clock()
     calendars = _calendars()
-    with app.db.session() as db:
+    with app.db.reading() as db:
         status = overview.status(app.db, db, now, app.doorbell.lengths())
         recent = [
             {"run": run, "email": email}
@@ -49,7 +49,7 @@ def home() -> ResponseReturnValue:
 def _calendars() -> list[dict[str, Any]]:
     app = services()
     now = app.clock()
-    with app.db.session() as db:
+    with app.db.reading() as db:
         epoch = app.db.now_epoch(db)
         rows = db.execute(
             select(Calendar, Account)

@@ -57,7 +57,7 @@ class LedgerCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         now = self._app.clock()
-        with self._app.db.session() as session:
+        with self._app.db.reading() as session:
             status = overview.status(self._app.db, session, now, self._app.doorbell.lengths())
             counters = {row.name: row.value for row in session.scalars(select(Counter))}
             totals = session.execute(

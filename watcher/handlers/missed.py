@@ -10,7 +10,7 @@ import logging
 import threading
 
 from watcher.errors import Transient
-from watcher.ledger import calendars
+from watcher.ledger import owing
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,7 @@ RETRY_SECONDS = 2.0
 def look_at_all(services: Services, reason: str) -> bool:
     """Have every calendar owe a look at Google; False when the ledger does not take it."""
     try:
-        with services.db.session() as session:
-            owed = calendars.owe_all(session, reason, services.clock())
+        owed = owing.owe_all(services.db, reason, services.clock())
     except Transient as error:
         log.warning("calendars not looked at yet: %s", error.message)
         return False

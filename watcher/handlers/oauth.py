@@ -97,7 +97,7 @@ def _open_invitation(token: str) -> tuple[str, str]:
             "It is incomplete or was not made here. Ask your administrator for a new one.",
             404,
         )
-    with services().db.session() as db:
+    with services().db.reading() as db:
         found = connect.find_invitation(db, named[0])
         if found is None or found[1].email != named[1]:
             raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
@@ -243,7 +243,7 @@ def _retry_link(flow: Flow) -> str:
     if flow.purpose == "sign_in":
         return "/sign-in"
     app = services()
-    with app.db.session() as db:
+    with app.db.reading() as db:
         found = connect.find_invitation(db, flow.invitation_id or "")
     if found is None:
         return ""
@@ -261,7 +261,7 @@ def _signed_in(identity: Identity) -> ResponseReturnValue:
 def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseReturnValue:
     """The consent is looked at, then the calendar with it, and only then something is stored."""
     app, again = services(), _retry_link(flow)
-    with app.db.session() as db:
+    with app.db.reading() as db:
         _, account = _check_consent(db, flow, answer, identity, again)
         email = account.email
     proof = try_own(client_of(app, email, answer.access_token), email)

@@ -22,7 +22,7 @@ from watcher.accounts.users import look_at_users
 from watcher.channels.renewal import renew_due
 from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherError, contained
 from watcher.jobs.doorbell import LANES, Lane, Reason
-from watcher.ledger import accounts, aside, budget, calendars, due, erased, late, notices, runs
+from watcher.ledger import accounts, aside, budget, due, erased, late, notices, owing, runs
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.when import LONGEST_ASKED
 from watcher.notices.tell import tell
@@ -53,7 +53,7 @@ def sweep(services: Services) -> int:
         log.warning("the queue does not answer: %s", type(error).__name__)
         return 0
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
-    with services.db.session() as session:
+    with services.db.reading() as session:
         todo = [(c.id, _lane(c)) for c in due.to_ring(services.db, session, now, queued)]
     rings = todo[:MAX_RINGS]
     return sum(
@@ -79,9 +79,8 @@ def poll(services: Services) -> int:
     wanted = max(settings.poll_minutes, settings.unwatched_poll_minutes)
     with services.db.session() as session:
         minutes = budget.poll_minutes(session, wanted, unwatched=False)
-        numbers = due.due_for_poll(session, now, MAX_RINGS, minutes)
-        for number in numbers:
-            calendars.mark_dirty(session, number, "poll", now)
+        found = due.due_for_poll(session, now, MAX_RINGS, minutes)
+        numbers = owing.owe_looks(session, found, "poll", now)
     return services.ring_all(numbers, "backfill", "poll")
 
 
@@ -107,15 +106,14 @@ def _list_anew(
     for each. Returns how many rings were made."""
     now = services.clock()
     with services.db.session() as session:
-        numbers = calendars.in_lock_order(find(session, now, MAX_RINGS))
-        for number in numbers:
-            calendars.want_snapshot(session, number, reason, now)
+        found = find(session, now, MAX_RINGS)
+        numbers = owing.owe_listings(session, found, reason, now)
     return services.ring_all(numbers, "backfill", reason)
 
 
 def look_after_erased(services: Services) -> int:
     """Look through what ERPNext has logged of rows since their history was erased."""
-    with services.db.session() as session:
+    with services.db.reading() as session:
         rows = {e.id: (e.row_name, e.sync_key) for e in erased.due(session, services.clock(), 100)}
     if not rows:
         return 0
@@ -149,7 +147,7 @@ def renew(services: Services) -> int:
 def refresh(services: Services) -> int:
     """Refresh access tokens that end within ten minutes, ahead of the calls that need them."""
     now = services.clock()
-    with services.db.session() as session:
+    with services.db.reading() as session:
         ids = [a.id for a in accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)]
     return sum(refresh_one(services, account_id) is None for account_id in ids)
 
@@ -182,10 +180,10 @@ def _not_refreshed(services: Services, account_id: int, error: WatcherError) -> 
 
 def prune(services: Services) -> int:
     now = services.clock()
+    budget.prune(services.db, now)
     with services.db.session() as session:
-        budget.prune(session, now)
         notices.prune(session, now)
-        return runs.prune(session, now)
+    return runs.prune(services.db, now)
 
 
 Rows = dict[str, tuple[Periodic, ...]]

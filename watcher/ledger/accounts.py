@@ -175,7 +175,7 @@ class LedgerTokens:
 
     def grant(self, account_id: int) -> Grant:
         """Raises ``NotFound`` when the account has gone."""
-        with self._db.session() as session:
+        with self._db.reading() as session:
             account = session.get(Account, account_id)
             if account is None:
                 raise NotFound(f"there is no account with number {account_id}")

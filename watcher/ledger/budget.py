@@ -11,11 +11,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from watcher.errors import Transient
+from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Usage
 
@@ -85,8 +86,8 @@ def forecast(session: Session, now: datetime) -> int:
     return int(spent * 86_400 / max(passed, 3_600))
 
 
-def prune(session: Session, now: datetime) -> None:
-    session.execute(delete(Usage).where(Usage.expires_at < now))
+def prune(db: Database, now: datetime) -> None:
+    delete_all(db, Usage.bucket, Usage.expires_at < now)
 
 
 def poll_minutes(session: Session, wanted: float, unwatched: bool) -> float:

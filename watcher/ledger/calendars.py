@@ -163,18 +163,6 @@ def want_snapshot(session: Session, calendar_id: int, reason: str, now: datetime
     get(session, calendar_id).snapshot_seq = seq
 
 
-def want_now(
-    session: Session, calendar_id: int, reason: str, now: datetime, *, force: bool = False
-) -> None:
-    """As ``want_snapshot``, for a person who waits for it: no pause is kept. ``force`` confirms the
-    mass cancellation that was shown last, up to that number of rows and for one pass; where none
-    was shown there is nothing to confirm."""
-    want_snapshot(session, calendar_id, reason, now)
-    calendar = get(session, calendar_id)
-    calendar.retry_at = None
-    calendar.sweep_allowed = calendar.sweep_shown if force else None
-
-
 def note_shown(session: Session, calendar_id: int, sweep: int | None) -> None:
     """A dry run has told an admin how many rows the sweep would cancel."""
     locked(session, calendar_id).sweep_shown = sweep
@@ -337,16 +325,6 @@ def clean_and_active() -> list[ColumnElement[bool]]:
         Account.state == "active",
         Calendar.dirty_seq <= Calendar.synced_seq,
     ]
-
-
-def owe_all(session: Session, reason: str, now: datetime) -> int:
-    """Make every calendar of an active account owe a look at Google, also one that owes a look
-    already: a pass may be under way that has read Google before. Returns how many there are."""
-    wanted = (Calendar.removed.is_(False), Account.state == "active")
-    ids = in_lock_order(session.scalars(select(Calendar.id).join(Account).where(*wanted)))
-    for calendar_id in ids:
-        mark_dirty(session, calendar_id, reason, now)
-    return len(ids)
 
 
 def in_lock_order(calendar_ids: Iterable[int]) -> list[int]:

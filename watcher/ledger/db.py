@@ -35,7 +35,8 @@ as away. Migrations have no limit. SQLite has ``BUSY_MS``."""
 class Database:
     """One engine per process; make it after a fork, never before.
 
-    ``session()`` is one transaction: committed on a clean exit, rolled back on an error.
+    ``session()`` is one transaction that may write: committed on a clean exit, rolled back on an
+    error. ``reading()`` is one that only reads, and keeps no writer waiting.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,6 +52,8 @@ class Database:
         self._file = LedgerFile(Path(name)) if name and name != ":memory:" else None
         self.engine = _sqlite(url, self._file) if self.is_sqlite else _server(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._reader = self.engine.execution_options(reads_only=True, postgresql_readonly=True)
+        self._readings = sessionmaker(self._reader, expire_on_commit=False)
 
     def __repr__(self) -> str:
         return f"Database({self._url.render_as_string(hide_password=True)})"
@@ -59,10 +62,31 @@ class Database:
     def session(self) -> Iterator[Session]:
         """One transaction. Raises ``LedgerAway`` when the database is away, or its
         file is gone, replaced or damaged."""
+        with self._transaction(self._sessions) as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """One transaction that only reads. On SQLite it takes no lock that a writer waits for, and
+        it sees the ledger as of its first statement; PostgreSQL is told that it is ``READ ONLY``.
+
+        Raises ``RuntimeError`` when it is asked to write, and ``LedgerAway`` as ``session`` does.
+        """
+        with self._transaction(self._readings) as session:
+            try:
+                yield session
+                session.flush()
+            except DatabaseError as error:
+                if not _is_refused_write(error):
+                    raise
+                raise RuntimeError("Database.reading() is no place for a write") from error
+
+    @contextmanager
+    def _transaction(self, sessions: sessionmaker[Session]) -> Iterator[Session]:
         if self._file is not None:
             self._file.check()
         try:
-            with self._sessions.begin() as session:
+            with sessions.begin() as session:
                 yield session
         except DatabaseError as error:
             failure = self._failure(error)
@@ -133,7 +157,7 @@ class Database:
 
     def revision(self) -> str | None:
         try:
-            with self.engine.connect() as connection:
+            with self._reader.connect() as connection:
                 return MigrationContext.configure(connection).get_current_revision()
         except DatabaseError as error:
             failure = self._failure(error)
@@ -151,7 +175,7 @@ class Database:
         """Look through an SQLite file for damage. Raises ``Transient``."""
         if self._file is None:
             return
-        with self.session() as session:
+        with self.reading() as session:
             found = session.scalar(text("PRAGMA quick_check(1)"))
         if found != "ok":
             raise damaged(self._file.path, " ".join(str(found).split())[:200])
@@ -203,11 +227,20 @@ def _sqlite(url: str, file: LedgerFile | None) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        reads_only = bool(connection.get_execution_options().get("reads_only"))
+        # The connections of the pool serve both kinds, hence it is said at each beginning.
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reads_only else 'OFF'}")
         # A transaction that reads first and writes later would fail with "database is locked"
         # at once (SQLITE_BUSY_SNAPSHOT); taking the write lock first makes it wait instead.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _is_refused_write(error: DatabaseError) -> bool:
+    """Whether a transaction that only reads was asked to write."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_READONLY or getattr(error.orig, "sqlstate", None) == "25006"
 
 
 def _use_wal(cursor: sqlite3.Cursor) -> None:

@@ -32,7 +32,7 @@ def used(session: Session) -> Counter[str]:
 
 def require_known(db: Database, keyring: Keyring) -> None:
     """Raises ``UserError`` when the ledger holds secrets that no given key opens."""
-    with db.session() as session:
+    with db.reading() as session:
         unknown = {key: n for key, n in used(session).items() if key not in keyring.ids}
     if unknown:
         what = ", ".join(f"{n} under key {key}" for key, n in sorted(unknown.items()))
@@ -51,7 +51,7 @@ def rotate(
     ``SecretUnreadable``."""
     moved = 0
     for _ in range(ROUNDS):
-        with db.session() as session:
+        with db.reading() as session:
             secret = select(Account.id).where(_has_secret()).order_by(Account.id)
             ids = list(session.scalars(secret))
         for done, account_id in enumerate(ids, 1):
@@ -61,7 +61,7 @@ def rotate(
                 if account is not None:
                     moved += _move(account, keyring)
             told(done, len(ids))
-        with db.session() as session:
+        with db.reading() as session:
             if set(used(session)) <= {keyring.first}:
                 break
     return moved

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
 from watcher.ledger.models import (
     Account,
@@ -52,23 +53,18 @@ def count(db: Database, session: Session, name: str, by: int = 1) -> None:
     )
 
 
-def prune(session: Session, now: datetime) -> int:
+def prune(db: Database, now: datetime) -> int:
     """Forget what is over: old runs, consents that were never finished, invitations that were used
     or have ended, channels that Google cannot deliver to any more, refresh tokens that have died
-    so long ago that Frappe does not hold them any more."""
-    gone = session.execute(
-        delete(Run).where(Run.started_at < now - KEEP_RUNS).returning(Run.id)
-    ).all()
-    session.execute(delete(OAuthFlow).where(OAuthFlow.created_at < now - timedelta(hours=1)))
+    so long ago that Frappe does not hold them any more. Returns how many runs it was."""
+    delete_all(db, OAuthFlow.state_hash, OAuthFlow.created_at < now - timedelta(hours=1))
     under_way = select(OAuthFlow.invitation_id).where(OAuthFlow.invitation_id.is_not(None))
-    session.execute(
-        delete(Invitation).where(
-            Invitation.expires_at < now - KEEP_INVITATIONS, Invitation.id.not_in(under_way)
-        )
-    )
-    session.execute(delete(Channel).where(Channel.closed_at < now - KEEP_CHANNELS))
-    _forget_dead_grants(session, now)
-    return len(gone)
+    over = and_(Invitation.expires_at < now - KEEP_INVITATIONS, Invitation.id.not_in(under_way))
+    delete_all(db, Invitation.id, over)
+    delete_all(db, Channel.id, Channel.closed_at < now - KEEP_CHANNELS)
+    with db.session() as session:
+        _forget_dead_grants(session, now)
+    return delete_all(db, Run.id, Run.started_at < now - KEEP_RUNS)
 
 
 def _forget_dead_grants(session: Session, now: datetime) -> None:

@@ -52,7 +52,7 @@ def tell(services: Services) -> int:
             contained(partial(_tell_one, services, notice, wanted, troubles), lambda _: 0)
             for notice, wanted in _due(services)
         )
-        with services.db.session() as session:
+        with services.db.reading() as session:
             ended = list(ledger.to_wind_up(session))
         return sent + sum(
             contained(partial(_wind_up, services, notice), lambda _: 0) for notice in ended
@@ -66,9 +66,10 @@ def observe(services: Services) -> list[Trouble]:
     """Bring the ledger's notices up to what is wrong now."""
     now = services.clock()
     lanes = services.doorbell.lengths()
-    with services.db.session() as session:
+    with services.db.reading() as session:
         problems = overview.status(services.db, session, now, lanes)["problems"]
-        troubles = [_trouble(problem) for problem in problems]
+    troubles = [_trouble(problem) for problem in problems]
+    with services.db.session() as session:
         rows = {row.key: row for row in ledger.lasting(session)}
         ledger.mend(session, vanished([_known(row) for row in rows.values()], troubles), now)
         for key, alike in _by_key(troubles).items():
@@ -167,7 +168,7 @@ def _common_step(first: Notice) -> str:
 def _due(services: Services) -> list[tuple[Notice, int]]:
     """What lasts and is told on its own, with how often it is to have been told by now."""
     now = services.clock()
-    with services.db.session() as session:
+    with services.db.reading() as session:
         rows = [row for row in ledger.lasting(session) if row.group_id is None]
     return [(row, rounds_due(row.seen_at, row.state, row.cause, now)) for row in rows]
 
@@ -188,7 +189,7 @@ def _employee(services: Services, notice: Notice) -> Account | None:
     is nobody to give a ToDo to."""
     if notice.state != "needs_reconnect" or notice.account_id is None:
         return None
-    with services.db.session() as session:
+    with services.db.reading() as session:
         account = session.get_one(Account, notice.account_id)
     own = account.source != "service-account" and account.erpnext_user is not None
     return account if own else None
@@ -233,7 +234,7 @@ def _deliver(services: Services, notice: Notice, medium: str, wanted: int) -> in
 
 
 def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, str]:
-    with services.db.session() as session:
+    with services.db.reading() as session:
         who = ledger.members(session, notice.id) if notice.is_group else []
     what = _what(notice, len(who))
     text = words.for_admins(
@@ -311,7 +312,7 @@ def _tell_the_end(services: Services, notice: Notice, medium: str) -> int:
 def _how_it_ended(services: Services, notice: Notice) -> str:
     if notice.account_id is None:
         return "mended"
-    with services.db.session() as session:
+    with services.db.reading() as session:
         account = session.get_one(Account, notice.account_id)
     left = account.state in ("disconnecting", "disconnected")
     return "ended by a disconnection" if left else "mended"

@@ -1,0 +1,80 @@
+"""Calendars that come to owe work, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, literal, select, update
+from sqlalchemy.orm import Session
+
+from watcher.ledger.batches import BATCH
+from watcher.ledger.calendars import in_lock_order
+from watcher.ledger.db import Database
+from watcher.ledger.models import Account, Calendar, UtcDateTime
+
+
+def owe_looks(
+    session: Session, calendar_ids: Iterable[int], reason: str, now: datetime
+) -> list[int]:
+    """Have each of these calendars owe a look at Google; returns their ids, in lock order."""
+    return _change(session, calendar_ids, _look(reason, now))
+
+
+def owe_listings(
+    session: Session, calendar_ids: Iterable[int], reason: str, now: datetime
+) -> list[int]:
+    """As ``owe_looks``, a full listing each."""
+    return _change(session, calendar_ids, _listing(reason, now))
+
+
+def owe_now(session: Session, calendar_ids: Iterable[int], reason: str, now: datetime) -> list[int]:
+    """As ``owe_listings``, for a person who waits for it: no pause is kept. A consent to a mass
+    cancellation that was given before ends."""
+    at_once = {"retry_at": None, "sweep_allowed": None}
+    return _change(session, calendar_ids, _listing(reason, now) | at_once)
+
+
+def allow_sweeps(session: Session, calendar_ids: Iterable[int]) -> None:
+    """Confirm for each of these calendars the mass cancellation that was shown last, up to that
+    number of rows and for one pass; where none was shown there is nothing to confirm."""
+    _change(session, calendar_ids, {"sweep_allowed": Calendar.sweep_shown})
+
+
+def owe_all(db: Database, reason: str, now: datetime) -> int:
+    """Make every calendar of an active account owe a look at Google, also one that owes a look
+    already: a pass may be under way that has read Google before. Each thousand has a transaction
+    of its own. Returns how many there are."""
+    wanted = (Calendar.removed.is_(False), Account.state == "active")
+    with db.reading() as session:
+        ids = in_lock_order(session.scalars(select(Calendar.id).join(Account).where(*wanted)))
+    for first in range(0, len(ids), BATCH):
+        with db.session() as session:
+            owe_looks(session, ids[first : first + BATCH], reason, now)
+    return len(ids)
+
+
+def _look(reason: str, now: datetime) -> dict[str, Any]:
+    return {
+        "dirty_seq": Calendar.dirty_seq + 1,
+        "dirty_reason": reason,
+        "dirty_at": func.coalesce(Calendar.dirty_at, literal(now, UtcDateTime())),
+    }
+
+
+def _listing(reason: str, now: datetime) -> dict[str, Any]:
+    return _look(reason, now) | {"snapshot_seq": Calendar.dirty_seq + 1}
+
+
+def _change(session: Session, calendar_ids: Iterable[int], values: dict[str, Any]) -> list[int]:
+    """Two statements for each thousand calendars. A statement for each calendar would keep every
+    other process from an SQLite ledger for seconds. The first of the two takes PostgreSQL's row
+    locks in the order that all keep to; an UPDATE takes them in any order."""
+    ordered = in_lock_order(calendar_ids)
+    session.flush()
+    for first in range(0, len(ordered), BATCH):
+        chosen = Calendar.id.in_(ordered[first : first + BATCH])
+        session.execute(select(Calendar.id).where(chosen).order_by(Calendar.id).with_for_update())
+        session.execute(update(Calendar).where(chosen).values(values))
+    return ordered
