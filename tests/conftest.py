@@ -8,27 +8,26 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import redis
-import sqlalchemy
 
 from tests.company import Company
+from tests.ledgers import POSTGRES, Postgres, put_migrated
 from tests.waiting import wait_for
 from watcher.ledger.db import Database
 from watcher.processes.up import valkey_binary
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.site import Site
-from watcher_sandbox.google import GoogleState
+from watcher_sandbox.google import Server, keys
 from watcher_sandbox.google import serve as serve_google
 
 hypothesis.settings.register_profile("calm", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("calm")
-POSTGRES = os.environ.get("WATCHER_TEST_POSTGRES_URL", "")
+keys.BITS = 1024  # a strong key takes a twentieth of a second to read, several times in each test
 REQUIRE_ALL = os.environ.get("WATCHER_REQUIRE_ALL", "")
 
 
@@ -74,29 +73,49 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.longrepr = f"{item.nodeid} was skipped: {report.longrepr}"
 
 
+@pytest.fixture(scope="session")
+def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this test process keeps its migrated ledger."""
+    return tmp_path_factory.mktemp("migrated")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    if not POSTGRES:
+        pytest.skip("WATCHER_TEST_POSTGRES_URL names no PostgreSQL server")
+    server = Postgres()
+    yield server
+    server.close()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty ledger on each of the two databases."""
+    """A place for a ledger on each of the two databases: no file yet, or a database that is
+    migrated already."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
         return
-    if not POSTGRES:
-        pytest.skip("WATCHER_TEST_POSTGRES_URL names no PostgreSQL server")
-    admin = sqlalchemy.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
-    name = f"watcher_{uuid.uuid4().hex[:12]}"
-    with admin.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-    yield sqlalchemy.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(sqlalchemy.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database(server.migrated) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A place with nothing in it, on each of the two databases."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database("template1") as url:
+        yield url
 
 
 @pytest.fixture
-def db(database_url: str) -> Iterator[Database]:
+def db(database_url: str, migrated_folder: Path) -> Iterator[Database]:
     """A migrated ledger."""
+    put_migrated(database_url, migrated_folder)
     ledger = Database(database_url)
-    ledger.migrate()
     yield ledger
     ledger.dispose()
 
@@ -145,19 +164,30 @@ def queue_url(valkey_server: str) -> str:
     return valkey_server
 
 
+@pytest.fixture(scope="session")
+def google_server() -> Iterator[Server]:
+    """The sandbox Google of this session; ``company`` has it forget everything."""
+    with serve_google() as server:
+        yield server
+
+
 @pytest.fixture
-def company(tmp_path: Path, queue_url: str, database_url: str) -> Iterator[Company]:
+def company(
+    tmp_path: Path,
+    queue_url: str,
+    database_url: str,
+    migrated_folder: Path,
+    google_server: Server,
+) -> Iterator[Company]:
     """Both outside systems and the settings of a Watcher between them, on both databases: one of
     them with a Frappe 15, the other with a Frappe 16 that has ERPNext."""
     is_new = not database_url.startswith("sqlite")
     site = Site("Asia/Kolkata", frappe=16 if is_new else 15, erpnext=is_new)
-    google = GoogleState()
-    google_server, erpnext_server = serve_google(google), serve_erpnext(site)
-    ledger = Database(database_url)
-    ledger.migrate()  # as `watcher init` and `watcher up` do, and nobody else
-    ledger.dispose()
+    google_server.state.reset()
+    erpnext_server = serve_erpnext(site)
+    put_migrated(database_url, migrated_folder)
     made = Company(
-        google=google,
+        google=google_server.state,
         site=site,
         folder=tmp_path,
         google_url=google_server.url,
@@ -167,6 +197,5 @@ def company(tmp_path: Path, queue_url: str, database_url: str) -> Iterator[Compa
     )
     yield made
     made.close()
-    google_server.close()
     erpnext_server.close()
     site.close()

@@ -64,11 +64,11 @@ def test_migrations_make_exactly_the_models(db: Database) -> None:
     assert set(inspect(db.engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
 
 
-def test_several_processes_migrate_one_empty_ledger(database_url: str) -> None:
+def test_several_processes_migrate_one_empty_ledger(empty_url: str) -> None:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")}
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", MIGRATE, database_url],
+            [sys.executable, "-c", MIGRATE, empty_url],
             env=environ,
             stderr=subprocess.PIPE,
             text=True,
@@ -78,7 +78,7 @@ def test_several_processes_migrate_one_empty_ledger(database_url: str) -> None:
     for process in started:
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
-    ledger = Database(database_url)
+    ledger = Database(empty_url)
     assert ledger.revision() is not None
     ledger.migrate()  # and again: nothing to do
     ledger.dispose()

@@ -23,7 +23,7 @@ from watcher.errors import CalendarGone, Transient
 from watcher.events.model import Window
 from watcher.google.errors import SIDE, CallFailed, CallKind, Unauthorized, malformed
 from watcher.google.shown import PROOF_FIELDS, Shown, read_shown
-from watcher.google.wire import execute, service
+from watcher.google.wire import collection, execute
 from watcher.waiting import Backoff
 
 QUERY: Final[dict[str, Any]] = {
@@ -258,7 +258,7 @@ class CalendarClient:
         token when Google refuses the first one. ``method`` is ``events.list``, ``channels.stop``
         ...; what is None in ``params`` is left out."""
         resource, _, verb = method.partition(".")
-        make = getattr(getattr(service(self.api_root), resource)(), verb)
+        make = getattr(collection(self.api_root, resource), verb)
         given = {name: value for name, value in params.items() if value is not None}
         access_token = self.tokens(None)
         replayed, failures, slept = False, 0, 0.0

@@ -39,14 +39,16 @@ def api_endpoint(api_root: str) -> str:
     return (root if root.endswith(API_PATH.rstrip("/")) else root + API_PATH[:-1]) + "/"
 
 
-@lru_cache(maxsize=8)
-def service(api_root: str) -> Any:
-    """The Calendar resource of this process for one API root, from the bundled discovery file.
+@lru_cache(maxsize=16)
+def collection(api_root: str, name: str) -> Any:
+    """``events``, ``channels`` ... of one API root, from the bundled discovery file.
 
-    ``build`` costs milliseconds and memory, so it is kept. It only builds requests: the ``http``
-    given here keeps it from searching for default credentials and is never used to send.
+    The package makes the functions of a collection and their documentation anew each time that it
+    is asked for one, which costs milliseconds and memory, so they are kept. They only build
+    requests: the ``http`` given here keeps the package from searching for default credentials and
+    is never used to send.
     """
-    return build(
+    calendar = build(
         "calendar",
         "v3",
         http=httplib2.Http(),
@@ -54,6 +56,7 @@ def service(api_root: str) -> Any:
         static_discovery=True,
         cache_discovery=False,
     )
+    return getattr(calendar, name)()
 
 
 class _Pool:

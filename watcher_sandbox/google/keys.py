@@ -27,6 +27,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+BITS = 2048
+"""Of a new key. Tests take fewer: to read such a key takes the longer, the more it has."""
+
 
 class BadToken(Exception):
     """A JSON web token that is malformed."""
@@ -71,7 +74,7 @@ class SigningKey:
 
 
 def new_key() -> SigningKey:
-    private = generate_private_key(public_exponent=65537, key_size=2048)
+    private = generate_private_key(public_exponent=65537, key_size=BITS)
     packed = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return SigningKey(hashlib.sha1(packed).hexdigest(), private)
 

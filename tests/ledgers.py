@@ -1,0 +1,77 @@
+"""Ledgers for tests, copied from one that was migrated once in each test process: Alembic takes
+longer than most tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import sqlalchemy
+
+from watcher.ledger.db import Database
+
+POSTGRES = os.environ.get("WATCHER_TEST_POSTGRES_URL", "")
+"""A server on which databases may be made; WATCHER_ settings are taken away before a test."""
+
+
+class Postgres:
+    """Makes and drops databases on the server that the environment names."""
+
+    def __init__(self) -> None:
+        self.admin = sqlalchemy.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+        self.migrated = f"watcher_{uuid.uuid4().hex[:12]}"
+        self._do(f"CREATE DATABASE {self.migrated}")
+        migrate(self.url(self.migrated))
+
+    def url(self, name: str) -> str:
+        made = sqlalchemy.make_url(POSTGRES).set(database=name)
+        return made.render_as_string(hide_password=False)
+
+    @contextmanager
+    def database(self, template: str) -> Iterator[str]:
+        """A database of its own, as a URL; dropped afterwards."""
+        name = f"watcher_{uuid.uuid4().hex[:12]}"
+        self._do(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield self.url(name)
+        self._do(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def close(self) -> None:
+        self._do(f"DROP DATABASE {self.migrated} WITH (FORCE)")
+        self.admin.dispose()
+
+    def _do(self, statement: str) -> None:
+        with self.admin.connect() as connection:
+            connection.execute(sqlalchemy.text(statement))
+
+
+def migrate(url: str) -> None:
+    """As `watcher init` and `watcher up` do, and nobody else."""
+    ledger = Database(url)
+    ledger.migrate()
+    ledger.dispose()
+
+
+def put_migrated(url: str, folder: Path) -> None:
+    """Put a migrated ledger where ``url`` says, if that is a file. ``folder`` is one of this test
+    process, in which the first one is kept."""
+    place = sqlalchemy.make_url(url)
+    if place.get_backend_name() != "sqlite" or place.database is None:
+        migrate(url)
+        return
+    path = Path(place.database)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copy(_migrated_file(folder), path)
+
+
+@lru_cache(maxsize=1)
+def _migrated_file(folder: Path) -> Path:
+    path = folder / "migrated.sqlite3"
+    migrate(f"sqlite:///{path}")
+    # What is still in the WAL goes into the file with the last connection.
+    assert not path.with_name(path.name + "-wal").exists()
+    return path
