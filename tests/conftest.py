@@ -33,13 +33,13 @@ REQUIRE_ALL = os.environ.get("WATCHER_REQUIRE_ALL", "")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: each of them waits at times."""
+    """One more than there are processors, since each test process waits at times."""
     return min((os.cpu_count() or 1) + 1, 8)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In which order several test processes take them: what takes long first, the tests that start
-    a whole Watcher spread among those of its parts, the quick ones last."""
+    """Order the tests for several test processes: first what takes long, with the tests that start
+    a whole Watcher spread evenly among the others; the quick ones last."""
     whole, parts, quick = [], [], []
     for item in items:
         folders = item.path.parts
@@ -57,7 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the person who runs the tests gets in, and no proxy between our servers."""
+    """Take away every setting of Watcher, and every proxy, that the person who runs the tests has
+    set."""
     for name in list(os.environ):
         if name.startswith("WATCHER_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

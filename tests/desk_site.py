@@ -69,7 +69,8 @@ class Form:
 
 
 class RealSite:
-    """What a ``Company`` asks of a site, from a real one."""
+    """A real site, with the attributes and methods of a sandbox ``Site`` that a ``Company``
+    uses."""
 
     def __init__(self, version: int, values: dict[str, str]) -> None:
         self.frappe, self.url = version, values["URL"].rstrip("/")
@@ -77,7 +78,7 @@ class RealSite:
         self.user, self.password = values["USER"], values["PASSWORD"]
         self.headers = {"Authorization": f"token {self.api_key}:{self.api_secret}"}
         self.account = ""
-        """Of whom the rows are; a site has other people's too."""
+        """The account whose rows these tests look at; the site has rows of others too."""
 
     def add_user(self, _email: str) -> None:
         """Public rows need no user of the site's."""
@@ -166,7 +167,8 @@ class Desk:
             self._settled(lambda: self.page.locator(".fc-next-button").click())
 
     def _settled(self, act: Callable[[], None]) -> None:
-        """Do it, and wait until the calendar has what it then asked for."""
+        """Do ``act`` and wait until the calendar has got the answers to what it then asked
+        for."""
         act()
         for pause in (300, 400):
             self.page.wait_for_timeout(pause)

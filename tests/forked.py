@@ -1,6 +1,7 @@
-"""The program as processes of their own, forked from one that has imported it already: a tenth of
-a second instead of two. That it is the same thing is tested in test_cli_runner.py; the processes
-that ``watcher up`` starts are started by the program itself, as everywhere."""
+"""Run the program in a process of its own that is forked from one which has imported it already:
+that takes a tenth of a second instead of two. That it is the same thing is tested in
+test_cli_runner.py; the processes that ``watcher up`` starts are started by the program itself, as
+everywhere."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class MixedWeek:
         return Case("Clock change", body, sorted({end.date() for end in ends}))
 
     def _changed(self) -> Iterator[Case]:
-        """What is not as it was when it came."""
+        """Events that change after they were mirrored."""
         past = self.timed(-2, "10:00", -2, "11:00")
         moved = self.timed(4, "12:00", 4, "13:00")
         yield Case("Closed, then moved", past, [4], after=moved, closed=True)
@@ -161,7 +161,7 @@ def _google(naive: datetime, zone: ZoneInfo) -> Json:
 
 
 def _second_sunday_of_march(today: date) -> date:
-    """The next one whose eve is still to come."""
+    """The next second Sunday of March whose eve is still to come."""
     for year in (today.year, today.year + 1):
         first = date(year, 3, 1)
         sunday = first + timedelta(days=(6 - first.weekday()) % 7 + 7)

@@ -83,7 +83,7 @@ def _smtp(box: Postbox) -> type[socketserver.StreamRequestHandler]:
 def _webhook(box: Postbox) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
-            """Quiet."""
+            """Logs nothing."""
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

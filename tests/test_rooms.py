@@ -1,4 +1,5 @@
-"""Imports follow the floor plan: data flows one way, and each outside system has one room."""
+"""Imports follow the map in CONTRIBUTING.md: data flows one way, and each outside system has one
+room."""
 
 from __future__ import annotations
 

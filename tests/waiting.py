@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline: no test sleeps for luck."""
+"""Wait for a condition, up to a deadline. No test sleeps for a fixed time instead."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def wait_for(condition: Callable[[], T], *, what: str, seconds: float = 90.0) ->
         found = condition()
         if found:
             return found
-        # What is costly is asked less often: it takes the time from those for whom we wait.
+        # A costly condition is asked less often, since it takes time from the processes that it
+        # waits for.
         time.sleep(max(0.02, time.monotonic() - asked))
     raise AssertionError(f"{what}: not within {seconds:g} s")

@@ -71,7 +71,8 @@ def page(chromium: Browser, shop: Company, request: pytest.FixtureRequest) -> It
 
 
 def check(page: Page, company: Company, shot: str) -> None:
-    """What every page of ours owes: a title, one heading, a language, nothing cut off."""
+    """Every page of Watcher has a title, one heading and a language, and nothing on it is cut
+    off."""
     page.wait_for_load_state()  # its text is there before its style sheet
     assert page.url.startswith(company.public_url)
     assert page.locator("h1").count() == 1

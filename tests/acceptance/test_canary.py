@@ -42,7 +42,8 @@ def secrets_of(company: Company) -> dict[str, str]:
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """As it is, as in a URL, as in base64 at each of the three offsets, as in JSON."""
+    """The forms in which a secret could be found: as it is, as in a URL, in base64 at each of the
+    three offsets, as in JSON."""
     raw = secret.encode()
     yield raw
     yield quote(secret, safe="").encode()

@@ -202,7 +202,7 @@ class History:
 
 
 def trouble(company: Company, rng: random.Random) -> None:
-    """One of the things that go wrong in a year."""
+    """Let one thing go wrong, of those that do in a year."""
     google, site, email = company.google, company.site, rng.choice(PEOPLE)
     troubles: list[Callable[[], object]] = [
         lambda: google.add_fault(match="GET .*/events", status=503, probability=0.5, count=4),

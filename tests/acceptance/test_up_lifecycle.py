@@ -107,8 +107,8 @@ def equal(company: Company) -> bool:
 
 
 def a_minute_passes(company: Company) -> None:
-    """For leases alone: what a dead process held lapses now. That all is well without this, in
-    real time, is tested in test_up.py."""
+    """Let the leases of a dead process lapse now. That they lapse by themselves, in real time, is
+    tested in test_up.py."""
     with sqlite3.connect(company.folder / "ledger.sqlite3", timeout=10) as ledger:
         ledger.execute("UPDATE calendars SET lease_until = 0")
         ledger.execute("UPDATE leases SET until = 0")

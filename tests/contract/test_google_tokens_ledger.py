@@ -53,7 +53,7 @@ class TokenEndpoint:
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, format: str, *args: object) -> None:
-                """Quiet."""
+                """Logs nothing."""
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["content-length"]))

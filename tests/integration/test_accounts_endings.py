@@ -128,7 +128,8 @@ def test_broken_off_anywhere_it_is_finished_by_another_run(
 
 
 def test_a_sync_that_is_at_work_ends_first_and_none_begins(ann: Company) -> None:
-    """What it still wrote after the events were deleted would stay for ever."""
+    """A sync that goes on after the events were deleted would write rows that nobody removes: so it
+    ends first."""
     services, number = ann.services, ann.calendar().id
     with services.db.session() as session:
         lease = leases.take_calendar(services.db, session, number, "a worker")
@@ -159,7 +160,8 @@ def test_a_sync_that_is_at_work_ends_first_and_none_begins(ann: Company) -> None
 def test_who_takes_a_lease_looks_again_whether_he_may(
     ann: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look at the account and the lease the account was let go."""
+    """The account is disconnected after the worker has looked at it and before it takes the
+    lease."""
     take = leases.take_calendar
 
     def slow(db: Database, session: Session, *args: Any) -> Any:

@@ -1,5 +1,5 @@
-"""Channels that Google lets live for minutes only: a pause that grows, polls meanwhile, and word of
-it. A short life that was asked for is nobody's trouble."""
+"""Channels that Google lets live for minutes only: they are opened anew after growing pauses, polls
+cover meanwhile, and the status says so. A short life that the settings ask for is no trouble."""
 
 from __future__ import annotations
 

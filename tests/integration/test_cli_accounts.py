@@ -488,7 +488,7 @@ def test_no_word_is_broken_on_a_terminal(shop: Company, columns: int) -> None:
 
 
 def test_all_accounts_that_ended_go_on_with_one_command(company: Company) -> None:
-    """E.g. once the delegation is mended; who was paused by an admin stays it."""
+    """As after the delegation was mended. An account that an admin has paused stays paused."""
     company.connect()
     company.add(BOB)
     with company.services.db.session() as session:

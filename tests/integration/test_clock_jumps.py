@@ -1,4 +1,5 @@
-"""A clock that ran a day ahead and was put right: what it dated ahead is not waited for."""
+"""A clock that ran a day ahead and was put right: dates that it wrote count as reached, and nothing
+waits for them."""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ def test_tries_of_other_kinds_are_due_now(company: Company) -> None:
 
 
 def test_channels_asked_for_then_block_nobody_now(company: Company) -> None:
-    """Neither do they count for the cap of this minute, nor does a refusal of then rule."""
+    """Channels dated ahead count neither for the cap of this minute nor as a refusal that still
+    holds."""
     services, tomorrow = company.services, company.services.clock() + timedelta(days=1)
     company.set("renew_per_minute", "1")
     company.rebuild()

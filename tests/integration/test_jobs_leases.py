@@ -56,7 +56,7 @@ def notify(company: Company) -> str:
 
 
 def start_work(company: Company, owner: str = "another worker") -> tuple[CalendarLease, Work]:
-    """What a worker does before it reads Google."""
+    """Take the lease and read the debt, as a worker does before it reads Google."""
     db = company.services.db
     with db.session() as session:
         lease = leases.take_calendar(db, session, company.calendar().id, owner)

@@ -29,7 +29,7 @@ def ledger_of(company: Company) -> Path:
 
 
 def test_a_command_makes_no_ledger_in_the_place_of_a_deleted_one(company: Company) -> None:
-    """Seen: `status` made a new, empty one and said that all is healthy."""
+    """`status` once made a new, empty ledger there and said that all is healthy."""
     for file in ledger_of(company).parent.iterdir():
         file.unlink()
     for words in (

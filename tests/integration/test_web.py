@@ -206,7 +206,7 @@ def test_health_and_headers(web: Company) -> None:
 
 
 def test_strangers_write_nothing(web: Company) -> None:
-    """Fifty looks at /readyz were fifty writes, fifty sign-ins fifty rows."""
+    """Each request to /readyz once wrote to the ledger, and each visit of /sign-in made a row."""
     web.environ["WATCHER_ADMIN_EMAILS"] = ADMIN
     link = invite(web)
 
@@ -302,7 +302,7 @@ def test_consent_connects_and_the_first_sync_is_rung(web: Company) -> None:
 
 
 def test_why_a_consent_failed_is_in_the_log(web: Company) -> None:
-    """The employee's page is not the admin's: he has the log alone."""
+    """The admin does not see the employee's page: the cause has to be in the log."""
     web.google.add_fault(
         match="POST /token",
         status=400,

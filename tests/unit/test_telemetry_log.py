@@ -1,4 +1,4 @@
-"""What the log keeps to itself, and what it may say."""
+"""Which words the log's filter replaces, and which it leaves."""
 
 from __future__ import annotations
 

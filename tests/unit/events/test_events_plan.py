@@ -349,7 +349,8 @@ def roster(count: int) -> tuple[Row, ...]:
 
 
 def test_a_series_that_goes_is_one_event_to_the_brake() -> None:
-    """A person deletes a daily shift, or splits it, just when the sync token has expired."""
+    """A person deletes or splits a daily series while the sync token has expired: that is one event
+    to the brake, however many instances go."""
     rows = calendar(3) + roster(37)
     actions = snapshot(*(sent(f"e{n}") for n in range(3)), rows=rows)
     assert sum(isinstance(action, Cancel) for action in actions) == 37

@@ -110,7 +110,7 @@ class Scripted:
                     self.connection.shutdown(socket.SHUT_RDWR)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Quiet."""
+                """Logs nothing."""
 
             def _serve(self) -> None:
                 parts = urlsplit(self.path)

@@ -1,4 +1,4 @@
-"""The table of refusals: pure, and indifferent to the shape of a body."""
+"""The table of Google's refusals: pure, and it takes a body of any shape."""
 
 from __future__ import annotations
 
