@@ -19,10 +19,10 @@ from pathlib import Path
 
 from watcher.accounts.verbs import add_delegated
 from watcher.erpnext.fields import install
-from watcher.jobs.tasks import work_off
 from watcher.ledger import accounts, calendars
 from watcher.services import build
 from watcher.settings import load
+from watcher.sync.work import work_off
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.site import Site
 from watcher_sandbox.google import GoogleState

@@ -28,11 +28,11 @@ from tests.waiting import wait_for
 from watcher.accounts.verbs import Added, add_delegated
 from watcher.erpnext.fields import install
 from watcher.google.endpoints import OAUTH_SCOPES
-from watcher.jobs.tasks import work_off
 from watcher.ledger import accounts, calendars, owing
 from watcher.ledger.models import Account, Calendar
 from watcher.services import Services, build
 from watcher.settings import Settings, load
+from watcher.sync.work import work_off
 from watcher_sandbox.erpnext.site import Site
 from watcher_sandbox.google import GoogleState
 

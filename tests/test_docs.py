@@ -29,10 +29,10 @@ from watcher.erpnext.fields import EMPLOYEE, SECTION, WANTED
 from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
-from watcher.jobs.doorbell import Reason
 from watcher.jobs.timetable import timetable
 from watcher.ledger import budget, notices, overview
 from watcher.ledger.inbox import Word
+from watcher.ledger.rings import Reason
 from watcher.services import Services, build
 from watcher.settings import SECRETS, env_name, fields, load
 

@@ -22,7 +22,17 @@ MAY = {
     "telemetry": set(),
     "ledger": BASE | {"settings", "google", "waiting"},
     "services": {"erpnext", "errors", "google", "jobs", "ledger", "settings"},
-    "sync": {"erpnext", "errors", "events", "google", "ledger", "services", "settings"},
+    "sync": {
+        "channels",
+        "erpnext",
+        "errors",
+        "events",
+        "google",
+        "ledger",
+        "services",
+        "settings",
+        "waiting",
+    },
     "channels": {"errors", "google", "ledger", "services", "settings", "waiting"},
     "accounts": {
         "channels",
@@ -47,7 +57,7 @@ MAY = {
         "waiting",
     },
     "handlers": {"accounts", "errors", "google", "ledger", "services"},
-    "worker": {"jobs", "settings", "telemetry"},
+    "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": {"errors", "handlers", "jobs", "ledger", "services", "settings", "telemetry"},
     "__main__": {"cli"},
 }

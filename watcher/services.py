@@ -28,12 +28,13 @@ from watcher.google.delegation import DelegationAllow, ServiceAccount, load_serv
 from watcher.google.endpoints import GoogleEndpoints
 from watcher.google.fetching import TokenSource
 from watcher.google.grants import Grant
-from watcher.jobs.doorbell import Doorbell, Lane, Reason
+from watcher.jobs.doorbell import Doorbell
 from watcher.ledger import budget, calendars, keys, overview
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.budget import Purpose
 from watcher.ledger.db import Database
+from watcher.ledger.rings import Lane, Reason
 from watcher.ledger.secrets import Keyring
 from watcher.settings import Settings, load, require
 

@@ -23,7 +23,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from watcher.jobs import tasks
-from watcher.jobs.doorbell import REASONS, TASK, Lane
+from watcher.jobs.doorbell import TASK
+from watcher.ledger.rings import REASONS, Lane
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 

@@ -18,11 +18,11 @@ import time_machine
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.postbox import Postbox
 from watcher.jobs import timetable
-from watcher.jobs.tasks import work_off
 from watcher.jobs.timetable import refresh_one
 from watcher.ledger import channels, keys, overview
 from watcher.ledger.models import Calendar, Channel
 from watcher.processes.cron import run_one
+from watcher.sync.work import work_off
 
 START = datetime(
     2026, 10, 15, 6, tzinfo=UTC

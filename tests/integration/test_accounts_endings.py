@@ -20,9 +20,9 @@ from watcher.channels.registry import open_channel
 from watcher.errors import LeaseLost, Overtaken, Transient
 from watcher.google.client import CalendarClient
 from watcher.google.endpoints import OAUTH_SCOPES
-from watcher.jobs.tasks import work_off
 from watcher.ledger import accounts, leases, overview
 from watcher.ledger.db import Database
+from watcher.sync.work import work_off
 
 OUTLET = "outlet@group.calendar.google.com"
 

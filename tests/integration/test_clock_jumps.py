@@ -12,12 +12,12 @@ from tests.company import ANN, BOB, Company
 from watcher.channels import renewal
 from watcher.errors import Transient
 from watcher.jobs import timetable
-from watcher.jobs.tasks import retry_seconds
 from watcher.ledger import aside, channels, due, late, leases
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.aside import Refusal
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Channel
+from watcher.sync.failure import retry_seconds
 
 
 @pytest.fixture(autouse=True)

@@ -18,14 +18,15 @@ from tests.waiting import wait_for
 from watcher.accounts import verbs as accounts_verbs
 from watcher.channels.registry import stop_all
 from watcher.errors import AccountDead, Transient
-from watcher.jobs import tasks, timetable
-from watcher.jobs.tasks import retry_seconds
+from watcher.jobs import timetable
 from watcher.jobs.timetable import Periodic
 from watcher.ledger import accounts, calendars, channels, leases
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account, Calendar, Lease, Tick
 from watcher.processes.cron import run_one
 from watcher.services import Services
+from watcher.sync import work as working
+from watcher.sync.failure import retry_seconds
 
 
 @pytest.fixture(autouse=True)
@@ -345,7 +346,7 @@ def test_a_defect_is_told_as_one(company: Company, monkeypatch: pytest.MonkeyPat
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(tasks, "run_once", broken)
+    monkeypatch.setattr(working, "sync", broken)
     assert company.sync() == "failed"
     row = company.calendar()
     assert (row.state, row.cause) == ("retrying", "internal_error")

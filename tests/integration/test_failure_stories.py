@@ -17,10 +17,10 @@ from watcher.accounts.verbs import add_calendar
 from watcher.channels import renewal
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES
 from watcher.jobs import timetable
-from watcher.jobs.tasks import work_off
 from watcher.ledger import overview, runs
 from watcher.ledger.models import Calendar, Channel, Run
 from watcher.processes.cron import run_one
+from watcher.sync.work import work_off
 from watcher_sandbox.google.shortcuts import instance_id
 
 OUTLET = "outlet@group.calendar.google.com"

@@ -13,10 +13,10 @@ from tests.waiting import wait_for
 from watcher.erpnext.events import EventMirror
 from watcher.errors import AccountDead
 from watcher.jobs import timetable
-from watcher.jobs.tasks import work_off
 from watcher.ledger import accounts, calendars, channels, leases
 from watcher.ledger.models import Account, Calendar, Tick
 from watcher.processes.cron import run_one
+from watcher.sync.work import work_off
 
 
 @pytest.fixture(autouse=True)

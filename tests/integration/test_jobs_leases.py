@@ -18,15 +18,16 @@ from tests.waiting import wait_for
 from watcher.channels import registry
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
-from watcher.jobs import tasks, timetable
-from watcher.jobs.doorbell import Lane, Reason
-from watcher.jobs.tasks import work_off
+from watcher.jobs import timetable
 from watcher.ledger import aside, calendars, channels, inbox, leases
 from watcher.ledger.calendars import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Calendar, Run
 from watcher.services import Services
-from watcher.sync.run import run_once
+from watcher.sync import work
+from watcher.sync.passes import Pass
+from watcher.sync.story import Outcome, sync
+from watcher.sync.work import work_off
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +176,14 @@ def test_a_ring_that_a_wrong_clock_has_dated_ahead_counts_as_none(company: Compa
     company.services.doorbell.client.flushall()
     company.jump()
     assert [notify(company), notify(company)] == ["recorded", "coalesced"]
+
+
+def test_pushes_that_come_while_a_full_listing_is_owed_wait_for_it(company: Company) -> None:
+    """Each would otherwise wake a worker who can only leave it to the bulk lane again."""
+    company.google.expire_sync_tokens(ANN)
+    assert notify(company) == "recorded"
+    assert work.work_off(company.services, company.calendar().id, "push", "live") == "left"
+    assert notify(company) == "coalesced"
 
 
 def test_a_notification_after_the_reading_began_is_kept(company: Company) -> None:
@@ -365,22 +374,23 @@ def test_who_is_rung_for_a_calendar_that_never_rests_finds_it_free(
     """After five passes it goes to the end of the queue; a worker that takes the ring at once must
     not find it leased by the one that has rung."""
     number, found = company.calendar().id, list[str]()
-    ring = Services.ring
+    ring, once = Services.ring, sync
 
-    def restless(*args: Any, **options: Any) -> object:
-        outcome = run_once(*args, **options)
+    def restless(p: Pass) -> Outcome:
+        outcome = once(p)
         if not found:
             with company.services.db.session() as session:
                 calendars.mark_dirty(session, number, "push", company.services.clock())
         return outcome
 
-    def quick(services: Services, calendar_id: int, lane: Lane, reason: Reason) -> bool:
-        rung = ring(services, calendar_id, lane, reason)
+    def quick(services: Services, *ring_for: Any) -> bool:
+        rung = ring(services, *ring_for)
         found.append("rung")
-        found.append(work_off(replace(services, owner="a quick worker"), number, "again"))
+        other = replace(company.services, owner="a quick worker")
+        found.append(work.work_off(other, number, "again"))
         return rung
 
-    monkeypatch.setattr(tasks, "run_once", restless)
+    monkeypatch.setattr(work, "sync", restless)
     monkeypatch.setattr(Services, "ring", quick)
     assert company.sync() == "done"
     assert found == ["rung", "done"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from tests.unit.events.build import place
-from watcher.google.client import CalendarClient
+from tests.unit.events.build import place, rules
 from watcher.sync.expansion import EXPAND_ONE_BY_ONE, expand
+from watcher.sync.passes import Pass
 
 
 @dataclass
@@ -44,8 +45,9 @@ def _instance(name: str) -> dict[str, Any]:
 
 
 def found(google: Google, masters: set[str], orphans: set[str]) -> list[str]:
-    client = cast("CalendarClient", google)
-    items = expand(client, "c", masters, orphans, place().window, lambda: None)
+    basis = SimpleNamespace(rules=rules(), window=place().window)
+    p = SimpleNamespace(basis=basis, google=google, hold=lambda: None)
+    items = expand(cast("Pass", p), masters, orphans)
     return [item["id"] for item in items]
 
 

@@ -10,7 +10,7 @@ import click
 from watcher import worker as rq_worker
 from watcher.cli.common import read_settings
 from watcher.google.endpoints import CALENDAR_SCOPE
-from watcher.jobs.doorbell import Lane
+from watcher.ledger.rings import Lane
 from watcher.processes import cron as ticker
 from watcher.processes import up as supervisor
 from watcher.processes import web as server

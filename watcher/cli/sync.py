@@ -23,13 +23,11 @@ from watcher.cli.common import (
     worst,
 )
 from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError, contained
-from watcher.jobs.tasks import work_off
 from watcher.ledger import calendars, owing
-from watcher.ledger.calendars import Work
 from watcher.ledger.models import Calendar, Run
-from watcher.sync.run import make_sides
-from watcher.sync.sides import Sides
-from watcher.sync.story import compare, sync
+from watcher.sync.passes import Pass, make_pass
+from watcher.sync.story import compare, plan_only
+from watcher.sync.work import work_off
 
 BUSY_PATIENCE_SECONDS = 180.0
 EXAMPLES = 5
@@ -208,19 +206,20 @@ def _failure_code(calendar: Calendar) -> int:
 def _dry_run(app: App, target: Target) -> dict[str, Any]:
     """What a full listing would write. How many rows would be held is noted: up to that number a
     ``--force`` that follows confirms."""
-    sides, work = _sides(app, target)
-    report, _ = sync(sides, work, hold=lambda: None, dry_run=True)
+    plan = plan_only(_pass(app, target))
+    brake = plan.brake
     with app.services.db.session() as session:
-        calendars.note_shown(session, target.calendar_id, report.sweep_held)
-    planned = Counter(type(action).__name__.lower() for action in report.planned)
-    outcome = f"would be held: {report.vanished_held}" if report.vanished_held else "dry run"
-    return {"outcome": outcome, "code": 0, **planned, "refused": len(report.refused)}
+        calendars.note_shown(session, target.calendar_id, brake.rows if brake else None)
+    planned = Counter(type(action).__name__.lower() for action in plan.actions)
+    outcome = f"would be held: {brake.message}" if brake else "dry run"
+    return {"outcome": outcome, "code": 0, **planned, "refused": len(plan.refused)}
 
 
-def _sides(app: App, target: Target) -> tuple[Sides, Work]:
+def _pass(app: App, target: Target) -> Pass:
+    """One that only looks: it has no lease."""
     with app.services.db.reading() as session:
         work = calendars.peek(session, target.calendar_id, snapshot=True)
-    return make_sides(app.services, work, "backfill"), work
+    return make_pass(app.services, work, lambda: None)
 
 
 def _line(result: dict[str, Any]) -> str:
@@ -250,8 +249,7 @@ def verify(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> 
 
 
 def _verify_one(app: App, target: Target) -> dict[str, Any]:
-    sides, work = _sides(app, target)
-    found, mirrored = compare(sides, work.window_end, work.rows_seen)
+    found, mirrored = compare(_pass(app, target))
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
     result |= {"code": ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
     for name in ("missing", "extra", "different"):

@@ -105,7 +105,7 @@ class CalendarClient:
     refused, or None. ``on_call(kind)`` is asked before every HTTP call (retries included) and may
     raise ``Transient`` when the budget is spent. ``timeout`` is in seconds, for connecting and for
     each read; a call that may be repeated is tried ``retries`` times more. ``quota_user`` (any
-    text that names the user) is sent hashed. ``calls`` counts the HTTP calls so far.
+    text that names the user) is sent hashed.
 
     Every method raises the errors of ``watcher.errors``: ``Transient`` (side "google"),
     ``AccessLost``, ``AppDead``, ``CalendarGone``, ``SyncTokenExpired``, ``Permanent``, and
@@ -120,7 +120,6 @@ class CalendarClient:
     retries: int = 3
     sleep: Callable[[float], None] = time.sleep
     rng: random.Random = field(default_factory=random.Random, repr=False)
-    calls: int = field(default=0, init=False)
 
     @property
     def _common(self) -> dict[str, str]:
@@ -263,7 +262,6 @@ class CalendarClient:
         access_token = self.tokens(None)
         replayed, failures, slept = False, 0, 0.0
         while True:
-            self.calls += 1
             self.on_call(kind)
             try:
                 return execute(make(**given, **self._common), kind, access_token, self.timeout)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from typing import Literal, get_args
 
 import redis
 from redis.backoff import ConstantBackoff, NoBackoff
@@ -18,24 +17,8 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-Lane = Literal["live", "backfill"]
-LANES: tuple[Lane, ...] = ("live", "backfill")
-Reason = Literal[
-    "added",
-    "again",
-    "channel",
-    "connect",
-    "policy",
-    "poll",
-    "push",
-    "reconcile",
-    "refused",
-    "retry",
-    "sweep",
-    "unanswered",
-]
-"""Why a calendar is rung; a worker takes no other word."""
-REASONS: frozenset[str] = frozenset(get_args(Reason))
+from watcher.ledger.rings import LANES, Lane, Reason
+
 TASK = "watcher.jobs.tasks.sync_calendar"
 JOB_TIMEOUT_SECONDS = {"live": 600, "backfill": 3600}
 BREAKER_SECONDS = 5.0

@@ -21,9 +21,9 @@ from watcher.accounts.revive import look_in_desk
 from watcher.accounts.users import look_at_users
 from watcher.channels.renewal import renew_due
 from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherError, contained
-from watcher.jobs.doorbell import LANES, Lane, Reason
 from watcher.ledger import accounts, aside, budget, due, erased, late, notices, owing, runs
 from watcher.ledger.models import Account, Calendar
+from watcher.ledger.rings import LANES, Lane, Reason
 from watcher.ledger.when import LONGEST_ASKED
 from watcher.notices.tell import tell
 from watcher.services import Services
@@ -68,8 +68,8 @@ def _calendar_of(job_id: str) -> int:
 
 
 def _lane(calendar: Calendar) -> Lane:
-    bulk = calendar.snapshot_seq > 0 or calendar.sync_token is None
-    return "backfill" if bulk or calendar.dirty_reason != "push" else "live"
+    """How urgent it is. What is to be read is decided by the worker who begins the pass."""
+    return "live" if calendar.dirty_reason == "push" else "backfill"
 
 
 def poll(services: Services) -> int:

@@ -23,13 +23,20 @@ SURE_AFTER = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
-    """One calendar's debt as seen at the start of a run. ``seq`` is what a commit will settle,
+    """One calendar's debt as seen at the start of a pass, and whose it is.
+
+    ``account`` is the address; ``erpnext_user`` and ``event_type`` are the account's. ``seq`` is
+    what a commit will settle, ``received_at`` when the oldest change of the debt was told,
     ``window_end`` how far the mirror has been filled, ``rows_seen`` ERPNext's newest stamp of its
     rows as last seen, ``to_mask`` the keys of rows that still show what has become private,
-    ``sweep_allowed`` how many cancellations an admin has confirmed (None: none was asked for)."""
+    ``sweep_allowed`` how many cancellations an admin has confirmed (None: none was asked for).
+    """
 
     calendar_id: int
     account_id: int
+    account: str
+    erpnext_user: str | None
+    event_type: str | None
     google_id: str
     seq: int
     reason: str
@@ -48,9 +55,11 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
-    """What a good run leaves behind. The window is None where it was not filled any further,
-    ``rows_seen`` where nothing was written."""
+    """What a good pass leaves behind. The window is None where it was not filled any further,
+    ``rows_seen`` where nothing was written, ``trouble`` where nothing waits for a person."""
 
+    at: datetime
+    next_poll_at: datetime
     sync_token: str
     query_fingerprint: str
     policy_fingerprint: str
@@ -59,6 +68,19 @@ class Settled:
     window_end: datetime | None = None
     snapshot: bool = False
     rows_seen: str | None = None
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """What a pass that failed leaves behind: the state and cause that are shown, and when the next
+    try is due."""
+
+    at: datetime
+    state: str
+    cause: str
+    message: str
+    retry_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,9 +193,13 @@ def note_shown(session: Session, calendar_id: int, sweep: int | None) -> None:
 def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
     """The calendar's debt as it is now, as if a snapshot were owed if asked; changes nothing."""
     calendar = get(session, calendar_id)
+    account = session.get_one(Account, calendar.account_id)
     return Work(
         calendar_id=calendar.id,
-        account_id=calendar.account_id,
+        account_id=account.id,
+        account=account.email,
+        erpnext_user=account.erpnext_user,
+        event_type=account.default_event_type,
         google_id=calendar.google_id,
         seq=calendar.dirty_seq,
         reason=calendar.dirty_reason or "asked",
@@ -206,20 +232,12 @@ def begin(session: Session, lease: CalendarLease) -> Work:
     return work
 
 
-def settle(
-    session: Session,
-    lease: CalendarLease,
-    work: Work,
-    done: Settled,
-    now: datetime,
-    poll_after: timedelta,
-    *,
-    trouble: Trouble | None = None,
-) -> None:
+def settle(session: Session, lease: CalendarLease, work: Work, done: Settled) -> None:
     """Store the token and what it covers, if the fence still holds. Raises ``LeaseLost``.
 
-    This is the last write of a run: the token is never ahead of what ERPNext has taken.
+    This is the last write of a pass: the token is never ahead of what ERPNext has taken.
     """
+    now, trouble = done.at, done.trouble
     values: dict[str, object] = {
         "sync_token": done.sync_token,
         "query_fingerprint": done.query_fingerprint,
@@ -229,7 +247,7 @@ def settle(
         "failures": 0,
         "retry_at": None,
         "last_success_at": now,
-        "next_poll_at": now + poll_after,
+        "next_poll_at": done.next_poll_at,
     }
     if done.snapshot:
         values |= {
@@ -245,7 +263,7 @@ def settle(
     calendar = locked(session, lease.calendar_id)
     if done.snapshot and calendar.snapshot_seq <= work.seq:
         values["snapshot_seq"] = 0
-    values |= _state_after(calendar, done, trouble, now)
+    values |= _state_after(calendar, done)
     kept = session.execute(
         update(Calendar)
         .where(
@@ -260,15 +278,13 @@ def settle(
         raise LeaseLost
 
 
-def _state_after(
-    calendar: Calendar, done: Settled, trouble: Trouble | None, now: datetime
-) -> dict[str, object]:
+def _state_after(calendar: Calendar, done: Settled) -> dict[str, object]:
     """``ok``, or what the pass leaves for a person. ``held`` stays until a snapshot has gone
     through whole (or was forced)."""
     if not done.snapshot and calendar.state == "held":
         return {}
-    found = trouble or Trouble(state="ok", cause="", message="")
-    since = calendar.since if calendar.state == found.state else now
+    found = done.trouble or Trouble(state="ok", cause="", message="")
+    since = calendar.since if calendar.state == found.state else done.at
     return {
         "state": found.state,
         "cause": found.cause,
@@ -278,28 +294,37 @@ def _state_after(
     }
 
 
-def fail(
-    session: Session,
-    lease: CalendarLease,
-    work: Work | None,
-    *,
-    state: str,
-    cause: str,
-    message: str,
-    retry_at: datetime | None,
-    now: datetime,
-) -> None:
-    """Record a failure; the debt stays. ``retry_at`` None means: at the next ring."""
+def fail(session: Session, lease: CalendarLease, work: Work, failure: Failure) -> None:
+    """Record a failure; the debt stays."""
     calendar = get(session, lease.calendar_id)
     if calendar.fence != lease.fence:
         return
     if calendar.state != "held":  # which waits for a person, not for the next good pass
-        if (calendar.state, calendar.cause) != (state, cause):
-            calendar.state, calendar.cause, calendar.since = state, cause, now
-        calendar.message, calendar.step = message[:2000], ""
+        if (calendar.state, calendar.cause) != (failure.state, failure.cause):
+            calendar.state, calendar.cause = failure.state, failure.cause
+            calendar.since = failure.at
+        calendar.message, calendar.step = failure.message[:2000], ""
     calendar.failures += 1
-    calendar.retry_at = retry_at
-    if work is not None and work.received_at is not None:
+    calendar.retry_at = failure.retry_at
+    _still_owed(calendar, work)
+
+
+def leave(session: Session, lease: CalendarLease, work: Work, *, token_expired: bool) -> None:
+    """The pass that began with ``work`` does not take place, and the calendar owes a full listing;
+    with ``token_expired`` one that takes a new sync token."""
+    calendar = locked(session, lease.calendar_id)
+    if calendar.fence != lease.fence:
+        raise LeaseLost
+    calendar.snapshot_seq = calendar.dirty_seq
+    calendar.sweep_allowed = work.sweep_allowed
+    if token_expired:
+        calendar.sync_token = None
+    _still_owed(calendar, work)
+
+
+def _still_owed(calendar: Calendar, work: Work) -> None:
+    """``begin`` has taken note of the debt as if it were paid: since when it is owed stays."""
+    if work.received_at is not None:
         calendar.dirty_at = work.received_at
 
 

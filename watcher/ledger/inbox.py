@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import case, func, literal, null, or_, select, update
+from sqlalchemy import and_, case, func, literal, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.ledger.calendars import RUNG_PATIENCE
@@ -109,8 +109,13 @@ def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime)
             or_(
                 Calendar.rung_at.is_(None),
                 ~Calendar.rung_at.between(now - RUNG_PATIENCE, now),
-                # A job that waits in the bulk lane is no reason to keep a push waiting.
-                Calendar.dirty_reason != "push",
+                # A job that waits in the bulk lane is no reason to keep a push waiting, unless a
+                # full listing is owed: that is made in the bulk lane whoever is rung.
+                and_(
+                    Calendar.dirty_reason != "push",
+                    Calendar.snapshot_seq == 0,
+                    Calendar.sync_token.is_not(None),
+                ),
             ),
         )
         .values(

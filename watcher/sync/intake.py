@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 from watcher.events.mapping import PRIVATE, sync_key, to_erpnext
 from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Skipped, Told, Window
 from watcher.events.parse import Unmappable, parse_event
-from watcher.events.plan import newest_by_id
 from watcher.events.times import zone_named
 from watcher.events.window import in_window
 from watcher.ledger.aside import Refusal
@@ -66,15 +65,6 @@ def _refusal(rules: MappingRules, event_id: str, error: Unmappable) -> Refusal:
         event_id=event_id,
         message=error.message,
     )
-
-
-def map_items(
-    items: Iterable[dict[str, Any]], rules: MappingRules, window: Window, zone: ZoneInfo
-) -> Mapped:
-    events, refused = parse_items(items, rules, zone)
-    mapped = map_events(newest_by_id(events), rules, window, zone)
-    mapped.refused.extend(refused)
-    return mapped
 
 
 def map_events(

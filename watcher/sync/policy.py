@@ -5,29 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
+from watcher.erpnext.site import Site
 from watcher.events.mapping import MAPPING_VERSION
 from watcher.events.model import MappingRules, Window
 from watcher.events.window import make_window, reaching
+from watcher.ledger.calendars import Work
 from watcher.settings import Settings
 
 
-def make_rules(
-    settings: Settings,
-    *,
-    account: str,
-    calendar_id: str,
-    erpnext_user: str | None,
-    event_type: str | None,
-    zone: ZoneInfo,
-) -> MappingRules:
-    chosen = event_type or settings.default_event_type
+def make_rules(settings: Settings, work: Work, site: Site, employee: str | None) -> MappingRules:
+    """``employee`` is the ERPNext Employee of the account's user, where events name one."""
+    chosen = work.event_type or settings.default_event_type
     return MappingRules(
-        account=account,
-        calendar_id=calendar_id,
-        erpnext_user=erpnext_user,
-        site_zone=zone,
+        account=work.account,
+        calendar_id=work.google_id,
+        erpnext_user=work.erpnext_user,
+        site_zone=site.zone,
+        site_fields=site.fields,
+        employee=employee,
         default_event_type="Private" if chosen == "Private" else "Public",
         private_events=settings.private_events,
         declined_events=settings.declined_events,

@@ -1,0 +1,92 @@
+"""Which worker makes a full listing, and from which share of Google's calls it is paid."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from tests.company import ANN, Company
+from watcher.ledger import budget, calendars
+from watcher.ledger.budget import Purpose
+from watcher.ledger.db import Database
+from watcher.sync.work import work_off
+
+
+@pytest.fixture
+def paid(company: Company, monkeypatch: pytest.MonkeyPatch) -> list[Purpose]:
+    """For what Google was called, call by call."""
+    calls, spend = list[Purpose](), budget.spend
+
+    def note(db: Database, account_id: int, purpose: Purpose, now: datetime) -> None:
+        calls.append(purpose)
+        spend(db, account_id, purpose, now)
+
+    monkeypatch.setattr(budget, "spend", note)
+    return calls
+
+
+def owe(company: Company, reason: str = "push") -> int:
+    with company.services.db.session() as session:
+        number = company.calendar().id
+        calendars.mark_dirty(session, number, reason, company.services.clock())
+    return number
+
+
+def left_for_bulk(company: Company) -> bool:
+    """Whether the one job that waits is a bulk worker's."""
+    waiting = company.services.doorbell.waiting()
+    return (len(waiting["live"]), len(waiting["backfill"])) == (0, 1)
+
+
+def test_a_first_listing_is_no_work_for_the_lane_of_pushes(
+    company: Company, paid: list[Purpose]
+) -> None:
+    company.setup_erpnext()
+    company.add()
+    company.google.insert_event(ANN, company.timed(summary="Shift"))
+    company.services.doorbell.client.flushall()
+    number = owe(company)
+    before = company.calendar().dirty_at
+    paid.clear()
+    assert work_off(company.services, number, "push", "live") == "left"
+    assert "backfill" not in paid, "nothing was listed"
+    assert left_for_bulk(company)
+    row = company.calendar()
+    assert (row.lease_owner, row.dirty_at, row.synced_seq) == (None, before, 0)
+    assert work_off(company.services, number, "left") == "done"
+    assert company.mirrored() == company.expected()
+    assert set(paid[-2:]) == {"backfill"}
+
+
+def test_a_changed_setting_is_bulk_work_also_when_a_push_brings_it_to_light(
+    company: Company, paid: list[Purpose]
+) -> None:
+    company.connect_at_rest()
+    company.set("private_events", "skip")
+    company.rebuild()
+    number = owe(company)
+    paid.clear()
+    assert work_off(company.services, number, "push", "live") == "left"
+    assert paid == []
+    assert left_for_bulk(company)
+    assert work_off(company.services, number, "left") == "done"
+    assert set(paid) == {"backfill"}
+    assert work_off(company.services, owe(company), "push", "live") == "done"
+    assert paid[-1] == "push"
+
+
+def test_an_expired_sync_token_is_found_by_a_push_and_made_good_by_bulk_work(
+    company: Company, paid: list[Purpose]
+) -> None:
+    company.connect_at_rest()
+    company.google.insert_event(ANN, company.timed(summary="New"))
+    company.google.expire_sync_tokens(ANN)
+    number = owe(company)
+    paid.clear()
+    assert work_off(company.services, number, "push", "live") == "left"
+    assert paid == ["push"]
+    assert company.calendar().sync_token is None
+    assert work_off(company.services, number, "left") == "done"
+    assert company.mirrored() == company.expected()
+    assert set(paid[1:]) == {"backfill"}

@@ -1,0 +1,105 @@
+"""A pass that failed: what is shown of it, and when the next try is due."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import timedelta
+
+from watcher.errors import (
+    AccessLost,
+    AccountDead,
+    AppDead,
+    CalendarGone,
+    Defect,
+    ErpAuthError,
+    ErpSetupMissing,
+    Permanent,
+    Transient,
+    WatcherError,
+)
+from watcher.google.own import NO_OWN_CALENDAR
+from watcher.ledger import accounts, calendars, late, leases, runs
+from watcher.ledger.calendars import Failure
+from watcher.ledger.models import Calendar, Run
+from watcher.ledger.when import LONGEST_ASKED
+from watcher.services import Services
+from watcher.sync.attempt import Attempt
+
+log = logging.getLogger(__name__)
+
+RETRY_CAP_SECONDS = 60.0
+PERMANENT_RETRY = {
+    ErpAuthError: 30.0,
+    ErpSetupMissing: 30.0,
+    AppDead: 300.0,
+    AccessLost: 900.0,
+    CalendarGone: 900.0,
+}
+UNSURE_SECONDS = 20.0
+GONE_CAUSES = frozenset({"not_found", "gone", NO_OWN_CALENDAR})
+_rng = random.SystemRandom()
+
+
+def record_failure(services: Services, attempt: Attempt, error: WatcherError) -> None:
+    """Note a failed pass on its calendar and in the diary, and let the calendar go."""
+    now, lease, work = services.clock(), attempt.lease, attempt.work
+    with services.db.session() as session:
+        calendar = calendars.get(session, lease.calendar_id)
+        state, cause = _state_and_cause(error, is_sure(calendar, error))
+        retry_at = now + timedelta(seconds=retry_seconds(error, calendar.failures))
+        failure = Failure(
+            at=now, state=state, cause=cause, message=error.message, retry_at=retry_at
+        )
+        calendars.fail(session, lease, work, failure)
+        if isinstance(error, Transient) and error.unanswered:
+            late.note_unanswered(session, lease.calendar_id, now)
+        runs.add(
+            session,
+            Run(
+                calendar_id=lease.calendar_id,
+                kind="failed",
+                reason=work.reason,
+                started_at=attempt.started,
+                seconds=attempt.seconds,
+                error=f"{cause}: {error.message}"[:2000],
+            ),
+        )
+        leases.release_calendar(session, lease)
+    if isinstance(error, AccountDead):  # not above: who changes both locks the account first
+        with services.db.session() as session:
+            accounts.note_dead_grant(session, work.account_id, error, now)
+    log.warning("sync failed (%s), next try at %s: %s", cause, retry_at, error.message)
+
+
+def is_sure(calendar: Calendar, error: WatcherError) -> bool:
+    """Google's 404 may be a matter of the moment: it is believed the third time in a row."""
+    if not isinstance(error, CalendarGone):
+        return True
+    seen = calendar.cause == error.cause or calendar.cause in GONE_CAUSES
+    return seen and calendar.failures + 1 >= calendars.SURE_AFTER
+
+
+def _state_and_cause(error: WatcherError, sure: bool) -> tuple[str, str]:
+    if isinstance(error, CalendarGone):
+        return "gone" if sure else "retrying", error.cause
+    if isinstance(error, Permanent):
+        return "failing", error.cause
+    if isinstance(error, Defect):
+        return "retrying", "internal_error"
+    side = error.side if isinstance(error, Transient) else ""
+    return "retrying", f"{side or 'watcher'}_unavailable"
+
+
+def retry_seconds(error: WatcherError, failures: int) -> float:
+    """Truncated exponential backoff with full jitter; the other side's wish is honoured."""
+    if isinstance(error, CalendarGone) and failures + 1 < calendars.SURE_AFTER:
+        return UNSURE_SECONDS
+    for kind, seconds in PERMANENT_RETRY.items():
+        if isinstance(error, kind):
+            return seconds
+    wait = _rng.uniform(0.5, 1.0) * min(RETRY_CAP_SECONDS, 2.0 * 2.0 ** min(failures, 10))
+    asked = error.retry_after if isinstance(error, Transient) else None
+    if asked is None:
+        return wait
+    return min(max(asked, 0.5), LONGEST_ASKED.total_seconds()) + wait / 8

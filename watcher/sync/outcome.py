@@ -1,0 +1,148 @@
+"""What a pass leaves in the ledger, in one transaction: the diary, what stands aside, and last the
+sync token. The lease goes back in it as well, unless the calendar has changed meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from watcher.google.client import QUERY_FINGERPRINT
+from watcher.ledger import aside, budget, calendars, channels, doubts, leases, runs
+from watcher.ledger import erpnext as known_site
+from watcher.ledger.calendars import Settled, Trouble
+from watcher.ledger.models import Run
+from watcher.services import Services
+from watcher.sync.attempt import Attempt
+from watcher.sync.passes import Pass
+from watcher.sync.story import Outcome
+
+log = logging.getLogger(__name__)
+
+MAX_LAG = timedelta(days=1)
+
+
+def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> bool:
+    """Store what the pass came to; true when the calendar has not changed meanwhile, and is let go.
+    Raises ``LeaseLost``; then nothing is stored."""
+    now, work, reading = services.clock(), p.basis.work, outcome.reading
+    run = _diary(attempt, p, outcome, now)
+    with services.db.session() as session:
+        calendar_id = work.calendar_id
+        calendars.locked(session, calendar_id)
+        fresh = aside.quarantine(session, calendar_id, outcome.refused, attempt.started, now)
+        aside.release(session, calendar_id, outcome.settled_keys)
+        if p.kind == "snapshot":
+            aside.release_others(session, calendar_id, {r.key for r in outcome.refused})
+        runs.add(session, run)
+        if work.reason == "poll":
+            _doubt_channel(session, outcome, calendar_id, attempt.started)
+        settled = Settled(
+            at=now,
+            next_poll_at=_next_poll(services, session, calendar_id, now),
+            sync_token=reading.token,
+            query_fingerprint=QUERY_FINGERPRINT,
+            policy_fingerprint=p.basis.policy,
+            time_zone=reading.zone_name,
+            window_start=reading.filled.start if reading.filled else None,
+            window_end=reading.filled.end if reading.filled else None,
+            snapshot=p.kind == "snapshot",
+            rows_seen=outcome.rows_seen,
+            trouble=_trouble(session, outcome, calendar_id, now),
+        )
+        calendars.settle(session, attempt.lease, work, settled)
+        if outcome.touched and p.kind == "delta":
+            calendars.want_snapshot(session, calendar_id, "touched", now)
+        if outcome.applied.answered_late:
+            known_site.remember_late_answers(session, outcome.applied.answered_late, now)
+        let_go = leases.release_if_clean(session, attempt.lease, work.seq)
+    _tell_of_refusals(outcome, fresh)
+    log.info("synced", extra={"run": _as_log(run)})
+    return let_go
+
+
+def _next_poll(services: Services, session: Session, calendar_id: int, now: datetime) -> datetime:
+    """Without a live channel (not only where there can be none) nothing but the poll tells."""
+    calendar, settings = calendars.get(session, calendar_id), services.settings
+    wanted = settings.poll_minutes
+    if not channels.is_watched(session, calendar, now):
+        wanted = min(wanted, settings.unwatched_poll_minutes)
+    minutes = budget.poll_minutes(session, wanted, calendar.push_supported is False)
+    return now + timedelta(minutes=minutes * random.uniform(0.8, 1.1))
+
+
+def _trouble(session: Session, outcome: Outcome, calendar_id: int, now: datetime) -> Trouble | None:
+    """What waits for a person although the pass went through."""
+    brake = outcome.plan.brake
+    if brake:
+        return Trouble(state="held", cause="sweep_held", message=brake.message, sweep=brake.rows)
+    found = aside.refuses_everything(session, calendar_id)
+    if found is None:
+        return None
+    aside.hurry(session, calendar_id, now)
+    return Trouble(
+        state="refused",
+        cause="refused_by_erpnext",
+        message=found.message,
+        step=found.step or "watcher queue show",
+    )
+
+
+def _doubt_channel(session: Session, outcome: Outcome, calendar_id: int, started: datetime) -> None:
+    """The newest change counts of which the channel has had the time to tell."""
+    changes = [event.updated for event in outcome.reading.told if event.updated]
+    change = doubts.untold(session, calendar_id, changes, started)
+    if change is not None and channels.replace_if_deaf(session, calendar_id, change, started):
+        log.warning("a poll found what no notification told of: the channel is replaced")
+
+
+def _tell_of_refusals(outcome: Outcome, fresh: list[str]) -> None:
+    """Each event once, when it is set aside; the message is without the event's own texts."""
+    for refusal in outcome.refused:
+        if refusal.key in fresh:
+            log.warning(
+                "an event was set aside: %s",
+                refusal.message,
+                extra={"event": refusal.event_id, "cause": refusal.cause, "kind": refusal.kind},
+            )
+
+
+def _diary(attempt: Attempt, p: Pass, outcome: Outcome, now: datetime) -> Run:
+    work, applied = p.basis.work, outcome.applied
+    run = Run(
+        calendar_id=work.calendar_id,
+        kind=p.kind,
+        reason=work.reason,
+        started_at=attempt.started,
+        seconds=attempt.seconds,
+        pages=outcome.reading.pages,
+        items=outcome.reading.items,
+        created=applied.created,
+        updated=applied.updated + applied.revived,
+        cancelled=applied.cancelled + applied.deleted,
+        unchanged=applied.unchanged,
+        skipped=applied.skipped.total(),
+        refused=len(outcome.refused),
+        error="",
+    )
+    if run.created or run.updated or run.cancelled:
+        run.lag_google = _lag(outcome.plan.oldest_change, now)
+        run.lag_received = _lag(work.received_at, now)
+    return run
+
+
+def _lag(since: datetime | None, now: datetime) -> float | None:
+    """Seconds, never negative (Google's clock may be ahead); None when it is no latency."""
+    if since is None or now - since > MAX_LAG:
+        return None
+    return max(0.0, (now - since).total_seconds())
+
+
+def _as_log(run: Run) -> dict[str, object]:
+    names = (
+        *("kind", "pages", "items", "created", "updated", "cancelled", "unchanged", "skipped"),
+        *("refused", "lag_google", "lag_received"),
+    )
+    return {**{name: getattr(run, name) for name in names}, "seconds": round(run.seconds, 3)}

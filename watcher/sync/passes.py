@@ -1,0 +1,140 @@
+"""What one pass over a calendar works with: both sides, and what is decided on besides them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from watcher.erpnext.erasure import Note
+from watcher.erpnext.events import EventMirror
+from watcher.events.compare import Place
+from watcher.events.mapping import data_id
+from watcher.events.model import MappingRules, Window
+from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
+from watcher.ledger import erased, leases
+from watcher.ledger.budget import Purpose
+from watcher.ledger.calendars import Work
+from watcher.ledger.leases import CalendarLease
+from watcher.services import Services
+from watcher.sync.policy import make_rules, policy_fingerprint, window_of
+from watcher.sync.touched import was_touched
+
+Kind = Literal["delta", "snapshot"]
+HOLD_EVERY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Basis:
+    """What a pass decides on besides what the two sides hold: plain values, fixed when it begins.
+    ``window`` is what is mirrored (with its reach), ``api_user`` who writes in ERPNext, ``policy``
+    the fingerprint of the settings that shape the mirror, ``now`` aware."""
+
+    work: Work
+    rules: MappingRules
+    window: Window
+    now: datetime
+    api_user: str
+    policy: str
+
+    def place(self, calendar_zone: ZoneInfo) -> Place:
+        return Place(
+            window=self.window,
+            site_zone=self.rules.site_zone,
+            calendar_zone=calendar_zone,
+            now=self.now,
+        )
+
+    @property
+    def calendar(self) -> tuple[str, str]:
+        """Account and calendar id as the fields of ERPNext's rows hold them."""
+        return data_id(self.rules.account), data_id(self.rules.calendar_id)
+
+    @property
+    def owes_snapshot(self) -> bool:
+        """A delta only tells what changed since its token, mapped as now: that is not enough for a
+        calendar that was never listed, for another policy, or where somebody asked for more."""
+        return (
+            self.work.snapshot
+            or self.work.first
+            or self.work.sync_token is None
+            or self.work.query_fingerprint != QUERY_FINGERPRINT
+            or self.work.policy_fingerprint != self.policy
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pass:
+    """One pass over one calendar. ``kind`` says how Google is read: what changed, or everything in
+    the window. ``hold`` keeps the calendar's lease and raises ``LeaseLost`` when it is gone; it is
+    called between calls to either side. ``note_erased`` is told of rows (name to key) whose past is
+    being erased, before it is done."""
+
+    basis: Basis
+    kind: Kind
+    google: CalendarClient
+    mirror: EventMirror
+    hold: Callable[[], None]
+    note_erased: Note
+
+
+def make_pass(services: Services, work: Work, hold: Callable[[], None]) -> Pass:
+    """Both sides and the policy for one calendar, as of now.
+
+    This is the one place that decides between delta and snapshot. Raises what a first look at the
+    ERPNext site raises.
+    """
+    basis, mirror = _basis(services, work), services.mirror()
+    snapshot = basis.owes_snapshot or was_touched(mirror, work, basis.calendar)
+    kind: Kind = "snapshot" if snapshot else "delta"
+    return Pass(
+        basis=basis,
+        kind=kind,
+        google=services.google(work.account_id, work.account, _purpose(work, kind)),
+        mirror=mirror,
+        hold=hold,
+        note_erased=lambda rows: _note_erased(services, rows),
+    )
+
+
+def _basis(services: Services, work: Work) -> Basis:
+    site, settings, now = services.site(), services.settings, services.clock()
+    rules = make_rules(settings, work, site, services.employee(work.erpnext_user))
+    return Basis(
+        work=work,
+        rules=rules,
+        window=window_of(settings, now),
+        now=now,
+        api_user=site.api_user,
+        policy=policy_fingerprint(settings, rules),
+    )
+
+
+def _purpose(work: Work, kind: Kind) -> Purpose:
+    """The share of Google's budget from which the pass is paid."""
+    if kind == "snapshot":
+        return "backfill"
+    return "push" if work.reason in ("push", "asked") else "poll"
+
+
+def _note_erased(services: Services, rows: Mapping[str, str]) -> None:
+    with services.db.session() as session:
+        erased.note(session, rows, services.clock())
+
+
+def keep_lease(services: Services, lease: CalendarLease) -> Callable[[], None]:
+    """A function that prolongs the lease of 60 seconds, at most every ten."""
+    last = time.monotonic()
+
+    def hold() -> None:
+        nonlocal last
+        if time.monotonic() - last < HOLD_EVERY_SECONDS:
+            return
+        with services.db.session() as session:
+            leases.extend_calendar(services.db, session, lease)
+        last = time.monotonic()
+
+    return hold

@@ -1,0 +1,200 @@
+"""A calendar's debt is worked off: it is leased, and passes are made until it has not changed
+meanwhile. Here a pass that fails, or that is another worker's, is told from one that goes through.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from enum import StrEnum
+
+import structlog
+from sqlalchemy.orm import Session
+
+from watcher.channels.registry import open_channel
+from watcher.errors import (
+    AccountDead,
+    AppDead,
+    CalendarGone,
+    Defect,
+    LeaseLost,
+    SyncTokenExpired,
+    Transient,
+    WatcherError,
+)
+from watcher.ledger import calendars, channels, due, leases
+from watcher.ledger.leases import CalendarLease
+from watcher.ledger.models import Account, Calendar
+from watcher.ledger.rings import Lane
+from watcher.services import Services
+from watcher.sync.attempt import Attempt
+from watcher.sync.failure import is_sure, record_failure
+from watcher.sync.moved import follow
+from watcher.sync.outcome import commit
+from watcher.sync.passes import keep_lease, make_pass
+from watcher.sync.story import sync
+
+log = logging.getLogger(__name__)
+
+MAX_PASSES = 5
+
+
+class End(StrEnum):
+    """What became of a try to work a calendar's debt off."""
+
+    DONE = "done"
+    CHANGED = "changed"
+    """Gone through, but the calendar has changed meanwhile: another pass is owed."""
+    LEFT = "left"
+    """A full listing is owed, which a worker for pushes leaves to one for bulk work."""
+    BUSY = "busy"
+    """Another process has the lease."""
+    IDLE = "idle"
+    """The account is not active, or the calendar is no longer to be mirrored."""
+    FAILED = "failed"
+    """Recorded in the ledger, with the time of the next try."""
+    WAITS = "waits"
+    """The time of the next try has not come; the sweep rings then."""
+
+
+_LET_GO = frozenset({End.DONE, End.FAILED})
+"""Ends with which the calendar was let go in the transaction that stored them."""
+
+
+def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "backfill") -> End:
+    """Lease the calendar and sync until no change has come in meanwhile; ``CHANGED`` is not among
+    the answers. ``lane`` says whose work it is: full listings are not made in the lane for pushes.
+
+    Of ``watcher.errors`` it raises ``Transient`` alone, when the ledger does not answer.
+    """
+    with structlog.contextvars.bound_contextvars(calendar=calendar_id, why=reason):
+        attempt = _begin(services, calendar_id)
+        if isinstance(attempt, End):
+            return attempt
+        end = End.CHANGED
+        try:
+            for _ in range(MAX_PASSES):
+                end = _one_pass(services, attempt, lane)
+                if end != End.CHANGED:
+                    break
+                with services.db.session() as session:
+                    attempt = _read_debt(services, session, attempt.lease)
+        finally:
+            if end not in _LET_GO:
+                with services.db.session() as session:
+                    leases.release_calendar(session, attempt.lease)
+        # After the release, or a quick worker would find it leased.
+        if end == End.LEFT:
+            services.ring(calendar_id, "backfill", "left")
+        if end == End.CHANGED:
+            # A calendar that changes faster than it syncs goes to the end of the queue.
+            services.ring(calendar_id, "live", "again")
+            return End.DONE
+        return end
+
+
+def _begin(services: Services, calendar_id: int) -> Attempt | End:
+    """Lease the calendar and read its debt, in one transaction."""
+    with services.db.session() as session:
+        calendar = session.get(Calendar, calendar_id)
+        if calendar is None or calendar.removed:
+            return End.IDLE
+        if session.get_one(Account, calendar.account_id).state != "active":
+            calendar.rung_at = None
+            return End.IDLE
+        if due.is_pausing(session, calendar_id, services.clock()):
+            calendar.rung_at = None
+            return End.WAITS
+        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
+        if lease is None:
+            return End.BUSY
+        if not calendars.is_wanted(session, calendar_id):  # by now; see disconnect.drain
+            leases.release_calendar(session, lease)
+            return End.IDLE
+        return _read_debt(services, session, lease)
+
+
+def _read_debt(services: Services, session: Session, lease: CalendarLease) -> Attempt:
+    work, now = calendars.begin(session, lease), services.clock()
+    waits = channels.watch_waits(session, work.calendar_id, now)
+    is_watched = (
+        waits
+        or channels.live(session, work.calendar_id, now) is not None
+        or channels.opened_within_a_minute(session, now) >= services.settings.renew_per_minute
+    )
+    return Attempt(lease=lease, work=work, is_watched=is_watched, started=now)
+
+
+def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
+    try:
+        attempt = _watched(services, attempt)
+        p = make_pass(services, attempt.work, keep_lease(services, attempt.lease))
+        if p.kind == "snapshot" and lane == "live":
+            _owe_listing(services, attempt, token_expired=False)
+            return End.LEFT
+        clean = commit(services, attempt, p, sync(p))
+        return End.DONE if clean else End.CHANGED
+    except LeaseLost as error:
+        log.warning("%s", error.message)
+        return End.BUSY
+    except SyncTokenExpired:
+        log.info("the sync token has expired: a full listing is owed")
+        _owe_listing(services, attempt, token_expired=True)
+        return End.CHANGED
+    except CalendarGone as error:
+        return _look_for(services, attempt, error)
+    except WatcherError as error:
+        record_failure(services, attempt, error)
+        return End.FAILED
+    except Exception as error:
+        # A defect of ours must not kill the worker or hide: it is logged with its traceback
+        # and shown on the calendar like any other failure.
+        log.exception("sync failed unexpectedly")
+        record_failure(services, attempt, Defect(error))
+        return End.FAILED
+
+
+def _owe_listing(services: Services, attempt: Attempt, *, token_expired: bool) -> None:
+    with services.db.session() as session:
+        calendars.leave(session, attempt.lease, attempt.work, token_expired=token_expired)
+
+
+def _look_for(services: Services, attempt: Attempt, error: CalendarGone) -> End:
+    """Google does not know the calendar. ``CHANGED``: it is the account's own and has another id
+    now, under which the next pass goes on."""
+    found: WatcherError = error
+    try:
+        with services.db.session() as session:
+            sure = is_sure(calendars.get(session, attempt.work.calendar_id), error)
+        if follow(services, attempt.lease, attempt.work, sure):
+            return End.CHANGED
+    except LeaseLost as lost:
+        log.warning("%s", lost.message)
+        return End.BUSY
+    except Transient as away:
+        found = error if away.side == error.side else away
+    except WatcherError as other:
+        found = other
+    record_failure(services, attempt, found)
+    return End.FAILED
+
+
+def _watched(services: Services, attempt: Attempt) -> Attempt:
+    """A calendar is watched before it is first read, so that nothing falls between. The channel may
+    tell the id of a calendar that was known as ``primary`` only: before anything is mirrored under
+    that word.
+
+    A watch that fails does not stop the sync: the poll covers until the next try.
+    """
+    if attempt.is_watched:
+        return attempt
+    work = attempt.work
+    try:
+        open_channel(services, work.calendar_id, instead_of=None)
+    except (AccountDead, AppDead):
+        raise
+    except WatcherError as error:
+        log.info("synced without a channel for now: %s", error.message)
+    with services.db.session() as session:
+        named = calendars.get(session, work.calendar_id).google_id
+    return replace(attempt, work=replace(work, google_id=named))
