@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from watcher.google.errors import ChannelIdTaken, ConsentDenied, ConsentFailed
 from watcher.google.fetching import TokenSource
 from watcher.google.grants import Grant
 from watcher.google.identity import BadIdToken, verify_id_token
+from watcher.google.refresh import Fresh
 from watcher_sandbox.google import GoogleState, Server, instance_id, serve
 
 ANN, BOB = "ann@icecream.example", "bob@icecream.example"
@@ -427,21 +429,14 @@ class Shelf:
     def grant(self, account_id: int) -> Grant:
         return self.kept
 
-    def save_access_token(
-        self,
-        account_id: int,
-        *,
-        access_token: str,
-        expires_at: datetime,
-        refresh_token: str | None = None,
-    ) -> None:
-        self.kept = Grant(
-            source=self.kept.source,
-            email=self.kept.email,
-            access_token=access_token,
-            expires_at=expires_at,
-            refresh_token=refresh_token or self.kept.refresh_token,
+    def keep(self, account_id: int, used: Grant, fresh: Fresh) -> bool:
+        self.kept = replace(
+            used,
+            access_token=fresh.access_token,
+            expires_at=fresh.expires_at,
+            refresh_token=fresh.refresh_token or used.refresh_token,
         )
+        return True
 
     def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
         return True

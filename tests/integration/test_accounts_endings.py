@@ -18,9 +18,11 @@ from watcher.accounts.users import look_at_users
 from watcher.accounts.verbs import add_calendar
 from watcher.channels.registry import open_channel
 from watcher.errors import LeaseLost, Overtaken, Transient
+from watcher.google import fetching
 from watcher.google.client import CalendarClient
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.ledger import accounts, leases, overview
+from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import Database
 from watcher.sync.work import work_off
 
@@ -279,3 +281,53 @@ def test_the_same_person_under_another_address_can_connect(ann: Company) -> None
     ann.consented(renamed)
     assert ann.sync(renamed) == "done"
     assert ann.subjects(renamed) == ["Tasting"]
+
+
+# --- a refresh that is under way --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["oauth", "service-account"])
+def test_a_refresh_under_way_leaves_nothing_behind_a_disconnection(
+    company: Company, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Google answers the refresh after the account was disconnected."""
+    company.setup_erpnext()
+    connect = company.consented if way == "oauth" else company.add
+    connect(ANN)
+    name = "refresh_user" if way == "oauth" else "refresh_delegated"
+    _meanwhile(monkeypatch, name, lambda: disconnect(company.services, ANN, events="keep"))
+    with pytest.raises(Transient, match="meanwhile"):
+        company.services.tokens.renew(company.account().id)
+    kept = company.account()
+    assert kept.state == "disconnected"
+    assert (kept.access_token, kept.refresh_token, kept.access_expires_at) == (None, None, None)
+
+
+def test_a_refresh_under_way_does_not_replace_the_token_of_a_new_consent(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.setup_erpnext()
+    company.consented(ANN)
+    store = LedgerTokens(company.services.db, company.services.keyring)
+    number = company.account().id
+    new: list[str | None] = []
+
+    def consents_anew() -> None:
+        company.consented(ANN)
+        new.append(store.grant(number).access_token)
+
+    _meanwhile(monkeypatch, "refresh_user", consents_anew)
+    with pytest.raises(Transient, match="meanwhile"):
+        company.services.tokens.renew(number)
+    assert [store.grant(number).access_token] == new
+
+
+def _meanwhile(patch: pytest.MonkeyPatch, name: str, happens: Callable[[], object]) -> None:
+    real = getattr(fetching, name)
+
+    def slow(*args: object, **kwargs: object) -> object:
+        fresh = real(*args, **kwargs)
+        happens()
+        return fresh
+
+    patch.setattr(fetching, name, slow)

@@ -12,6 +12,7 @@ import pytest
 from tests.company import ADMIN, ANN, BOB, CLIENT_ID, Company
 from tests.forked import forked
 from watcher.errors import UserError
+from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, connect, keys
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.secrets import Keyring, SecretUnreadable
@@ -104,9 +105,9 @@ def test_a_new_key_is_followed_before_something_is_written_but_not_a_mistake(sho
     key_file(shop).write_text("n" * 40 + "," + text)
     with shop.services.db.session() as session:
         number = accounts.get(session, ANN).id
-    LedgerTokens(shop.services.db, ring).save_access_token(
-        number, access_token="fresh", expires_at=shop.services.clock()
-    )
+    store = LedgerTokens(shop.services.db, ring)
+    fresh = Fresh(access_token="fresh", expires_at=shop.services.clock())
+    assert store.keep(number, store.grant(number), fresh)
     assert ring.first != old
     with shop.services.db.session() as session:
         assert ring.first in keys.used(session)

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from tests.company import ADMIN, ANN, Company
 from tests.integration.test_cli_runner import run
 from watcher.errors import ExitCode
+from watcher.handlers.admin import ADMIN as SIGNED_IN
 from watcher.handlers.app import create_app
-from watcher.handlers.oauth import ADMIN as SIGNED_IN
 from watcher.jobs import timetable
 from watcher.ledger import accounts, batches, budget, calendars, channels, inbox, overview, owing
 from watcher.ledger.db import Database

@@ -19,6 +19,7 @@ from sqlalchemy.exc import StatementError
 
 from tests.company import ANN
 from watcher.errors import ExitCode, Transient, UserError, WatcherError
+from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, budget, calendars, leases, runs
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import Database
@@ -181,9 +182,9 @@ def test_a_ledger_out_of_reach_is_said_without_its_password() -> None:
 
 def sealed(db: Database, ring: Keyring) -> int:
     number = add_account(db)
-    LedgerTokens(db, ring).save_access_token(
-        number, access_token="ya29.access", expires_at=NOW, refresh_token=REFRESH_TOKEN
-    )
+    store = LedgerTokens(db, ring)
+    fresh = Fresh(access_token="ya29.access", expires_at=NOW, refresh_token=REFRESH_TOKEN)
+    assert store.keep(number, store.grant(number), fresh)
     return number
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
 from watcher.ledger import accounts, calendars, channels
-from watcher.ledger.models import Channel, Counter, Invitation, OAuthFlow, Tick
+from watcher.ledger.models import Channel, Counter, Fact, Invitation, OAuthFlow, Tick
 from watcher.ledger.secrets import digest
 
 URL = "/webhooks/google"
@@ -483,6 +483,28 @@ def test_the_dashboard_is_for_admins(watched: Company) -> None:
     assert cookie.get_nonstandard_attr("SameSite") == "Lax"
     out = browser.post(f"{watched.public_url}/sign-out", timeout=10)
     assert ANN not in out.text
+
+
+def test_a_cookie_copied_before_the_sign_out_is_void(watched: Company) -> None:
+    home, out = f"{watched.public_url}/", f"{watched.public_url}/sign-out"
+    browser, page = sign_in(watched, ADMIN)
+    assert ANN in page.text
+    copied = {c.name: c.value or "" for c in browser.cookies}
+    assert ANN in requests.get(home, cookies=copied, timeout=10).text
+    browser.post(out, timeout=10)
+    assert ANN not in requests.get(home, cookies=copied, timeout=10).text
+
+    written = facts(watched)
+    for cookies in (copied, {}):  # neither the void cookie nor a stranger writes anything
+        requests.post(out, cookies=cookies, timeout=10)
+    assert facts(watched) == written
+    _, page = sign_in(watched, ADMIN)
+    assert ANN in page.text
+
+
+def facts(company: Company) -> dict[str, str]:
+    with company.services.db.session() as session:
+        return {fact.name: fact.value for fact in session.query(Fact)}
 
 
 def test_what_met_a_closed_port_is_fetched_after_the_start(company: Company) -> None:

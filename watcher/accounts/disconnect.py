@@ -84,6 +84,8 @@ def disconnect(
         if account.state != "disconnecting":
             return
         account.google_sub = None  # who gets this address, or this person another, starts afresh
+        # Once more: a refresh that was under way may have ended after the purge.
+        account.access_token = account.access_expires_at = None
         for calendar in calendars.of_account(session, account.id):
             calendar.removed = True
             calendar.sync_token = None

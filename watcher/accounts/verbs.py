@@ -11,9 +11,10 @@ from watcher.accounts.revive import revive, start
 from watcher.erpnext import connected_app
 from watcher.errors import AccountDead, UserError
 from watcher.google.delegation import DelegationAllow
-from watcher.google.grants import Grant, Source
+from watcher.google.grants import Grant
 from watcher.ledger import accounts, calendars, connect, own
 from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.models import LEAVING
 from watcher.services import Services, service_account
 from watcher.settings import require
 
@@ -66,7 +67,8 @@ def add_delegated(
             next_step=f"add {address} or @{address.rpartition('@')[2]} to WATCHER_DELEGATION_ALLOW",
         )
     user = choose_user(services, address, erpnext_user)
-    return _prove_and_start(services, address, "service-account", user, calendar_ids)
+    grant = Grant(source="service-account", email=address, erpnext_user=user)
+    return _prove_and_start(services, grant, calendar_ids)
 
 
 def add_from_desk(
@@ -92,7 +94,8 @@ def add_from_desk(
         )
     link = connected_app.desk_link(services.settings.erpnext_url, app)
     try:
-        added = _prove_and_start(services, address, "erpnext", user, calendar_ids)
+        grant = Grant(source="erpnext", email=address, erpnext_user=user)
+        added = _prove_and_start(services, grant, calendar_ids)
     except AccountDead as error:
         if link not in error.next_step:
             error.next_step = f"{error.next_step}: {link}"
@@ -104,59 +107,52 @@ def add_from_desk(
     return added
 
 
-def _prove_and_start(
-    services: Services,
-    address: str,
-    source: Source,
-    user: str | None,
-    calendar_ids: tuple[str, ...],
-) -> Added:
+def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, ...]) -> Added:
     """The grant and the calendars are proved before anything is changed: an account that works
     goes on as it does when the new way fails. One whose grant does not is kept as *Needs
     reconnect* under the new way, and goes live by itself if that is mended; one whose calendar
     Google does not show is not kept at all."""
+    address = grant.email
     with services.db.reading() as session:
         known = accounts.find(session, address)
     works = known is not None and known.state == "active"
     wanted = [clean(each) for each in calendar_ids]
     try:
-        fresh = services.tokens.prove(Grant(source=source, email=address, erpnext_user=user))
+        fresh = services.tokens.prove(grant)
     except AccountDead as error:
         if not works:
             unproved = [Proved(each, False) for each in wanted] or [Proved(address, True)]
-            _register(services, address, source, user, unproved, dead=error.cause)
+            _register(services, grant, unproved, dead=error.cause)
         raise
     proved = prove_all(client_of(services, address, fresh.access_token), address, wanted)
-    account_id = _register(services, address, source, user, proved)
-    LedgerTokens(services.db, services.keyring).save_access_token(
-        account_id, access_token=fresh.access_token, expires_at=fresh.expires_at
-    )
+    account_id = _register(services, grant, proved)
+    LedgerTokens(services.db, services.keyring).keep(account_id, grant, fresh)
     start(services, account_id)
     others = [each.google_id for each in proved if each.is_own and each.google_id != address]
-    return Added(address, user, len(proved), *others[:1])
+    return Added(address, grant.erpnext_user, len(proved), *others[:1])
 
 
-def _register(
-    services: Services,
-    address: str,
-    source: Source,
-    user: str | None,
-    wanted: Sequence[Proved],
-    *,
-    dead: str = "",
-) -> int:
+def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dead: str = "") -> int:
+    """The account with its calendars, as the grant says; ``dead`` is why it needs to reconnect.
+    Returns its number."""
     now = services.clock()
     with services.db.session() as session:
-        known = accounts.find(session, address)
+        known = accounts.find(session, grant.email)
         if known is not None:
             accounts.hold(session, known.id)
-        if known is None or known.state == "disconnecting":
+        if known is None or known.state in LEAVING:
             known = accounts.add(
-                session, email=address, source=source, state="paused", now=now, erpnext_user=user
+                session,
+                email=grant.email,
+                source=grant.source,
+                state="paused",
+                now=now,
+                erpnext_user=grant.erpnext_user,
             )
-        if known.source != source:
-            known.refresh_token = None  # of the way before
-        known.source, known.erpnext_user = source, user or known.erpnext_user
+        # A refresh token is the employee's own consent: other ways have none in the ledger.
+        known.refresh_token = None
+        known.source = grant.source
+        known.erpnext_user = grant.erpnext_user or known.erpnext_user
         for each in wanted:
             own.add(session, known, each.google_id, each.is_own, now)
         if dead:

@@ -36,15 +36,10 @@ class TokenStore(Protocol):
     def grant(self, account_id: int) -> Grant:
         """The account's grant as it is now; raises ``NotFound``."""
 
-    def save_access_token(
-        self,
-        account_id: int,
-        *,
-        access_token: str,
-        expires_at: datetime,
-        refresh_token: str | None = None,
-    ) -> None:
-        """Keep a new access token; ``refresh_token`` None means: keep the old one."""
+    def keep(self, account_id: int, used: Grant, fresh: Fresh) -> bool:
+        """Keep what was fetched by the grant ``used``, and Google's new refresh token where it gave
+        one. False, and nothing is kept, when the account was disconnected or has another grant by
+        now."""
 
     def claim_refresh(self, account_id: int, seconds: float) -> bool:
         """Claim the right to refresh; False while another claim is younger than its seconds."""
@@ -166,12 +161,8 @@ class AccessTokens:
             if grant.dead and not wanted.even_dead:
                 raise _dead(grant)
             fresh = self._fetch_or_bury(account_id, grant)
-            self._store.save_access_token(
-                account_id,
-                access_token=fresh.access_token,
-                expires_at=fresh.expires_at,
-                refresh_token=fresh.refresh_token,
-            )
+            if not self._store.keep(account_id, grant, fresh):
+                raise _changed(grant.email)
             return _Token(fresh.access_token, fresh.expires_at, self._life(fresh.expires_at) / 2)
         except (AccountDead, AppDead, AccessLost):
             self.forget(account_id)
@@ -187,8 +178,7 @@ class AccessTokens:
             return self._fetch(grant)
         except AccountDead as error:
             if not self._store.bury(account_id, grant, error.cause, self._clock()):
-                what = f"{grant.email} was connected again meanwhile"
-                raise Transient(what, side=SIDE) from None
+                raise _changed(grant.email) from None
             error.noted = True
             raise
 
@@ -219,6 +209,10 @@ def _dead(grant: Grant) -> AccountDead:
     )
     error.noted = True
     return error
+
+
+def _changed(email: str) -> Transient:
+    return Transient(f"{email} was disconnected or connected again meanwhile", side=SIDE)
 
 
 def _still_waiting(email: str) -> Transient:

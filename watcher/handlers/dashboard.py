@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, render_template, session
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from watcher.handlers.admin import signed_in
 from watcher.handlers.context import services
-from watcher.handlers.oauth import ADMIN
 from watcher.ledger import channels, overview
 from watcher.ledger.models import Account, Calendar, Channel, Run
 
@@ -22,11 +22,10 @@ RECENT = 25
 @bp.get("/")
 def home() -> ResponseReturnValue:
     """For WATCHER_ADMIN_EMAILS; anyone else sees the way to sign in and nothing more."""
-    settings = services().settings
-    admin = session.get(ADMIN)
-    if admin not in settings.admin_emails:
-        return render_template("sign_in.html", configured=bool(settings.admin_emails))
     app = services()
+    admin = signed_in()
+    if admin is None:
+        return render_template("sign_in.html", configured=bool(app.settings.admin_emails))
     now = app.clock()
     calendars = _calendars()
     with app.db.reading() as db:

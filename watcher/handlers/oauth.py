@@ -8,6 +8,7 @@ by writes nothing here. The account is who the verified ID token says.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
@@ -31,6 +32,7 @@ from watcher.google.consent import (
     verify_id_token,
 )
 from watcher.google.endpoints import OAUTH_SCOPES
+from watcher.handlers import admin
 from watcher.handlers.context import services
 from watcher.ledger import accounts, connect, own
 from watcher.ledger.connect import Flow
@@ -41,27 +43,23 @@ log = logging.getLogger(__name__)
 bp = Blueprint("oauth", __name__)
 
 SIGN_IN_SCOPES = ("openid", "email")
-ADMIN = "admin"
 CONSENTS = "consents"
 MOST_CONSENTS = 3
 """So many tabs of one browser may be at Google at a time; a cookie holds 4 KB."""
 
 
 class Refusal(Exception):
-    """A page that says why not and what to do; ``retry`` is a link to begin again. ``cause`` is
-    for the log."""
+    """A page that says why not and what to do; ``retry`` is a link to begin again. The error that
+    it is raised from goes to the log."""
 
-    def __init__(
-        self, title: str, text: str, status: int = 400, retry: str = "", cause: str = ""
-    ) -> None:
+    def __init__(self, title: str, text: str, status: int = 400, retry: str = "") -> None:
         super().__init__(title)
         self.title, self.text, self.status, self.retry = title, text, status, retry
-        self.cause = cause
 
 
 @bp.errorhandler(Refusal)
 def refused(refusal: Refusal) -> ResponseReturnValue:
-    log.info("consent refused: %s", refusal.cause or refusal.title)
+    log.info("consent refused: %s", _cause(refusal))
     page = render_template(
         "message.html", title=refusal.title, text=refusal.text, retry=refusal.retry
     )
@@ -150,7 +148,8 @@ def sign_in() -> ResponseReturnValue:
 
 @bp.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    session.pop(ADMIN, None)
+    """Ends the admin's sessions in every browser."""
+    admin.sign_out()
     return redirect("/")
 
 
@@ -160,13 +159,13 @@ def callback() -> ResponseReturnValue:
     flow = _take_flow(request.args.get("state", ""))
     if flow is None:
         raise _lapsed()
-    answer, identity = _finish(flow)
+    consent = _finish(flow)
     with services().db.session() as db:
         if not connect.spend_flow(db, flow, services().clock()):
             raise _lapsed()
     if flow.purpose == "sign_in":
-        return _signed_in(identity)
-    return _connected(flow, answer, identity)
+        return _signed_in(consent.identity)
+    return _connected(consent)
 
 
 def _take_flow(state: str) -> Flow | None:
@@ -188,7 +187,18 @@ def _lapsed() -> Refusal:
     )
 
 
-def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What has come back from Google for a consent that was begun here, and who gave it.
+    ``again`` is the link to begin once more."""
+
+    flow: Flow
+    answer: TokenAnswer
+    identity: Identity
+    again: str
+
+
+def _finish(flow: Flow) -> Consent:
     app = services()
     again = _retry_link(flow)
     try:
@@ -205,36 +215,28 @@ def _finish(flow: Flow) -> tuple[TokenAnswer, Identity]:
             answer.id_token, google.client_id, google.certs_url, nonce=flow.nonce
         )
     except ConsentDenied as error:
-        raise Refusal(
-            "Nothing was connected",
-            f"{error.message}. Nothing has been stored.",
-            200,
-            again,
-            _cause(error),
-        ) from None
+        text = f"{error.message}. Nothing has been stored."
+        raise Refusal("Nothing was connected", text, 200, again) from error
     except (ConsentFailed, AppDead) as error:
-        raise Refusal(
-            "Google refused", f"{error.message}. {error.next_step}", 400, again, _cause(error)
-        ) from None
+        text = f"{error.message}. {error.next_step}"
+        raise Refusal("Google refused", text, 400, again) from error
     except Transient as error:
-        raise Refusal(
-            "Google does not answer",
-            f"{error.message}. Try again in a minute.",
-            503,
-            again,
-            _cause(error),
-        ) from None
+        text = f"{error.message}. Try again in a minute."
+        raise Refusal("Google does not answer", text, 503, again) from error
     except WatcherError as error:
-        raise Refusal("That did not work", error.message, 400, again, _cause(error)) from None
+        raise Refusal("That did not work", error.message, 400, again) from error
     if not identity.email_verified:
         raise Refusal(
             "Your address is not verified", f"Google has not verified {identity.email}.", 403, again
         )
-    return answer, identity
+    return Consent(flow, answer, identity, again)
 
 
-def _cause(error: WatcherError) -> str:
+def _cause(refusal: Refusal) -> str:
     """For the log: Google's code where it gave one, and our sentence. Neither holds a secret."""
+    error = refusal.__cause__
+    if not isinstance(error, WatcherError):
+        return refusal.title
     code = f"{error.cause}: " if isinstance(error, Permanent) else ""
     return f"{code}{error.message}"
 
@@ -253,21 +255,19 @@ def _retry_link(flow: Flow) -> str:
 def _signed_in(identity: Identity) -> ResponseReturnValue:
     if identity.email.lower() not in services().settings.admin_emails:
         raise Refusal("No access", f"{identity.email} is not among WATCHER_ADMIN_EMAILS.", 403)
-    session[ADMIN] = identity.email.lower()
-    session.permanent = True
+    admin.sign_in(identity.email.lower())
     return redirect("/")
 
 
-def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseReturnValue:
+def _connected(consent: Consent) -> ResponseReturnValue:
     """The consent is looked at, then the calendar with it, and only then something is stored."""
-    app, again = services(), _retry_link(flow)
+    app = services()
     with app.db.reading() as db:
-        _, account = _check_consent(db, flow, answer, identity, again)
-        email = account.email
-    proof = try_own(client_of(app, email, answer.access_token), email)
+        email = _check_consent(db, consent).email
+    proof = try_own(client_of(app, email, consent.answer.access_token), email)
     with app.db.session() as db:
-        invitation_id, account = _check_consent(db, flow, answer, identity, again)
-        rings = _store(db, account, invitation_id, answer, identity, proof)
+        account = _check_consent(db, consent)
+        rings = _store(db, account, consent, proof)
         has_own = own.of_account(db, account) is not None
     app.ring_all(rings, "backfill", "connect")
     log.info("account connected", extra={"account": email})
@@ -281,11 +281,10 @@ def _connected(flow: Flow, answer: TokenAnswer, identity: Identity) -> ResponseR
     return render_template("connected.html", email=email, calendar=proof.other_id(email))
 
 
-def _check_consent(
-    db: Session, flow: Flow, answer: TokenAnswer, identity: Identity, again: str
-) -> tuple[str, Account]:
-    """The invitation's id and its account, or the page that says why not."""
-    found = connect.find_invitation(db, flow.invitation_id or "")
+def _check_consent(db: Session, consent: Consent) -> Account:
+    """The account of the invitation. Raises ``Refusal``."""
+    answer, identity, again = consent.answer, consent.identity, consent.again
+    found = connect.find_invitation(db, consent.flow.invitation_id or "")
     if found is None:
         raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
     account = found[1]
@@ -319,28 +318,22 @@ def _check_consent(
             400,
             again,
         )
-    return found[0].id, account
+    return account
 
 
-def _store(
-    db: Session,
-    account: Account,
-    invitation_id: str,
-    answer: TokenAnswer,
-    identity: Identity,
-    proof: Proof,
-) -> list[int]:
+def _store(db: Session, account: Account, consent: Consent, proof: Proof) -> list[int]:
     """Use the invitation up and keep the consent, also where the calendar is not shown: that is
     the admin's to mend, and goes on by itself then."""
     app, now = services(), services().clock()
     accounts.hold(db, account.id)
-    if not connect.use_invitation(db, invitation_id, now):
+    if not connect.use_invitation(db, consent.flow.invitation_id or "", now):
         raise Refusal("This link has been used", "Nothing more is to be done.", 410)
+    answer = consent.answer
     rings = accounts.activate_oauth(
         db,
         app.keyring,
         account_id=account.id,
-        sub=identity.sub,
+        sub=consent.identity.sub,
         refresh_token=answer.refresh_token or "",
         access_token=answer.access_token,
         expires_at=answer.expires_at,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import AccountDead, NotFound, UserError
 from watcher.google.grants import Grant
-from watcher.google.refresh import ACCOUNT_CODES
+from watcher.google.refresh import ACCOUNT_CODES, Fresh
 from watcher.ledger import calendars, own
 from watcher.ledger.db import Database
 from watcher.ledger.leases import lapsed
@@ -195,23 +195,24 @@ class LedgerTokens:
             return None
         return self._keyring.decrypt(blob, row=f"accounts:{account.id}:{column}")
 
-    def save_access_token(
-        self,
-        account_id: int,
-        *,
-        access_token: str,
-        expires_at: datetime,
-        refresh_token: str | None = None,
-    ) -> None:
+    def keep(self, account_id: int, used: Grant, fresh: Fresh) -> bool:
         self._keyring.follow()  # a rotation may be under way
         with self._db.session() as session:
-            account = session.get_one(Account, account_id)
-            _store_access(account, self._keyring, access_token, expires_at)
+            account = session.get(Account, account_id, with_for_update=True)
+            if account is None or account.state == "disconnected" or not self._has(account, used):
+                return False
+            _store_access(account, self._keyring, fresh.access_token, fresh.expires_at)
             account.refresh_retry_at = None
-            if refresh_token:
+            if fresh.refresh_token:
                 account.refresh_token = self._keyring.encrypt(
-                    refresh_token, row=f"accounts:{account.id}:refresh_token"
+                    fresh.refresh_token, row=f"accounts:{account.id}:refresh_token"
                 )
+            return True
+
+    def _has(self, account: Account, grant: Grant) -> bool:
+        """Whether this is still the account's grant."""
+        kept = self._open(account, "refresh_token")
+        return (account.source, kept) == (grant.source, grant.refresh_token)
 
     def claim_refresh(self, account_id: int, seconds: float) -> bool:
         with self._db.session() as session:
@@ -236,9 +237,7 @@ class LedgerTokens:
     def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
         with self._db.session() as session:
             account = session.get(Account, account_id, with_for_update=True)
-            if account is None or account.source != tried.source:
-                return False
-            if self._open(account, "refresh_token") != tried.refresh_token:
+            if account is None or not self._has(account, tried):
                 return False
             needs_reconnect(session, account_id, cause, now)
             return True

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher.google.grants import Grant
+from watcher.google.refresh import Fresh
 
 
 class SqliteTokens:
@@ -61,20 +62,20 @@ class SqliteTokens:
             dead=row[5],
         )
 
-    def save_access_token(
-        self,
-        account_id: int,
-        *,
-        access_token: str,
-        expires_at: datetime,
-        refresh_token: str | None = None,
-    ) -> None:
+    def keep(self, account_id: int, used: Grant, fresh: Fresh) -> bool:
         with self._open() as db:
-            db.execute(
+            done = db.execute(
                 "UPDATE grants SET access = ?, expires = ?, refresh = coalesce(?, refresh)"
-                " WHERE id = ?",
-                (access_token, expires_at.timestamp(), refresh_token, account_id),
+                " WHERE id = ? AND refresh IS ?",
+                (
+                    fresh.access_token,
+                    fresh.expires_at.timestamp(),
+                    fresh.refresh_token,
+                    account_id,
+                    used.refresh_token,
+                ),
             )
+            return done.rowcount == 1
 
     def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
         with self._open() as db:
