@@ -372,10 +372,10 @@ def test_disconnect_asks_first(shop: Company, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(click, "confirm", confirm)
     with pytest.raises(click.Abort):
-        app.confirm("Sure?", False)
+        app.confirm("Sure?")
     assert asked == ["Sure?"]
     with pytest.raises(UserError):
-        common.App(no_input=True).confirm("Sure?", False)
+        common.App(no_input=True).confirm("Sure?")
     run(shop, "accounts", "disconnect", ANN, "--events", "burn", code=2, says=("'cancel'",))
 
 

@@ -17,11 +17,12 @@ from watcher.errors import Transient
 from watcher.jobs.timetable import refresh_one
 from watcher.ledger import accounts, leases, overview, runs
 from watcher.ledger import notices as ledger
-from watcher.notices.media import Mailbox, send_mail
+from watcher.notices.media import Mail, Mailbox, send_mail
 from watcher.notices.tell import tell
 from watcher.services import build
 
 CREW = [f"crew{n}@{DOMAIN}" for n in range(6)]
+MAIL = Mail(sender="watcher@scoopjoy.test", recipients=(ADMIN,), subject="subject", text="text")
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ def test_a_password_that_no_mail_server_can_be_told_stops_no_other_notice(
         "127.0.0.1", int(postbox.smtp_url.rpartition(":")[2]), "user", "geheimnis-ä", False
     )
     with pytest.raises(Transient, match="cannot be told") as caught:
-        send_mail(box, "watcher@scoopjoy.test", [ADMIN], "subject", "text")
+        send_mail(box, MAIL)
     assert "geheimnis" not in repr(caught.value)
 
 
@@ -251,7 +252,7 @@ def test_a_mail_server_with_a_bad_certificate_is_said_to_be_that(
     monkeypatch.setattr("watcher.notices.media._dial", dial)
     box = Mailbox("mail.example", 465, "user", "secret", True)
     with pytest.raises(Transient, match=r"could not be reached \(SSLCertVerificationError\)"):
-        send_mail(box, "watcher@scoopjoy.test", [ADMIN], "subject", "text")
+        send_mail(box, MAIL)
 
 
 def test_a_lost_answer_makes_no_second_todo(shop: Company, postbox: Postbox) -> None:

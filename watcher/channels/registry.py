@@ -1,4 +1,4 @@
-"""Open, replace and stop watch channels; the ledger's row comes first, Google's call second.
+"""Open, replace and stop watch channels. A channel is noted in the ledger before Google is asked.
 
 https://developers.google.com/workspace/calendar/api/guides/push: a channel cannot be renewed,
 only replaced by one with a new id, and the first ``sync`` message may overtake the answer.
@@ -94,7 +94,7 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
 def _stop_unwanted(
     services: Services, google: CalendarClient, channel_id: str, resource_id: str
 ) -> None:
-    """A channel whose calendar was let go, or which was given up, while Google was being asked."""
+    """Stop a channel whose calendar was removed, or which was given up, while Google opened it."""
     try:
         google.stop(channel_id, resource_id)
     except WatcherError as error:
@@ -109,7 +109,8 @@ def _confirm(
     """None when the channel is no longer wanted."""
     now = services.clock()
     with services.db.session() as session:
-        # First, as a notification does it: else the two could wait for each other.
+        # The calendar is locked before the channel, as a notification does it: otherwise the two
+        # transactions could wait for each other.
         calendar = calendars.locked(session, calendar_id)
         if not channels.is_awaited(session, channel_id):
             return None
@@ -123,8 +124,8 @@ def _confirm(
         )
         calendar.push_supported, calendar.watch_retry_at = True, None
         if due.is_short_lived(answer.expiration - now, _asked(services)):
-            # It serves while it lives, then polls cover: else each calendar would cost a call a
-            # minute, for ever.
+            # The channel is used while it lives, then the calendar is polled for a while. To
+            # open the next one at once would cost a call a minute for each calendar.
             pause = timedelta(seconds=due.AFTER_SHORT_LIFE.seconds(calendar.watch_failures))
             calendar.watch_failures += 1
             channels.rest(session, calendar, channel_id, now + pause)
@@ -144,7 +145,7 @@ def _asked(services: Services) -> timedelta:
 
 
 def _check_identity(calendar: Calendar, named: str) -> None:
-    """Google's own name for what is watched; a different one means a mailbox alias."""
+    """Compare Google's id of what is watched with ours: another one means a mailbox alias."""
     if calendar.google_id != PRIMARY and named.lower() != calendar.google_id.lower():
         log.warning(
             "Google watches %s where %s was asked for: an alias of the mailbox?",
@@ -194,15 +195,15 @@ def stop_channel(services: Services, google: CalendarClient, channel_id: str) ->
 
 
 def stop_all(services: Services, account: Account) -> list[str]:
-    """Stop every open channel of an account; returns the ids of those that Google has stopped. What
-    it refuses for good ends by itself at its expiry."""
+    """Stop every open channel of an account; returns the ids of those that Google has stopped. A
+    channel that Google refuses to stop ends at its expiry."""
     with services.db.reading() as session:
         ids = [channel.id for channel, _ in channels.everything(session, [account.id])]
     google = services.google(account.id, account.email, "poll")
     stopped: list[str] = []
     dead, why = False, ""
     for channel_id in ids:
-        if not dead:  # else Google would say the same of each
+        if not dead:  # a dead grant can stop none of them
             try:
                 stop_channel(services, google, channel_id)
             except Permanent as error:

@@ -23,7 +23,7 @@ from watcher.cli import (
     sync,
     tokens,
 )
-from watcher.cli.common import App, messages
+from watcher.cli.common import json_option, messages, noted
 from watcher.cli.everywhere import accept_everywhere
 from watcher.errors import ExitCode, Transient, WatcherError
 
@@ -32,16 +32,14 @@ log = logging.getLogger(__name__)
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "--version", prog_name="watcher")
-@click.option("--no-input", is_flag=True, help="Never prompt; fail where a question would be.")
-@click.option("-v", "--verbose", is_flag=True, help="Show what is being done, on stderr.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.pass_context
-def cli(ctx: click.Context, no_input: bool, verbose: bool, as_json: bool) -> None:
+@noted("no_input", "--no-input", text="Never prompt; fail where a question would be.")
+@noted("verbose", "-v", "--verbose", text="Show what is being done, on stderr.")
+@json_option
+def cli() -> None:
     """Watcher: a change in Google Calendar is in ERPNext seconds later.
 
     --no-input, --verbose and --json may stand before the command or after it.
     """
-    ctx.obj = App(no_input=no_input, verbose=verbose, as_json=as_json)
 
 
 for command in (

@@ -17,6 +17,7 @@ from watcher.accounts import verbs
 from watcher.cli.common import (
     EVENTS,
     App,
+    Whose,
     emit,
     iso,
     json_option,
@@ -55,17 +56,16 @@ def add(
     erpnext_user: str | None,
     via: str,
     calendar_ids: tuple[str, ...],
-    as_json: bool,
 ) -> None:
     """Register an employee; by service account or ERPNext the mirror is live at once."""
     if via == "oauth":
-        _invite(app, email, erpnext_user, as_json)
+        _invite(app, email, erpnext_user)
         if calendar_ids:
             messages.print("after the consent: watcher calendars add EMAIL ID, for each --calendar")
         return
     add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
     added = add(app.services, email, erpnext_user=erpnext_user, calendar_ids=calendar_ids)
-    if as_json:
+    if app.as_json:
         document = {"email": added.email, "erpnext_user": added.erpnext_user, "state": "active"}
         emit(document | ({"calendar": added.calendar_id} if added.calendar_id else {}))
     else:
@@ -76,7 +76,8 @@ def add(
 
 
 def _say_calendar(calendar_id: str) -> None:
-    """Whoever knows the address alone would look for another calendar."""
+    """Say which calendar is mirrored where its id is not the address: an admin who only knows the
+    address would look for another one."""
     name = "its account's main calendar" if calendar_id == "primary" else calendar_id
     if calendar_id:
         messages.print(f"  the address is no calendar id: {name} is mirrored", markup=False)
@@ -87,14 +88,14 @@ def _say_calendar(calendar_id: str) -> None:
 @USER
 @json_option
 @pass_app
-def invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> None:
+def invite(app: App, email: str, erpnext_user: str | None) -> None:
     """Print a connect link for an employee: valid for 7 days, once, for that address only."""
-    _invite(app, email, erpnext_user, as_json)
+    _invite(app, email, erpnext_user)
 
 
-def _invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> None:
+def _invite(app: App, email: str, erpnext_user: str | None) -> None:
     link = verbs.invite(app.services, email, erpnext_user=erpnext_user)
-    if as_json:
+    if app.as_json:
         emit({"email": ledger.normal(email), "link": link, "valid_days": 7})
     else:
         click.echo(link)
@@ -112,7 +113,7 @@ def _invite(app: App, email: str, erpnext_user: str | None, as_json: bool) -> No
 )
 @json_option
 @pass_app
-def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
+def import_(app: App, via: str, source: str | None) -> int:
     """Add or invite many at once; one bad line stops no other.
 
     With `--via erpnext` everyone who authorised the Connected App in ERPNext, unless a file says
@@ -126,12 +127,12 @@ def import_(app: App, via: str, source: str | None, as_json: bool) -> int:
         )
         results.append(result)
         codes.append(int(result["code"]))
-        if not as_json:
+        if not app.as_json:
             messages.print(f"{email or '-'}: {result['outcome']}", markup=False)
             _say_calendar(result.get("calendar", ""))
             if "link" in result:
                 click.echo(f"{email} {result['link']}")
-    if as_json:
+    if app.as_json:
         emit(results)
     elif not results:
         messages.print("nobody to import")
@@ -198,11 +199,11 @@ def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
 @accounts.command("list")
 @json_option
 @pass_app
-def list_(app: App, as_json: bool) -> None:
+def list_(app: App) -> None:
     """All accounts with their state."""
     with app.services.db.reading() as session:
         everyone = ledger.everyone(session)
-    if as_json:
+    if app.as_json:
         emit([_brief(account) for account in everyone])
         return
     rows = [
@@ -238,7 +239,7 @@ def _brief(account: Account) -> dict[str, Any]:
 @click.argument("email")
 @json_option
 @pass_app
-def show(app: App, email: str, as_json: bool) -> None:
+def show(app: App, email: str) -> None:
     """One account with its calendars."""
     services = app.services
     now = services.clock()
@@ -260,7 +261,7 @@ def show(app: App, email: str, as_json: bool) -> None:
                 for c in calendars.of_account(session, account.id)
             ],
         }
-    if as_json:
+    if app.as_json:
         emit(document)
         return
     for key, value in document.items():
@@ -314,7 +315,7 @@ def resume(app: App, email: str | None, everyone: bool) -> int:
         raise UserError("name an e-mail address, or --all")
     if email is not None:
         return _resume_one(app, email)
-    chosen = select_accounts(app, (), everyone, ("needs_reconnect",))
+    chosen = select_accounts(app, Whose(everyone=everyone), ("needs_reconnect",))
     if not chosen:
         messages.print("no account needs it")
     codes = []
@@ -345,11 +346,11 @@ def _resume_one(app: App, email: str) -> int:
 @EVENTS
 @yes_option
 @pass_app
-def disconnect(app: App, email: str, events: str, yes: bool) -> None:
+def disconnect(app: App, email: str, events: str) -> None:
     """Stop channels, revoke at Google, forget the credential; repeat it if it broke off."""
     with app.services.db.reading() as session:
         email = ledger.get(session, email).email
-    app.confirm(f"Disconnect {email} and {events} its mirrored events?", yes)
+    app.confirm(f"Disconnect {email} and {events} its mirrored events?")
     ending.disconnect(
         app.services,
         email,

@@ -35,7 +35,7 @@ def calendars() -> None:
 @click.argument("email", required=False)
 @json_option
 @pass_app
-def list_(app: App, email: str | None, as_json: bool) -> None:
+def list_(app: App, email: str | None) -> None:
     """Calendars with their state and last success."""
     services = app.services
     now = services.clock()
@@ -59,7 +59,7 @@ def list_(app: App, email: str | None, as_json: bool) -> None:
                 )
                 name, last = who(account.email, c.google_id), short_time(c.last_success_at)
                 rows.append((name, state, push, last, c.message))
-    if as_json:
+    if app.as_json:
         emit(found)
     else:
         columns = ("calendar", "state", "push", "last success (UTC)", "message")
@@ -89,9 +89,9 @@ def add(app: App, email: str, calendar_id: str) -> None:
 @EVENTS
 @yes_option
 @pass_app
-def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> None:
+def remove(app: App, email: str, calendar_id: str, events: str) -> None:
     """Stop mirroring a calendar; its events stay in ERPNext unless something else is asked."""
-    # Each step may be repeated, as when ERPNext was away for its events.
+    # Each step may be repeated, for instance when ERPNext did not answer at the last one.
     services = app.services
     with services.db.reading() as session:
         account = ledger.get(session, email)
@@ -102,7 +102,7 @@ def remove(app: App, email: str, calendar_id: str, events: str, yes: bool) -> No
             next_step=f"watcher calendars list {account.email}",
         )
     if events != "keep":
-        app.confirm(f"Remove {calendar_id} and {events} its mirrored events?", yes)
+        app.confirm(f"Remove {calendar_id} and {events} its mirrored events?")
     calendar_id = found.google_id  # which may have been typed in other letters
     with services.db.session() as session:
         removed = store.locked(session, found.id)

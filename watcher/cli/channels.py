@@ -10,6 +10,7 @@ from watcher.channels.registry import stop_all
 from watcher.channels.renewal import LEASE_SECONDS, Patience, Renewed, Wanted, renew_due
 from watcher.cli.common import (
     App,
+    Whose,
     emit,
     iso,
     json_option,
@@ -20,6 +21,7 @@ from watcher.cli.common import (
     short_time,
     show_table,
     who,
+    whose_option,
     yes_option,
 )
 from watcher.errors import ExitCode
@@ -27,7 +29,7 @@ from watcher.ledger import accounts as ledger
 from watcher.ledger import channels as store
 from watcher.ledger.models import Account
 
-# Cron looks every few seconds, and what a killed process held lapses after LEASE_SECONDS.
+# Cron renews every few seconds; the lease of a process that was killed ends after LEASE_SECONDS.
 PATIENCE_SECONDS = LEASE_SECONDS + 30.0
 
 
@@ -39,7 +41,7 @@ def channels() -> None:
 @channels.command("list", short_help="Open channels and what is left of them.")
 @json_option
 @pass_app
-def list_(app: App, as_json: bool) -> None:
+def list_(app: App) -> None:
     """Open channels, soonest expiry first, with what is left of their life."""
     now = app.services.clock()
     found: list[dict[str, Any]] = []
@@ -71,7 +73,7 @@ def list_(app: App, as_json: bool) -> None:
                     short_time(channel.renew_at),
                 )
             )
-    if as_json:
+    if app.as_json:
         emit(found)
         return
     columns = ("calendar", "state", "life left", "expires (UTC)", "renews (UTC)")
@@ -79,20 +81,19 @@ def list_(app: App, as_json: bool) -> None:
 
 
 @channels.command("renew")
-@click.argument("emails", nargs=-1)
-@click.option("--all", "everyone", is_flag=True, help="All accounts.")
+@whose_option("All accounts.")
 @click.option("--force", is_flag=True, help="Also those that are not due.")
 @json_option
 @pass_app
-def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_json: bool) -> int:
+def renew(app: App, whose: Whose, force: bool) -> int:
     """Open missing channels and replace those that are due; reports each.
 
     Waits its turn while another process, such as cron, renews.
     """
-    chosen = select_accounts(app, emails, everyone or not emails, ("active",))
+    chosen = select_accounts(app, whose.or_all(), ("active",))
 
     def report(result: Renewed) -> None:
-        if not as_json:
+        if not app.as_json:
             line = f"{who(result.account, result.calendar)}: {result.outcome} {result.message}"
             messages.print(line.rstrip(), markup=False)
 
@@ -105,7 +106,7 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
         ),
         report,
     )
-    if as_json:
+    if app.as_json:
         emit(
             [
                 {
@@ -129,12 +130,12 @@ def renew(app: App, emails: tuple[str, ...], everyone: bool, force: bool, as_jso
 @click.argument("email")
 @yes_option
 @pass_app
-def stop(app: App, email: str, yes: bool) -> None:
+def stop(app: App, email: str) -> None:
     """Stop an account's channels at Google (cron opens new ones unless it is paused)."""
     with app.services.db.reading() as session:
         account = ledger.get(session, email)
         open_now = len(store.everything(session, [account.id]))
-    app.confirm(f"Stop all channels of {account.email}?", yes)
+    app.confirm(f"Stop all channels of {account.email}?")
     stopped = len(stop_all(app.services, account))
     messages.print(f"{account.email}: {stopped} channels stopped")
     if stopped < open_now:

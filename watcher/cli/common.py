@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -25,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def read_settings(*, complete: bool = False) -> Loaded:
-    """``load``, with an error for people also where the file is no text at all."""
+    """``load``, with a ``UserError`` also for a settings file that is no text."""
     try:
         return load(complete=complete)
     except UnicodeDecodeError:
@@ -41,11 +42,13 @@ messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @dataclass(slots=True)
 class App:
-    """One invocation of the command line."""
+    """One invocation of the command line; the flags are those that may stand anywhere, and
+    ``--yes``."""
 
     no_input: bool = False
     verbose: bool = False
     as_json: bool = False
+    yes: bool = False
     _loaded: Loaded | None = field(default=None)
     _services: Services | None = field(default=None)
 
@@ -62,9 +65,10 @@ class App:
             self._services = build(self.loaded.settings)
         return self._services
 
-    def confirm(self, question: str, yes: bool) -> None:
-        """Ask before destroying. Raises ``UserError`` where nobody can be asked."""
-        if yes:
+    def confirm(self, question: str) -> None:
+        """Ask before destroying, unless ``--yes`` was given. Raises ``UserError`` where nobody can
+        be asked."""
+        if self.yes:
             return
         if self.no_input or not sys.stdin.isatty():
             raise UserError(f"{question} This is not a terminal to ask on", next_step="add --yes")
@@ -75,19 +79,25 @@ class App:
 pass_app = click.make_pass_decorator(App, ensure=True)
 
 
-def json_option(function: F) -> F:
-    """``as_json``: also when ``--json`` stands before the command."""
+def note(name: str) -> Callable[[click.Context, click.Parameter, object], None]:
+    """A callback that notes a flag in the ``App`` instead of handing it to the command."""
 
-    def either(ctx: click.Context, _option: click.Parameter, value: bool) -> bool:
-        return value or ctx.ensure_object(App).as_json
+    def given(ctx: click.Context, _option: click.Parameter, value: object) -> None:
+        if value:
+            setattr(ctx.ensure_object(App), name, True)
 
+    return given
+
+
+def noted(name: str, *spelled: str, text: str) -> Callable[[F], F]:
+    """An option that is noted in the ``App``."""
     return click.option(
-        "--json", "as_json", is_flag=True, callback=either, help="One JSON document on stdout."
-    )(function)
+        *spelled, name, is_flag=True, expose_value=False, callback=note(name), help=text
+    )
 
 
-def yes_option(function: F) -> F:
-    return click.option("--yes", is_flag=True, help="Do not ask.")(function)
+json_option = noted("as_json", "--json", text="One JSON document on stdout.")
+yes_option = noted("yes", "--yes", text="Do not ask.")
 
 
 EVENTS = click.option(
@@ -163,25 +173,51 @@ def who(account: str, calendar: str) -> str:
     return account if account == calendar else f"{account} {calendar}"
 
 
-def select_accounts(
-    app: App, emails: Sequence[str], everyone: bool, states: Sequence[str] = ()
-) -> list[Account]:
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The accounts that a command is about: those named, or all with ``--all``."""
+
+    emails: tuple[str, ...] = ()
+    everyone: bool = False
+
+    def or_all(self) -> Whose:
+        """All accounts where none is named."""
+        return Whose(self.emails, self.everyone or not self.emails)
+
+
+def whose_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Takes e-mail addresses or ``--all`` and hands them to the command as ``whose``; ``text`` is
+    the help of ``--all``."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.argument("emails", nargs=-1)
+        @click.option("--all", "everyone", is_flag=True, help=text)
+        @functools.wraps(function)
+        def run(*args: Any, emails: tuple[str, ...], everyone: Any, **options: Any) -> Any:
+            return function(*args, whose=Whose(emails, everyone), **options)
+
+        return run
+
+    return decorate
+
+
+def select_accounts(app: App, whose: Whose, states: Sequence[str] = ()) -> list[Account]:
     """The accounts a command is about. Raises ``UserError`` for none named, ``NotFound``."""
-    if not emails and not everyone:
+    if not whose.emails and not whose.everyone:
         raise UserError("name an e-mail address, or --all")
     with app.services.db.reading() as session:
         chosen = (
             list(accounts.everyone(session))
-            if everyone
-            else [accounts.get(session, email) for email in emails]
+            if whose.everyone
+            else [accounts.get(session, email) for email in whose.emails]
         )
     fitting = [account for account in chosen if not states or account.state in states]
-    if emails and not fitting:
+    if whose.emails and not fitting:
         raise NotFound(
             f"none of these accounts is {' or '.join(states)}",
             next_step="`watcher accounts list` shows their states",
         )
-    if emails:
+    if whose.emails:
         for account in chosen:
             if account not in fitting:
                 messages.print(f"{account.email}: left out, it is {account.state}")

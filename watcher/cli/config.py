@@ -61,7 +61,7 @@ def _write_key(key_file: Path) -> None:
 
 
 def _make_ledger() -> None:
-    """By the settings as they are; what is wrong with them is no reason to end in the middle."""
+    """Make the ledger that the settings name. Where they are wrong `init` says so and goes on."""
     try:
         db = Database(read_settings().settings.ledger_url)
         db.migrate()
@@ -97,13 +97,13 @@ def config() -> None:
 @config.command("show")
 @json_option
 @pass_app
-def show(app: App, as_json: bool) -> None:
+def show(app: App) -> None:
     """All settings, secrets masked, with where each came from."""
     loaded = app.loaded
     rows = [
         (env_name(name), _masked(loaded.settings, name), loaded.sources[name]) for name in fields()
     ]
-    if as_json:
+    if app.as_json:
         emit({name: {"value": value, "source": source} for name, value, source in rows})
         return
     show_table(("setting", "value", "from"), rows, "no settings")
@@ -144,9 +144,10 @@ def validate(_app: App) -> None:
 
 @click.command()
 @json_option
-def version(as_json: bool) -> None:
+@pass_app
+def version(app: App) -> None:
     """Version of Watcher and Python."""
-    if as_json:
+    if app.as_json:
         emit({"version": __version__, "python": platform.python_version()})
     else:
         click.echo(f"watcher {__version__} (Python {platform.python_version()})")

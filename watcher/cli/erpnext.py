@@ -26,12 +26,12 @@ def erpnext() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
 @json_option
 @pass_app
-def setup(app: App, connected_app: bool, dry_run: bool, as_json: bool) -> int:
+def setup(app: App, connected_app: bool, dry_run: bool) -> int:
     """Create the custom fields on Event and check the API user's permissions; repeatable."""
     client = erpnext_client(app.loaded.settings)
     report = plan(client) if dry_run else install(client)
     desk = _connected_app(app.loaded.settings, client, dry_run) if connected_app else None
-    if as_json:
+    if app.as_json:
         emit(
             {
                 "user": report.user,

@@ -31,13 +31,14 @@ def keys() -> None:
 
 
 def _services() -> Services:
-    """Without the check that a key is missing: these commands are what mends it."""
+    """The services, also where a key of the ledger is missing: these commands mend that."""
     return build(read_settings().settings, check_keys=False)
 
 
 @keys.command("list")
 @json_option
-def list_(as_json: bool) -> None:
+@pass_app
+def list_(app: App) -> None:
     """Key ids and how many secrets of the ledger are under each."""
     services = _services()
     with services.db.reading() as session:
@@ -52,7 +53,7 @@ def list_(as_json: bool) -> None:
         }
         for key in [*given, *sorted(set(used) - set(given))]
     ]
-    if as_json:
+    if app.as_json:
         emit(found)
         return
     words = {True: "encrypts", False: "decrypts"}
@@ -81,7 +82,7 @@ def add() -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    """All or nothing, with the mode and the owner of what was there."""
+    """Replace the file at once, with the mode and the owner of the old one."""
     was = file.stat()
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".keys-")
     with os.fdopen(handle, "w") as new:
@@ -96,7 +97,8 @@ def _write(file: Path, text: str) -> None:
 
 @keys.command("rotate", short_help="Bring every secret under the first key.")
 @json_option
-def rotate(as_json: bool) -> None:
+@pass_app
+def rotate(app: App) -> None:
     """Bring every secret under the first key; may run beside a working bridge, and be repeated."""
     services = _services()
     ledger.require_known(services.db, services.keyring)
@@ -107,7 +109,7 @@ def rotate(as_json: bool) -> None:
             services.keyring,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-    if as_json:
+    if app.as_json:
         emit({"moved": moved, "key": services.keyring.first})
     else:
         messages.print(f"{moved} secrets are now under key {services.keyring.first}")
@@ -118,14 +120,14 @@ def rotate(as_json: bool) -> None:
 @click.argument("key")
 @yes_option
 @pass_app
-def forget(app: App, key: str, yes: bool) -> None:
+def forget(app: App, key: str) -> None:
     """Give up the secrets under a key that is lost; those accounts have to connect again."""
     services = _services()
     with services.db.reading() as session:
         count = ledger.used(session).get(key, 0)
     if not count:
         raise NotFound(f"no secret is under key {key}", next_step="watcher keys list")
-    app.confirm(f"Drop {count} secrets under key {key}?", yes)
+    app.confirm(f"Drop {count} secrets under key {key}?")
     for email in ledger.forget(services.db, key, services.clock()):
         messages.print(f"{email} has to connect again: watcher accounts invite {email}")
     messages.print(f"{count} secrets dropped")

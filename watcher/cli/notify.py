@@ -34,7 +34,7 @@ def notify() -> None:
 @click.option("--todo", "user", help="Also a ToDo for this ERPNext user.")
 @json_option
 @pass_app
-def test(app: App, user: str | None, as_json: bool) -> int:
+def test(app: App, user: str | None) -> int:
     """Send a test by every way that is set: mail, webhook, and a ToDo if a user is named."""
     ways = [*media.configured(app.services.settings), *([media.TODO] if user else [])]
     if not ways:
@@ -52,11 +52,11 @@ def test(app: App, user: str | None, as_json: bool) -> int:
             result |= {"outcome": error.message, "code": error.exit_code}
             result["next_step"] = error.next_step
         results.append(result)
-        if not as_json:
+        if not app.as_json:
             messages.print(f"{way}: {result['outcome']}", markup=False)
             if result.get("next_step"):
                 messages.print(f"  do: {result['next_step']}", markup=False)
-    if as_json:
+    if app.as_json:
         emit(results)
     return worst([int(result["code"]) for result in results])
 
@@ -73,11 +73,11 @@ def _send(app: App, way: str, user: str | None) -> None:
 @notify.command("list")
 @json_option
 @pass_app
-def list_(app: App, as_json: bool) -> None:
+def list_(app: App) -> None:
     """What people are being told of, and how often each was told."""
     with app.services.db.reading() as session:
         found = ledger.open_now(session)
-    if as_json:
+    if app.as_json:
         emit(
             [
                 {

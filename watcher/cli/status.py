@@ -25,7 +25,7 @@ from watcher.ledger.models import Account
 @click.command()
 @json_option
 @pass_app
-def status(app: App, as_json: bool) -> int:
+def status(app: App) -> int:
     """One screen; exit 7 when something needs a person."""
     services = app.services
     lanes = services.doorbell.lengths()
@@ -34,7 +34,7 @@ def status(app: App, as_json: bool) -> int:
     for problem in document["problems"]:
         if problem["state"] == "queue_down" and not services.settings.redis_url:
             problem["next_step"] = "start `watcher up`: it brings the queue along"
-    if as_json:
+    if app.as_json:
         emit(document)
     else:
         _screen(document)
@@ -72,8 +72,8 @@ def _screen(document: dict[str, Any]) -> None:
 
 
 def _indented(text: str) -> None:
-    """A sentence below its line, in lines that fit a narrow terminal. What is to be copied is never
-    broken."""
+    """Print a sentence indented, in lines that fit a narrow terminal. Words are not broken, so that
+    a command in it can be copied."""
     margin = " " * 4
     click.echo(
         textwrap.fill(
@@ -96,7 +96,7 @@ def _erpnext(site: dict[str, Any]) -> None:
 
 
 def _set_aside(found: dict[str, Any]) -> None:
-    """Events that are not in ERPNext as they should be; the ones tried again say when."""
+    """How many events were set aside and why, and when the next of them is tried again."""
     if not found["count"]:
         click.echo(f"{'set aside':12} 0")
         return
@@ -119,7 +119,7 @@ def queue() -> None:
 @queue.command("show", short_help="What failed or was set aside, and why.")
 @json_option
 @pass_app
-def show(app: App, as_json: bool) -> None:
+def show(app: App) -> None:
     """Calendars whose last try failed, and events that were set aside, each with the reason."""
     services = app.services
     with services.db.reading() as session:
@@ -150,7 +150,7 @@ def show(app: App, as_json: bool) -> None:
             for row, calendar, account in aside.everything(session)
         ]
     lanes = services.doorbell.lengths()
-    if as_json:
+    if app.as_json:
         emit({"waiting": lanes, "failed": failed, "quarantined": found})
         return
     words = [f"{lane} {count}" for lane, count in (lanes or {}).items()]

@@ -1,4 +1,4 @@
-"""``resync`` and ``verify``: the admin's fallback, and the proof that it was (not) needed."""
+"""``resync`` and ``verify``: mend what differs between Google and ERPNext, or only look."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from watcher.cli.common import (
     App,
+    Whose,
     emit,
     json_option,
     messages,
     pass_app,
     select_accounts,
     who,
+    whose_option,
     worst,
 )
 from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError, contained
@@ -65,15 +67,15 @@ class Target:
     google_id: str
 
 
-def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) -> list[Target]:
+def _targets(app: App, whose: Whose, only: str | None) -> list[Target]:
     found = []
-    chosen = select_accounts(app, emails, everyone, ("active",))
+    chosen = select_accounts(app, whose, ("active",))
     with app.services.db.reading() as session:
         for account in chosen:
             for c in calendars.of_account(session, account.id):
                 if only is None or c.google_id == only:
                     found.append(Target(c.id, account.email, c.google_id))
-    if not found and (emails or only):
+    if not found and (whose.emails or only):
         raise NotFound(
             "no calendar fits", next_step="`watcher calendars list` shows those there are"
         )
@@ -83,24 +85,15 @@ def _targets(app: App, emails: Sequence[str], everyone: bool, only: str | None) 
 
 
 @click.command(short_help="List the window anew, mend what differs.")
-@click.argument("emails", nargs=-1)
-@click.option("--all", "everyone", is_flag=True, help="All active accounts.")
+@whose_option("All active accounts.")
 @click.option("--calendar", "only", help="Only this calendar id.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, write nothing.")
 @click.option("--force", is_flag=True, help="Confirm the mass cancellation that was shown.")
 @json_option
 @pass_app
-def resync(
-    app: App,
-    emails: tuple[str, ...],
-    everyone: bool,
-    only: str | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-) -> int:
-    """List the whole window anew, mark and sweep. What a broken-off run left is done by cron."""
-    targets = _targets(app, emails, everyone, only)
+def resync(app: App, whose: Whose, only: str | None, dry_run: bool, force: bool) -> int:
+    """List the whole window anew and mend what differs in ERPNext; cron finishes what broke off."""
+    targets = _targets(app, whose, only)
     services = app.services
     if not dry_run:
         now = services.clock()
@@ -110,8 +103,8 @@ def resync(
             if force:
                 owing.allow_sweeps(session, numbers)
     work = _dry_run if dry_run else _resync_one
-    results = _with_bar(app, targets, lambda target: work(app, target), as_json)
-    if as_json:
+    results = _with_bar(app, targets, lambda target: work(app, target))
+    if app.as_json:
         emit(results)
     else:
         for result in results:
@@ -120,7 +113,7 @@ def resync(
 
 
 def _with_bar(
-    app: App, targets: Sequence[Target], work: Callable[[Target], dict[str, Any]], quiet: bool
+    app: App, targets: Sequence[Target], work: Callable[[Target], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     results = []
     with Progress(
@@ -128,7 +121,7 @@ def _with_bar(
         BarColumn(),
         MofNCompleteColumn(),
         console=messages,
-        disable=quiet or not messages.is_terminal,
+        disable=app.as_json or not messages.is_terminal,
     ) as bar:
         task = bar.add_task("calendars", total=len(targets))
         for target in targets:
@@ -144,7 +137,7 @@ def _failed(error: WatcherError) -> dict[str, Any]:
 
 
 def _resync_one(app: App, target: Target) -> dict[str, Any]:
-    """Sync here and now; while a worker has the calendar, wait until the debt is paid."""
+    """Sync in this process. While a worker has the calendar, wait until it has listed it anew."""
     services = app.services
     deadline = time.monotonic() + BUSY_PATIENCE_SECONDS
     while True:
@@ -177,8 +170,8 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
 
 
 def _counts(app: App, target: Target) -> dict[str, int]:
-    """What was done from the last full listing on: a change that came in meanwhile is read by
-    another, short run after it."""
+    """What was written since the last full listing began: a change that comes in during it is read
+    by another, short run after it, which counts, too."""
     names = ("created", "updated", "cancelled", "unchanged", "skipped", "refused")
     counts = dict.fromkeys(names, 0)
     with app.services.db.reading() as session:
@@ -204,8 +197,8 @@ def _failure_code(calendar: Calendar) -> int:
 
 
 def _dry_run(app: App, target: Target) -> dict[str, Any]:
-    """What a full listing would write. How many rows would be held is noted: up to that number a
-    ``--force`` that follows confirms."""
+    """What a full listing would write. Where the brake would stop it, the number of rows that would
+    be cancelled is noted: a ``--force`` that follows confirms up to so many."""
     plan = plan_only(_pass(app, target))
     brake = plan.brake
     with app.services.db.session() as session:
@@ -231,15 +224,14 @@ def _line(result: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("emails", nargs=-1)
-@click.option("--all", "everyone", is_flag=True, help="All active accounts.")
+@whose_option("All active accounts.")
 @json_option
 @pass_app
-def verify(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> int:
+def verify(app: App, whose: Whose) -> int:
     """Compare Google with ERPNext now; changes nothing. Exit 7 on a difference."""
-    targets = _targets(app, emails, everyone or not emails, None)
-    results = _with_bar(app, targets, lambda target: _verify_one(app, target), as_json)
-    if as_json:
+    targets = _targets(app, whose.or_all(), None)
+    results = _with_bar(app, targets, lambda target: _verify_one(app, target))
+    if app.as_json:
         emit(results)
     else:
         for result in results:

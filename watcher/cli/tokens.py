@@ -8,6 +8,7 @@ import click
 
 from watcher.cli.common import (
     App,
+    Whose,
     emit,
     iso,
     json_option,
@@ -16,6 +17,7 @@ from watcher.cli.common import (
     select_accounts,
     short_time,
     show_table,
+    whose_option,
     worst,
 )
 from watcher.jobs.timetable import refresh_one
@@ -30,7 +32,7 @@ def tokens() -> None:
 @tokens.command("list")
 @json_option
 @pass_app
-def list_(app: App, as_json: bool) -> None:
+def list_(app: App) -> None:
     """Per account: when the access token ends."""
     now = app.services.clock()
     with app.services.db.reading() as session:
@@ -50,7 +52,7 @@ def list_(app: App, as_json: bool) -> None:
             (f["account"], f["state"], f["via"], short_time(a.access_expires_at), f["minutes_left"])
             for f, a in zip(found, everyone, strict=True)
         ]
-    if as_json:
+    if app.as_json:
         emit(found)
         return
     show_table(
@@ -61,22 +63,21 @@ def list_(app: App, as_json: bool) -> None:
 
 
 @tokens.command("renew")
-@click.argument("emails", nargs=-1)
-@click.option("--all", "everyone", is_flag=True, help="All active accounts.")
+@whose_option("All active accounts.")
 @json_option
 @pass_app
-def renew(app: App, emails: tuple[str, ...], everyone: bool, as_json: bool) -> int:
+def renew(app: App, whose: Whose) -> int:
     """Refresh access tokens now."""
     results = []
-    for account in select_accounts(app, emails, everyone, ("active",)):
+    for account in select_accounts(app, whose, ("active",)):
         error = refresh_one(app.services, account.id)
         outcome = "renewed" if error is None else error.message
         results.append((account.email, outcome, 0 if error is None else error.exit_code))
-        if not as_json:
+        if not app.as_json:
             messages.print(f"{account.email}: {outcome}", markup=False)
             if error is not None and error.next_step:
                 messages.print(f"  do: {error.next_step}", markup=False)
-    if as_json:
+    if app.as_json:
         emit([{"account": email, "outcome": outcome} for email, outcome, _ in results])
     elif not results:
         messages.print("nothing to do: no account is active")

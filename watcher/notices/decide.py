@@ -1,8 +1,8 @@
 """Pure: which troubles are told, together or alone, when again, and when no more.
 
-A trouble is told once it has lasted a little, again on day 2 and on day 7, and it is closed when it
-is mended. What fails alike for many at once has one cause: the admins are told once, and the
-employees, who could do nothing about it, not at all.
+A trouble is told once it has lasted for ``grace``, and again two and seven days after that; it is
+closed when it is mended. Where many accounts fail alike at the same time there is one cause: the
+admins are told once, and the employees, who can do nothing about it, are not told.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WIDE = ERPNEXT | frozenset(
         "erpnext_queue_full",
     }
 )
-"""Causes that are no matter of one calendar, however few of them show it."""
+"""Causes that concern the whole installation, even while only one calendar shows them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +96,8 @@ class Joint:
 
 
 def vanished(known: Iterable[Known], troubles: Iterable[Trouble]) -> list[int]:
-    """Ids of what is mended: no longer there; a common cause, when none of its own is left."""
+    """Ids of the rows whose trouble is no longer there, and of the common causes that none of the
+    lasting rows belongs to."""
     there = {trouble.key for trouble in troubles}
     rows = list(known)
     gone = {row.id for row in rows if not row.is_group and row.key not in there}
@@ -106,7 +107,7 @@ def vanished(known: Iterable[Known], troubles: Iterable[Trouble]) -> list[int]:
 
 
 def joined(known: Sequence[Known]) -> list[Joint]:
-    """Common causes: new ones, and what has come to those that are known."""
+    """New common causes, and new members of those that are known."""
     found = []
     by_cause: dict[str, list[Known]] = defaultdict(list)
     for row in known:
@@ -124,8 +125,9 @@ def joined(known: Sequence[Known]) -> list[Joint]:
 
 
 def _together(alone: Sequence[Known], members: Sequence[datetime]) -> tuple[int, ...]:
-    """Of ``alone`` (by time) those that follow what has begun (``members``), and a wave of their
-    own, whether or not there was one before."""
+    """The ids of those of ``alone`` (in order of time) that belong to a common cause: they came
+    within ``TOGETHER`` of the last of its ``members``, or ``ALIKE`` of them came within that time
+    of each other."""
     found: list[int] = []
     rest: list[Known] = []
     latest = max(members, default=None)

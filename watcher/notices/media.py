@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -55,12 +54,24 @@ def configured(settings: Settings) -> list[str]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mail:
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+
+
 def send(settings: Settings, medium: str, subject: str, text: str) -> None:
     """Tell the admins. Raises ``Transient`` (its side is the medium)."""
     if medium == MAIL:
-        sender = settings.notify_from or _own_address(settings.public_url)
-        url = settings.smtp_url.get_secret_value()
-        send_mail(Mailbox.parse(url), sender, settings.admin_emails, subject, text)
+        mail = Mail(
+            sender=settings.notify_from or _own_address(settings.public_url),
+            recipients=settings.admin_emails,
+            subject=subject,
+            text=text,
+        )
+        send_mail(Mailbox.parse(settings.smtp_url.get_secret_value()), mail)
     else:
         post(settings.notify_webhook_url.get_secret_value(), f"*{subject}*\n{text}")
 
@@ -69,16 +80,14 @@ def _own_address(public_url: str) -> str:
     return f"watcher@{urlsplit(public_url).hostname or 'localhost'}"
 
 
-def send_mail(
-    box: Mailbox, sender: str, recipients: Sequence[str], subject: str, text: str
-) -> None:
-    """One mail to all recipients. TLS wherever the server offers it; a password never goes over a
-    line in clear, but to this machine. Raises ``Transient``."""
+def send_mail(box: Mailbox, mail: Mail) -> None:
+    """Send one mail to all recipients. TLS is used wherever the server offers it; without TLS a
+    password is sent to this machine only. Raises ``Transient``."""
     message = EmailMessage()
-    message["From"], message["To"] = sender, ", ".join(recipients)
-    message["Subject"] = " ".join(subject.split())[:200]
+    message["From"], message["To"] = mail.sender, ", ".join(mail.recipients)
+    message["Subject"] = " ".join(mail.subject.split())[:200]
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text)
+    message.set_content(mail.text)
     try:
         with _dial(box) as server:
             if box.user:
@@ -87,7 +96,7 @@ def send_mail(
     except (smtplib.SMTPException, OSError, ValueError) as error:
         raise _failed(MAIL, _kind(error)) from None  # ValueError: a name that is not ASCII
     if refused:
-        raise _failed(MAIL, f"refused {len(refused)} of {len(recipients)} recipients")
+        raise _failed(MAIL, f"refused {len(refused)} of {len(mail.recipients)} recipients")
 
 
 def _dial(box: Mailbox) -> smtplib.SMTP:
@@ -111,7 +120,7 @@ def _kind(error: Exception) -> str:
         return "offers no TLS for the password (use smtps://)"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"answered {error.smtp_code}"
-    # A bad certificate is both.
+    # ssl.SSLCertVerificationError is an OSError and a ValueError: the server was not reached.
     if isinstance(error, ValueError) and not isinstance(error, OSError):
         return f"cannot be told this user, password or address ({type(error).__name__})"
     return f"could not be reached ({type(error).__name__})"

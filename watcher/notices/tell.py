@@ -1,4 +1,4 @@
-"""Tell people what needs them, and that it is mended, from what `status` says.
+"""Tell people what `status` says needs them, and when it is mended.
 
 The admins by mail and webhook; the employee whose account has to be connected again by a ToDo in
 ERPNext. At least once: a process that is killed between telling and noting it tells again. What
@@ -237,14 +237,14 @@ def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, st
     with services.db.reading() as session:
         who = ledger.members(session, notice.id) if notice.is_group else []
     what = _what(notice, len(who))
-    text = words.for_admins(
+    told = words.ForAdmins(
         what=what,
         text=notice.message,
         step=notice.step,
         who=who,
         dashboard=services.settings.public_url,
     )
-    return words.subject(what, times=times), text
+    return words.subject(what, times=times), told.body
 
 
 def _what(notice: Notice, many: int = 0) -> str:
@@ -260,22 +260,21 @@ def _ask_employee(services: Services, notice: Notice) -> str | None:
     account = _employee(services, notice)
     if account is None or account.erpnext_user is None:
         return None
-    link = _way_back(services, account)
-    text = words.for_employee(
-        notice.id, cause=notice.cause, link=link, by_desk=account.source == "erpnext"
-    )
+    how = _how_to_connect(services, account)
+    text = words.for_employee(notice.id, cause=notice.cause, how=how)
     todo = todos.ToDo(user=account.erpnext_user, text=text, marker=words.marker(notice.id))
     return todos.put(services.erpnext, todo, notice.todo)
 
 
-def _way_back(services: Services, account: Account) -> str:
+def _how_to_connect(services: Services, account: Account) -> str:
     if account.source == "erpnext":
-        return desk_link(services.settings.erpnext_url, services.desk_app())
+        return words.by_desk(desk_link(services.settings.erpnext_url, services.desk_app()))
     if not services.settings.public_url or not services.settings.google_client_id:
-        return ""
+        return words.NO_LINK
     with services.db.session() as session:
         invitation = connect.lasting_invitation(session, account.id, services.clock())
-    return connect.sign_link(services.keyring, services.settings, invitation, account.email)
+    link = connect.sign_link(services.keyring, services.settings, invitation, account.email)
+    return words.by_link(link)
 
 
 # --- winding up ---------------------------------------------------------------------------
