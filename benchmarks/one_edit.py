@@ -20,7 +20,7 @@ from pathlib import Path
 from watcher.accounts.verbs import add_delegated
 from watcher.erpnext.fields import install
 from watcher.ledger import accounts, calendars
-from watcher.services import build
+from watcher.services import Ledger, build
 from watcher.settings import load
 from watcher.sync.work import work_off
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
@@ -54,7 +54,7 @@ def measure(events: int, folder: Path) -> None:
                 "WATCHER_ERPNEXT_API_SECRET": site.api_secret,
             }
         ).settings,
-        make=True,
+        ledger=Ledger.MADE,
     )
     install(services.erpnext)
     start = datetime.now(UTC).replace(microsecond=0)

@@ -30,7 +30,7 @@ from watcher.erpnext.fields import install
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.ledger import accounts, calendars, owing
 from watcher.ledger.models import Account, Calendar
-from watcher.services import Services, build
+from watcher.services import Ledger, Services, build
 from watcher.settings import Settings, load
 from watcher.sync.work import work_off
 from watcher_sandbox.erpnext.site import Site
@@ -120,7 +120,7 @@ class Company:
 
     @cached_property
     def services(self) -> Services:
-        return build(self.settings, make=True)
+        return build(self.settings, ledger=Ledger.MADE)
 
     def rebuild(self) -> None:
         """As after a restart with other settings."""

@@ -33,7 +33,7 @@ from watcher.jobs.timetable import timetable
 from watcher.ledger import budget, notices, overview
 from watcher.ledger.inbox import Word
 from watcher.ledger.rings import Reason
-from watcher.services import Services, build
+from watcher.services import Ledger, Services, build
 from watcher.settings import SECRETS, env_name, fields, load
 
 ROOT = Path(__file__).parent.parent
@@ -503,7 +503,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
         "WATCHER_SECRET_KEYS": secrets.token_urlsafe(32),
         "WATCHER_PUBLIC_URL": "https://watcher.example.com",
     }
-    made = build(load(environ, tmp_path).settings, make=True)
+    made = build(load(environ, tmp_path).settings, ledger=Ledger.MADE)
     yield made
     made.doorbell.client.close()
     made.db.dispose()

@@ -9,40 +9,33 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum
 from functools import partial
 
-from watcher.erpnext import connected_app
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
-from watcher.erpnext.site import EMPLOYEE_FIELD, Site, employee_of, read_site
-from watcher.erpnext.versions import warnings
-from watcher.errors import UserError, WatcherError, contained
+from watcher.erpnext.known import KnownSite
+from watcher.erpnext.site import Site
+from watcher.errors import contained
 from watcher.google.client import CalendarClient
 from watcher.google.credentials import AccessTokens
-from watcher.google.delegation import DelegationAllow, ServiceAccount, load_service_account
+from watcher.google.delegation import Delegation
 from watcher.google.endpoints import GoogleEndpoints
 from watcher.google.fetching import TokenSource
-from watcher.google.grants import Grant
 from watcher.jobs.doorbell import Doorbell
-from watcher.ledger import budget, calendars, keys, overview
+from watcher.ledger import budget, calendars, keys
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.accounts import LedgerTokens
-from watcher.ledger.budget import Purpose
 from watcher.ledger.db import Database
 from watcher.ledger.rings import Lane, Reason
 from watcher.ledger.secrets import Keyring
-from watcher.settings import Settings, load, require
+from watcher.settings import Settings, require
 
 Clock = Callable[[], datetime]
-
-SITE_FACTS_SECONDS = 600.0
-DESK_APP_SECONDS = 60.0
-"""A Connected App that was made anew has another name; the old one keeps no tokens."""
 
 
 def utc_now() -> datetime:
@@ -56,9 +49,7 @@ class Kept:
     lock: threading.RLock = field(default_factory=threading.RLock)
     tokens: AccessTokens | None = None
     erpnext: ErpNextClient | None = None
-    site: tuple[float, Site] | None = None
-    desk_app: tuple[float, str] | None = None
-    employees: dict[str, tuple[float, str | None]] = field(default_factory=dict)
+    site: KnownSite | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +96,14 @@ class Services:
                 settings = self.settings
                 source = TokenSource(
                     endpoints=endpoints(settings),
-                    service_account=service_account(settings),
-                    allow=DelegationAllow.parse(settings.delegation_allow),
+                    delegation=delegation(settings),
                     desk_tokens=self.desk_token if settings.erpnext_url else None,
                 )
                 store = LedgerTokens(self.db, self.keyring)
                 self._kept.tokens = AccessTokens(store, source, clock=lambda: self.clock())
             return self._kept.tokens
 
-    def google(self, account_id: int, email: str, purpose: Purpose) -> CalendarClient:
+    def google(self, account_id: int, email: str, purpose: budget.Purpose) -> CalendarClient:
         """Calls on behalf of one account, counted against the project's budget."""
         return CalendarClient(
             self.settings.google_api_url,
@@ -140,89 +130,74 @@ class Services:
             site_fields=self.site().fields,
         )
 
+    @property
+    def _site(self) -> KnownSite:
+        with self._kept.lock:
+            if self._kept.site is None:
+                self._kept.site = KnownSite(
+                    self.erpnext,
+                    zone_name=self.settings.erpnext_time_zone,
+                    client_id=self.settings.google_client_id,
+                    note_site=self._note_site,
+                    note_desk_link=self._note_desk_link,
+                )
+            return self._kept.site
+
+    def _note_site(self, site: Site) -> None:
+        with self.db.session() as session:
+            known_site.remember_site(session, site.versions, site.warnings, self.clock())
+
+    def _note_desk_link(self, link: str) -> None:
+        with self.db.session() as session:
+            known_site.remember_desk(session, link, self.clock())
+
     def site(self) -> Site:
         """What the site says of itself, read again every ten minutes."""
-        with self._kept.lock:
-            kept = self._kept.site
-            if kept is None or time.monotonic() - kept[0] > SITE_FACTS_SECONDS:
-                kept = self._kept.site = (time.monotonic(), self._read_site())
-            return kept[1]
-
-    def _read_site(self) -> Site:
-        site = read_site(self.erpnext, self.settings.erpnext_time_zone)
-        with self.db.session() as session:
-            known_site.remember_site(session, site.versions, warnings(site.frappe), self.clock())
-        return site
+        return self._site.site()
 
     def employee(self, user: str | None) -> str | None:
-        """The Employee of an ERPNext user, where the site's Event has a field for it; asked for
-        again every ten minutes."""
-        if user is None or EMPLOYEE_FIELD not in self.site().fields:
-            return None
-        with self._kept.lock:
-            asked, found = self._kept.employees.get(user, (0.0, None))
-            if not asked or time.monotonic() - asked > SITE_FACTS_SECONDS:
-                found = employee_of(self.erpnext, user)
-                self._kept.employees[user] = (time.monotonic(), found)
-            return found
-
-    # --- Frappe's Connected App -------------------------------------------------------------
+        """The Employee of an ERPNext user, where the site's Event has a field for it."""
+        return self._site.employee(user)
 
     def desk_app(self) -> str:
         """The name of the Connected App of our Google client in ERPNext. Raises ``WatcherError``
         that says how to make it."""
-        with self._kept.lock:
-            kept = self._kept.desk_app
-            if kept is None or time.monotonic() - kept[0] > DESK_APP_SECONDS:
-                self._kept.desk_app = None
-                name = connected_app.require_app(self.erpnext, self.settings.google_client_id)
-                kept = self._kept.desk_app = (time.monotonic(), name)
-                link = connected_app.desk_link(self.settings.erpnext_url, name)
-                with self.db.session() as session:
-                    overview.remember_desk(session, link, self.clock())
-            return kept[1]
+        return self._site.desk_app()
 
-    def desk_token(self, grant: Grant) -> str:
-        """The refresh token that Frappe keeps for an employee. Raises ``AccountDead``."""
-        user = grant.erpnext_user or grant.email
-        return connected_app.refresh_token(self.erpnext, self.desk_app(), user)
+    def desk_token(self, user: str) -> str:
+        """The refresh token that Frappe keeps for an ERPNext user. Raises ``AccountDead``."""
+        return self._site.desk_token(user)
+
+
+class Ledger(Enum):
+    """How a process opens the ledger."""
+
+    AS_IT_IS = "neither migrated nor checked"
+    WITHOUT_KEYS = "migrated, although a key of its secrets may be missing"
+    CHECKED = "migrated, and every key of its secrets is there"
+    MADE = "made where there is none, otherwise as CHECKED"
 
 
 def build(
-    settings: Settings,
-    *,
-    clock: Clock = utc_now,
-    migrate: bool = True,
-    check_keys: bool = True,
-    make: bool = False,
+    settings: Settings, *, clock: Clock = utc_now, ledger: Ledger = Ledger.CHECKED
 ) -> Services:
-    """Open the ledger (migrating it, and with ``make`` making it), the key ring and the queue.
+    """Open the ledger, the key ring and the queue.
 
     Raises ``WatcherError`` when there is no ledger, ``UserError`` for a key that is missing or
     does not fit the ledger, and for a malformed URL. Nothing connects to Redis here: a doorbell
     that is down must not stop a process that can do without it.
     """
-    given = settings.secret_keys.get_secret_value().split(",")
-    keyring = Keyring(given, again=lambda: _keys_now(given))
+    keyring = Keyring.of(settings)
     db = Database(settings.ledger_url)
-    if migrate:
-        try:
-            db.migrate(make=make)
-            if check_keys:
-                keys.require_known(db, keyring)
-        except WatcherError:
-            db.dispose()
-            raise
-    return Services(settings, db, keyring, Doorbell(settings.queue_url), clock)
-
-
-def _keys_now(given: Sequence[str]) -> Sequence[str]:
-    """The keys as they are set at this moment; a new one may have been put in front."""
     try:
-        now = load().settings.secret_keys.get_secret_value()
-    except UserError:
-        return given
-    return now.split(",") if now else given
+        if ledger is not Ledger.AS_IT_IS:
+            db.migrate(make=ledger is Ledger.MADE)
+        if ledger in (Ledger.CHECKED, Ledger.MADE):
+            keys.require_known(db, keyring)
+    except Exception:
+        db.dispose()
+        raise
+    return Services(settings, db, keyring, Doorbell(settings.queue_url), clock)
 
 
 def endpoints(settings: Settings) -> GoogleEndpoints:
@@ -237,17 +212,9 @@ def endpoints(settings: Settings) -> GoogleEndpoints:
     )
 
 
-def service_account(settings: Settings) -> ServiceAccount | None:
-    """The delegation key, checked; None when none is set. Raises ``UserError``."""
-    path = settings.google_service_account_file
-    return load_service_account(path) if path else None
-
-
-def check_delegation(settings: Settings) -> ServiceAccount | None:
-    """What a start owes the admin: a key file or an allow-list that cannot work is named now and
-    not at the first sync. Raises ``UserError``."""
-    DelegationAllow.parse(settings.delegation_allow)
-    return service_account(settings)
+def delegation(settings: Settings) -> Delegation:
+    """Raises ``UserError`` for a key file or an allow-list that cannot work."""
+    return Delegation.read(settings.google_service_account_file, settings.delegation_allow)
 
 
 def erpnext_client(settings: Settings) -> ErpNextClient:

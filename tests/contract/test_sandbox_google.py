@@ -32,7 +32,7 @@ from watcher.events.model import Window
 from watcher.google import consent
 from watcher.google.client import CalendarClient, NewChannel, calendar_id_of
 from watcher.google.credentials import AccessTokens
-from watcher.google.delegation import DelegationAllow, load_service_account
+from watcher.google.delegation import Delegation, DelegationAllow, load_service_account
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
 from watcher.google.errors import ChannelIdTaken, ConsentDenied, ConsentFailed
 from watcher.google.fetching import TokenSource
@@ -504,7 +504,7 @@ class TestDelegation:
         account = load_service_account(google.make_service_account(tmp_path / "key.json"))
         allow = DelegationAllow.parse(["@icecream.example"])
 
-        source = TokenSource(endpoints=endpoints, service_account=account, allow=allow)
+        source = TokenSource(endpoints=endpoints, delegation=Delegation(account, allow))
 
         def tokens(email: str) -> AccessTokens:
             return AccessTokens(Shelf(Grant(source="service-account", email=email)), source)

@@ -152,7 +152,7 @@ def _revoke(services: Services, account: Account) -> None:
 def _token_of_desk(services: Services, grant: Grant) -> str | None:
     """None when Frappe holds nothing (any more) that could be revoked."""
     try:
-        return services.desk_token(grant)
+        return services.desk_token(grant.desk_user)
     except Transient:
         raise
     except WatcherError as error:

@@ -52,7 +52,7 @@ def _not_found(error: WatcherError) -> bool:
 
 def _try_one(services: Services, account_id: int) -> bool:
     grant = LedgerTokens(services.db, services.keyring).grant(account_id)
-    token = services.desk_token(grant)
+    token = services.desk_token(grant.desk_user)
     with services.db.reading() as session:
         if accounts.is_dead_grant(session, grant.email, token):
             return False

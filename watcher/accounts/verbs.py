@@ -15,7 +15,7 @@ from watcher.google.grants import Grant
 from watcher.ledger import accounts, calendars, connect, own
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import LEAVING
-from watcher.services import Services, service_account
+from watcher.services import Services, delegation
 from watcher.settings import require
 
 
@@ -60,8 +60,7 @@ def add_delegated(
     address = accounts.normal(email)
     settings = services.settings
     require(settings, "google_service_account_file", why="--via service-account")
-    service_account(settings)
-    if not DelegationAllow.parse(settings.delegation_allow).allows(address):
+    if not delegation(settings).allow.allows(address):
         raise UserError(
             f"the service account may not act for {address}",
             next_step=f"add {address} or @{address.rpartition('@')[2]} to WATCHER_DELEGATION_ALLOW",

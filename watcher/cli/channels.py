@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from watcher.channels import renewal
 from watcher.channels.registry import stop_all
-from watcher.channels.renewal import LEASE_SECONDS, Patience, Renewed, Wanted, renew_due
 from watcher.cli.common import (
     App,
     Whose,
@@ -30,7 +30,7 @@ from watcher.ledger import channels as store
 from watcher.ledger.models import Account
 
 # Cron renews every few seconds; the lease of a process that was killed ends after LEASE_SECONDS.
-PATIENCE_SECONDS = LEASE_SECONDS + 30.0
+PATIENCE_SECONDS = renewal.LEASE_SECONDS + 30.0
 
 
 @click.group()
@@ -92,15 +92,15 @@ def renew(app: App, whose: Whose, force: bool) -> int:
     """
     chosen = select_accounts(app, whose.or_all(), ("active",))
 
-    def report(result: Renewed) -> None:
+    def report(result: renewal.Renewed) -> None:
         if not app.as_json:
             line = f"{who(result.account, result.calendar)}: {result.outcome} {result.message}"
             messages.print(line.rstrip(), markup=False)
 
-    results = renew_due(
+    results = renewal.renew_due(
         app.services,
-        Wanted(force, [a.id for a in chosen]),
-        Patience(
+        renewal.Wanted(force, [a.id for a in chosen]),
+        renewal.Patience(
             PATIENCE_SECONDS,
             lambda: messages.print("waiting: another process is renewing channels"),
         ),

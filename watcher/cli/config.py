@@ -24,7 +24,7 @@ from watcher.errors import WatcherError
 from watcher.google.endpoints import CALENDAR_SCOPE
 from watcher.ledger.db import Database
 from watcher.ledger.ledger_file import private_folder
-from watcher.services import check_delegation
+from watcher.services import delegation
 from watcher.settings import NEEDED, SECRETS, Settings, env_name, fields
 
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
@@ -127,7 +127,7 @@ def _masked(settings: Settings, name: str) -> str:
 def validate(_app: App) -> None:
     """Check all settings; every problem is named at once."""
     settings = read_settings(complete=True).settings
-    account = check_delegation(settings)
+    account = delegation(settings).key
     if account is not None:
         messages.print(
             f"service account {account.client_email}, key file {account.age_days} days old"

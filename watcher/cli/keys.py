@@ -22,7 +22,7 @@ from watcher.cli.common import (
 )
 from watcher.errors import NotFound, UserError
 from watcher.ledger import keys as ledger
-from watcher.services import Services, build
+from watcher.services import Ledger, Services, build
 
 
 @click.group()
@@ -32,7 +32,7 @@ def keys() -> None:
 
 def _services() -> Services:
     """The services, also where a key of the ledger is missing: these commands mend that."""
-    return build(read_settings().settings, check_keys=False)
+    return build(read_settings().settings, ledger=Ledger.WITHOUT_KEYS)
 
 
 @keys.command("list")

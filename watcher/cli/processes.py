@@ -14,7 +14,7 @@ from watcher.ledger.rings import Lane
 from watcher.processes import cron as ticker
 from watcher.processes import up as supervisor
 from watcher.processes import web as server
-from watcher.services import check_delegation
+from watcher.services import delegation
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
@@ -32,7 +32,7 @@ PORT = click.option(
 
 def _settings() -> Settings:
     settings = read_settings(complete=True).settings
-    account = check_delegation(settings)
+    account = delegation(settings).key
     if account is not None and supervisor.PARENT not in os.environ:
         logs.configure(settings.log_format)
         log.info(

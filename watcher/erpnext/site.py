@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import SIDE, RowGone
+from watcher.erpnext.versions import warnings
 from watcher.errors import ErpAuthError, ErpForbidden, ErpSetupMissing, UserError, WatcherError
 from watcher.events.model import OPTIONAL_FIELDS
 
@@ -31,8 +32,9 @@ class Site:
     fields: frozenset[str]
 
     @property
-    def frappe(self) -> str:
-        return self.versions.get("frappe", "")
+    def warnings(self) -> list[str]:
+        """What an admin should know of the site's version of Frappe."""
+        return warnings(self.versions.get("frappe", ""))
 
 
 def read_site(client: ErpNextClient, zone_name: str = "") -> Site:

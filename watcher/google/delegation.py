@@ -136,6 +136,20 @@ class DelegationAllow:
         return address in self.addresses or address.partition("@")[2] in self.domains
 
 
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """The key of the service account (None: there is none) and for whom it may be used."""
+
+    key: ServiceAccount | None = None
+    allow: DelegationAllow = field(default_factory=DelegationAllow)
+
+    @classmethod
+    def read(cls, key_file: str, allow: Iterable[str]) -> Delegation:
+        """From setting values; an empty ``key_file`` means no key. Raises ``UserError``."""
+        allowed = DelegationAllow.parse(allow)
+        return cls(load_service_account(key_file) if key_file else None, allowed)
+
+
 def _is_entry(entry: str) -> bool:
     name, at, domain = entry.partition("@")
     plain = not any(character.isspace() for character in entry)

@@ -6,24 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from watcher.errors import AccessLost, AccountDead, AppDead
-from watcher.google.delegation import DelegationAllow, ServiceAccount
+from watcher.google.delegation import Delegation
 from watcher.google.endpoints import CALENDAR_SCOPES, GoogleEndpoints
 from watcher.google.errors import SIDE
 from watcher.google.grants import Grant
 from watcher.google.refresh import Fresh, refresh_delegated, refresh_user
 
-DeskTokens = Callable[[Grant], str]
-"""Reads the refresh token that Frappe keeps. Raises ``AccountDead`` when there is none."""
+DeskTokens = Callable[[str], str]
+"""Reads the refresh token that Frappe keeps for a user. Raises ``AccountDead`` without one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenSource:
-    """Fetches access tokens. ``allow`` names the mailboxes that ``service_account`` may act for;
-    ``timeout`` is in seconds. Parts that are not set are missed when a grant needs them."""
+    """Fetches access tokens; ``timeout`` is in seconds. A part that is not set is an ``AppDead``
+    when a grant needs it."""
 
     endpoints: GoogleEndpoints
-    service_account: ServiceAccount | None = None
-    allow: DelegationAllow = field(default_factory=DelegationAllow)
+    delegation: Delegation = field(default_factory=Delegation)
     desk_tokens: DeskTokens | None = None
     timeout: float = 10.0
 
@@ -58,34 +57,33 @@ class TokenSource:
                 side=SIDE,
                 next_step="Set WATCHER_ERPNEXT_URL and its API key.",
             )
-        token = self.desk_tokens(grant)
+        token = self.desk_tokens(grant.desk_user)
         try:
             given = replace(grant, refresh_token=token)
             fresh = refresh_user(given, self.endpoints, timeout=self.timeout)
             _check_who_and_what(fresh, grant.email)
         except AccountDead as error:
             note_useless(token)
-            who = grant.erpnext_user or grant.email
-            error.next_step = f"{who} authorises the Connected App in ERPNext again"
+            error.next_step = f"{grant.desk_user} authorises the Connected App in ERPNext again"
             raise
         return replace(fresh, refresh_token=None)
 
     def _by_delegation(self, grant: Grant) -> Fresh:
-        if self.service_account is None:
+        if self.delegation.key is None:
             raise AppDead(
                 "No service account key is set",
                 cause="no_service_account",
                 side=SIDE,
                 next_step="Set WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE.",
             )
-        if not self.allow.allows(grant.email):
+        if not self.delegation.allow.allows(grant.email):
             raise AccessLost(
                 f"The service account may not act for {grant.email}",
                 cause="delegation_not_allowed",
                 side=SIDE,
                 next_step=f"Add {grant.email} or its @domain to WATCHER_DELEGATION_ALLOW.",
             )
-        return refresh_delegated(grant, self.service_account, self.endpoints, timeout=self.timeout)
+        return refresh_delegated(grant, self.delegation.key, self.endpoints, timeout=self.timeout)
 
 
 def _check_who_and_what(fresh: Fresh, email: str) -> None:

@@ -24,3 +24,8 @@ class Grant:
     access_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
     dead: str = ""
+
+    @property
+    def desk_user(self) -> str:
+        """The ERPNext user for whom Frappe keeps the refresh token."""
+        return self.erpnext_user or self.email

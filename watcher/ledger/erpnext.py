@@ -40,6 +40,11 @@ def remember_site(
     session.merge(Fact(name="erpnext_site", value=value, learned_at=now))
 
 
+def remember_desk(session: Session, link: str, now: datetime) -> None:
+    """The page where employees authorise the Connected App, for the steps that name it."""
+    session.merge(Fact(name="desk_link", value=link, learned_at=now))
+
+
 def remember_late_answers(session: Session, count: int, now: datetime) -> None:
     """Writes were answered with an error and had been done all the same."""
     session.merge(Fact(name="erpnext_late_answers", value=str(count), learned_at=now))

@@ -310,11 +310,6 @@ def way_out(session: Session, account: Account) -> str:
     }[account.source]
 
 
-def remember_desk(session: Session, link: str, now: datetime) -> None:
-    """Where employees authorise the Connected App, for whoever is told of it."""
-    session.merge(Fact(name="desk_link", value=link, learned_at=now))
-
-
 def died_of_testing(account: Account) -> bool:
     """Google's refusal came just when a refresh token of an app in Testing ends."""
     if account.cause != "invalid_grant" or account.granted_at is None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from watcher.errors import Permanent, UserError
+from watcher.settings import Settings, load
 
 _VERSION = b"v1"
 _KEY_ID = 8
@@ -38,6 +39,12 @@ class Keyring:
         has come in since this process was started."""
         self._again = again
         self._take(keys)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Keyring:
+        """The keys of the settings; those that come in later are read when they are needed."""
+        given = settings.secret_keys.get_secret_value().split(",")
+        return cls(given, again=lambda: _keys_now(given))
 
     def _take(self, keys: Sequence[str]) -> None:
         cleaned = [key.strip() for key in keys if key.strip()]
@@ -110,6 +117,15 @@ class Keyring:
     def signing_keys(self, purpose: str) -> list[bytes]:
         """Keys for itsdangerous, oldest first as it expects: the last one signs."""
         return [_derive(root, f"sign:{purpose}") for root in reversed(self._roots)]
+
+
+def _keys_now(given: Sequence[str]) -> Sequence[str]:
+    """The keys as they are set at this moment; a new one may have been put in front."""
+    try:
+        now = load().settings.secret_keys.get_secret_value()
+    except UserError:
+        return given
+    return now.split(",") if now else given
 
 
 def key_of(blob: bytes) -> str:

@@ -22,17 +22,9 @@ from watcher.errors import WatcherError, contained
 from watcher.ledger import connect, leases, overview
 from watcher.ledger import notices as ledger
 from watcher.ledger.models import Account, Notice
-from watcher.notices import words
-from watcher.notices.decide import (
-    ERPNEXT,
-    Known,
-    Trouble,
-    joined,
-    rounds_due,
-    usable,
-    vanished,
-)
-from watcher.notices.media import MAIL, TODO, WEBHOOK, configured, send
+from watcher.notices import decide, media, words
+from watcher.notices.decide import Known, Trouble
+from watcher.notices.media import MAIL, TODO, WEBHOOK
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -71,7 +63,7 @@ def observe(services: Services) -> list[Trouble]:
     troubles = [_trouble(problem) for problem in problems]
     with services.db.session() as session:
         rows = {row.key: row for row in ledger.lasting(session)}
-        ledger.mend(session, vanished([_known(row) for row in rows.values()], troubles), now)
+        ledger.mend(session, decide.vanished([_known(row) for row in rows.values()], troubles), now)
         for key, alike in _by_key(troubles).items():
             row = rows.get(key) or _add(session, key, alike[0], now)
             row.state, row.message, row.step = alike[0].state, _message(alike), alike[0].step
@@ -133,7 +125,7 @@ def _known(row: Notice) -> Known:
 def _join(session: Session) -> None:
     session.flush()
     rows = {row.id: row for row in ledger.lasting(session)}
-    for joint in joined([_known(row) for row in rows.values()]):
+    for joint in decide.joined([_known(row) for row in rows.values()]):
         first = rows[joint.members[0]]
         group = rows[joint.group] if joint.group else _add_group(session, first)
         if first.seen_at > group.seen_at + NEW_WAVE:
@@ -170,18 +162,18 @@ def _due(services: Services) -> list[tuple[Notice, int]]:
     now = services.clock()
     with services.db.reading() as session:
         rows = [row for row in ledger.lasting(session) if row.group_id is None]
-    return [(row, rounds_due(row.seen_at, row.state, row.cause, now)) for row in rows]
+    return [(row, decide.rounds_due(row.seen_at, row.state, row.cause, now)) for row in rows]
 
 
 def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> list[str]:
-    """By what this can be told: never by what is itself in trouble."""
-    media = usable(configured(services.settings), notice.cause)
+    """The media by which this can be told: never one that is itself in trouble."""
+    usable = decide.usable(media.configured(services.settings), notice.cause)
     if (
-        not any(trouble.cause in ERPNEXT for trouble in troubles)
+        not any(trouble.cause in decide.ERPNEXT for trouble in troubles)
         and _employee(services, notice) is not None
     ):
-        media.append(TODO)
-    return media
+        usable.append(TODO)
+    return usable
 
 
 def _employee(services: Services, notice: Notice) -> Account | None:
@@ -222,7 +214,7 @@ def _deliver(services: Services, notice: Notice, medium: str, wanted: int) -> in
         todo = _ask_employee(services, notice)
     else:
         subject, text = _for_admins(services, notice, wanted)
-        send(services.settings, medium, subject, text)
+        media.send(services.settings, medium, subject, text)
     with services.db.session() as session:
         row = session.get_one(Notice, notice.id)
         setattr(row, _COUNTER[medium], wanted)
@@ -300,9 +292,9 @@ def _wind_up(services: Services, notice: Notice) -> int:
 def _tell_the_end(services: Services, notice: Notice, medium: str) -> int:
     if medium == TODO:
         todos.close(services.erpnext, notice.todo or "")
-    elif medium in configured(services.settings):
+    elif medium in media.configured(services.settings):
         what = f"{_how_it_ended(services, notice)}: {_what(notice)}"
-        send(services.settings, medium, words.subject(what), what)
+        media.send(services.settings, medium, words.subject(what), what)
     with services.db.session() as session:
         _settled(session.get_one(Notice, notice.id), medium)
     return 1

@@ -32,7 +32,7 @@ from watcher.errors import UserError, WatcherError
 from watcher.ledger.ledger_file import private_folder
 from watcher.processes import valkey
 from watcher.processes.signals import stop_event
-from watcher.services import build
+from watcher.services import Ledger, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
@@ -269,7 +269,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     os.umask(0o077)  # for the children too: Valkey's own files
     with _lock(settings):
         _check_address(host, port)
-        db = build(settings, make=True).db  # migrates, and refuses early with a clear text
+        db = build(settings, ledger=Ledger.MADE).db  # migrates, and refuses early with a clear text
         db.examine()
         db.dispose()
         return Supervisor(settings, host, port, workers).run()

@@ -11,7 +11,7 @@ from watcher.handlers.app import create_app
 from watcher.handlers.context import missed_of
 from watcher.handlers.missed import look_at_all
 from watcher.processes.up import die_with_parent
-from watcher.services import Services, build
+from watcher.services import Ledger, Services, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
@@ -41,7 +41,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         die_with_parent()
         logs.configure(self._settings.log_format)
-        services = build(self._settings, migrate=False)
+        services = build(self._settings, ledger=Ledger.AS_IT_IS)
         app = create_app(services)
         _catch_up(app, services)
         return app
@@ -53,7 +53,7 @@ def serve(settings: Settings, host: str, port: int) -> int:
     # A PostgreSQL is made by its admin, so that an empty one is a new one; an SQLite file that is
     # not there may have been deleted.
     is_file = settings.ledger_url.startswith("sqlite")
-    build(settings, make=not is_file).db.dispose()
+    build(settings, ledger=Ledger.CHECKED if is_file else Ledger.MADE).db.dispose()
     listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     _Server(
         settings,

@@ -19,7 +19,7 @@ from tests.unit.google.scripted_google import Answer, Asked, Scripted
 from tests.unit.google.sqlite_tokens import SqliteTokens
 from watcher.errors import AccessLost, AccountDead, AppDead, Transient, UserError
 from watcher.google.credentials import AccessTokens
-from watcher.google.delegation import DelegationAllow, load_service_account
+from watcher.google.delegation import Delegation, DelegationAllow, load_service_account
 from watcher.google.endpoints import CALENDAR_SCOPE, GoogleEndpoints
 from watcher.google.fetching import TokenSource
 from watcher.google.grants import Grant
@@ -347,7 +347,7 @@ def test_arguments_of_any_shape(args: tuple[object, ...]) -> None:
 def delegated(store: SqliteTokens, google: Scripted, key_file: Path, *allow: str) -> AccessTokens:
     store.add(ANN, source="service-account", refresh=None)
     key = load_service_account(key_file)
-    return tokens(store, google, service_account=key, allow=DelegationAllow.parse(allow))
+    return tokens(store, google, delegation=Delegation(key, DelegationAllow.parse(allow)))
 
 
 def test_the_service_account_acts_for_one_mailbox(
