@@ -44,8 +44,8 @@ class Backoff:
     """Truncated exponential backoff with jitter: ``first`` seconds before the first new try, twice
     as many before each following one, and never more than ``longest``.
 
-    Each wait is shortened by a random part of up to half of it, so that what failed together is
-    not tried again together.
+    Each wait is shortened by a random part of up to a quarter of it, so that what failed together
+    is not tried again together.
     """
 
     first: float
@@ -59,5 +59,5 @@ class Backoff:
         ``asked`` is what the other side asked for (``asked_seconds``). It is waited for in full,
         and for a little longer, so that not everybody comes at that moment.
         """
-        wait = rng.uniform(0.5, 1.0) * min(self.longest, self.first * 2.0 ** min(failures, 20))
+        wait = rng.uniform(0.75, 1.0) * min(self.longest, self.first * 2.0 ** min(failures, 20))
         return wait if asked is None else min(asked, LONGEST_ASKED) + wait / 8

@@ -42,7 +42,7 @@ def test_pauses_double_up_to_the_longest_and_differ() -> None:
     for failures in range(40):
         whole = min(60.0, 2.0 * 2.0**failures)
         found = [pause.seconds(failures, rng=rng) for _ in range(50)]
-        assert whole / 2 <= min(found) <= max(found) <= whole
+        assert whole * 0.75 <= min(found) <= max(found) <= whole
         assert len(set(found)) > 40
 
 

@@ -27,8 +27,7 @@ from watcher.cli.common import (
 from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError, contained
 from watcher.ledger import calendars, owing
 from watcher.ledger.models import Calendar, Run
-from watcher.sync.passes import Pass, make_pass
-from watcher.sync.story import compare, plan_only
+from watcher.sync import passes, story
 from watcher.sync.work import work_off
 
 BUSY_PATIENCE_SECONDS = 180.0
@@ -199,7 +198,7 @@ def _failure_code(calendar: Calendar) -> int:
 def _dry_run(app: App, target: Target) -> dict[str, Any]:
     """What a full listing would write. Where the brake would stop it, the number of rows that would
     be cancelled is noted: a ``--force`` that follows confirms up to so many."""
-    plan = plan_only(_pass(app, target))
+    plan = story.plan_only(_pass(app, target))
     brake = plan.brake
     with app.services.db.session() as session:
         calendars.note_shown(session, target.calendar_id, brake.rows if brake else None)
@@ -208,11 +207,11 @@ def _dry_run(app: App, target: Target) -> dict[str, Any]:
     return {"outcome": outcome, "code": 0, **planned, "refused": len(plan.refused)}
 
 
-def _pass(app: App, target: Target) -> Pass:
+def _pass(app: App, target: Target) -> passes.Pass:
     """One that only looks: it has no lease."""
     with app.services.db.reading() as session:
         work = calendars.peek(session, target.calendar_id, snapshot=True)
-    return make_pass(app.services, work, lambda: None)
+    return passes.make_pass(app.services, work, lambda: None)
 
 
 def _line(result: dict[str, Any]) -> str:
@@ -241,7 +240,7 @@ def verify(app: App, whose: Whose) -> int:
 
 
 def _verify_one(app: App, target: Target) -> dict[str, Any]:
-    found, mirrored = compare(_pass(app, target))
+    found, mirrored = story.compare(_pass(app, target))
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
     result |= {"code": ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
     for name in ("missing", "extra", "different"):

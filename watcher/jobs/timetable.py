@@ -24,7 +24,6 @@ from watcher.errors import AccountDead, AppDead, Elsewhere, Transient, WatcherEr
 from watcher.ledger import accounts, aside, budget, due, erased, late, notices, owing, runs
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.rings import LANES, Lane, Reason
-from watcher.ledger.when import LONGEST_ASKED
 from watcher.notices.tell import tell
 from watcher.services import Services
 
@@ -170,7 +169,7 @@ def _not_refreshed(services: Services, account_id: int, error: WatcherError) -> 
         return error
     pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
     if isinstance(error, Transient) and error.retry_after is not None:
-        pause = max(pause, min(error.retry_after, LONGEST_ASKED.total_seconds()))
+        pause = max(pause, error.retry_after)
     with services.db.session() as session:
         account = session.get_one(Account, account_id)
         account.refresh_retry_at = services.clock() + timedelta(seconds=pause)

@@ -3,7 +3,6 @@ tried again by itself, with growing pauses."""
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from watcher.ledger.models import Account, Calendar, Quarantined, Run
 from watcher.ledger.when import has_come
+from watcher.waiting import Backoff
 
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=6)
+AGAIN = Backoff(first=30.0, longest=6 * 3_600.0)
 LONGEST_WHEN_ALL_IS_REFUSED = timedelta(minutes=5)
 """The cause is most likely one, and gone in one moment; Watcher sends few events until then."""
 ALIKE = 3
@@ -75,8 +75,7 @@ def _note(row: Quarantined, refusal: Refusal, now: datetime) -> None:
 
 
 def _pause(attempts: int) -> timedelta:
-    grown: timedelta = FIRST_PAUSE * 2 ** min(attempts, 12)
-    return min(grown, LONGEST_PAUSE) * random.uniform(0.8, 1.2)
+    return timedelta(seconds=AGAIN.seconds(attempts))
 
 
 def of_calendar(session: Session, calendar_id: int) -> Sequence[Quarantined]:
@@ -152,7 +151,7 @@ def due(session: Session, now: datetime, most: int) -> list[int]:
             .join(Calendar, Quarantined.calendar_id == Calendar.id)
             .join(Account, Calendar.account_id == Account.id)
             .where(
-                has_come(Quarantined.next_try_at, now, LONGEST_PAUSE * 1.5),
+                has_come(Quarantined.next_try_at, now, timedelta(seconds=AGAIN.longest)),
                 Account.state == "active",
                 Calendar.removed.is_(False),
                 Calendar.failures == 0,

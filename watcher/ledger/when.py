@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from watcher.waiting import LONGEST_ASKED
+
 Column = InstrumentedAttribute[Any]
-LONGEST_ASKED = timedelta(hours=1)
-"""So long a wish of the other side (``Retry-After``) is kept; nobody asks for more in earnest."""
-LONGEST_RETRY = LONGEST_ASKED + timedelta(minutes=10)
+LONGEST_RETRY = timedelta(seconds=LONGEST_ASKED, minutes=10)
 """The longest wait after a failure, with its jitter."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from datetime import timedelta
 
 from watcher.errors import (
@@ -22,13 +21,13 @@ from watcher.google.own import NO_OWN_CALENDAR
 from watcher.ledger import accounts, calendars, late, leases, runs
 from watcher.ledger.calendars import Failure
 from watcher.ledger.models import Calendar, Run
-from watcher.ledger.when import LONGEST_ASKED
 from watcher.services import Services
 from watcher.sync.attempt import Attempt
+from watcher.waiting import Backoff
 
 log = logging.getLogger(__name__)
 
-RETRY_CAP_SECONDS = 60.0
+AGAIN = Backoff(first=2.0, longest=60.0)
 PERMANENT_RETRY = {
     ErpAuthError: 30.0,
     ErpSetupMissing: 30.0,
@@ -38,7 +37,6 @@ PERMANENT_RETRY = {
 }
 UNSURE_SECONDS = 20.0
 GONE_CAUSES = frozenset({"not_found", "gone", NO_OWN_CALENDAR})
-_rng = random.SystemRandom()
 
 
 def record_failure(services: Services, attempt: Attempt, error: WatcherError) -> None:
@@ -92,14 +90,10 @@ def _state_and_cause(error: WatcherError, sure: bool) -> tuple[str, str]:
 
 
 def retry_seconds(error: WatcherError, failures: int) -> float:
-    """Truncated exponential backoff with full jitter; the other side's wish is honoured."""
+    """Seconds to wait after a failure that ``failures`` others came before, in a row."""
     if isinstance(error, CalendarGone) and failures + 1 < calendars.SURE_AFTER:
         return UNSURE_SECONDS
     for kind, seconds in PERMANENT_RETRY.items():
         if isinstance(error, kind):
             return seconds
-    wait = _rng.uniform(0.5, 1.0) * min(RETRY_CAP_SECONDS, 2.0 * 2.0 ** min(failures, 10))
-    asked = error.retry_after if isinstance(error, Transient) else None
-    if asked is None:
-        return wait
-    return min(max(asked, 0.5), LONGEST_ASKED.total_seconds()) + wait / 8
+    return AGAIN.seconds(failures, error.retry_after if isinstance(error, Transient) else None)
