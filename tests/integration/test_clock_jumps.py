@@ -14,7 +14,7 @@ from watcher.errors import Transient
 from watcher.jobs import timetable
 from watcher.ledger import aside, channels, due, late, leases
 from watcher.ledger.accounts import LedgerTokens
-from watcher.ledger.aside import Refusal
+from watcher.ledger.aside import SetAside
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.sync.failure import retry_seconds
@@ -68,7 +68,7 @@ def test_tries_of_other_kinds_are_due_now(company: Company) -> None:
         aside.quarantine(
             session,
             number,
-            [Refusal(key="k", event_id="e", message="", kind="event")],
+            [SetAside(key="k", event_id="e", message="", kind="event")],
             tomorrow,
             tomorrow,
         )

@@ -11,7 +11,7 @@ import pytest
 
 from tests.company import ANN, Company
 from watcher.ledger import aside
-from watcher.ledger.aside import Refusal
+from watcher.ledger.aside import SetAside
 
 Row = dict[str, Any]
 
@@ -135,7 +135,7 @@ def test_what_has_to_go_from_history_goes(company: Company) -> None:
         company.site.put("Event", row | fields)
     number = company.calendar().id
     with company.services.db.session() as session:
-        refusal = Refusal(key=f"{1:064}", event_id="old1", message="refused", kind="masking")
+        refusal = SetAside(key=f"{1:064}", event_id="old1", message="refused", kind="masking")
         now = company.services.clock()
         aside.quarantine(session, number, [refusal], now, now)
     listing(company)

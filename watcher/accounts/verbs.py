@@ -138,7 +138,7 @@ def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dea
     with services.db.session() as session:
         known = accounts.find(session, grant.email)
         if known is not None:
-            accounts.hold(session, known.id)
+            accounts.lock(session, known.id)
         if known is None or known.state in LEAVING:
             known = accounts.add(
                 session,

@@ -60,20 +60,20 @@ PERMISSION_CAUSES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Chosen:
     calendar_id: int
     email: str
     google_id: str
 
 
-def _targets(app: App, whose: Whose, only: str | None) -> list[Target]:
+def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
     found = []
     chosen = select_accounts(app, whose, ("active",))
     with app.services.db.reading() as session:
         for account in chosen:
             for c in calendars.of_account(session, account.id):
                 if only is None or c.google_id == only:
-                    found.append(Target(c.id, account.email, c.google_id))
+                    found.append(Chosen(c.id, account.email, c.google_id))
     if not found and (whose.emails or only):
         raise NotFound(
             "no calendar fits", next_step="`watcher calendars list` shows those there are"
@@ -112,7 +112,7 @@ def resync(app: App, whose: Whose, only: str | None, dry_run: bool, force: bool)
 
 
 def _with_bar(
-    app: App, targets: Sequence[Target], work: Callable[[Target], dict[str, Any]]
+    app: App, targets: Sequence[Chosen], work: Callable[[Chosen], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     results = []
     with Progress(
@@ -135,7 +135,7 @@ def _failed(error: WatcherError) -> dict[str, Any]:
     return {"outcome": error.message, "code": error.exit_code, "next_step": error.next_step}
 
 
-def _resync_one(app: App, target: Target) -> dict[str, Any]:
+def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
     """Sync in this process. While a worker has the calendar, wait until it has listed it anew."""
     services = app.services
     deadline = time.monotonic() + BUSY_PATIENCE_SECONDS
@@ -168,7 +168,7 @@ def _resync_one(app: App, target: Target) -> dict[str, Any]:
     return {"outcome": "done", "code": ExitCode.PARTLY if counts["refused"] else 0, **counts}
 
 
-def _counts(app: App, target: Target) -> dict[str, int]:
+def _counts(app: App, target: Chosen) -> dict[str, int]:
     """What was written since the last full listing began: a change that comes in during it is read
     by another, short run after it, which counts, too."""
     names = ("created", "updated", "cancelled", "unchanged", "skipped", "refused")
@@ -195,7 +195,7 @@ def _failure_code(calendar: Calendar) -> int:
     return ExitCode.UNAVAILABLE if calendar.cause.endswith("_unavailable") else ExitCode.ERROR
 
 
-def _dry_run(app: App, target: Target) -> dict[str, Any]:
+def _dry_run(app: App, target: Chosen) -> dict[str, Any]:
     """What a full listing would write. Where the brake would stop it, the number of rows that would
     be cancelled is noted: a ``--force`` that follows confirms up to so many."""
     plan = story.plan_only(_pass(app, target))
@@ -207,7 +207,7 @@ def _dry_run(app: App, target: Target) -> dict[str, Any]:
     return {"outcome": outcome, "code": 0, **planned, "refused": len(plan.refused)}
 
 
-def _pass(app: App, target: Target) -> passes.Pass:
+def _pass(app: App, target: Chosen) -> passes.Pass:
     """One that only looks: it has no lease."""
     with app.services.db.reading() as session:
         work = calendars.peek(session, target.calendar_id, snapshot=True)
@@ -234,12 +234,12 @@ def verify(app: App, whose: Whose) -> int:
         emit(results)
     else:
         for result in results:
-            messages.print(_verdict(result), markup=False)
+            messages.print(_verify_line(result), markup=False)
     codes = [int(result["code"]) for result in results]
     return ExitCode.UNHEALTHY if ExitCode.UNHEALTHY in codes else worst(codes)
 
 
-def _verify_one(app: App, target: Target) -> dict[str, Any]:
+def _verify_one(app: App, target: Chosen) -> dict[str, Any]:
     found, mirrored = story.compare(_pass(app, target))
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
     result |= {"code": ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
@@ -252,7 +252,7 @@ def _verify_one(app: App, target: Target) -> dict[str, Any]:
     return result
 
 
-def _verdict(result: dict[str, Any]) -> str:
+def _verify_line(result: dict[str, Any]) -> str:
     name = who(result["account"], result["calendar"])
     if "events" not in result:
         return _line(result)

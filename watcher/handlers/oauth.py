@@ -48,7 +48,7 @@ MOST_CONSENTS = 3
 """So many tabs of one browser may be at Google at a time; a cookie holds 4 KB."""
 
 
-class Refusal(Exception):
+class ErrorPage(Exception):
     """A page that says why not and what to do; ``retry`` is a link to begin again. The error that
     it is raised from goes to the log."""
 
@@ -57,8 +57,8 @@ class Refusal(Exception):
         self.title, self.text, self.status, self.retry = title, text, status, retry
 
 
-@bp.errorhandler(Refusal)
-def refused(refusal: Refusal) -> ResponseReturnValue:
+@bp.errorhandler(ErrorPage)
+def refused(refusal: ErrorPage) -> ResponseReturnValue:
     log.info("consent refused: %s", _cause(refusal))
     page = render_template(
         "message.html", title=refusal.title, text=refusal.text, retry=refusal.retry
@@ -90,7 +90,7 @@ def start(token: str) -> ResponseReturnValue:
 def _open_invitation(token: str) -> tuple[str, str]:
     named = connect.read_link(services().keyring, token)
     if named is None:
-        raise Refusal(
+        raise ErrorPage(
             "This link is not valid",
             "It is incomplete or was not made here. Ask your administrator for a new one.",
             404,
@@ -98,17 +98,17 @@ def _open_invitation(token: str) -> tuple[str, str]:
     with services().db.reading() as db:
         found = connect.find_invitation(db, named[0])
         if found is None or found[1].email != named[1]:
-            raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
+            raise ErrorPage("This link is not valid", "Ask your administrator for a new one.", 404)
         invitation_row, account = found
         if invitation_row.used_at is not None:
-            raise Refusal(
+            raise ErrorPage(
                 "This link has been used",
                 f"{account.email} was connected with it. Nothing more is to be done; to "
                 "connect anew, ask your administrator for a new link.",
                 410,
             )
         if invitation_row.expires_at <= services().clock():
-            raise Refusal(
+            raise ErrorPage(
                 "This link has expired",
                 "Connect links work for 7 days, and a newer link ends the older ones. "
                 "Ask your administrator for a new one.",
@@ -179,8 +179,8 @@ def _take_flow(state: str) -> Flow | None:
     return None
 
 
-def _lapsed() -> Refusal:
-    return Refusal(
+def _lapsed() -> ErrorPage:
+    return ErrorPage(
         "This sign-in has lapsed",
         "It was begun in another browser, more than 15 minutes ago, or is done "
         "already. Open your connect link once more.",
@@ -216,23 +216,23 @@ def _finish(flow: Flow) -> Consent:
         )
     except ConsentDenied as error:
         text = f"{error.message}. Nothing has been stored."
-        raise Refusal("Nothing was connected", text, 200, again) from error
+        raise ErrorPage("Nothing was connected", text, 200, again) from error
     except (ConsentFailed, AppDead) as error:
         text = f"{error.message}. {error.next_step}"
-        raise Refusal("Google refused", text, 400, again) from error
+        raise ErrorPage("Google refused", text, 400, again) from error
     except Transient as error:
         text = f"{error.message}. Try again in a minute."
-        raise Refusal("Google does not answer", text, 503, again) from error
+        raise ErrorPage("Google does not answer", text, 503, again) from error
     except WatcherError as error:
-        raise Refusal("That did not work", error.message, 400, again) from error
+        raise ErrorPage("That did not work", error.message, 400, again) from error
     if not identity.email_verified:
-        raise Refusal(
+        raise ErrorPage(
             "Your address is not verified", f"Google has not verified {identity.email}.", 403, again
         )
     return Consent(flow, answer, identity, again)
 
 
-def _cause(refusal: Refusal) -> str:
+def _cause(refusal: ErrorPage) -> str:
     """For the log: Google's code where it gave one, and our sentence. Neither holds a secret."""
     error = refusal.__cause__
     if not isinstance(error, WatcherError):
@@ -254,7 +254,7 @@ def _retry_link(flow: Flow) -> str:
 
 def _signed_in(identity: Identity) -> ResponseReturnValue:
     if identity.email.lower() not in services().settings.admin_emails:
-        raise Refusal("No access", f"{identity.email} is not among WATCHER_ADMIN_EMAILS.", 403)
+        raise ErrorPage("No access", f"{identity.email} is not among WATCHER_ADMIN_EMAILS.", 403)
     admin.sign_in(identity.email.lower())
     return redirect("/")
 
@@ -282,14 +282,14 @@ def _connected(consent: Consent) -> ResponseReturnValue:
 
 
 def _check_consent(db: Session, consent: Consent) -> Account:
-    """The account of the invitation. Raises ``Refusal``."""
+    """The account of the invitation. Raises ``ErrorPage``."""
     answer, identity, again = consent.answer, consent.identity, consent.again
     found = connect.find_invitation(db, consent.flow.invitation_id or "")
     if found is None:
-        raise Refusal("This link is not valid", "Ask your administrator for a new one.", 404)
+        raise ErrorPage("This link is not valid", "Ask your administrator for a new one.", 404)
     account = found[1]
     if account.state in LEAVING:
-        raise Refusal(
+        raise ErrorPage(
             "This link is no longer valid",
             f"{account.email} was disconnected. Ask your administrator for a new link.",
             410,
@@ -299,11 +299,11 @@ def _check_consent(db: Session, consent: Consent) -> Account:
         select(Account.email).where(Account.google_sub == identity.sub, Account.id != account.id)
     ).scalar_one_or_none()
     if other is not None:
-        raise Refusal(
+        raise ErrorPage(
             "This Google account is connected already", f"It is connected as {other}.", 409
         )
     if missing_scopes(answer.scopes):
-        raise Refusal(
+        raise ErrorPage(
             "The calendar permission is missing",
             "On Google's page the box that lets Watcher see your events was not "
             "ticked. Nothing was stored. Try again and tick it.",
@@ -311,7 +311,7 @@ def _check_consent(db: Session, consent: Consent) -> Account:
             again,
         )
     if answer.refresh_token is None:
-        raise Refusal(
+        raise ErrorPage(
             "Google gave no lasting permission",
             "Try again; if it happens once more, remove Watcher under "
             "myaccount.google.com/permissions first.",
@@ -325,9 +325,9 @@ def _store(db: Session, account: Account, consent: Consent, proof: Proof) -> lis
     """Use the invitation up and keep the consent, also where the calendar is not shown: that is
     the admin's to mend, and goes on by itself then."""
     app, now = services(), services().clock()
-    accounts.hold(db, account.id)
+    accounts.lock(db, account.id)
     if not connect.use_invitation(db, consent.flow.invitation_id or "", now):
-        raise Refusal("This link has been used", "Nothing more is to be done.", 410)
+        raise ErrorPage("This link has been used", "Nothing more is to be done.", 410)
     answer = consent.answer
     rings = accounts.activate_oauth(
         db,
@@ -351,7 +351,7 @@ def _check_identity(account: Account, identity: Identity, again: str) -> None:
     """The invited address must be the one that consented. Its token is dropped otherwise; it is
     not revoked, since that would end the person's other grants to this project."""
     if identity.email.lower() != account.email:
-        raise Refusal(
+        raise ErrorPage(
             "This is another Google account",
             f"You signed in as {identity.email}, but this link is for {account.email}. "
             "Nothing was stored. Choose the right account on Google's page.",
@@ -359,7 +359,7 @@ def _check_identity(account: Account, identity: Identity, again: str) -> None:
             again,
         )
     if account.google_sub is not None and account.google_sub != identity.sub:
-        raise Refusal(
+        raise ErrorPage(
             "This is another Google account",
             f"{account.email} was connected with a different Google account of that "
             "address. Ask your administrator to disconnect it first.",

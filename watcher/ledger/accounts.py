@@ -87,7 +87,7 @@ def add(
     return account
 
 
-def hold(session: Session, account_id: int) -> None:
+def lock(session: Session, account_id: int) -> None:
     """Keep an account and its calendars from others until the transaction ends. Who changes an
     account and its calendars or invitations locks them in this order: see
     ``calendars.in_lock_order``."""

@@ -26,7 +26,7 @@ UNMAPPABLE = "unmappable"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
+class SetAside:
     """An event that stands aside: the key it would have, and the reason. See ``Quarantined``."""
 
     key: str
@@ -40,7 +40,7 @@ class Refusal:
 
 
 def quarantine(
-    session: Session, calendar_id: int, refusals: Iterable[Refusal], since: datetime, now: datetime
+    session: Session, calendar_id: int, refusals: Iterable[SetAside], since: datetime, now: datetime
 ) -> list[str]:
     """Set events aside. ``since`` is when the pass that met the refusals began. Returns the keys of
     those that did not stand aside before."""
@@ -66,7 +66,7 @@ def quarantine(
     return fresh
 
 
-def _note(row: Quarantined, refusal: Refusal, now: datetime) -> None:
+def _note(row: Quarantined, refusal: SetAside, now: datetime) -> None:
     row.message, row.last_at = refusal.message[:2000], now
     row.series, row.cause = refusal.series[:1024], refusal.cause[:80]
     row.kind, row.alike, row.step = refusal.kind, refusal.alike[:300], refusal.step

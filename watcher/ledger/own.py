@@ -66,7 +66,7 @@ def name_primary(
 
 def move_to(session: Session, calendar: Calendar, google_id: str, now: datetime) -> None:
     """Google shows the calendar under another id from now on; it is listed anew. Where the account
-    mirrors that one already, this one is let go. Hold the account (``accounts.hold``)."""
+    mirrors that one already, this one is let go. Lock the account first (``accounts.lock``)."""
     there = calendars.find(session, calendar.account_id, google_id)
     if there is None or there.id == calendar.id:
         there = calendar

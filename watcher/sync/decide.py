@@ -23,8 +23,8 @@ from watcher.events.plan import (
     plan_delta,
     plan_snapshot,
 )
-from watcher.ledger.aside import Refusal
-from watcher.sync.intake import Mapped, made_private, map_events
+from watcher.ledger.aside import SetAside
+from watcher.sync.intake import Intake, made_private, map_events
 from watcher.sync.passes import Basis
 from watcher.sync.reading import Reading
 
@@ -56,7 +56,7 @@ class Plan:
     ``oldest_change`` is when Google made the oldest of the changes that are written now."""
 
     actions: list[Action] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[SetAside] = field(default_factory=list)
     brake: Brake | None = None
     private: list[str] = field(default_factory=list)
     oldest_change: datetime | None = None
@@ -85,7 +85,7 @@ def decide(basis: Basis, reading: Reading, rows: Rows) -> Plan:
     return _decide_snapshot(basis, reading, mapped, rows.held)
 
 
-def map_reading(basis: Basis, reading: Reading) -> Mapped:
+def map_reading(basis: Basis, reading: Reading) -> Intake:
     """What Google told in ERPNext's form, split by what is to be done with it."""
     rules, window, zone = basis.rules, basis.window, reading.zone
     # What the expansion says of a changed series is newer than the exceptions in the delta.
@@ -102,7 +102,7 @@ def map_reading(basis: Basis, reading: Reading) -> Mapped:
     return mapped
 
 
-def _decide_delta(basis: Basis, reading: Reading, mapped: Mapped, rows: Rows) -> Plan:
+def _decide_delta(basis: Basis, reading: Reading, mapped: Intake, rows: Rows) -> Plan:
     rules = basis.rules
     changed = ChangedSeries(
         rows=rows.of_series,
@@ -142,7 +142,7 @@ def _oldest_written(basis: Basis, reading: Reading, actions: Iterable[Action]) -
     return min((stamp for stamp in stamps if stamp is not None), default=None)
 
 
-def _decide_snapshot(basis: Basis, reading: Reading, mapped: Mapped, held: list[Row]) -> Plan:
+def _decide_snapshot(basis: Basis, reading: Reading, mapped: Intake, held: list[Row]) -> Plan:
     """Where the brake holds, everything else goes on. A consent lifts it up to the number of rows
     that an admin was shown."""
     work = basis.work

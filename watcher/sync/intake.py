@@ -17,19 +17,19 @@ from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Skipped, T
 from watcher.events.parse import Unmappable, parse_event
 from watcher.events.times import zone_named
 from watcher.events.window import in_window
-from watcher.ledger.aside import Refusal
+from watcher.ledger.aside import SetAside
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mapped:
+class Intake:
     """Google's items in ERPNext's form, split by what is to be done with them."""
 
     live: list[ErpEvent | Skipped]
     outside: list[ErpEvent]
     gone: list[str]
-    refused: list[Refusal]
+    refused: list[SetAside]
 
     @property
     def keys(self) -> set[str]:
@@ -48,7 +48,7 @@ class Mapped:
 
 def parse_items(
     items: Iterable[dict[str, Any]], rules: MappingRules, zone: ZoneInfo
-) -> tuple[list[GoogleEvent], list[Refusal]]:
+) -> tuple[list[GoogleEvent], list[SetAside]]:
     """The events, and what could not be read. ``zone`` is the calendar's."""
     events, refused = [], []
     for item in items:
@@ -59,8 +59,8 @@ def parse_items(
     return events, refused
 
 
-def _refusal(rules: MappingRules, event_id: str, error: Unmappable) -> Refusal:
-    return Refusal(
+def _refusal(rules: MappingRules, event_id: str, error: Unmappable) -> SetAside:
+    return SetAside(
         key=sync_key(rules.account, rules.calendar_id, event_id),
         event_id=event_id,
         message=error.message,
@@ -69,8 +69,8 @@ def _refusal(rules: MappingRules, event_id: str, error: Unmappable) -> Refusal:
 
 def map_events(
     events: Iterable[GoogleEvent], rules: MappingRules, window: Window, zone: ZoneInfo
-) -> Mapped:
-    mapped = Mapped(live=[], outside=[], gone=[], refused=[])
+) -> Intake:
+    mapped = Intake(live=[], outside=[], gone=[], refused=[])
     for event in events:
         if event.is_cancelled and event.visibility in PRIVATE:
             # Made private and then deleted: what is left of it in ERPNext is masked as well.

@@ -61,7 +61,7 @@ def follow(services: Services, lease: CalendarLease, work: Work, sure: bool) -> 
 def _move_ledger(services: Services, lease: CalendarLease, account_id: int, google_id: str) -> None:
     now = services.clock()
     with services.db.session() as session:
-        accounts.hold(session, account_id)
+        accounts.lock(session, account_id)
         calendar = calendars.locked(session, lease.calendar_id)
         if calendar.fence != lease.fence:
             raise LeaseLost

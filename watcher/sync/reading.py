@@ -16,7 +16,7 @@ from watcher.events.model import GoogleEvent, Row, Window
 from watcher.events.plan import newest_by_id
 from watcher.events.window import REACH
 from watcher.google.client import QUERY_FINGERPRINT
-from watcher.ledger.aside import Refusal
+from watcher.ledger.aside import SetAside
 from watcher.sync.expansion import expand, history
 from watcher.sync.intake import parse_items, zone_or_utc
 from watcher.sync.passes import Basis, Kind, Pass
@@ -42,7 +42,7 @@ class Reading:
     items: int
     told: list[GoogleEvent]
     listed: list[GoogleEvent]
-    unreadable: list[Refusal]
+    unreadable: list[SetAside]
     filled: Window | None
 
     @property

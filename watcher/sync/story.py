@@ -17,7 +17,7 @@ from watcher.events.compare import Difference, difference
 from watcher.events.mapping import data_id
 from watcher.events.model import ErpEvent, Row
 from watcher.events.window import REACH
-from watcher.ledger.aside import Refusal
+from watcher.ledger.aside import SetAside
 from watcher.sync.decide import Plan, Rows, decide, map_reading
 from watcher.sync.intake import sync_keys
 from watcher.sync.passes import Basis, Pass
@@ -42,7 +42,7 @@ class Outcome:
     touched: bool = False
 
     @property
-    def refused(self) -> list[Refusal]:
+    def refused(self) -> list[SetAside]:
         """All that stands aside: what could not be read or mapped, and what ERPNext refused."""
         return [*self.plan.refused, *map(_as_refusal, self.applied.refused)]
 
@@ -144,8 +144,8 @@ def _look_back(p: Pass, outcome: Outcome, rows: Rows) -> Outcome:
     return replace(outcome, rows_seen=before) if snapshot else outcome
 
 
-def _as_refusal(refused: Refused) -> Refusal:
-    return Refusal(
+def _as_refusal(refused: Refused) -> SetAside:
+    return SetAside(
         key=refused.key,
         event_id=refused.event_id,
         message=refused.message,

@@ -10,12 +10,12 @@ import pytest
 from tests.unit.events.build import place, rules
 from watcher.events.model import ErpEvent, Skipped
 from watcher.events.plan import ChangedSeries, plan_delta
-from watcher.sync.intake import Mapped, map_events, parse_items, zone_or_utc
+from watcher.sync.intake import Intake, map_events, parse_items, zone_or_utc
 
 ZONE = ZoneInfo("Asia/Kolkata")
 
 
-def mapped(item: dict[str, Any], zone: ZoneInfo = ZONE) -> Mapped:
+def mapped(item: dict[str, Any], zone: ZoneInfo = ZONE) -> Intake:
     events, refused = parse_items([item], rules(), zone)
     assert refused == []
     return map_events(events, rules(), place().window, zone)
