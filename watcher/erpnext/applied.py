@@ -1,4 +1,4 @@
-"""What carrying out a list of actions came to."""
+"""The outcome of a list of actions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from watcher.erpnext.refusals import Refused
 
 @dataclass(kw_only=True, slots=True)
 class Applied:
-    """What a list of actions came to. ``kept`` counts what was not written, by reason; a row
+    """The outcome of a list of actions. ``kept`` counts what was not written, by reason; a row
     that was written but could not be shared is both counted as written and ``refused``.
     ``renewed`` counts rows that were made anew, so that their history goes; ``answered_late``
     counts writes that were answered with an error and had been done all the same."""
@@ -38,5 +38,5 @@ class Applied:
 
     @property
     def skipped(self) -> Counter[str]:
-        """What was left alone for another reason than being unchanged."""
+        """Rows that were not written although they differ, counted by reason."""
         return Counter({why: count for why, count in self.kept.items() if why != "unchanged"})

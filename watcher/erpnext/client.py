@@ -30,8 +30,8 @@ _BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
 class _TokenAuth(AuthBase):
-    """The token header. As ``auth`` and not as a session header, since requests would let an
-    entry in ``~/.netrc`` overwrite the latter."""
+    """Sets the token header. It is an ``auth`` and not a header of the session, since requests lets
+    an entry in ``~/.netrc`` overwrite that one."""
 
     def __init__(self, api_key: str, api_secret: str) -> None:
         for name, value in (("KEY", api_key), ("SECRET", api_secret)):
@@ -48,7 +48,7 @@ class _TokenAuth(AuthBase):
 
 
 class _TimedAdapter(HTTPAdapter):
-    """A time-out for every request that names none; each request is counted."""
+    """Sets a time-out on requests that have none, and counts every request."""
 
     def __init__(self, timeout: tuple[float, float], count: Callable[[], None]) -> None:
         super().__init__(pool_maxsize=4)
@@ -313,7 +313,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         return failed
 
     def delete(self, doctype: str, name: str) -> bool:
-        """False when it was gone already. A 500 may come after the deletion: repeat it."""
+        """False when it was gone already. After a 500 the document may be deleted all the same."""
         try:
             self._send("DELETE", _resource(doctype, name))
         except RowGone:

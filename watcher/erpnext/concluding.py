@@ -36,7 +36,7 @@ class Concluder:
                 self._applied.updated += 1
 
     def _write_all(self, actions: Sequence[Cancel | Rewrite]) -> None:
-        """What was written, or was so already, is in ``_concluded`` afterwards."""
+        """Write the actions' rows. ``_concluded`` has the names of those that are as wanted now."""
         fields = {action.name: action.fields(self._access.site_fields) for action in actions}
         masked = {action.name: action.key for action in actions if action.mask}
         self._writer.is_private(masked)
@@ -63,8 +63,8 @@ class Concluder:
         return self._writer.one.put(row, fields, action, kind)
 
     def delete(self, cancels: Sequence[Cancel]) -> None:
-        """What is private is masked first, and goes with all that was readable of it: Frappe keeps
-        a copy of what it deletes."""
+        """Delete rows. A private one is masked before, since Frappe keeps a copy of each document
+        that is deleted, and what is readable of its past is erased."""
         masked = [cancel for cancel in cancels if cancel.mask]
         if masked:
             self._write_all(masked)

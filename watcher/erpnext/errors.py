@@ -44,7 +44,7 @@ SIDE = "erpnext"
 SETUP = "watcher erpnext setup"
 MAX_MESSAGE = 500
 COLLISION = "collision"
-"""``cause`` of a refusal that another writer of the same document brought about."""
+"""``cause`` of a refusal because somebody else has saved the same document meanwhile."""
 
 _MAINTENANCE = frozenset({"SessionStopped", "InReadOnlyMode"})
 _LIMITED = frozenset({"TooManyRequestsError", "RateLimitExceededError"})
@@ -92,7 +92,7 @@ class ServerError(Transient):
 
 
 def asks_to_wait(error: WatcherError) -> bool:
-    """The site says when to come again: trying at once would be rude, and is refused."""
+    """Whether the site said when to come again: it would refuse whatever comes before."""
     return isinstance(error, Transient) and error.retry_after is not None
 
 

@@ -1,4 +1,5 @@
-"""A value for each field that a site demands, so that a row can be masked before it is deleted."""
+"""Values for fields that a site has made mandatory: without one in each of them ERPNext refuses to
+save a row that has to be masked before it is deleted."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ _TEXT = "-"
 
 
 def fillers(client: ErpNextClient, fields: Iterable[str]) -> dict[str, object]:
-    """By field name. A field that is no custom one, or cannot be looked up, gets a text."""
+    """A value by field name. A field that is not a custom one, or whose definition is not readable,
+    gets a text."""
     names = list(fields)
     found = client.rows(
         "Custom Field",

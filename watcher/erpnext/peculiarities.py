@@ -1,4 +1,4 @@
-"""What a site has of its own that an admin should know before events are mirrored into it."""
+"""Settings of a site that an admin should know of before events are mirrored into it."""
 
 from __future__ import annotations
 

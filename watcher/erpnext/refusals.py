@@ -1,4 +1,4 @@
-"""What ERPNext refuses: set aside with its own words, without the event's; and when to stop trying.
+"""What ERPNext refuses is set aside with ERPNext's own words; and when to stop sending.
 
 ERPNext's messages repeat values now and then ("'Subject' (Interview with ...) will get
 truncated"). What is kept of them outlives the event, so the event's own texts are taken out.
@@ -19,12 +19,13 @@ from watcher.events.model import Cancel, ErpEvent, Rewrite
 Kind = Literal["event", "masking", "cancellation"]
 
 ALIKE = 3
-"""So many series that are refused alike, while nothing is accepted, are the site's doing and not
-theirs: the rest is not sent."""
+"""Once so many series were refused alike and nothing was accepted, the cause is the site's, and the
+remaining events are not sent."""
 
 OUTAGE_AFTER = 5
-"""So many series in a row that fail alone with a 500 are an outage, not bad documents; all that is
-of one series is as bad as its first."""
+"""Once so many series in a row have failed with a 500, each sent alone, that is an outage and not
+the fault of their documents. Series are counted and not events, since the instances of one series
+share their texts, and so their faults."""
 
 _TAG = re.compile(r"<[^<>]*>")
 _NUMBERS = re.compile(r"\b[A-Z]*\d+\b")
@@ -51,7 +52,7 @@ class Refused:
 
     @property
     def alike(self) -> str:
-        """The same for refusals of the same cause."""
+        """A text that is equal for refusals of the same cause."""
         return likeness(self.cause, self.message)
 
 
@@ -90,7 +91,8 @@ def _as_shown(text: str) -> str:
 
 
 def _without(message: str, text: str) -> str:
-    """``message`` with every run of ``text`` from its head on replaced; it may have been cut."""
+    """``message`` with each place replaced where ``text`` begins, as far as it is quoted there:
+    ERPNext may have cut it."""
     if len(text) < _SHORTEST:
         return message
     head = text[:_HEAD]
@@ -103,7 +105,7 @@ def _without(message: str, text: str) -> str:
 
 
 class Ceiling:
-    """Tells a site that refuses everything, or fails for everything, from single events."""
+    """Counts refusals and failures, to tell a site that takes nothing from single bad events."""
 
     def __init__(self) -> None:
         self._alike: dict[str, set[str]] = {}
@@ -137,5 +139,5 @@ class Ceiling:
 
 
 def likeness(cause: str, message: str) -> str:
-    """What two refusals of the same cause have in common: numbers and names of rows differ."""
+    """The cause and the message without numbers and names of rows, in which refusals differ."""
     return f"{cause}: {_NUMBERS.sub('#', message)}"

@@ -69,7 +69,7 @@ def refuse_administrator(user: str) -> None:
 
 
 def _versions(client: ErpNextClient) -> dict[str, str]:
-    """Empty where the site does not let us ask: nothing depends on it but what is shown."""
+    """Versions by app; empty where the API user may not ask. They are only shown."""
     try:
         return client.versions()
     except ErpForbidden as error:
