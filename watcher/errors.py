@@ -110,6 +110,10 @@ class Overtaken(Elsewhere):
     it."""
 
 
+class CapReached(Elsewhere):
+    """All processes together have asked for as many channels as a minute may have."""
+
+
 class Defect(Transient):
     """A bug of Watcher: an exception that no code expected. The work is tried again all the
     same."""

@@ -16,6 +16,7 @@ from watcher.channels.registry import open_channel
 from watcher.errors import Transient
 from watcher.jobs import timetable
 from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger.channels import Granted, Request
 from watcher.ledger.models import Channel, Lease
 
 
@@ -240,22 +241,12 @@ def test_a_thousand_expired_channels_come_back_within_the_cap(company: Company) 
                 session, email=email, source="service-account", state="active", now=now
             )
             calendar = calendars.add(session, account.id, email, now)
-            channels.add_requesting(
-                session,
-                channel_id=email,
-                calendar_id=calendar.id,
-                token_hash="x",
-                instead_of=None,
-                now=now,
+            request = Request(
+                channel_id=email, calendar_id=calendar.id, token_hash="x", instead_of=None
             )
-            channels.confirm(
-                session,
-                email,
-                resource_id="r",
-                expires_at=now + timedelta(days=7),
-                renew_at=now + timedelta(days=6),
-                now=now,
-            )
+            channels.add_requesting(session, request, 2_000, now)
+            granted = Granted("r", now + timedelta(days=7), now + timedelta(days=6))
+            channels.confirm(session, email, granted, now)
     company.later(days=9)
     minutes = []
     while len(company.google.live_channels()) < 1_001:
@@ -448,15 +439,11 @@ def test_what_nobody_answered_for_is_given_up(company: Company) -> None:
     """A process died between its row and Google's answer: the row neither blocks nor stays."""
     now, number = company.services.clock(), company.calendar().id
     with company.services.db.session() as session:
-        channels.close(session, rows(company)[0].id, "stopped", now)
-        channels.add_requesting(
-            session,
-            channel_id="half-open",
-            calendar_id=number,
-            token_hash="x",
-            instead_of=None,
-            now=now,
+        channels.stopped(session, rows(company)[0].id, now)
+        request = Request(
+            channel_id="half-open", calendar_id=number, token_hash="x", instead_of=None
         )
+        channels.add_requesting(session, request, 60, now)
     assert renew(company) == ["skipped"], "somebody may just be opening it"
     company.later(minutes=3)
     assert renew(company) == ["opened"]

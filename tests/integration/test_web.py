@@ -171,7 +171,7 @@ def test_without_a_ledger_google_is_asked_to_repeat(watched: Company) -> None:
 def test_google_really_reaches_us(watched: Company) -> None:
     with watched.services.db.session() as session:
         watched.google.kill_channels()
-        channels.close(session, channel(watched).id, "stopped", watched.services.clock())
+        channels.stopped(session, channel(watched).id, watched.services.clock())
     assert watched.watcher("channels", "renew", "--all").returncode == 0
     before = watched.calendar().dirty_seq
     watched.google.insert_event(ANN, watched.timed())

@@ -50,8 +50,8 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
     caller has seen it (None: there was none), which is still accepted.
 
     The calendar is left owing a sync, since a change between the old and the new channel could
-    have been told to neither. Raises ``Overtaken``, and what events.watch raises; the failure is
-    kept on the calendar with the time of the next try.
+    have been told to neither. Raises ``Overtaken``, ``CapReached``, and what events.watch raises;
+    that failure is kept on the calendar with the time of the next try.
     """
     require(services.settings, "public_url", why="opening a watch channel")
     channel_id, token = str(uuid.uuid4()), secrets.token_urlsafe(32)
@@ -59,15 +59,15 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
         calendar = calendars.get(session, calendar_id)
         account = session.get_one(Account, calendar.account_id)
         google_id, email, account_id = calendar.google_id, account.email, account.id
-        row = channels.add_requesting(
-            session,
+        request = channels.Request(
             channel_id=channel_id,
             calendar_id=calendar_id,
             token_hash=digest(token),
             instead_of=instead_of,
-            now=services.clock(),
         )
-    if row is None:
+        most = services.settings.renew_per_minute
+        added = channels.add_requesting(session, request, most, services.clock())
+    if not added:
         raise Overtaken("another process has opened this channel, is at it, or lets it go")
     google = services.google(account_id, email, "poll")
     try:
@@ -100,7 +100,7 @@ def _stop_unwanted(
     except WatcherError as error:
         log.warning("channel left to expire: %s", error.message)
     with services.db.session() as session:
-        channels.close(session, channel_id, "stopped", services.clock())
+        channels.stopped(session, channel_id, services.clock())
 
 
 def _confirm(
@@ -114,14 +114,9 @@ def _confirm(
         calendar = calendars.locked(session, calendar_id)
         if not channels.is_awaited(session, channel_id):
             return None
-        retired = channels.confirm(
-            session,
-            channel_id,
-            resource_id=answer.resource_id,
-            expires_at=answer.expiration,
-            renew_at=due.renewal_point(now, answer.expiration, _rng),
-            now=now,
-        )
+        renew_at = due.renewal_point(now, answer.expiration, _rng)
+        granted = channels.Granted(answer.resource_id, answer.expiration, renew_at)
+        retired = channels.confirm(session, channel_id, granted, now)
         calendar.push_supported, calendar.watch_retry_at = True, None
         if due.is_short_lived(answer.expiration - now, _asked(services)):
             # The channel is used while it lives, then the calendar is polled for a while. To
@@ -160,7 +155,7 @@ def _note_failure(
     now = services.clock()
     with services.db.session() as session:
         calendar = calendars.locked(session, calendar_id)
-        channels.close(session, channel_id, "failed", now, error.message)
+        channels.failed(session, channel_id, now, error.message)
         calendar.watch_failures += 1
         if isinstance(error, PushNotSupported):
             calendar.push_supported = False
@@ -191,7 +186,7 @@ def stop_channel(services: Services, google: CalendarClient, channel_id: str) ->
     if resource_id is not None:
         google.stop(channel_id, resource_id)
     with services.db.session() as session:
-        channels.close(session, channel_id, "stopped", services.clock())
+        channels.stopped(session, channel_id, services.clock())
 
 
 def stop_all(services: Services, account: Account) -> list[str]:
@@ -213,5 +208,5 @@ def stop_all(services: Services, account: Account) -> list[str]:
                 stopped.append(channel_id)
                 continue
         with services.db.session() as session:
-            channels.close(session, channel_id, "stopped", services.clock(), why)
+            channels.stopped(session, channel_id, services.clock(), why)
     return stopped

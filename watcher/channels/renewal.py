@@ -16,6 +16,7 @@ from watcher.channels.registry import open_channel, stop_channel
 from watcher.errors import (
     AccountDead,
     AppDead,
+    CapReached,
     Elsewhere,
     Overtaken,
     Permanent,
@@ -152,12 +153,10 @@ def _later(target: _Target) -> Renewed:
 
 
 def _renew_one(services: Services, target: _Target) -> Renewed:
-    with services.db.session() as session:
-        opened = channels.opened_within_a_minute(session, services.clock())
-        if opened >= services.settings.renew_per_minute:
-            return _later(target)
     try:
         open_channel(services, target.calendar_id, instead_of=target.channel_id)
+    except CapReached:
+        return _later(target)
     except Overtaken as error:
         return Renewed(target.email, target.google_id, "skipped", error.message)
     except PushNotSupported as error:
@@ -214,7 +213,7 @@ def _not_stopped(services: Services, retired: _Retired, error: WatcherError) -> 
     if isinstance(error, Permanent) and not isinstance(error, AccountDead | AppDead):
         # Asking again changes nothing: it ends by itself at its expiry.
         with services.db.session() as session:
-            channels.close(session, retired.channel_id, "stopped", now, error.message)
+            channels.stopped(session, retired.channel_id, now, error.message)
     if isinstance(error, AccountDead):
         with services.db.session() as session:
             accounts.note_dead_grant(session, retired.account_id, error, now)

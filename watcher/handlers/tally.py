@@ -46,7 +46,7 @@ class Tally:
         try:
             with self._services.db.session() as session:
                 for name, by in sorted(counts.items()):
-                    runs.count(self._services.db, session, name, by)
+                    runs.count(session, name, by)
         except Transient as error:
             with self._lock:
                 self._counts.update(counts)

@@ -14,7 +14,7 @@ from watcher.errors import AccountDead, NotFound, UserError
 from watcher.google.grants import Grant
 from watcher.google.refresh import ACCOUNT_CODES, Fresh
 from watcher.ledger import calendars, own
-from watcher.ledger.db import Database
+from watcher.ledger.db import LOCKED, Database
 from watcher.ledger.leases import lapsed
 from watcher.ledger.models import Account, Calendar, Fact
 from watcher.ledger.secrets import Keyring, digest
@@ -95,7 +95,7 @@ def lock(session: Session, account_id: int) -> None:
         select(Account.id).where(Account.id == account_id),
         select(Calendar.id).where(Calendar.account_id == account_id).order_by(Calendar.id),
     ):
-        session.execute(query.with_for_update())
+        session.execute(query.with_for_update(**LOCKED))
 
 
 def set_state(account: Account, state: str, cause: str, now: datetime) -> None:
@@ -198,7 +198,7 @@ class LedgerTokens:
     def keep(self, account_id: int, used: Grant, fresh: Fresh) -> bool:
         self._keyring.follow()  # a rotation may be under way
         with self._db.session() as session:
-            account = session.get(Account, account_id, with_for_update=True)
+            account = session.get(Account, account_id, with_for_update=LOCKED)
             if account is None or account.state == "disconnected" or not self._has(account, used):
                 return False
             _store_access(account, self._keyring, fresh.access_token, fresh.expires_at)
@@ -236,7 +236,7 @@ class LedgerTokens:
 
     def bury(self, account_id: int, tried: Grant, cause: str, now: datetime) -> bool:
         with self._db.session() as session:
-            account = session.get(Account, account_id, with_for_update=True)
+            account = session.get(Account, account_id, with_for_update=LOCKED)
             if account is None or not self._has(account, tried):
                 return False
             needs_reconnect(session, account_id, cause, now)

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from watcher.errors import Transient
 from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Usage
+from watcher.ledger.upsert import Change, upsert
 
 Purpose = Literal["push", "poll", "backfill"]
 
@@ -39,13 +39,11 @@ def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> Non
     soon = now + timedelta(minutes=10)
     with db.session() as session:
         # All take the rows in this order, and a refusal rolls back what was counted before it.
-        if not _add(db, session, f"minute:{minute}", soon, PROJECT_PER_MINUTE[purpose]):
+        if not _add(session, f"minute:{minute}", soon, PROJECT_PER_MINUTE[purpose]):
             raise _used_up("project's", purpose, now)
-        if not _add(
-            db, session, f"minute:{minute}:{account_id}", soon, ACCOUNT_PER_MINUTE[purpose]
-        ):
+        if not _add(session, f"minute:{minute}:{account_id}", soon, ACCOUNT_PER_MINUTE[purpose]):
             raise _used_up("account's", purpose, now)
-        _add(db, session, f"day:{now:%Y-%m-%d}", now + timedelta(days=40))
+        _add(session, f"day:{now:%Y-%m-%d}", now + timedelta(days=40))
 
 
 def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
@@ -56,22 +54,11 @@ def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
     )
 
 
-def _add(
-    db: Database, session: Session, bucket: str, expires_at: datetime, most: int | None = None
-) -> bool:
+def _add(session: Session, bucket: str, expires_at: datetime, most: int | None = None) -> bool:
     """Count one call into a bucket, unless it holds ``most`` already: then False."""
-    insert = sqlite.insert if db.is_sqlite else postgresql.insert
-    counted = session.execute(
-        insert(Usage)
-        .values(bucket=bucket, calls=1, expires_at=expires_at)
-        .on_conflict_do_update(
-            index_elements=[Usage.bucket],
-            set_={"calls": Usage.calls + 1},
-            where=None if most is None else Usage.calls < most,
-        )
-        .returning(Usage.calls)
-    ).scalar_one_or_none()
-    return counted is not None
+    row = {"bucket": bucket, "calls": 1, "expires_at": expires_at}
+    room = None if most is None else Usage.calls < most
+    return upsert(session, Usage, row, Change({"calls": Usage.calls + 1}, room))
 
 
 def today(session: Session, now: datetime) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import LeaseLost, NotFound
 from watcher.ledger import aside
+from watcher.ledger.db import LOCKED
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import LEAVING, Account, Calendar, Run
 
@@ -128,7 +129,7 @@ def locked(session: Session, calendar_id: int) -> Calendar:
     """The row as it is now, kept from others until the transaction ends: on PostgreSQL two that
     count ``dirty_seq`` up at once would else take one of the changes for the other."""
     session.flush()
-    calendar = session.get(Calendar, calendar_id, with_for_update=True, populate_existing=True)
+    calendar = session.get(Calendar, calendar_id, with_for_update=LOCKED, populate_existing=True)
     return calendar or get(session, calendar_id)
 
 

@@ -4,13 +4,17 @@ makes a new row: the old one is needed to stop the old channel."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from watcher.errors import CapReached
 from watcher.ledger.calendars import is_wanted
-from watcher.ledger.models import Account, Calendar, Channel
+from watcher.ledger.db import LOCKED
+from watcher.ledger.models import Account, Calendar, Channel, Usage
+from watcher.ledger.upsert import Change, upsert
 from watcher.ledger.when import LONGEST_RETRY, still_to_come
 
 LIVE = ("live",)
@@ -21,21 +25,30 @@ SHORT_LIVED = "short_lived"
 """``error`` of a channel that Google lets live for minutes only."""
 
 
-def add_requesting(
-    session: Session,
-    *,
-    channel_id: str,
-    calendar_id: int,
-    token_hash: str,
-    instead_of: str | None,
-    now: datetime,
-) -> Channel | None:
-    """Write the row of a channel that is about to be asked for; None while another process is
-    opening one for the same calendar, when the live channel is no longer ``instead_of`` (None:
-    there was none), or when the calendar is no longer to be watched."""
-    session.execute(select(Calendar.id).where(Calendar.id == calendar_id).with_for_update())
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A channel that is about to be asked for. ``instead_of`` is the id of the live one as the
+    caller has seen it (None: there was none)."""
+
+    channel_id: str
+    calendar_id: int
+    token_hash: str
+    instead_of: str | None
+
+
+def add_requesting(session: Session, request: Request, most: int, now: datetime) -> bool:
+    """Write the row of a channel before it is asked for. False while another process is opening
+    one for the same calendar, when the live channel is no longer ``instead_of``, or when the
+    calendar is no longer to be watched.
+
+    Raises ``CapReached`` when all processes together have asked for ``most`` channels within a
+    minute.
+    """
+    calendar_id = request.calendar_id
+    calendar = select(Calendar.id).where(Calendar.id == calendar_id)
+    session.execute(calendar.with_for_update(**LOCKED))
     if not is_wanted(session, calendar_id):
-        return None
+        return False
     under_way = session.scalars(
         select(Channel.id).where(
             Channel.calendar_id == calendar_id,
@@ -44,38 +57,57 @@ def add_requesting(
         )
     ).first()
     here = live(session, calendar_id, now)
-    if under_way is not None or (here.id if here else None) != instead_of:
-        return None
-    channel = Channel(
-        id=channel_id,
-        calendar_id=calendar_id,
-        token_hash=token_hash,
-        state="requesting",
-        requested_at=now,
-        error="",
+    if under_way is not None or (here.id if here else None) != request.instead_of:
+        return False
+    _keep_cap(session, most, now)
+    session.add(
+        Channel(
+            id=request.channel_id,
+            calendar_id=calendar_id,
+            token_hash=request.token_hash,
+            state="requesting",
+            requested_at=now,
+            error="",
+        )
     )
-    session.add(channel)
     session.flush()
-    return channel
+    return True
 
 
-def confirm(
-    session: Session,
-    channel_id: str,
-    *,
-    resource_id: str,
-    expires_at: datetime,
-    renew_at: datetime,
-    now: datetime,
-) -> list[str]:
+def _keep_cap(session: Session, most: int, now: datetime) -> None:
+    """One process at a time counts, from here to the end of its transaction: on PostgreSQL several
+    would else each find the last place free."""
+    row = {"bucket": "watches", "calls": 1, "expires_at": now + timedelta(hours=1)}
+    upsert(session, Usage, row, Change({"expires_at": row["expires_at"]}))
+    if opened_within_a_minute(session, now) >= most:
+        raise CapReached(f"{most} channels were asked for within a minute", retry_after=60.0)
+
+
+def opened_within_a_minute(session: Session, now: datetime) -> int:
+    """How many channels were asked for in the last minute, for the cap. One that is dated ahead by
+    more than a process may have waited for its turn does not count: a wrong clock has dated it, and
+    it would block all others until that date."""
+    minute = timedelta(minutes=1)
+    last_minute = Channel.requested_at.between(now - minute, now + minute)
+    found = select(func.count(Channel.id)).where(last_minute)
+    return session.scalar(found) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What Google has answered to the request for a channel, and when the channel is renewed."""
+
+    resource_id: str
+    expires_at: datetime
+    renew_at: datetime
+
+
+def confirm(session: Session, channel_id: str, granted: Granted, now: datetime) -> list[str]:
     """Make a requested channel live and retire the calendar's other ones; returns their ids."""
     channel = session.get_one(Channel, channel_id)
     channel.state, channel.opened_at = "live", now
-    channel.resource_id, channel.expires_at, channel.renew_at = (
-        resource_id,
-        expires_at,
-        renew_at,
-    )
+    channel.resource_id, channel.expires_at = granted.resource_id, granted.expires_at
+    channel.renew_at = granted.renew_at
     retired = session.scalars(
         update(Channel)
         .where(
@@ -96,12 +128,19 @@ def is_awaited(session: Session, channel_id: str) -> bool:
     return channel.state == "requesting" and is_wanted(session, channel.calendar_id)
 
 
-def close(session: Session, channel_id: str, state: str, now: datetime, error: str = "") -> None:
-    session.execute(
-        update(Channel)
-        .where(Channel.id == channel_id)
-        .values(state=state, closed_at=now, error=error[:500])
-    )
+def stopped(session: Session, channel_id: str, now: datetime, error: str = "") -> None:
+    """Nothing comes by this channel any more, or it ends by itself since it could not be stopped
+    (``error``)."""
+    _close(session, channel_id, now, {"state": "stopped", "error": error[:500]})
+
+
+def failed(session: Session, channel_id: str, now: datetime, error: str) -> None:
+    """Google has not opened this channel."""
+    _close(session, channel_id, now, {"state": "failed", "error": error[:500]})
+
+
+def _close(session: Session, channel_id: str, now: datetime, values: dict[str, str]) -> None:
+    session.execute(update(Channel).where(Channel.id == channel_id).values(closed_at=now, **values))
 
 
 def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
@@ -241,7 +280,9 @@ def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -
     if account_ids:
         query = query.where(Account.id.in_(account_ids))
     # The order in which all change several calendars: see calendars.in_lock_order.
-    chosen = session.scalars(query.order_by(Calendar.id).with_for_update(of=Calendar)).all()
+    chosen = session.scalars(
+        query.order_by(Calendar.id).with_for_update(of=Calendar, **LOCKED)
+    ).all()
     session.execute(update(Calendar).where(Calendar.id.in_(chosen)).values(watch_retry_at=None))
     session.execute(
         update(Channel)
@@ -296,11 +337,3 @@ def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[
     if account_ids:
         query = query.where(Calendar.account_id.in_(account_ids))
     return [(row[0], row[1]) for row in session.execute(query)]
-
-
-def opened_within_a_minute(session: Session, now: datetime) -> int:
-    """How many channels were asked for in the last minute, for the cap. One that a wrong clock has
-    dated ahead does not count, or it would block all others until that date."""
-    last_minute = Channel.requested_at.between(now - timedelta(minutes=1), now)
-    found = select(func.count(Channel.id)).where(last_minute)
-    return session.scalar(found) or 0

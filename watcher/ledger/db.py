@@ -31,6 +31,12 @@ STATEMENT_SECONDS = 30
 """How long one statement may take on PostgreSQL, waits for locks included; then the ledger counts
 as away. Migrations have no limit. SQLite has ``BUSY_MS``."""
 
+LOCKED: dict[str, Any] = {"key_share": True}
+"""Options of ``with_for_update``: nobody else changes the row until the transaction ends, but rows
+that point to it can be written. Without them PostgreSQL would lock the row's key as well, which it
+shares whenever a calendar is changed twice in a transaction: it looks then whether the account is
+there, with the calendar locked already, while others lock the account first."""
+
 
 class Database:
     """One engine per process; make it after a fork, never before.

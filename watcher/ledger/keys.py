@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import UserError
 from watcher.ledger import accounts
-from watcher.ledger.db import Database
+from watcher.ledger.db import LOCKED, Database
 from watcher.ledger.models import Account
 from watcher.ledger.secrets import Keyring, key_of
 
@@ -57,7 +57,7 @@ def rotate(
         for done, account_id in enumerate(ids, 1):
             with db.session() as session:
                 # Locked, so that a token which is refreshed just now is not overwritten.
-                account = session.get(Account, account_id, with_for_update=True)
+                account = session.get(Account, account_id, with_for_update=LOCKED)
                 if account is not None:
                     moved += _move(account, keyring)
             told(done, len(ids))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from watcher.errors import LeaseLost
 from watcher.ledger.db import Database
 from watcher.ledger.models import LEAVING, Account, Calendar, Lease
+from watcher.ledger.upsert import Change, upsert
 
 CALENDAR_LEASE_SECONDS = 60.0
 
@@ -106,16 +106,9 @@ def _held(lease: CalendarLease) -> ColumnElement[bool]:
 def take(db: Database, session: Session, name: str, owner: str, seconds: float) -> bool:
     """Take or prolong the named lease for ``seconds``; False while another owner holds it."""
     now = db.now_epoch(session)
-    insert = sqlite.insert if db.is_sqlite else postgresql.insert
-    statement = insert(Lease).values(name=name, owner=owner, until=now + seconds)
-    row = session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[Lease.name],
-            set_={"owner": owner, "until": now + seconds},
-            where=or_(Lease.owner == owner, lapsed(Lease.until, now, seconds)),
-        ).returning(Lease.name)
-    ).scalar_one_or_none()
-    return row is not None
+    ours = {"owner": owner, "until": now + seconds}
+    free = or_(Lease.owner == owner, lapsed(Lease.until, now, seconds))
+    return upsert(session, Lease, {"name": name, **ours}, Change(ours, free))
 
 
 def drop(session: Session, name: str, owner: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from watcher.ledger.batches import BATCH
 from watcher.ledger.calendars import in_lock_order
-from watcher.ledger.db import Database
+from watcher.ledger.db import LOCKED, Database
 from watcher.ledger.models import Account, Calendar, UtcDateTime
 
 
@@ -75,6 +75,7 @@ def _change(session: Session, calendar_ids: Iterable[int], values: dict[str, Any
     session.flush()
     for first in range(0, len(ordered), BATCH):
         chosen = Calendar.id.in_(ordered[first : first + BATCH])
-        session.execute(select(Calendar.id).where(chosen).order_by(Calendar.id).with_for_update())
+        rows = select(Calendar.id).where(chosen).order_by(Calendar.id)
+        session.execute(rows.with_for_update(**LOCKED))
         session.execute(update(Calendar).where(chosen).values(values))
     return ordered

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from watcher.ledger.batches import delete_all
@@ -20,6 +19,7 @@ from watcher.ledger.models import (
     Run,
     Tick,
 )
+from watcher.ledger.upsert import Change, upsert
 
 KEEP_RUNS = timedelta(days=14)
 KEEP_INVITATIONS = timedelta(days=30)
@@ -44,13 +44,9 @@ def tick(session: Session, name: str, now: datetime, error: str = "") -> None:
         row.last_ok_at = now
 
 
-def count(db: Database, session: Session, name: str, by: int = 1) -> None:
-    insert = sqlite.insert if db.is_sqlite else postgresql.insert
-    session.execute(
-        insert(Counter)
-        .values(name=name, value=by)
-        .on_conflict_do_update(index_elements=[Counter.name], set_={"value": Counter.value + by})
-    )
+def count(session: Session, name: str, by: int = 1) -> None:
+    """Add to a lifetime counter."""
+    upsert(session, Counter, {"name": name, "value": by}, Change({"value": Counter.value + by}))
 
 
 def prune(db: Database, now: datetime) -> int:

@@ -39,7 +39,7 @@ def follow(services: Services, lease: CalendarLease, work: Work, sure: bool) -> 
     Raises ``CalendarGone`` when nothing was ever mirrored and there is no main calendar either,
     and what both sides raise.
     """
-    with services.db.session() as session:
+    with services.db.reading() as session:
         account = session.get_one(Account, work.account_id)
         if not own.is_own(session, account, work.google_id) or not (sure or work.first):
             return False

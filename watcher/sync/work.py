@@ -164,7 +164,7 @@ def _look_for(services: Services, attempt: Attempt, error: CalendarGone) -> End:
     now, under which the next pass goes on."""
     found: WatcherError = error
     try:
-        with services.db.session() as session:
+        with services.db.reading() as session:
             sure = is_sure(calendars.get(session, attempt.work.calendar_id), error)
         if follow(services, attempt.lease, attempt.work, sure):
             return End.CHANGED
@@ -195,6 +195,6 @@ def _watched(services: Services, attempt: Attempt) -> Attempt:
         raise
     except WatcherError as error:
         log.info("synced without a channel for now: %s", error.message)
-    with services.db.session() as session:
+    with services.db.reading() as session:
         named = calendars.get(session, work.calendar_id).google_id
     return replace(attempt, work=replace(work, google_id=named))
