@@ -25,7 +25,7 @@ from tests.integration.test_cli_runner import run as run_forked
 from tests.integration.test_cli_runner import sqlite_only
 from tests.postbox import Postbox
 from watcher.cli import cli
-from watcher.erpnext.fields import EMPLOYEE, SECTION, WANTED
+from watcher.erpnext.fields import MIRRORED, SECTION, WANTED
 from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
@@ -605,7 +605,7 @@ def test_quotas() -> None:
 
 
 def test_custom_fields() -> None:
-    wanted = {str(field["fieldname"]) for field in (*WANTED, EMPLOYEE)} - {SECTION}
+    wanted = {str(field["fieldname"]) for field in (*WANTED, *MIRRORED)} - {SECTION}
     mapped = {
         name
         for row in table("docs/how-it-works.md", "Google")

@@ -23,7 +23,6 @@ NOT_YET = {
     "own names imported a module, median": 7,
     "own names imported a module, most": 34,
     "own frames from RQ's call to the HTTP request, most": 14,
-    "places that name a mirrored field, most": 15,
     "function length in lines, most": 61,
 }
 """Limits that are not met, with the figure of today: it may only become smaller, and then it goes

@@ -31,7 +31,9 @@ from watcher.erpnext import fields, rows
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.refusals import OUTAGE_AFTER
+from watcher.erpnext.site import optional_fields
 from watcher.errors import ErpAuthError, ErpSetupMissing, Transient
+from watcher.events.fields import FIELDS
 from watcher.events.model import Action, Cancel, Create, ErpEvent, Keep, Row, Update
 from watcher_sandbox.erpnext.app import serve as serve_sandbox
 from watcher_sandbox.erpnext.site import Site as SandboxSite
@@ -215,6 +217,21 @@ def test_read_back_is_normalised(site: Site) -> None:
     assert rows_by_id["event2"].all_day is True
     assert rows_by_id["event1"].recurring_event_id is None
     assert rows_by_id["event1"].modified_by
+
+
+def test_every_optional_field_comes_back_as_it_was_sent(site: Site) -> None:
+    there = optional_fields(site.direct)
+    linked = {field.name for field in FIELDS if (field.custom or {}).get("fieldtype") == "Link"}
+    event = site.event(1, extras={name: "" if name in linked else f"of {name}" for name in there})
+    mirror = EventMirror(site.client, site_fields=there)
+    mirror.apply([Create(event=event)])
+    (row,) = mirror.held_of_calendar(site.account, "calendar")
+    assert row.extras == event.extras
+    assert rows.is_as_wanted(row, event)
+    changed = replace(event, extras=dict.fromkeys(there, ""), content_hash="2" * 64)
+    mirror.apply([Update(name=row.name, event=changed, stamp=row.modified)])
+    (row,) = mirror.held_of_calendar(site.account, "calendar")
+    assert rows.is_as_wanted(row, changed)
 
 
 def test_reading_by_key_series_and_end(site: Site) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.texts import HOSTILE, ORDINARY, assert_inert, assert_no_markup, shown
 from tests.unit.events.build import at, event, on, rules
 from watcher.erpnext.client import ErpNextClient
+from watcher.events.fields import document
 from watcher.events.mapping import to_erpnext
 from watcher.events.model import ErpEvent, EventTime
 from watcher_sandbox.erpnext.app import serve
@@ -46,7 +47,7 @@ def store(client: ErpNextClient) -> Store:
     """Send an event, read the row back, and take it away again."""
 
     def stored(sent: ErpEvent) -> Stored:
-        name = str(client.insert(document(sent))["name"])
+        name = str(client.insert(frappes_own(sent))["name"])
         try:
             return client.get_doc("Event", name)
         finally:
@@ -55,9 +56,9 @@ def store(client: ErpNextClient) -> Store:
     return stored
 
 
-def document(sent: ErpEvent) -> dict[str, object]:
+def frappes_own(sent: ErpEvent) -> dict[str, object]:
     """Without the fields of our own, which the site need not have."""
-    own = {k: v for k, v in sent.fields().items() if not k.startswith("custom_")}
+    own = {k: v for k, v in document(sent).items() if not k.startswith("custom_")}
     return {"doctype": "Event", **own}
 
 
@@ -91,9 +92,9 @@ def test_an_ordinary_text_reads_back(store: Store, text: str) -> None:
 def test_what_was_readable_is_overwritten(client: ErpNextClient) -> None:
     """Empty texts are sent as such: a field that was left out would keep what it held."""
     before, after = mapped("Clinic"), mapped("Clinic", visibility="private")
-    name = str(client.insert(document(before))["name"])
+    name = str(client.insert(frappes_own(before))["name"])
     try:
-        client.update({"name": name, **document(after)})
+        client.update({"name": name, **frappes_own(after)})
         row = client.get_doc("Event", name)
     finally:
         client.delete("Event", name)

@@ -9,8 +9,10 @@ from watcher.erpnext.access import Access
 from watcher.erpnext.errors import asks_to_wait
 from watcher.erpnext.one_row import Put
 from watcher.erpnext.refusals import Kind
+from watcher.erpnext.rows import conclusion
 from watcher.erpnext.writing import Writer
 from watcher.errors import ErpForbidden, ErpRefused, Transient
+from watcher.events.fields import is_readable
 from watcher.events.model import Cancel, Rewrite, Row
 
 
@@ -37,7 +39,7 @@ class Concluder:
 
     def _write_all(self, actions: Sequence[Cancel | Rewrite]) -> None:
         """Write the actions' rows. ``_concluded`` has the names of those that are as wanted now."""
-        fields = {action.name: action.fields(self._access.site_fields) for action in actions}
+        fields = {action.name: conclusion(action, self._access.site_fields) for action in actions}
         masked = {action.name: action.key for action in actions if action.mask}
         self._writer.is_private(masked)
         self._writer.just_masked.update(masked)
@@ -55,11 +57,11 @@ class Concluder:
                 self._applied.kept["already_gone"] += 1
 
     def _conclude_one(self, row: Row, action: Cancel | Rewrite) -> Put:
-        hides = action.mask and row.is_readable
+        hides = action.mask and is_readable(row)
         if isinstance(action, Cancel) and row.is_cancelled and not hides:
             return "done"
         kind: Kind = "masking" if hides else "cancellation"
-        fields = replace(action, stamp=row.modified).fields(self._access.site_fields)
+        fields = conclusion(replace(action, stamp=row.modified), self._access.site_fields)
         return self._writer.one.put(row, fields, action, kind)
 
     def delete(self, cancels: Sequence[Cancel]) -> None:

@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from watcher.erpnext.rows import HASH, KEY
-from watcher.events.model import MASKS, OPTIONAL_FIELDS, TEXT_FIELDS
+from watcher.events.fields import TEXTS
+from watcher.events.model import MASKS
 
 Doc = dict[str, Any]
 
-_TEXTS = frozenset({"subject", "description", *TEXT_FIELDS})
 _OWN_OF_FRAPPE = frozenset(
     {
         "name",
@@ -40,36 +39,13 @@ _OF_FRAPPES_SYNC = frozenset(
 )
 """Of Frappe's own integration: a copy with them would be sent to Google as a second event."""
 
-MIRRORED = frozenset(
-    {
-        "subject",
-        "description",
-        "starts_on",
-        "ends_on",
-        "all_day",
-        "event_type",
-        "status",
-        "send_reminder",
-        "repeat_this_event",
-        KEY,
-        HASH,
-        "custom_google_event_id",
-        "custom_google_recurring_event_id",
-        "custom_google_calendar_id",
-        "custom_google_account",
-        "custom_google_user",
-        "custom_synced_from",
-        *OPTIONAL_FIELDS,
-    }
-)
-
 
 def is_readable_version(data: object) -> bool:
     """Whether a Version shows a title or a text that is no mask. One that cannot be read is taken
     for readable."""
     try:
         changed = json.loads(str(data or "{}")).get("changed") or []
-        values = [v for field, *both in changed if field in _TEXTS for v in both]
+        values = [v for field, *both in changed if field in TEXTS for v in both]
     except (ValueError, TypeError, AttributeError):
         return True
     return any(value and value not in MASKS for value in values)

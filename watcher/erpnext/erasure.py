@@ -29,6 +29,7 @@ from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
 from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
+from watcher.events.fields import WRITTEN
 from watcher.events.model import BUSY, MASKS
 
 __all__ = ["Eraser", "Note", "note_nothing"]
@@ -102,9 +103,7 @@ class Eraser:
         them."""
         there = copies.copy_of(self._client.get_doc("Event", heir))
         own = {
-            k: v
-            for k, v in copies.copy_of(doc).items()
-            if not there.get(k) and k not in copies.MIRRORED
+            k: v for k, v in copies.copy_of(doc).items() if not there.get(k) and k not in WRITTEN
         }
         if own:
             self._access.before_write()

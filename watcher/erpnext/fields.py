@@ -11,10 +11,12 @@ from typing import Any
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import SETUP
 from watcher.erpnext.peculiarities import peculiarities
-from watcher.erpnext.site import EMPLOYEE_FIELD, has_doctype, refuse_administrator
+from watcher.erpnext.site import has_doctype, refuse_administrator
 from watcher.erpnext.versions import warnings
 from watcher.errors import ErpForbidden, ErpRefused, ErpSetupMissing, Transient
+from watcher.events.fields import FIELDS
 
+EMPLOYEES = "Employee"
 SECTION = "custom_google_calendar_section"
 PERMISSIONS = ("create", "write", "delete", "share")
 _NAME = re.compile(r"custom_[a-z0-9_]{1,54}")
@@ -50,10 +52,8 @@ WANTED: tuple[dict[str, Any], ...] = (
     _data("custom_google_hash", "Google Content Hash"),
 )
 
-EMPLOYEE = _data(
-    EMPLOYEE_FIELD, "Employee", fieldtype="Link", options="Employee", in_standard_filter=1
-)
-"""Made where the site has Employees: reports and filters by employee, branch and department."""
+MIRRORED = tuple(_data(f.name, **f.custom) for f in FIELDS if f.custom is not None)
+"""The custom fields among the mirrored ones."""
 
 
 def wanted_fields(wanted_ones: Sequence[dict[str, Any]] = WANTED) -> list[dict[str, Any]]:
@@ -94,7 +94,8 @@ class SetupReport:
     @property
     def wanted(self) -> tuple[dict[str, Any], ...]:
         """The fields for this site."""
-        return (*WANTED, EMPLOYEE) if self.employees else WANTED
+        mirrored = (d for d in MIRRORED if self.employees or d.get("options") != EMPLOYEES)
+        return (*WANTED, *mirrored)
 
     @property
     def complete(self) -> bool:
@@ -114,7 +115,7 @@ def check(client: ErpNextClient) -> SetupReport:
     report = SetupReport(
         user=user,
         versions=client.versions(),
-        employees=has_doctype(client, "Employee"),
+        employees=has_doctype(client, EMPLOYEES),
         system_manager=client.is_system_manager(),
         permissions={word: client.may(word) for word in PERMISSIONS},
         time_zone=client.time_zone(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from watcher.erpnext import connected_app
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.site import EMPLOYEE_FIELD, Site, employee_of, read_site
+from watcher.erpnext.site import Site, employee_of, read_site
 
 SITE_SECONDS = 600.0
 APP_SECONDS = 60.0
@@ -47,7 +47,7 @@ class KnownSite:
 
     def employee(self, user: str | None) -> str | None:
         """The Employee of an ERPNext user, where the site's Event has a field for it."""
-        if user is None or EMPLOYEE_FIELD not in self.site().fields:
+        if user is None or not self.site().names_employees:
             return None
         with self._lock:
             known = self._employees.get(user)

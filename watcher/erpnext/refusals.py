@@ -14,6 +14,7 @@ from typing import Literal
 
 from watcher.erpnext.errors import ServerError
 from watcher.errors import ErpRefused, WatcherError
+from watcher.events.fields import texts_of
 from watcher.events.model import Cancel, ErpEvent, Rewrite
 
 Kind = Literal["event", "masking", "cancellation"]
@@ -80,8 +81,8 @@ def cause_of(error: WatcherError) -> str:
 
 
 def _without_texts(message: str, event: ErpEvent) -> str:
-    for text in (event.subject, event.description, event.location, event.meet_link):
-        message = _without(message, _as_shown(text or ""))
+    for text in texts_of(event):
+        message = _without(message, _as_shown(text))
     return message
 
 

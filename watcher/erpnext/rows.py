@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from watcher.erpnext.client import BATCH
-from watcher.events.model import OPTIONAL_FIELDS, ErpEvent, Row, Update
+from watcher.events.fields import ALWAYS, OPTIONAL, document, is_same, masked_texts
+from watcher.events.model import Cancel, ErpEvent, Rewrite, Row, Update
 
 T = TypeVar("T")
 Doc = dict[str, object]
@@ -22,20 +23,16 @@ FIELDS = (
     KEY,
     "custom_google_event_id",
     "custom_google_recurring_event_id",
+    "custom_google_account",
+    "custom_google_calendar_id",
     HASH,
     "status",
-    "subject",
-    "starts_on",
-    "ends_on",
-    "all_day",
-    "event_type",
-    "description",
     "modified_by",
     "modified",
     "repeat_this_event",
-    "custom_google_account",
-    "custom_google_calendar_id",
+    *ALWAYS,
 )
+"""What is read of each row on every site."""
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
@@ -78,13 +75,26 @@ def changes(update: Update) -> Doc:
     return {**_fields(update.event), **status, **stamp}
 
 
+def conclusion(action: Cancel | Rewrite, site_fields: Collection[str] = ()) -> Doc:
+    """What a cancellation, or a row that is only to be masked or made safe, writes.
+    ``site_fields`` are the optional fields that the site has."""
+    fields: Doc = {"status": "Cancelled"}
+    if isinstance(action, Rewrite):
+        fields = {"subject": action.subject, "description": action.description}
+    if action.stamp:
+        fields["modified"] = action.stamp
+    if action.mask:
+        fields |= {**masked_texts(site_fields), HASH: ""}
+    return fields
+
+
 def bulk_doc(name: str, fields: Mapping[str, object]) -> Doc:
     """A document as bulk_update takes it."""
     return {"doctype": "Event", "docname": name, **fields}
 
 
 def _fields(event: ErpEvent) -> Doc:
-    fields = event.fields()
+    fields = document(event)
     if event.event_type == "Private":
         fields[HASH] = ""  # complete only once its readers are seen to: writing.Writer._share
     return fields
@@ -98,20 +108,12 @@ def is_complete(row: Row, event: ErpEvent) -> bool:
 def is_as_wanted(row: Row, event: ErpEvent) -> bool:
     """Provably what an update wanted. The hash alone does not prove it, since a row that a
     person meddled with has the right hash before it is put right."""
-    return is_complete(row, event) and (
-        (row.subject, row.starts_on, row.ends_on or row.starts_on, row.all_day, row.event_type)
-        == (event.subject, event.starts_on, event.ends_on, event.all_day, event.event_type)
-        and row.description == event.description
-        and (row.location, row.meet_link) == (event.location, event.meet_link)
-    )
+    return is_complete(row, event) and is_same(event, row)
 
 
 def row_of(row: Mapping[str, Any]) -> Row:
     """One row of get_list. ``ends_on`` is NULL where it equals ``starts_on``; datetimes carry
-    microseconds now and then. Of ``OPTIONAL_FIELDS`` the row has those that were asked for."""
-    location, meet_link, employee = (
-        _text(row, name) if name in row else None for name in OPTIONAL_FIELDS
-    )
+    microseconds now and then. Of the optional fields it has those that were asked for."""
     return Row(
         name=str(row["name"]),
         key=_text(row, KEY),
@@ -129,9 +131,7 @@ def row_of(row: Mapping[str, Any]) -> Row:
         modified=_text(row, "modified"),
         repeats=bool(row.get("repeat_this_event")),
         owner_ids=(_text(row, "custom_google_account"), _text(row, "custom_google_calendar_id")),
-        location=location,
-        meet_link=meet_link,
-        employee=employee,
+        extras={name: _text(row, name) for name in OPTIONAL if name in row},
     )
 
 

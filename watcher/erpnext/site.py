@@ -13,18 +13,17 @@ from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import SIDE, RowGone
 from watcher.erpnext.versions import warnings
 from watcher.errors import ErpAuthError, ErpForbidden, ErpSetupMissing, UserError, WatcherError
-from watcher.events.model import OPTIONAL_FIELDS
+from watcher.events.fields import EMPLOYEE, OPTIONAL
 
 log = logging.getLogger(__name__)
 
 ADMINISTRATOR = "Administrator"
-EMPLOYEE_FIELD = "custom_google_employee"
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """What must be known of an ERPNext site. ``versions`` maps an app to its version, ``fields``
-    names those of ``OPTIONAL_FIELDS`` that Event has here."""
+    names those of ``OPTIONAL`` that Event has here."""
 
     zone: ZoneInfo
     api_user: str
@@ -35,6 +34,11 @@ class Site:
     def warnings(self) -> list[str]:
         """What an admin should know of the site's version of Frappe."""
         return warnings(self.versions.get("frappe", ""))
+
+    @property
+    def names_employees(self) -> bool:
+        """Whether an Event can say whose it is: the setup has made its field for the employee."""
+        return EMPLOYEE in self.fields
 
 
 def read_site(client: ErpNextClient, zone_name: str = "") -> Site:
@@ -78,18 +82,18 @@ def _versions(client: ErpNextClient) -> dict[str, str]:
 
 
 def optional_fields(client: ErpNextClient) -> frozenset[str]:
-    """Those of ``OPTIONAL_FIELDS`` that Event has on this site.
+    """Those of ``OPTIONAL`` that Event has on this site.
 
     Asked for by a query: it takes no role beyond reading Events, and each version refuses a field
     that it does not have.
     """
     try:
-        client.get_list("Event", ["name", *OPTIONAL_FIELDS], limit_page_length=1)
+        client.get_list("Event", ["name", *OPTIONAL], limit_page_length=1)
     except WatcherError as error:
         if not _lacks_field(error):
             raise
-        return frozenset(name for name in OPTIONAL_FIELDS if _has(client, name))
-    return frozenset(OPTIONAL_FIELDS)
+        return frozenset(name for name in OPTIONAL if _has(client, name))
+    return frozenset(OPTIONAL)
 
 
 def _has(client: ErpNextClient, name: str) -> bool:

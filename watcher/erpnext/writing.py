@@ -27,6 +27,7 @@ from watcher.erpnext.rows import (
 )
 from watcher.erpnext.sharing import stale_shares
 from watcher.errors import DuplicateKey, ErpRefused, Transient, WatcherError
+from watcher.events.fields import is_readable
 from watcher.events.model import ErpEvent, Row, Update
 
 PROBES = 2
@@ -197,7 +198,7 @@ class Writer:
         event, reopen = update.event, update.reopen and row.status == "Closed"
         if is_as_wanted(row, event) and not reopen:
             return "done"
-        hides = event.masked and row.is_readable
+        hides = event.masked and is_readable(row)
         if self.ceiling.is_reached and not hides:
             self.applied.refused += self.ceiling.unsent([event])
             return "refused"

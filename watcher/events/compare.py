@@ -3,18 +3,14 @@ Pure."""
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from watcher.events.fields import ALWAYS, OPTIONAL, differing
 from watcher.events.model import ErpEvent, Row, Skipped, Told, Window
 from watcher.events.window import row_bounds, row_in_window, row_is_past
-
-_MARKUP = re.compile(r"<[^<>]*>|\s+")  # no "<" inside: linear, however many a person typed
-_ADDRESS = re.compile(r"""href=["'](?=https?:|mailto:)([^"'<>]*)""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,20 +51,6 @@ def is_moved(event: ErpEvent, row: Row) -> bool:
         return event.ends_on[:10] != row.starts_on[:10]
     length = 10 if event.all_day else 19
     return event.ends_on[:length] != row.ends_on[:length]
-
-
-def _same_times(event: ErpEvent, row: Row) -> bool:
-    ends = row.ends_on or row.starts_on
-    return (event.starts_on, event.ends_on, event.all_day) == (
-        row.starts_on,
-        ends,
-        row.all_day,
-    )
-
-
-def _plain(text: str) -> str:
-    """Text without markup: the server sanitises, so that a read-back differs in markup only."""
-    return _MARKUP.sub("", html.unescape(_MARKUP.sub(" ", html.unescape(text))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,31 +96,10 @@ def _detail_of(event: ErpEvent, row: Row, place: Place) -> str:
 
 def detail(event: ErpEvent, row: Row) -> str:
     """The mirrored fields in which a row differs from its event, as words."""
-    wrong = [
-        word
-        for word, differs in (
-            ("time", not _same_times(event, row)),
-            ("subject", _plain(row.subject) != _plain(event.subject)),
-            ("event_type", row.event_type != event.event_type),
-            ("description", _plain(row.description) != _plain(event.description)),
-            ("link", _addresses(row.description) != _addresses(event.description)),
-            ("repetition", row.repeats),
-            ("account", row.owner_ids not in (None, (event.account, event.calendar_id))),
-            ("location", _other_text(event.location, row.location)),
-            ("meet_link", _other_text(event.meet_link, row.meet_link)),
-            ("employee", (event.employee or "") != (row.employee or "")),
-        )
-        if differs
-    ]
-    return ", ".join(wrong)
-
-
-def _addresses(text: str) -> list[str]:
-    """Where the links of a text lead: a person may have put another address under the same words.
-    Some versions of Frappe drop addresses of telephones."""
-    return sorted(html.unescape(found).strip() for found in _ADDRESS.findall(text))
-
-
-def _other_text(wanted: str | None, there: str | None) -> bool:
-    """None: the site has no such field."""
-    return wanted is not None and there is not None and _plain(wanted) != _plain(there)
+    checks = (
+        ("repetition", row.repeats),
+        ("account", row.owner_ids not in (None, (event.account, event.calendar_id))),
+    )
+    wrong = [word for word, differs in checks if differs]
+    words = differing(event, row, ALWAYS), wrong, differing(event, row, OPTIONAL)
+    return ", ".join(word for each in words for word in each)

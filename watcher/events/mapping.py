@@ -1,7 +1,8 @@
-"""A Google event in ERPNext's terms: pure, and the only place where privacy is decided.
+"""A Google event in ERPNext's terms: what is mirrored at all, whose row it is, and what is private.
 
-Masking happens here, before any request is built, so that nothing private can leave by another
-way. Facts about Frappe's Event are measured; see docs/how-it-works.md.
+This is the only place where it is decided whether an event is masked; ``fields`` says what then
+stands in each field. It happens before any request is built, so that nothing private can leave by
+another way. Facts about Frappe's Event are measured; see docs/how-it-works.md.
 """
 
 from __future__ import annotations
@@ -9,18 +10,29 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from watcher.events.fields import (
+    ALWAYS,
+    MAX_DATA,
+    MAX_SUBJECT,
+    OPTIONAL,
+    Source,
+    Value,
+    hashed,
+    values_of,
+)
 from watcher.events.model import (
-    BUSY,
-    PRIVATE_FREE,
     ErpEvent,
     EventTime,
     GoogleEvent,
+    MappedEvent,
     MappingRules,
     Skipped,
 )
 from watcher.events.parse import LAST_YEAR, Unmappable, check_year
-from watcher.events.text import anchor, line, link, paragraph, rich
+from watcher.events.text import line
 from watcher.events.times import (
     ONE_DAY,
     day_string,
@@ -32,12 +44,8 @@ from watcher.events.times import (
 MAPPING_VERSION = 2
 """Part of every content hash: a new version rewrites all rows with the next snapshot."""
 
-UNTITLED = "(No title)"
 PRIVATE = frozenset({"private", "confidential"})
 SKIPPED_TYPES = frozenset({"workingLocation", "birthday"})
-MAX_SUBJECT = 60_000
-"""Bytes; Frappe's Small Text ends between 65,000 and 66,000."""
-MAX_DATA = 140
 LAST_MOMENT = f"{LAST_YEAR}-12-31 23:59:59"
 
 _TASK = re.compile(r"https://tasks\.google\.com/task/", re.IGNORECASE)
@@ -62,39 +70,57 @@ def data_id(value: str) -> str:
     return f"{head}~{digest[:32]}"
 
 
-def to_erpnext(event: GoogleEvent, rules: MappingRules) -> ErpEvent | Skipped:
+def to_erpnext(event: GoogleEvent, rules: MappingRules) -> MappedEvent:
     """Map one live event. Raises ``Unmappable`` when it has no usable start."""
-    key = sync_key(rules.account, rules.calendar_id, event.id)
-    is_private = event.visibility in PRIVATE
     reason = _skip_reason(event, rules)
     if reason:
         return Skipped(
-            key=key,
+            key=sync_key(rules.account, rules.calendar_id, event.id),
             event_id=event.id,
             reason=reason,
-            private=is_private,
+            private=event.visibility in PRIVATE,
             recurring_event_id=event.recurring_event_id and data_id(event.recurring_event_id),
         )
+    source = _source(event, rules)
+    values, identity = values_of(source), _identity(source)
+    fields: dict[str, Any] = {name: values[name] for name in ALWAYS}
+    return ErpEvent(
+        **identity,
+        **fields,
+        extras={name: str(values[name]) for name in OPTIONAL if name in values},
+        content_hash=_hash(identity, values),
+        masked=source.masked,
+        updated=event.updated,
+    )
+
+
+def _source(event: GoogleEvent, rules: MappingRules) -> Source:
     starts_on, ends_on, all_day = _times(event, rules)
+    is_private = event.visibility in PRIVATE
     masked = is_private and rules.private_events == "busy"
-    event_type = "Private" if is_private and not masked else rules.default_event_type
-    fields: dict[str, object] = {
-        "key": key,
+    return Source(
+        event=event,
+        rules=rules,
+        starts_on=starts_on,
+        ends_on=ends_on,
+        all_day=all_day,
+        event_type="Private" if is_private and not masked else rules.default_event_type,
+        masked=masked,
+    )
+
+
+def _identity(source: Source) -> dict[str, Any]:
+    """Whose row it is and who may read it, by the attributes of ``ErpEvent``."""
+    event, rules = source.event, source.rules
+    return {
+        "key": sync_key(rules.account, rules.calendar_id, event.id),
         "event_id": data_id(event.id),
         "recurring_event_id": event.recurring_event_id and data_id(event.recurring_event_id),
         "calendar_id": data_id(rules.calendar_id),
         "account": data_id(rules.account),
         "erpnext_user": rules.erpnext_user,
-        "starts_on": starts_on,
-        "ends_on": ends_on,
-        "all_day": all_day,
-        "event_type": event_type,
-        "share_with": rules.erpnext_user if event_type == "Private" else None,
-        "employee": _where_known(rules, "custom_google_employee", rules.employee or ""),
-        **(_mask(event, rules) if masked else _texts(event, rules)),
+        "share_with": rules.erpnext_user if source.event_type == "Private" else None,
     }
-    digest = _hash(fields)
-    return ErpEvent(**fields, content_hash=digest, masked=masked, updated=event.updated)  # type: ignore[arg-type]
 
 
 def _skip_reason(event: GoogleEvent, rules: MappingRules) -> str:
@@ -140,46 +166,10 @@ def _end(start: EventTime, end: EventTime | None) -> EventTime:
     return end
 
 
-# --- texts --------------------------------------------------------------------------------------
+# --- the hash -----------------------------------------------------------------------------------
 
 
-def _mask(event: GoogleEvent, rules: MappingRules) -> dict[str, str | None]:
-    """Empty, and not left out: what stood there before is overwritten."""
-    return {
-        "subject": PRIVATE_FREE if event.is_free else BUSY,
-        "description": "",
-        "location": _where_known(rules, "location", ""),
-        "meet_link": _where_known(rules, "google_meet_link", ""),
-    }
-
-
-def _texts(event: GoogleEvent, rules: MappingRules) -> dict[str, str | None]:
-    place = " ".join(line(event.location or "", MAX_SUBJECT).split())
-    meeting = link(event.meeting_link)
-    location = _where_known(rules, "location", _short(place))
-    parts = [rich(event.description or "")]
-    if location is None or len(place) > MAX_DATA:
-        parts.append(paragraph("Place", event.location or "", MAX_SUBJECT))
-    if meeting:
-        parts.append(f"<p>Meeting: {anchor(meeting)}</p>")
-    meet_link = meeting if meeting and len(meeting) <= MAX_DATA else ""
-    return {
-        "subject": line(event.summary or "", MAX_SUBJECT) or UNTITLED,
-        "description": "".join(parts),
-        "location": location,
-        "meet_link": _where_known(rules, "google_meet_link", meet_link),
-    }
-
-
-def _where_known(rules: MappingRules, field: str, value: str) -> str | None:
-    """None where the site's Event has no such field."""
-    return value if field in rules.site_fields else None
-
-
-def _short(place: str) -> str:
-    return place if len(place) <= MAX_DATA else line(place[: MAX_DATA - 1], MAX_SUBJECT) + "…"
-
-
-def _hash(fields: dict[str, object]) -> str:
+def _hash(identity: Mapping[str, object], values: Mapping[str, Value]) -> str:
+    fields = {**hashed(values), **identity}
     shape = json.dumps([MAPPING_VERSION, fields], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(shape.encode()).hexdigest()

@@ -7,8 +7,8 @@ Frappe ``Datetime`` field stores.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -18,12 +18,6 @@ PRIVATE_FREE = "Private"
 """The subject of what is masked and, in Google, leaves its owner free."""
 MASKS = frozenset({BUSY, PRIVATE_FREE})
 """The subjects that stand for a title which nobody may read."""
-
-TEXT_FIELDS = ("location", "google_meet_link")
-"""Those of ``OPTIONAL_FIELDS`` that hold text of the event."""
-
-OPTIONAL_FIELDS = ("location", "google_meet_link", "custom_google_employee")
-"""Fields of Event that are written where the site has them, in the order of ``ErpEvent``'s."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +70,7 @@ class MappingRules:
     """Policy of one calendar: everything ``to_erpnext`` needs besides the event.
 
     ``employee`` is the name of the ERPNext Employee whose user the account's is. ``site_fields``
-    names those fields of ``OPTIONAL_FIELDS`` that Event has on this site.
+    names those of ``fields.OPTIONAL`` that Event has on this site.
     """
 
     account: str
@@ -115,8 +109,8 @@ class ErpEvent:
 
     ``content_hash`` is the SHA-256 of every other written field and of the mapping version.
     ``share_with`` is the ERPNext user who must be able to read a Private event, or None.
-    ``masked`` is true when the subject stands for a title that nobody may read. ``location``,
-    ``meet_link`` and ``employee`` are None where the site's Event has no such field.
+    ``masked`` is true when the subject stands for a title that nobody may read. ``extras`` are the
+    fields of ``fields.OPTIONAL`` by their names in ERPNext, as far as the site's Event has them.
     ``updated`` is Google's own stamp of the last change (for the freshness measure, not hashed).
     """
 
@@ -135,37 +129,8 @@ class ErpEvent:
     content_hash: str
     share_with: str | None = None
     masked: bool = False
-    location: str | None = None
-    meet_link: str | None = None
-    employee: str | None = None
+    extras: Mapping[str, str] = field(default_factory=dict)
     updated: datetime | None = None
-
-    def fields(self) -> dict[str, object]:
-        """The fields of Frappe's Event document, as sent in insert and update (no ``status``)."""
-        return {
-            "subject": self.subject,
-            "starts_on": self.starts_on,
-            "ends_on": self.ends_on,
-            "all_day": int(self.all_day),
-            "event_type": self.event_type,
-            "description": self.description,
-            "send_reminder": 0,
-            "repeat_this_event": 0,
-            "custom_google_sync_key": self.key,
-            "custom_google_event_id": self.event_id,
-            "custom_google_recurring_event_id": self.recurring_event_id or "",
-            "custom_google_calendar_id": self.calendar_id,
-            "custom_google_account": self.account,
-            "custom_google_user": self.erpnext_user or "",
-            "custom_synced_from": "Google Calendar",
-            "custom_google_hash": self.content_hash,
-            **self._optional_fields(),
-        }
-
-    def _optional_fields(self) -> dict[str, object]:
-        values = (self.location, self.meet_link, self.employee)
-        named = zip(OPTIONAL_FIELDS, values, strict=True)
-        return {name: value for name, value in named if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +139,7 @@ class Row:
 
     ``modified`` is the site's own stamp of the last write. ``repeats``: a person has ticked
     Frappe's own repetition. ``owner_ids`` are the account and the calendar that it names.
-    ``location``, ``meet_link`` and ``employee`` are None where the site's Event has no such field.
+    ``extras`` are as in ``ErpEvent``.
     """
 
     name: str
@@ -193,20 +158,11 @@ class Row:
     modified: str = ""
     repeats: bool = False
     owner_ids: tuple[str, str] | None = None
-    location: str | None = None
-    meet_link: str | None = None
-    employee: str | None = None
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_cancelled(self) -> bool:
         return self.status == "Cancelled"
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether a title or a text stands in it, and not only what masks them."""
-        return self.subject not in MASKS or bool(
-            self.description or self.location or self.meet_link
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,17 +239,6 @@ class Cancel:
     mask: bool = False
     stamp: str = ""
 
-    def fields(self, site_fields: Collection[str] = ()) -> dict[str, object]:
-        """The fields of Frappe's Event document that a cancellation writes; ``site_fields`` are
-        those of ``OPTIONAL_FIELDS`` that the site has."""
-        fields: dict[str, object] = {"status": "Cancelled"}
-        if self.stamp:
-            fields["modified"] = self.stamp
-        if self.mask:
-            fields |= {"subject": BUSY, "description": "", "custom_google_hash": ""}
-            fields |= {name: "" for name in TEXT_FIELDS if name in site_fields}
-        return fields
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rewrite:
@@ -312,16 +257,6 @@ class Rewrite:
     @property
     def reason(self) -> str:
         return "private" if self.mask else "made_safe"
-
-    def fields(self, site_fields: Collection[str] = ()) -> dict[str, object]:
-        """The fields of Frappe's Event document that are written; see ``Cancel.fields``."""
-        fields: dict[str, object] = {"subject": self.subject, "description": self.description}
-        if self.stamp:
-            fields["modified"] = self.stamp
-        if self.mask:
-            fields |= {"custom_google_hash": ""}
-            fields |= {name: "" for name in TEXT_FIELDS if name in site_fields}
-        return fields
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

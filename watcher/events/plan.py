@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from watcher.errors import SweepHeld
 from watcher.events.compare import Place, detail, is_moved, is_to_reopen
+from watcher.events.fields import is_readable
 from watcher.events.model import (
     Action,
     Cancel,
@@ -61,7 +62,7 @@ class Veil:
     private_rows: bool = False
 
     def covers(self, row: Row, private_series: Collection[str]) -> bool:
-        return row.is_readable and (
+        return is_readable(row) and (
             row.key in self.keys
             or (self.private_rows and row.event_type == "Private")
             or row.recurring_event_id in private_series
@@ -215,7 +216,7 @@ def _history(row: Row, *, look: bool, mask: bool) -> Action:
     if mask:
         return _mask(row)
     reason = "already_cancelled" if row.is_cancelled else "aged_out"
-    if look and row.is_readable:
+    if look and is_readable(row):
         subject, description = line(row.subject, len(row.subject.encode())), row.description
         description = rich(description) if description else ""
         if (subject, description) != (row.subject, row.description):
@@ -227,7 +228,7 @@ def _history(row: Row, *, look: bool, mask: bool) -> Action:
                 subject=subject or row.subject,
                 description=description,
             )
-    private_row = row.name if look and not row.is_readable else ""
+    private_row = row.name if look and not is_readable(row) else ""
     return Keep(key=row.key, event_id=row.event_id, reason=reason, private_row=private_row)
 
 
@@ -251,7 +252,7 @@ def _event(event: MappedEvent, row: Row | None, place: Place, trust: Trust | Non
         return _gone(event, row)
     if row is None:
         return Create(event=event)
-    hides = event.masked and row.is_readable
+    hides = event.masked and is_readable(row)
     if row.is_cancelled:
         return Update(name=row.name, event=event, revive=True, hides=hides, stamp=row.modified)
     reopen = is_to_reopen(event, row, place)
@@ -268,7 +269,7 @@ def _outside(event: ErpEvent, row: Row | None, place: Place) -> Action:
     if row is not None and stands and place.is_past(row):
         if row.content_hash != event.content_hash:
             # Kept with what Google says now: it may just have been made private.
-            hides = event.masked and row.is_readable
+            hides = event.masked and is_readable(row)
             return Update(name=row.name, event=event, hides=hides, stamp=row.modified)
         return Keep(
             key=event.key,
@@ -290,7 +291,7 @@ def _gone(event: Skipped, row: Row | None) -> Action:
     """An event that is not, or no longer, to be mirrored: its row is cancelled."""
     if row is None:
         return Keep(key=event.key, event_id=event.event_id, reason=event.reason)
-    if row.is_cancelled and not (event.private and row.is_readable):
+    if row.is_cancelled and not (event.private and is_readable(row)):
         return Keep(
             key=event.key,
             event_id=row.event_id,
@@ -321,7 +322,7 @@ def _series_row(row: Row, series: ChangedSeries, place: Place) -> Action:
     root = row.recurring_event_id or ""
     became, mask = series.became.get(root), root in series.private
     if became == "expanded" and not row.is_cancelled and place.is_past(row):
-        if mask and row.is_readable:  # Google lists no instance of a rule that the series had once
+        if mask and is_readable(row):  # Google lists no instance of a rule that the series had once
             return _mask(row)
         private_row = row.name if mask else ""
         return Keep(key=row.key, event_id=row.event_id, reason="aged_out", private_row=private_row)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from tests.texts import HOSTILE, ORDINARY, assert_inert, assert_no_markup
 from tests.unit.events.build import NOW, ZONES, at, event, on, rules, spans
 from tests.unit.events.build import zones as some_zone
+from watcher.events.fields import OPTIONAL, document
 from watcher.events.mapping import data_id, sync_key, to_erpnext
 from watcher.events.model import (
     MASKS,
-    OPTIONAL_FIELDS,
     ErpEvent,
     EventTime,
     GoogleEvent,
@@ -29,7 +29,7 @@ from watcher.events.parse import Unmappable, parse_event
 from watcher.events.text import rich
 
 SECRET = "Zyxoma-4711"
-ALL_FIELDS = frozenset(OPTIONAL_FIELDS)
+ALL_FIELDS = frozenset(OPTIONAL)
 FRAPPE_STRIP = re.compile(r"(<!--.*?-->|<[^>]*>)")
 """Frappe 15's ``strip_html``: a mandatory field of which nothing stays is refused (417)."""
 
@@ -38,6 +38,10 @@ def sent(given_event: GoogleEvent, **changes: Any) -> ErpEvent:
     result = to_erpnext(given_event, rules(**changes))
     assert isinstance(result, ErpEvent)
     return result
+
+
+def extras(row: ErpEvent) -> tuple[str, ...]:
+    return tuple(row.extras[name] for name in OPTIONAL)
 
 
 def skipped(given_event: GoogleEvent, **changes: Any) -> str:
@@ -53,7 +57,7 @@ def test_an_hour_in_the_sites_zone() -> None:
     row = sent(event(start=at("2026-11-23T10:00:00-05:00"), end=at("2026-11-23T11:00:00-05:00")))
     assert (row.starts_on, row.ends_on) == ("2026-11-23 20:30:00", "2026-11-23 21:30:00")
     assert row.all_day is False
-    assert row.fields()["send_reminder"] == 0
+    assert document(row)["send_reminder"] == 0
 
 
 @pytest.mark.parametrize("zone", ZONES, ids=str)
@@ -255,11 +259,11 @@ def test_nothing_of_a_masked_event_survives(
 ) -> None:
     original = event(visibility=visibility, event_type=kind, **content)
     row = sent(original, default_event_type=default, site_fields=ALL_FIELDS, employee="HR-1")
-    everything = json.dumps(row.fields(), ensure_ascii=False) + repr(row)
+    everything = json.dumps(document(row), ensure_ascii=False) + repr(row)
     assert SECRET not in everything
     assert (row.subject, row.description, row.event_type) == ("Busy", "", default)
     # Empty, not left out: else what was readable before would stay.
-    assert (row.location, row.meet_link, row.employee) == ("", "", "HR-1")
+    assert extras(row) == ("", "", "HR-1")
     assert row.masked
     # Nor can two private texts be told apart, or guessed, by the hash.
     other = replace(original, summary="x", description=None, location=None, meeting_link=None)
@@ -335,8 +339,8 @@ def test_every_field_is_inert(text: str, length: int) -> None:
     assert_inert(row.description)
     for value in (
         row.subject,
-        row.location,
-        row.meet_link,
+        row.extras["location"],
+        row.extras["google_meet_link"],
         row.event_id,
         row.recurring_event_id,
         row.calendar_id,
@@ -364,48 +368,48 @@ def test_description_place_and_link() -> None:
         f'<b>bring</b> scoops<p>Place: Outlet &amp; "3"</p><p>Meeting: {ANCHOR}</p>'
     )
     assert rich(row.description) == row.description
-    assert (row.location, row.meet_link, row.employee) == (None, None, None)
+    assert row.extras == {}
 
 
 def test_a_place_and_a_link_that_have_fields_of_their_own() -> None:
     row = sent(
         event(location=" Outlet\n& 3 ", meeting_link=MEET), site_fields=ALL_FIELDS, employee="HR-1"
     )
-    assert (row.location, row.meet_link, row.employee) == ("Outlet & 3", MEET, "HR-1")
+    assert extras(row) == ("Outlet & 3", MEET, "HR-1")
     assert row.description == f"<p>Meeting: {ANCHOR}</p>"
-    fields = row.fields()
-    assert [fields[name] for name in OPTIONAL_FIELDS] == ["Outlet & 3", MEET, "HR-1"]
+    fields = document(row)
+    assert [fields[name] for name in OPTIONAL] == ["Outlet & 3", MEET, "HR-1"]
 
 
 def test_what_no_longer_has_them_is_emptied() -> None:
     row = sent(event(), site_fields=ALL_FIELDS)
-    assert (row.location, row.meet_link, row.employee) == ("", "", "")
+    assert extras(row) == ("", "", "")
 
 
 def test_a_field_that_the_site_has_not_is_not_written() -> None:
     row = sent(event(location="x", meeting_link=MEET), employee="HR-1")
-    assert not set(OPTIONAL_FIELDS) & set(row.fields())
+    assert not set(OPTIONAL) & set(document(row))
 
 
 def test_a_place_that_does_not_fit_is_whole_in_the_description() -> None:
     exact, long = "p" * 140, "p" * 141
     fits = sent(event(location=exact), site_fields=ALL_FIELDS)
-    assert (fits.location, fits.description) == (exact, "")
+    assert (fits.extras["location"], fits.description) == (exact, "")
     cut = sent(event(location=long), site_fields=ALL_FIELDS)
-    assert (cut.location, cut.description) == ("p" * 139 + "…", f"<p>Place: {long}</p>")
+    assert (cut.extras["location"], cut.description) == ("p" * 139 + "…", f"<p>Place: {long}</p>")
 
 
 def test_a_link_that_does_not_fit_is_in_the_description_alone() -> None:
     long = "https://e.example/" + "x" * 130
     row = sent(event(meeting_link=long), site_fields=ALL_FIELDS)
-    assert row.meet_link == ""
+    assert row.extras["google_meet_link"] == ""
     assert f'href="{long}"' in row.description
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "sip:x@e.example", "https://e/'x"])
 def test_what_is_no_web_address_is_no_link(address: str) -> None:
     row = sent(event(meeting_link=address), site_fields=ALL_FIELDS)
-    assert (row.meet_link, row.description) == ("", "")
+    assert (row.extras["google_meet_link"], row.description) == ("", "")
 
 
 def test_nothing_is_appended_when_nothing_is_there() -> None:
