@@ -4,10 +4,10 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install demo test lint bench docs figures clean
+.PHONY: help install demo test test-fast test-systems lint bench docs figures clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 install: $(STAMP) ## make .venv with the locked packages
 
@@ -24,8 +24,19 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## everything on this machine: make demo ARGS="--for 60", ARGS="--ics mine.ics"
 	$(VENV)/bin/watcher demo $(ARGS)
 
-test: $(STAMP) ## the whole test suite, in several processes (ARGS="-n 0": in one)
-	$(VENV)/bin/python -m pytest -n auto --maxschedchunk 1 $(ARGS)
+TESTS := $(VENV)/bin/python -m pytest -n auto --maxschedchunk 1
+
+test: $(STAMP) ## both halves of the tests, in several processes (ARGS="-n 0": in one)
+	@echo "Both halves: tests without a process of their own, and whole systems"
+	$(TESTS) $(ARGS)
+
+test-fast: $(STAMP) ## the half that starts no process: for every save
+	@echo "The fast half: tests without a process of their own"
+	$(TESTS) -m "not system" $(ARGS)
+
+test-systems: $(STAMP) ## the half that starts Valkey, the program, a browser
+	@echo "Whole systems: Valkey, the program, a browser; one that fails is run once more"
+	$(TESTS) -m system $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy --strict (the tests too)
 	$(VENV)/bin/ruff check .

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 import requests
 
-from tests.forked import Forked, forked
+from tests.forked import Forked, forked, start_tied
 from tests.waiting import wait_for
 from watcher.accounts.verbs import Added, add_delegated
 from watcher.erpnext.fields import install
@@ -287,7 +287,7 @@ class Company:
         process: Running
         if words[0] == "up":
             with out.open("ab") as handle:
-                process = subprocess.Popen(
+                process = start_tied(
                     [sys.executable, "-m", "watcher", *words],
                     env=self.process_environ,
                     stdout=handle,

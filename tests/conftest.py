@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from tests.company import Company
+from tests.forked import start_tied
 from tests.ledgers import POSTGRES, Postgres, put_migrated
 from tests.waiting import wait_for
 from watcher.ledger.db import Database
@@ -126,13 +127,13 @@ def valkey_server() -> Iterator[str]:
     """A Valkey process of this session, as a redis URL."""
     with tempfile.TemporaryDirectory(prefix="watcher-valkey-") as folder:
         socket = Path(folder) / "valkey.sock"
-        server = subprocess.Popen(
+        server = start_tied(
             [
-                valkey_binary(),
+                str(valkey_binary()),
                 "--port",
                 "0",
                 "--unixsocket",
-                socket,
+                str(socket),
                 "--dir",
                 folder,
                 "--save",

@@ -1,7 +1,10 @@
 """Run the program in a process of its own that is forked from one which has imported it already:
 that takes a tenth of a second instead of two. That it is the same thing is tested in
 test_cli_runner.py; the processes that ``watcher up`` starts are started by the program itself, as
-everywhere."""
+everywhere.
+
+What is started here dies with the test process, also when that is killed: a forked process asks
+the kernel to be killed with the server that forked it, and that ends when its client is gone."""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from watcher.processes.up import die_with_parent, tied
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -41,6 +47,7 @@ class Forked:
     def __init__(
         self, words: Sequence[str], environ: Mapping[str, str], folder: Path, out: Path, err: Path
     ) -> None:
+        sys.audit("tests.forked", words)  # no event of Python's own tells of a fork server
         self.words = list(words)
         given = (self.words, dict(environ), folder, out, err)
         self.process = CONTEXT.Process(target=_child, args=given, daemon=True)
@@ -65,9 +72,18 @@ class Forked:
         self.process.kill()
 
 
+def start_tied(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a command that dies with this process. ``options`` are those of ``Popen``."""
+    return subprocess.Popen(tied(command), **options)
+
+
 def _child(
     words: Sequence[str], environ: dict[str, str], folder: Path, out: Path, err: Path
 ) -> None:
+    # As from a shell, nothing that is open is inherited; above all not the pipe whose end tells the
+    # server that nobody needs it any more.
+    os.closerange(3, 1024)
+    die_with_parent()
     os.setsid()
     os.environ.clear()
     os.environ.update(environ)

@@ -355,11 +355,11 @@ def anchors(file: Path) -> set[str]:
 
 @EVERY_PAGE
 def test_make_targets_exist(page: str) -> None:
-    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
     text = read(page)
-    named = set(re.findall(r"`make ([a-z]+)", text))
-    named |= set(re.findall(r"^ *(?:\$ )?make ([a-z]+)", text, re.MULTILINE))
-    missing = set(re.findall(r"`make ([a-z]+)`", not_yet())) if page == "docs/limits.md" else set()
+    named = set(re.findall(r"`make ([a-z-]+)", text))
+    named |= set(re.findall(r"^ *(?:\$ )?make ([a-z-]+)", text, re.MULTILINE))
+    missing = set(re.findall(r"`make ([a-z-]+)`", not_yet())) if page == "docs/limits.md" else set()
     assert not missing & targets, "docs/limits.md lacks what is there"
     assert named - missing <= targets
 
@@ -743,6 +743,7 @@ FILLED = {
 }
 
 
+@pytest.mark.system
 def test_first_steps(run: Any, tmp_path: Path) -> None:
     run("init")
     env, key = tmp_path / ".env", tmp_path / "watcher-data/secret.key"
@@ -764,6 +765,7 @@ def test_first_steps(run: Any, tmp_path: Path) -> None:
     assert "known-secret" not in shown.stdout + shown.stderr + json.dumps(told)
 
 
+@pytest.mark.system
 def test_exit_codes_of_a_fresh_installation(run: Any, tmp_path: Path) -> None:
     assert json.loads(run("version", "--json").stdout)["version"] == watcher.__version__
     assert watcher.__version__ in run("--version").stdout

@@ -112,6 +112,7 @@ def connect(db: Database, life: float) -> int:
         return int(account.id)
 
 
+@pytest.mark.system
 def test_processes_share_one_refresh(
     ledger: Database, endpoint: TokenEndpoint, tmp_path: Path
 ) -> None:

@@ -258,6 +258,7 @@ def test_many_clients_at_once_lose_nothing(desk: Desk, site: Site) -> None:
 RUN = "import sys; from watcher_sandbox.erpnext.app import run; run(0, path=sys.argv[1])"
 
 
+@pytest.mark.system
 def test_a_killed_process_leaves_its_rows_to_the_next(tmp_path: Path) -> None:
     def start() -> tuple[subprocess.Popen[str], Desk]:
         command = [sys.executable, "-c", RUN, str(tmp_path / "site.db")]

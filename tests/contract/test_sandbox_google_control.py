@@ -215,6 +215,7 @@ class TestFaults:
 
 
 class TestPackage:
+    @pytest.mark.system
     def test_run_prints_its_address(self) -> None:
         code = "from watcher_sandbox.google import run; run(0)"
         command = [sys.executable, "-c", code]

@@ -68,6 +68,7 @@ def test_commands_were_found() -> None:
 
 
 @pytest.mark.parametrize("told", ["by the environment", "by the settings file"])
+@pytest.mark.system
 def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(
     tmp_path: Path, told: str
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 IN_A_WAIT = """
 import os, signal
 from watcher.processes.signals import stop_event
@@ -19,6 +21,7 @@ print("ended well")
 """
 
 
+@pytest.mark.system
 def test_a_signal_in_the_middle_of_a_wait_ends_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", IN_A_WAIT], capture_output=True, text=True, timeout=60, check=False

@@ -16,12 +16,13 @@ from watcher.settings import Settings
 
 PARENT = """
 import subprocess, sys, time
-from watcher.processes.up import _tied
-print(subprocess.Popen(_tied(["/bin/sleep", "60"])).pid, flush=True)
+from watcher.processes.up import tied
+print(subprocess.Popen(tied(["/bin/sleep", "60"])).pid, flush=True)
 time.sleep(60)
 """
 
 
+@pytest.mark.system
 def test_no_python_of_ours_runs_between_fork_and_exec(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,6 +46,7 @@ def test_no_python_of_ours_runs_between_fork_and_exec(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere children watch their parent")
+@pytest.mark.system
 def test_a_child_dies_with_its_parent_also_when_that_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None

@@ -66,7 +66,7 @@ _LAUNCH = (
 command; the wish outlives the exec."""
 
 
-def _tied(command: Sequence[str]) -> list[str]:
+def tied(command: Sequence[str]) -> list[str]:
     """The command, tied to the life of this process where the kernel can do it."""
     if sys.platform != "linux":
         return list(command)
@@ -165,7 +165,7 @@ class Supervisor:
         environ = {**os.environ, PARENT: str(os.getpid())}
         out = subprocess.PIPE if self._as_json else None
         child.process = subprocess.Popen(
-            _tied(child.command),
+            tied(child.command),
             env=environ,
             start_new_session=True,
             stdout=out,
