@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_ID, CLIENT_SECRET, Company
-from watcher import services
 from watcher.accounts.revive import look_in_desk
+from watcher.erpnext import known
 from watcher.errors import AccountDead, WatcherError
 from watcher.ledger import accounts
 
@@ -175,7 +175,7 @@ def test_an_import_leaves_alone_what_works_otherwise_or_is_paused(
 def test_a_connected_app_that_was_made_anew_is_found(
     company: Company, app: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "DESK_APP_SECONDS", 0.0)
+    monkeypatch.setattr(known, "APP_SECONDS", 0.0)
     authorise(company, app, ANN)
     assert company.watcher("accounts", "import", "--via", "erpnext").returncode == 0
     assert company.services.desk_app() == app

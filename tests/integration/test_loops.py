@@ -23,8 +23,9 @@ from watcher.jobs import timetable
 from watcher.jobs.doorbell import Doorbell
 from watcher.ledger import accounts, erased, overview
 from watcher.ledger import notices as ledger
-from watcher.notices import tell
+from watcher.notices import decide, media, tell
 from watcher.services import Services
+from watcher.sync import story
 
 Patch = pytest.MonkeyPatch
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -209,9 +210,9 @@ def test_notices(shop: Company, monkeypatch: Patch) -> None:
         for email in (ANN, BOB):
             ledger.add(session, key=email, account=email, state="failing", cause="auth", now=now)
     monkeypatch.setattr(tell, "observe", lambda _: [])
-    monkeypatch.setattr(tell, "usable", lambda *_: ["mail"])
-    monkeypatch.setattr(tell, "send", lambda *_: None)
-    calls = breaks_once(monkeypatch, tell, "send")
+    monkeypatch.setattr(decide, "usable", lambda *_: ["mail"])
+    monkeypatch.setattr(media, "send", lambda *_: None)
+    calls = breaks_once(monkeypatch, media, "send")
     assert tell.tell(shop.services) == 1
     assert len(calls) == 2
     with shop.services.db.session() as session:
@@ -226,7 +227,7 @@ def test_notices(shop: Company, monkeypatch: Patch) -> None:
     ("command", "owner", "name"),
     [
         (["resync", "--all", "--json"], cli_sync, "work_off"),
-        (["verify", "--json"], cli_sync, "compare"),
+        (["verify", "--json"], story, "compare"),
         (["tokens", "renew", "--all", "--json"], AccessTokens, "renew"),
         (["channels", "renew", "--all", "--force", "--json"], renewal, "open_channel"),
     ],
