@@ -21,7 +21,7 @@ from watcher.erpnext.events import EventMirror
 from watcher.erpnext.known import KnownSite
 from watcher.erpnext.site import Site
 from watcher.errors import contained
-from watcher.google.client import CalendarClient
+from watcher.google.client import PATIENT, CalendarClient, Patience
 from watcher.google.credentials import AccessTokens
 from watcher.google.delegation import Delegation
 from watcher.google.endpoints import GoogleEndpoints
@@ -103,13 +103,16 @@ class Services:
                 self._kept.tokens = AccessTokens(store, source, clock=lambda: self.clock())
             return self._kept.tokens
 
-    def google(self, account_id: int, email: str, purpose: budget.Purpose) -> CalendarClient:
+    def google(
+        self, account_id: int, email: str, purpose: budget.Purpose, patience: Patience = PATIENT
+    ) -> CalendarClient:
         """Calls on behalf of one account, counted against the project's budget."""
         return CalendarClient(
             self.settings.google_api_url,
             self.tokens.for_account(account_id),
             quota_user=email,
             on_call=lambda _kind: budget.spend(self.db, account_id, purpose, self.clock()),
+            patience=patience,
         )
 
     # --- ERPNext ----------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from watcher.errors import (
 )
 from watcher.events.model import Window
 from watcher.google import consent
-from watcher.google.client import CalendarClient, NewChannel, calendar_id_of
+from watcher.google.client import CalendarClient, NewChannel, Patience, calendar_id_of
 from watcher.google.credentials import AccessTokens
 from watcher.google.delegation import Delegation, DelegationAllow, load_service_account
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints
@@ -107,7 +107,7 @@ def make(running: Server, google: GoogleState) -> Make:
             running.url,
             lambda _: google.mint_access_token(email),
             quota_user=email,
-            retries=retries,
+            patience=Patience(retries=retries),
             sleep=lambda _: None,
         )
 

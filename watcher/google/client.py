@@ -97,14 +97,25 @@ class NewChannel:
             raise ValueError(f"a channel token has at most {MAX_CHANNEL_TOKEN} characters")
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """``timeout`` is in seconds, for connecting and for each read; a call that may be repeated is
+    tried ``retries`` times more."""
+
+    timeout: float = 30.0
+    retries: int = 3
+
+
+PATIENT: Final = Patience()
+
+
 @dataclass(slots=True)
 class CalendarClient:
     """Calls for one account. Safe to share between threads and across a fork.
 
     ``tokens(refused)`` returns an access token; ``refused`` is the one that Google has just
     refused, or None. ``on_call(kind)`` is asked before every HTTP call (retries included) and may
-    raise ``Transient`` when the budget is spent. ``timeout`` is in seconds, for connecting and for
-    each read; a call that may be repeated is tried ``retries`` times more. ``quota_user`` (any
+    raise ``Transient`` when the budget is spent. ``quota_user`` (any
     text that names the user) is sent hashed.
 
     Every method raises the errors of ``watcher.errors``: ``Transient`` (side "google"),
@@ -115,9 +126,8 @@ class CalendarClient:
     api_root: str
     tokens: Callable[[str | None], str] = field(repr=False)
     quota_user: str | None = None
-    timeout: float = 30.0
     on_call: Callable[[str], None] = lambda _kind: None
-    retries: int = 3
+    patience: Patience = PATIENT
     sleep: Callable[[float], None] = time.sleep
     rng: random.Random = field(default_factory=random.Random, repr=False)
 
@@ -264,7 +274,9 @@ class CalendarClient:
         while True:
             self.on_call(kind)
             try:
-                return execute(make(**given, **self._common), kind, access_token, self.timeout)
+                return execute(
+                    make(**given, **self._common), kind, access_token, self.patience.timeout
+                )
             except CallFailed as failed:
                 if isinstance(failed.error, Unauthorized) and not replayed:
                     replayed, access_token = True, self.tokens(access_token)
@@ -280,7 +292,11 @@ class CalendarClient:
     ) -> float | None:
         """Seconds to wait before the next try; None when there is to be no other try."""
         allowed = failed.retry == "refused" or (failed.retry == "unclear" and kind != "watch")
-        if not allowed or failures >= self.retries or not isinstance(failed.error, Transient):
+        if (
+            not allowed
+            or failures >= self.patience.retries
+            or not isinstance(failed.error, Transient)
+        ):
             return None
         asked = failed.error.retry_after
         pause = PAUSE.seconds(failures, asked, self.rng)

@@ -313,14 +313,21 @@ def fail(session: Session, lease: CalendarLease, work: Work, failure: Failure) -
 def leave(session: Session, lease: CalendarLease, work: Work, *, token_expired: bool) -> None:
     """The pass that began with ``work`` does not take place, and the calendar owes a full listing;
     with ``token_expired`` one that takes a new sync token."""
+    calendar = hand_on(session, lease, work)
+    calendar.snapshot_seq = calendar.dirty_seq
+    if token_expired:
+        calendar.sync_token = None
+
+
+def hand_on(session: Session, lease: CalendarLease, work: Work) -> Calendar:
+    """The pass that began with ``work`` is left to another worker: what is owed stays owed. Raises
+    ``LeaseLost``."""
     calendar = locked(session, lease.calendar_id)
     if calendar.fence != lease.fence:
         raise LeaseLost
-    calendar.snapshot_seq = calendar.dirty_seq
     calendar.sweep_allowed = work.sweep_allowed
-    if token_expired:
-        calendar.sync_token = None
     _still_owed(calendar, work)
+    return calendar
 
 
 def _still_owed(calendar: Calendar, work: Work) -> None:

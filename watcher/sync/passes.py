@@ -14,7 +14,7 @@ from watcher.erpnext.events import EventMirror
 from watcher.events.compare import Place
 from watcher.events.mapping import data_id
 from watcher.events.model import MappingRules, Window
-from watcher.google.client import QUERY_FINGERPRINT, CalendarClient
+from watcher.google.client import PATIENT, QUERY_FINGERPRINT, CalendarClient, Patience
 from watcher.ledger import erased, leases
 from watcher.ledger.budget import Purpose
 from watcher.ledger.calendars import Work
@@ -81,8 +81,10 @@ class Pass:
     note_erased: Note
 
 
-def make_pass(services: Services, work: Work, hold: Callable[[], None]) -> Pass:
-    """Both sides and the policy for one calendar, as of now.
+def make_pass(
+    services: Services, work: Work, hold: Callable[[], None], patience: Patience = PATIENT
+) -> Pass:
+    """Both sides and the policy for one calendar, as of now. ``patience`` is for Google.
 
     This is the one place that decides between delta and snapshot. Raises what a first look at the
     ERPNext site raises.
@@ -93,7 +95,7 @@ def make_pass(services: Services, work: Work, hold: Callable[[], None]) -> Pass:
     return Pass(
         basis=basis,
         kind=kind,
-        google=services.google(work.account_id, work.account, _purpose(work, kind)),
+        google=services.google(work.account_id, work.account, _purpose(work, kind), patience),
         mirror=mirror,
         hold=hold,
         note_erased=lambda rows: _note_erased(services, rows),

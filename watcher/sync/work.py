@@ -22,6 +22,8 @@ from watcher.errors import (
     Transient,
     WatcherError,
 )
+from watcher.google.client import PATIENT, Patience
+from watcher.google.errors import SIDE
 from watcher.ledger import calendars, channels, due, leases
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Account, Calendar
@@ -37,6 +39,9 @@ from watcher.sync.story import sync
 log = logging.getLogger(__name__)
 
 MAX_PASSES = 5
+PATIENCE: dict[Lane, Patience] = {"live": Patience(timeout=3.0, retries=1), "backfill": PATIENT}
+"""With Google. A calendar whose answers hang may hold a worker for pushes for seconds only: other
+calendars wait for it. It is left to a worker for bulk work, who waits longer."""
 
 
 class End(StrEnum):
@@ -46,7 +51,8 @@ class End(StrEnum):
     CHANGED = "changed"
     """Gone through, but the calendar has changed meanwhile: another pass is owed."""
     LEFT = "left"
-    """A full listing is owed, which a worker for pushes leaves to one for bulk work."""
+    """A worker for pushes leaves it to one for bulk work: a full listing is owed, or Google did not
+    answer promptly."""
     BUSY = "busy"
     """Another process has the lease."""
     IDLE = "idle"
@@ -63,7 +69,8 @@ _LET_GO = frozenset({End.DONE, End.FAILED})
 
 def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "backfill") -> End:
     """Lease the calendar and sync until no change has come in meanwhile; ``CHANGED`` is not among
-    the answers. ``lane`` says whose work it is: full listings are not made in the lane for pushes.
+    the answers. ``lane`` says whose work it is: in the lane for pushes no full listings are made,
+    no channels opened, and Google is not waited for.
 
     Of ``watcher.errors`` it raises ``Transient`` alone, when the ledger does not answer.
     """
@@ -127,8 +134,10 @@ def _read_debt(services: Services, session: Session, lease: CalendarLease) -> At
 
 def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
     try:
-        attempt = _watched(services, attempt)
-        p = make_pass(services, attempt.work, keep_lease(services, attempt.lease))
+        if lane == "backfill":
+            attempt = _watched(services, attempt)
+        hold = keep_lease(services, attempt.lease)
+        p = make_pass(services, attempt.work, hold, PATIENCE[lane])
         if p.kind == "snapshot" and lane == "live":
             _owe_listing(services, attempt, token_expired=False)
             return End.LEFT
@@ -144,6 +153,11 @@ def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
     except CalendarGone as error:
         return _look_for(services, attempt, error)
     except WatcherError as error:
+        if lane == "live" and _needs_patience(error):
+            log.info("left to a worker for bulk work: %s", error.message)
+            with services.db.session() as session:
+                calendars.hand_on(session, attempt.lease, attempt.work)
+            return End.LEFT
         record_failure(services, attempt, error)
         return End.FAILED
     except Exception as error:
@@ -152,6 +166,12 @@ def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
         log.exception("sync failed unexpectedly")
         record_failure(services, attempt, Defect(error))
         return End.FAILED
+
+
+def _needs_patience(error: WatcherError) -> bool:
+    """Google did not answer, or answered with an error that passes at once, as it does at times.
+    Where it says itself how long to leave it alone, a second worker must not ask again."""
+    return isinstance(error, Transient) and error.side == SIDE and error.retry_after is None
 
 
 def _owe_listing(services: Services, attempt: Attempt, *, token_expired: bool) -> None:

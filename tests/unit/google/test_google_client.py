@@ -26,7 +26,13 @@ from watcher.errors import (
 )
 from watcher.events.model import Window
 from watcher.google import wire
-from watcher.google.client import QUERY_FINGERPRINT, CalendarClient, NewChannel, calendar_id_of
+from watcher.google.client import (
+    QUERY_FINGERPRINT,
+    CalendarClient,
+    NewChannel,
+    Patience,
+    calendar_id_of,
+)
 from watcher.google.errors import ChannelIdTaken
 
 WINDOW = Window(
@@ -58,7 +64,7 @@ def rig(url: str, **options: Any) -> Rig:
         url,
         tokens,
         quota_user="ann@example.com",
-        timeout=options.pop("timeout", 5.0),
+        patience=Patience(timeout=options.pop("timeout", 5.0), retries=options.pop("retries", 3)),
         on_call=lambda kind: made.calls.append(kind),
         sleep=lambda seconds: made.slept.append(seconds),
         rng=random.Random(1),
