@@ -28,7 +28,9 @@ from tests.waiting import wait_for
 from watcher.accounts.verbs import Added, add_delegated
 from watcher.erpnext.fields import install
 from watcher.google.endpoints import OAUTH_SCOPES
+from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, calendars, owing
+from watcher.ledger.accounts import Consented
 from watcher.ledger.models import Account, Calendar
 from watcher.services import Ledger, Services, build
 from watcher.settings import Settings, load
@@ -158,17 +160,15 @@ class Company:
                 now=self.services.clock(),
                 erpnext_user=email,
             )
-            accounts.activate_oauth(
-                session,
-                self.services.keyring,
-                account_id=account.id,
-                sub=self.google.users[email].sub,
-                refresh_token=token,
+            now = self.services.clock()
+            fresh = Fresh(
                 access_token=self.google.mint_access_token(email),
-                expires_at=self.services.clock() + timedelta(hours=1),
-                scopes=OAUTH_SCOPES,
-                now=self.services.clock(),
+                expires_at=now + timedelta(hours=1),
+                refresh_token=token,
+                scopes=frozenset(OAUTH_SCOPES),
             )
+            consented = Consented(at=now, sub=self.google.users[email].sub, fresh=fresh)
+            accounts.activate_oauth(session, self.services.keyring, account.id, consented)
 
     def account(self, email: str = ANN) -> Account:
         """The ledger's row of an account."""

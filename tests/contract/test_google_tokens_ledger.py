@@ -16,8 +16,9 @@ import pytest
 from watcher.google.credentials import AccessTokens
 from watcher.google.endpoints import GoogleEndpoints
 from watcher.google.fetching import TokenSource
+from watcher.google.refresh import Fresh
 from watcher.ledger import accounts
-from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.accounts import Consented, LedgerTokens
 from watcher.ledger.db import Database
 from watcher.ledger.secrets import Keyring
 
@@ -98,17 +99,14 @@ def connect(db: Database, life: float) -> int:
         account = accounts.add(
             session, email="ann@example.com", source="oauth", state="invited", now=now
         )
-        accounts.activate_oauth(
-            session,
-            Keyring([KEY]),
-            account_id=account.id,
-            sub="1122",
-            refresh_token="1//refresh",
+        fresh = Fresh(
             access_token="ya29.first",
             expires_at=now + timedelta(seconds=life),
-            scopes=["openid"],
-            now=now,
+            refresh_token="1//refresh",
+            scopes=frozenset({"openid"}),
         )
+        consented = Consented(at=now, sub="1122", fresh=fresh)
+        accounts.activate_oauth(session, Keyring([KEY]), account.id, consented)
         return int(account.id)
 
 

@@ -14,7 +14,7 @@ from tests.forked import forked
 from watcher.errors import UserError
 from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, connect, keys
-from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.accounts import Consented, LedgerTokens
 from watcher.ledger.secrets import Keyring, SecretUnreadable
 from watcher.services import build
 
@@ -36,17 +36,14 @@ def shop(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
     for email in (ANN, BOB, ADMIN):
         with services.db.session() as session:
             account = accounts.add(session, email=email, source="oauth", state="invited", now=now)
-            accounts.activate_oauth(
-                session,
-                services.keyring,
-                account_id=account.id,
-                sub=email,
-                scopes=SCOPES,
-                refresh_token=company.google.oauth.mint_refresh(CLIENT_ID, email, SCOPES),
+            fresh = Fresh(
                 access_token=f"ya29.{email}",
                 expires_at=now,
-                now=now,
+                refresh_token=company.google.oauth.mint_refresh(CLIENT_ID, email, SCOPES),
+                scopes=frozenset(SCOPES),
             )
+            consented = Consented(at=now, sub=email, fresh=fresh)
+            accounts.activate_oauth(session, services.keyring, account.id, consented)
     return company
 
 

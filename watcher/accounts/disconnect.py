@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -77,8 +78,8 @@ def disconnect(
             return
         account.refresh_token = account.access_token = account.access_expires_at = None
     told("events")
-    google_ids = [google_id for _, google_id in mirrored]
-    treat_events(services, account.email, google_ids, events, alive=_pulse(services, account.email))
+    of_account = Calendars(account.email, [google_id for _, google_id in mirrored])
+    treat_events(services, of_account, events, _pulse(services, account.email))
     with services.db.session() as session:
         account = accounts.get(session, email)
         if account.state != "disconnecting":
@@ -171,16 +172,22 @@ def _purge_desk(services: Services, account: Account) -> None:
         log.warning("the Token Cache row of %s stays in ERPNext: %s", user, error.message)
 
 
+@dataclass(frozen=True, slots=True)
+class Calendars:
+    """Calendars of an account, by Google's ids."""
+
+    email: str
+    google_ids: Sequence[str]
+
+
 def treat_events(
     services: Services,
-    email: str,
-    google_ids: Sequence[str],
+    mirrored: Calendars,
     events: str,
-    *,
     alive: Callable[[], None] = lambda: None,
 ) -> None:
-    """``keep``, ``cancel`` or ``delete`` what is mirrored of these calendars of an account.
-    ``alive`` is called before each request that writes.
+    """``keep``, ``cancel`` or ``delete`` what is mirrored of these calendars. ``alive`` is called
+    before each request that writes.
 
     Raises ``WatcherError`` when ERPNext refuses some of them; repeat it then.
     """
@@ -188,8 +195,8 @@ def treat_events(
         return
     mirror = EventMirror(services.erpnext, delete_cancelled=events == "delete")
     refused = 0
-    for google_id in google_ids:
-        held = mirror.held_of_calendar(data_id(email), data_id(google_id))
+    for google_id in mirrored.google_ids:
+        held = mirror.held_of_calendar(data_id(mirrored.email), data_id(google_id))
         actions: list[Action] = [
             Cancel(name=row.name, key=row.key, event_id=row.event_id, reason="disconnected")
             for row in held

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from watcher.accounts import verbs
-from watcher.accounts.disconnect import drain, treat_events
+from watcher.accounts.disconnect import Calendars, drain, treat_events
 from watcher.channels.registry import stop_channel
 from watcher.cli.common import (
     EVENTS,
@@ -116,6 +116,6 @@ def remove(app: App, email: str, calendar_id: str, events: str) -> None:
             messages.print(f"channel not stopped yet: {error.message}", markup=False)
     if events != "keep":
         drain(services, [found.id])
-    treat_events(app.services, account.email, [calendar_id], events)
+    treat_events(app.services, Calendars(account.email, [calendar_id]), events)
     done = {"keep": "stay in ERPNext", "cancel": "are cancelled", "delete": "are deleted"}
     messages.print(f"removed; its events {done[events]}")

@@ -32,9 +32,11 @@ from watcher.google.consent import (
     verify_id_token,
 )
 from watcher.google.endpoints import OAUTH_SCOPES
+from watcher.google.refresh import Fresh
 from watcher.handlers import admin
 from watcher.handlers.context import services
 from watcher.ledger import accounts, connect, own
+from watcher.ledger.accounts import Consented
 from watcher.ledger.connect import Flow
 from watcher.ledger.models import LEAVING, Account
 from watcher.services import endpoints
@@ -329,18 +331,14 @@ def _store(db: Session, account: Account, consent: Consent, proof: Proof) -> lis
     if not connect.use_invitation(db, consent.flow.invitation_id or "", now):
         raise ErrorPage("This link has been used", "Nothing more is to be done.", 410)
     answer = consent.answer
-    rings = accounts.activate_oauth(
-        db,
-        app.keyring,
-        account_id=account.id,
-        sub=consent.identity.sub,
-        refresh_token=answer.refresh_token or "",
+    fresh = Fresh(
         access_token=answer.access_token,
         expires_at=answer.expires_at,
+        refresh_token=answer.refresh_token,
         scopes=answer.scopes,
-        now=now,
-        own_id=proof.own_id,
     )
+    consented = Consented(at=now, sub=consent.identity.sub, fresh=fresh, own_id=proof.own_id)
+    rings = accounts.activate_oauth(db, app.keyring, account.id, consented)
     mine = own.of_account(db, account)
     if proof.refusal is not None and mine is not None:
         own.refuse(mine, proof.refusal, now)

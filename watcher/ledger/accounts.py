@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast
 
@@ -103,36 +104,35 @@ def set_state(account: Account, state: str, cause: str, now: datetime) -> None:
         account.state, account.cause, account.since = state, cause, now
 
 
-def activate_oauth(
-    session: Session,
-    keyring: Keyring,
-    *,
-    account_id: int,
-    sub: str,
-    refresh_token: str,
-    access_token: str,
-    expires_at: datetime,
-    scopes: Iterable[str],
-    now: datetime,
-    own_id: str = "",
-) -> list[int]:
-    """Store a consent and open the employee's own calendar for a first full sync.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consented:
+    """What an employee's consent has brought at ``at``. ``sub`` is Google's number of the employee;
+    ``fresh`` holds the tokens and their scopes; ``own_id`` is the id under which Google shows the
+    employee's own calendar (empty: the verified e-mail)."""
 
-    Returns (calendar id, sequence) pairs to ring. ``own_id`` is the id under which Google shows
-    that calendar; empty: the verified e-mail.
-    """
+    at: datetime
+    sub: str
+    fresh: Fresh
+    own_id: str = ""
+
+
+def activate_oauth(
+    session: Session, keyring: Keyring, account_id: int, consented: Consented
+) -> list[int]:
+    """Store a consent and open the employee's own calendar for a first full sync. Returns the ids
+    of the calendars to ring."""
     keyring.follow()
-    account = session.get_one(Account, account_id)
-    account.google_sub = sub
+    account, fresh = session.get_one(Account, account_id), consented.fresh
+    account.google_sub = consented.sub
     account.refresh_token = keyring.encrypt(
-        refresh_token, row=f"accounts:{account.id}:refresh_token"
+        fresh.refresh_token or "", row=f"accounts:{account.id}:refresh_token"
     )
-    account.granted_scopes = json.dumps(sorted(scopes))
-    account.granted_at = now
+    account.granted_scopes = json.dumps(sorted(fresh.scopes or ()))
+    account.granted_at = consented.at
     account.source = "oauth"
     account.refresh_retry_at = None
-    _store_access(account, keyring, access_token, expires_at)
-    return activate(session, account, now, own_id)
+    _store_access(account, keyring, fresh)
+    return activate(session, account, consented.at, consented.own_id)
 
 
 def activate(session: Session, account: Account, now: datetime, own_id: str = "") -> list[int]:
@@ -157,9 +157,10 @@ def needs_reconnect(session: Session, account_id: int, cause: str, now: datetime
         account.access_expires_at = None
 
 
-def _store_access(account: Account, keyring: Keyring, token: str, expires_at: datetime) -> None:
-    account.access_token = keyring.encrypt(token, row=f"accounts:{account.id}:access_token")
-    account.access_expires_at = expires_at
+def _store_access(account: Account, keyring: Keyring, fresh: Fresh) -> None:
+    row = f"accounts:{account.id}:access_token"
+    account.access_token = keyring.encrypt(fresh.access_token, row=row)
+    account.access_expires_at = fresh.expires_at
 
 
 def _is_refused(account: Account) -> bool:
@@ -201,7 +202,7 @@ class LedgerTokens:
             account = session.get(Account, account_id, with_for_update=LOCKED)
             if account is None or account.state == "disconnected" or not self._has(account, used):
                 return False
-            _store_access(account, self._keyring, fresh.access_token, fresh.expires_at)
+            _store_access(account, self._keyring, fresh)
             account.refresh_retry_at = None
             if fresh.refresh_token:
                 account.refresh_token = self._keyring.encrypt(
