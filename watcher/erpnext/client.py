@@ -8,14 +8,13 @@ nothing else of the bridge knows the package.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal
 from urllib.parse import quote
 
 import requests
 from frappeclient import FrappeClient
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from watcher import __version__
@@ -47,21 +46,6 @@ class _TokenAuth(AuthBase):
         return "<token>"
 
 
-class _TimedAdapter(HTTPAdapter):
-    """Sets a time-out on requests that have none, and counts every request."""
-
-    def __init__(self, timeout: tuple[float, float], count: Callable[[], None]) -> None:
-        super().__init__(pool_maxsize=4)
-        self._timeout = timeout
-        self._count = count
-
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        self._count()
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = self._timeout
-        return super().send(request, *args, **kwargs)
-
-
 class ErpNextClient(FrappeClient):  # type: ignore[misc]
     """One ERPNext site as one API user.
 
@@ -80,19 +64,15 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     ) -> None:
         super().__init__(url.rstrip("/"))
         self.calls = 0
+        self._timeout = timeout
         self.session.auth = _TokenAuth(api_key, api_secret)
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, _TimedAdapter(timeout, self._count))
         self.session.headers.update(
             {"Accept": "application/json", "User-Agent": f"Watcher/{__version__}"}
         )
 
     def __repr__(self) -> str:
         return f"ErpNextClient({self.url!r})"
-
-    def _count(self) -> None:
-        self.calls += 1
 
     # --- one request ------------------------------------------------------------------------
 
@@ -109,9 +89,14 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         tries = 2 if does == "reads" else 1
         while True:
             tries -= 1
+            self.calls += 1
             try:
                 response = session.request(
-                    method, f"{self.url}{path}", json=body, allow_redirects=False
+                    method,
+                    f"{self.url}{path}",
+                    json=body,
+                    allow_redirects=False,
+                    timeout=self._timeout,
                 )
                 return self.post_process(response)
             except requests.RequestException as error:
@@ -131,16 +116,11 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
 
     def read(self, name: str, /, *, params: Mapping[str, Any]) -> Any:
         """POST to a whitelisted method that changes nothing."""
-        return self.method(name, params=params, does="reads")
+        return self._send("POST", _method(name), _packed(params), "reads")
 
-    def method(self, name: str, /, *, params: Mapping[str, Any], does: Does = "writes") -> Any:
-        """POST to a whitelisted method; containers go as JSON strings, which Frappe wants."""
-        body = {
-            key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
-            for key, value in params.items()
-            if value is not None  # Frappe 16 refuses null for an argument of another type
-        }
-        return self._send("POST", f"/api/method/{quote(name)}", body, does)
+    def method(self, name: str, /, *, params: Mapping[str, Any]) -> Any:
+        """POST to a whitelisted method that may change something."""
+        return self._send("POST", _method(name), _packed(params))
 
     # The package's own ways to call, by which its other methods go (set_value, get_value ...).
     # It puts arguments of a POST into the URL and changes the caller's dict.
@@ -245,7 +225,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         }
         if or_filters:
             params["or_filters"] = or_filters
-        page = self.method("frappe.client.get_list", params=params, does="reads")
+        page = self._send("POST", _method("frappe.client.get_list"), _packed(params), "reads")
         if not isinstance(page, list):
             raise Transient("ERPNext's list is no list", side=SIDE)
         return page
@@ -334,6 +314,20 @@ def refuse_empty_in(filters: Any) -> None:
         pairs = [f[-2:] for f in filters or () if len(f) >= 3]
     if any(str(word).strip().lower() == "in" and not value for word, value in pairs):
         raise ValueError("an empty 'in' list would select every row")
+
+
+def _method(name: str) -> str:
+    return f"/api/method/{quote(name)}"
+
+
+def _packed(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as Frappe wants them: containers as JSON strings, and no null, which Frappe 16
+    refuses for an argument of another type."""
+    return {
+        key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
+        for key, value in params.items()
+        if value is not None
+    }
 
 
 def _resource(doctype: str, name: str | None = None) -> str:

@@ -56,7 +56,12 @@ def read_site(client: ErpNextClient, zone_name: str = "") -> Site:
         ) from None
     user = client.whoami()
     refuse_administrator(user)
-    return Site(zone, user, _versions(client), optional_fields(client))
+    try:
+        versions = client.versions()
+    except ErpForbidden as error:  # they are only shown: nothing depends on them
+        log.warning("the ERPNext site does not say its version: %s", error.message)
+        versions = {}
+    return Site(zone, user, versions, optional_fields(client))
 
 
 def refuse_administrator(user: str) -> None:
@@ -70,15 +75,6 @@ def refuse_administrator(user: str) -> None:
             next_step="make a user of its own for Watcher with the role System Manager, and set "
             "WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its key",
         )
-
-
-def _versions(client: ErpNextClient) -> dict[str, str]:
-    """Versions by app; empty where the API user may not ask. They are only shown."""
-    try:
-        return client.versions()
-    except ErpForbidden as error:
-        log.warning("the ERPNext site does not say its version: %s", error.message)
-        return {}
 
 
 def optional_fields(client: ErpNextClient) -> frozenset[str]:
