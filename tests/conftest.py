@@ -38,9 +38,24 @@ def pytest_xdist_auto_num_workers() -> int:
     return min((os.cpu_count() or 1) + 1, 8)
 
 
+def is_other_shape(item: pytest.Item) -> bool:
+    """Whether one shape is enough for this test (``one_shape``) and this is the other one. There
+    are two: Frappe 15 with the ledger in SQLite, and Frappe 16 with ERPNext and the ledger in
+    PostgreSQL."""
+    wanted = item.get_closest_marker("one_shape")
+    if wanted is None or item.get_closest_marker("both_shapes") is not None:
+        return False
+    if any("database_url" in str(mark.args[0]) for mark in item.iter_markers("parametrize")):
+        return False  # the test says itself on which it runs
+    call = getattr(item, "callspec", None)
+    found = call.params.get("database_url") if call else None
+    return found is not None and found != wanted.args[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests for several test processes: first what takes long, with the tests that start
     a whole Watcher spread evenly among the others; the quick ones last."""
+    items[:] = [item for item in items if not is_other_shape(item)]
     whole, parts, quick = [], [], []
     for item in items:
         folders = item.path.parts

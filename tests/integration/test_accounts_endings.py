@@ -26,6 +26,8 @@ from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import Database
 from watcher.sync.work import work_off
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 OUTLET = "outlet@group.calendar.google.com"
 
 
@@ -129,6 +131,7 @@ def test_broken_off_anywhere_it_is_finished_by_another_run(
     assert finish(ann.services) == 0
 
 
+@pytest.mark.both_shapes
 def test_a_sync_that_is_at_work_ends_first_and_none_begins(ann: Company) -> None:
     """A sync that goes on after the events were deleted would write rows that nobody removes: so it
     ends first."""

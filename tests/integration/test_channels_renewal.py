@@ -19,6 +19,8 @@ from watcher.ledger import accounts, calendars, channels, leases
 from watcher.ledger.channels import Granted, Request
 from watcher.ledger.models import Channel, Lease
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 
 @pytest.fixture(autouse=True)
 def connected(company: Company) -> None:
@@ -188,6 +190,7 @@ def test_an_old_channel_of_a_dead_account_is_left_alone(company: Company, known:
     assert states(company, BOB) == ["stopped", "live"]
 
 
+@pytest.mark.both_shapes
 def test_all_channels_expired_come_back_within_the_cap(company: Company) -> None:
     for email in (BOB, ADMIN):
         company.add(email)

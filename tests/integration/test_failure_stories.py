@@ -23,6 +23,8 @@ from watcher.processes.cron import run_one
 from watcher.sync.work import work_off
 from watcher_sandbox.google.shortcuts import instance_id
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 OUTLET = "outlet@group.calendar.google.com"
 BY_ANN = {"modified_by": ANN}
 
@@ -188,6 +190,7 @@ def test_after_a_410_all_is_read_anew_once_and_peoples_own_stays(company: Compan
     assert company.account().state == "active"
 
 
+@pytest.mark.both_shapes
 def test_one_calendar_of_two_accounts_has_two_sync_tokens(company: Company) -> None:
     company.google.add_calendar(OUTLET, ANN, "Outlet")
     company.google.share(OUTLET, BOB)
@@ -350,6 +353,7 @@ def span(company: Company) -> tuple[datetime, datetime]:
 # --- who sees it --------------------------------------------------------------------------
 
 
+@pytest.mark.both_shapes
 def test_a_private_event_is_read_by_its_owner_and_by_no_colleague(company: Company) -> None:
     company.rebuild()
     company.set("private_events", "private")

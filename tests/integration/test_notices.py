@@ -21,6 +21,8 @@ from watcher.notices.media import Mail, Mailbox, send_mail
 from watcher.notices.tell import tell
 from watcher.services import build
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 CREW = [f"crew{n}@{DOMAIN}" for n in range(6)]
 MAIL = Mail(sender="watcher@scoopjoy.test", recipients=(ADMIN,), subject="subject", text="text")
 

@@ -10,6 +10,8 @@ import pytest
 from tests.company import ANN, BOB, Company
 from watcher.ledger import aside
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 SECRET = "Root canal at Dr. Frost"
 
 
@@ -72,6 +74,7 @@ def test_titles(company: Company) -> None:
     assert subjects[-1] == "x" * 3000
 
 
+@pytest.mark.both_shapes
 def test_private_events_are_masked_on_first_delivery(company: Company) -> None:
     event = put(company, summary=SECRET, description=SECRET, location=SECRET, visibility="private")
     synced(company)
@@ -80,6 +83,7 @@ def test_private_events_are_masked_on_first_delivery(company: Company) -> None:
     assert SECRET not in repr(company.site.events())
 
 
+@pytest.mark.both_shapes
 def test_made_private_later(company: Company) -> None:
     event = put(company, summary=SECRET, description=SECRET)
     synced(company)
@@ -125,6 +129,7 @@ def test_declined_and_other_kinds_are_left_out(company: Company) -> None:
     assert company.subjects() == ["Shift"]
 
 
+@pytest.mark.both_shapes
 def test_all_day(company: Company) -> None:
     first = datetime.now(UTC).date() + timedelta(days=3)
     event = company.google.insert_event(
@@ -204,6 +209,7 @@ def test_two_accounts_with_the_same_event_are_two_rows(company: Company) -> None
     assert company.subjects(ANN) == company.subjects(BOB) == ["Meeting"]
 
 
+@pytest.mark.both_shapes
 def test_fields_that_erpnext_shows(company: Company) -> None:
     event = put(
         company,
@@ -247,6 +253,7 @@ def test_the_link_of_another_provider_arrives(company: Company) -> None:
     )
 
 
+@pytest.mark.both_shapes
 def test_titles_that_erpnext_would_refuse_arrive_all_the_same(company: Company) -> None:
     """Small Text ends between 65,000 and 66,000 bytes; what sanitises to nothing is refused."""
     for title in ("x" * 70_000, "é" * 40_000, "🍦" * 20_000, "<x>", "<!-- -->", "a\x00b"):

@@ -9,6 +9,8 @@ import pytest
 
 from tests.company import ANN, SITE_ZONE, Company
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 SECRET = "Therapy"
 
 

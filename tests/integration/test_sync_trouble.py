@@ -9,6 +9,8 @@ import pytest
 from tests.company import ANN, Company
 from watcher.ledger.models import Calendar
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 GOOGLE: dict[str, dict[str, Any]] = {
     "rate limit": {"status": 403, "reason": "userRateLimitExceeded"},
     "quota": {"status": 429, "reason": "rateLimitExceeded"},

@@ -18,6 +18,8 @@ from watcher.ledger import accounts, calendars, channels
 from watcher.ledger.models import Channel, Counter, Fact, Invitation, OAuthFlow, Tick
 from watcher.ledger.secrets import digest
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 URL = "/webhooks/google"
 TOKEN = "token-of-a-channel"
 
@@ -71,6 +73,7 @@ def waiting(company: Company) -> int:
 # --- notifications ------------------------------------------------------------------------
 
 
+@pytest.mark.both_shapes
 def test_a_burst_is_recorded_and_rings_once(watched: Company) -> None:
     sent, before = headers(watched), watched.calendar().dirty_seq
     with ThreadPoolExecutor(20) as pool:
