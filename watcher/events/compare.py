@@ -1,5 +1,5 @@
-"""What ERPNext holds against what Google says: field by field, and as a whole for ``verify``.
-Pure."""
+"""Where the rows of ERPNext differ from what Google says: one row field by field, and a whole
+calendar for ``watcher verify``. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from watcher.events.fields import ALWAYS, OPTIONAL, differing
+from watcher.events import fields, window
 from watcher.events.model import ErpEvent, Row, Skipped, Told, Window
-from watcher.events.window import row_bounds, row_in_window, row_is_past
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,13 +27,13 @@ class Place:
         return f"{self.now.astimezone(self.site_zone):%Y-%m-%d}"
 
     def holds(self, row: Row) -> bool:
-        return row_in_window(row, self.window, self.site_zone, self.calendar_zone)
+        return window.row_in_window(row, self.window, self.site_zone, self.calendar_zone)
 
     def starts(self, row: Row) -> datetime:
-        return row_bounds(row, self.site_zone, self.calendar_zone)[0]
+        return window.row_bounds(row, self.site_zone, self.calendar_zone)[0]
 
     def is_past(self, row: Row) -> bool:
-        return row_is_past(row, self.window, self.site_zone, self.calendar_zone)
+        return window.row_is_past(row, self.window, self.site_zone, self.calendar_zone)
 
 
 def is_to_reopen(event: ErpEvent, row: Row, place: Place) -> bool:
@@ -101,5 +100,6 @@ def detail(event: ErpEvent, row: Row) -> str:
         ("account", row.owner_ids not in (None, (event.account, event.calendar_id))),
     )
     wrong = [word for word, differs in checks if differs]
-    words = differing(event, row, ALWAYS), wrong, differing(event, row, OPTIONAL)
-    return ", ".join(word for each in words for word in each)
+    always = fields.differing(event, row, fields.ALWAYS)
+    optional = fields.differing(event, row, fields.OPTIONAL)
+    return ", ".join([*always, *wrong, *optional])

@@ -1,4 +1,4 @@
-"""Decide first, act second: from what Google says and what ERPNext holds to a list of actions.
+"""From what Google says and what ERPNext holds to a list of actions; nothing is written here.
 
 Every event ends in exactly one action; what is not written is a ``Keep`` with its reason, so that
 nothing is dropped uncounted.
@@ -211,8 +211,8 @@ def _private_series(mapped: Collection[MappedEvent]) -> set[str]:
 
 
 def _history(row: Row, *, look: bool, mask: bool) -> Action:
-    """A row that the listing lacks and that stays. ``look``: it may be of an earlier version, which
-    masked rows and left their past readable, and wrote texts as they came."""
+    """A row that the listing lacks and that stays. ``look``: an earlier version of Watcher may have
+    written it. Such a version left the past of masked rows readable, and wrote texts uncleaned."""
     if mask:
         return _mask(row)
     reason = "already_cancelled" if row.is_cancelled else "aged_out"
@@ -241,8 +241,9 @@ def _series(row: Row) -> str:
 
 
 def _is_most(vanished: Counter[str], inside: Counter[str]) -> bool:
-    """More than half. A series counts as one event, by the share of it that vanished: one that a
-    person deletes or splits is one change, however often it recurs."""
+    """Whether more than half of the events vanished. A series counts as one event, by the share of
+    its instances that vanished: a person who deletes or splits it makes one change, however often
+    it recurs."""
     there = [name for name, count in inside.items() if count]
     return sum(vanished[name] / inside[name] for name in there) * 2 > len(there)
 

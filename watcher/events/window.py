@@ -10,16 +10,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from watcher.events import times
 from watcher.events.model import EventTime, Row, Window
-from watcher.events.times import (
-    LATEST,
-    ONE_MINUTE,
-    bounds,
-    day_after,
-    from_site,
-    midnight,
-    naive,
-)
 
 
 def make_window(now: datetime, past_days: int, future_days: int) -> Window:
@@ -42,13 +34,13 @@ def in_window(start: EventTime, end: EventTime, window: Window, calendar_zone: Z
     """Google's rule: the end after the window's start, the start before its end. An end that does
     not come after its start, or too soon, is read as the mapping writes it."""
     if start.day is not None and end.day is not None:
-        end = EventTime(day=max(end.day, day_after(start.day)))
-    begins, ends = bounds(start, end, calendar_zone)
+        end = EventTime(day=max(end.day, times.day_after(start.day)))
+    begins, ends = times.bounds(start, end, calendar_zone)
     return max(_soonest_end(begins), ends) > window.start and begins < window.end
 
 
 def _soonest_end(begins: datetime) -> datetime:
-    return begins + ONE_MINUTE if begins < LATEST - ONE_MINUTE else LATEST
+    return begins + times.ONE_MINUTE if begins < times.LATEST - times.ONE_MINUTE else times.LATEST
 
 
 def row_bounds(row: Row, site_zone: ZoneInfo, calendar_zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -56,11 +48,11 @@ def row_bounds(row: Row, site_zone: ZoneInfo, calendar_zone: ZoneInfo) -> tuple[
     start as nothing, and so did 0.1.0 end single days and events without length."""
     last = row.ends_on or row.starts_on
     if row.all_day:
-        first_day, last_day = naive(row.starts_on).date(), naive(last).date()
-        last_day = max(first_day, last_day)
-        return midnight(first_day, calendar_zone), midnight(day_after(last_day), calendar_zone)
-    begins = from_site(row.starts_on, site_zone)
-    return begins, max(_soonest_end(begins), from_site(last, site_zone))
+        first_day, last_day = times.naive(row.starts_on).date(), times.naive(last).date()
+        next_day = times.day_after(max(first_day, last_day))
+        return times.midnight(first_day, calendar_zone), times.midnight(next_day, calendar_zone)
+    begins = times.from_site(row.starts_on, site_zone)
+    return begins, max(_soonest_end(begins), times.from_site(last, site_zone))
 
 
 def row_in_window(row: Row, window: Window, site_zone: ZoneInfo, calendar_zone: ZoneInfo) -> bool:
