@@ -115,14 +115,13 @@ def test_a_notification_waits_for_no_reader(company: Company) -> None:
         with services.db.session() as session:
             row = channels.live(session, company.calendar().id, now)
             assert row is not None
-            verdict = inbox.record(
-                session,
+            message = inbox.Message(
                 channel_id=row.id,
                 token=company.google.channels.all[row.id].token or "",
                 resource_id=row.resource_id or "",
-                message_number=7,
-                now=now,
+                number=7,
             )
+            verdict = inbox.record(session, message, now)
         assert verdict.word == "recorded"
         overview.status(other, reader, now, {})
     other.dispose()

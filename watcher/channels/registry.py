@@ -25,7 +25,7 @@ from watcher.errors import (
 )
 from watcher.google.client import CalendarClient, NewChannel, WatchAnswer, calendar_id_of
 from watcher.google.own import PRIMARY
-from watcher.ledger import calendars, channels, own
+from watcher.ledger import calendars, channels, leases, own
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.secrets import digest
 from watcher.services import Services
@@ -129,7 +129,8 @@ def _confirm(
         named = calendar_id_of(answer.resource_uri) or PRIMARY
         if named != PRIMARY:
             _check_identity(calendar, named)
-            own.name_primary(services.db, session, calendar, named, services.owner, now)
+            if not leases.another_works(services.db, session, calendar, services.owner):
+                own.name_primary(session, calendar, named, now)
         calendars.mark_dirty(session, calendar_id, "channel", now)
     log.info("channel opened", extra={"calendar": calendar_id, "channel": channel_id})
     return Opened(channel_id, retired)

@@ -86,15 +86,14 @@ def _plain(text: str, status: int) -> Response:
 def _record() -> Verdict:
     headers = request.headers
     number = headers.get("X-Goog-Message-Number", "")
+    message = inbox.Message(
+        channel_id=headers["X-Goog-Channel-ID"],
+        token=headers.get("X-Goog-Channel-Token", ""),
+        resource_id=headers.get("X-Goog-Resource-ID", ""),
+        number=int(number) if number.isdecimal() and len(number) < 18 else None,
+    )
     with services().db.session() as session:
-        return inbox.record(
-            session,
-            channel_id=headers["X-Goog-Channel-ID"],
-            token=headers.get("X-Goog-Channel-Token", ""),
-            resource_id=headers.get("X-Goog-Resource-ID", ""),
-            message_number=int(number) if number.isdecimal() and len(number) < 18 else None,
-            now=services().clock(),
-        )
+        return inbox.record(session, message, services().clock())
 
 
 def _ring(verdict: Verdict) -> None:

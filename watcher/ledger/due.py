@@ -56,25 +56,26 @@ def due_for_poll(session: Session, now: datetime, most: int, minutes: float) -> 
     """Ids of the ``most`` clean calendars whose poll is due the longest, in lock order. ``minutes``
     is the longest interval between two polls as of now."""
     longest = timedelta(minutes=2 * minutes + 5)  # it may have been longer a little while ago
-    return _longest_due(session, Calendar.next_poll_at, now, most, longest)
+    is_due = has_come(Calendar.next_poll_at, now, longest)
+    return _longest_due(session, Calendar.next_poll_at, is_due, most)
 
 
 def due_for_reconcile(session: Session, now: datetime, most: int) -> list[int]:
     """As ``due_for_poll``, of the daily reconcile."""
-    return _longest_due(session, Calendar.next_reconcile_at, now, most, RECONCILE_EVERY * 1.2)
+    is_due = has_come(Calendar.next_reconcile_at, now, RECONCILE_EVERY * 1.2)
+    return _longest_due(session, Calendar.next_reconcile_at, is_due, most)
 
 
 def _longest_due(
     session: Session,
     when: InstrumentedAttribute[Any],
-    now: datetime,
+    is_due: ColumnElement[bool],
     most: int,
-    longest: timedelta,
 ) -> list[int]:
     found = (
         select(Calendar.id)
         .join(Account)
-        .where(and_(*clean_and_active()), has_come(when, now, longest))
+        .where(and_(*clean_and_active()), is_due)
         .order_by(when)
         .limit(most)
     )

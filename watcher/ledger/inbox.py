@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -36,15 +36,17 @@ class Verdict:
     seq: int = 0
 
 
-def record(
-    session: Session,
-    *,
-    channel_id: str,
-    token: str,
-    resource_id: str,
-    message_number: int | None,
-    now: datetime,
-) -> Verdict:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """What a notification says of itself, by Google's headers."""
+
+    channel_id: str
+    token: str = field(repr=False)
+    resource_id: str
+    number: int | None
+
+
+def record(session: Session, message: Message, now: datetime) -> Verdict:
     """Authenticate by the channel's token (constant time) and resource id, then record.
 
     While ``rung_at`` is set, a job waits that has not begun to read Google: it clears
@@ -53,18 +55,18 @@ def record(
     A row in state ``requesting`` has no resource id yet: the ``sync`` message can overtake the
     answer of events.watch. Message numbers are kept, never decided by (they have gaps).
     """
-    channel = session.get(Channel, channel_id)
-    genuine = same(channel.token_hash if channel else _NOBODY, digest(token))
-    if channel is None or not genuine or channel.resource_id not in (None, resource_id):
+    channel, known_as = session.get(Channel, message.channel_id), (None, message.resource_id)
+    genuine = same(channel.token_hash if channel else _NOBODY, digest(message.token))
+    if channel is None or not genuine or channel.resource_id not in known_as:
         return Verdict("unknown")
     active = _is_active(session, channel.calendar_id)
     if channel.state not in ACCEPTED:
-        _stop_once(channel, resource_id, active, now)
+        _stop_once(channel, message.resource_id, active, now)
         return Verdict("retired", channel.calendar_id)
     made = _make_dirty(session, channel.calendar_id, active, now)
     if made is None:
         return Verdict("coalesced", channel.calendar_id)
-    channel.last_message_at, channel.last_message_number = now, message_number
+    channel.last_message_at, channel.last_message_number = now, message.number
     return Verdict("recorded" if made.wakes else "parked", channel.calendar_id, made.seq)
 
 

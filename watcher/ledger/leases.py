@@ -32,6 +32,11 @@ def is_free(now: float) -> ColumnElement[bool]:
     )
 
 
+def another_works(db: Database, session: Session, calendar: Calendar, owner: str) -> bool:
+    """Whether another than ``owner`` works on a calendar, as its row was read."""
+    return calendar.lease_until > db.now_epoch(session) and calendar.lease_owner != owner
+
+
 @dataclass(frozen=True, slots=True)
 class CalendarLease:
     """Proof that this process works on a calendar; ``fence`` grows with every take-over."""

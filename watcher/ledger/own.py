@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import Permanent
 from watcher.ledger import calendars
-from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Fact
 
 
@@ -50,14 +49,11 @@ def _own(account_id: int) -> str:
     return f"own_calendar:{account_id}"
 
 
-def name_primary(
-    db: Database, session: Session, calendar: Calendar, google_id: str, owner: str, now: datetime
-) -> None:
+def name_primary(session: Session, calendar: Calendar, google_id: str, now: datetime) -> None:
     """Google has named a calendar that was known as ``primary`` only. The name is kept while
-    nothing is mirrored under that word, nor is about to be by another than ``owner``; the caller
-    has the calendar locked."""
-    busy = calendar.lease_until > db.now_epoch(session) and calendar.lease_owner != owner
-    if calendar.google_id != "primary" or calendar.synced_seq > 0 or busy:
+    nothing is mirrored under that word. The caller has the calendar locked, and nobody else is
+    about to mirror it (``leases.another_works``)."""
+    if calendar.google_id != "primary" or calendar.synced_seq > 0:
         return
     if calendars.find(session, calendar.account_id, google_id) is None:
         calendar.google_id = google_id
