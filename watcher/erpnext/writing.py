@@ -26,7 +26,7 @@ from watcher.erpnext.rows import (
     new_doc,
 )
 from watcher.erpnext.sharing import stale_shares
-from watcher.errors import DuplicateKey, ErpRefused, Transient, WatcherError
+from watcher.errors import DuplicateKey, ErpRefused, Transient
 from watcher.events.fields import is_readable
 from watcher.events.model import ErpEvent, Row, Update
 
@@ -118,7 +118,7 @@ class Writer:
         self.one.refuse(event, error, "event")
 
     def _adopt(
-        self, events: Sequence[ErpEvent], there: Mapping[str, Row], error: WatcherError
+        self, events: Sequence[ErpEvent], there: Mapping[str, Row], error: ErpRefused | Transient
     ) -> None:
         """Take over rows that are there already: they were made by this insert, whose answer was
         lost, or another process was first."""

@@ -17,20 +17,7 @@ from sqlalchemy.orm import Session
 
 from watcher.accounts.proof import Proof, client_of, try_own
 from watcher.errors import AppDead, Permanent, Transient, WatcherError
-from watcher.google.consent import (
-    AuthorizationCode,
-    ConsentDenied,
-    ConsentFailed,
-    ConsentRequest,
-    Identity,
-    TokenAnswer,
-    authorization_url,
-    callback_error,
-    code_challenge,
-    exchange,
-    missing_scopes,
-    verify_id_token,
-)
+from watcher.google import consent
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.google.refresh import Fresh
 from watcher.handlers import admin
@@ -127,16 +114,16 @@ def _to_google(
         app.keyring, purpose=purpose, now=app.clock(), invitation_id=invitation_id
     )
     session[CONSENTS] = [*session.get(CONSENTS, []), begun.sealed][-MOST_CONSENTS:]
-    wanted = ConsentRequest(
+    wanted = consent.ConsentRequest(
         state=begun.state,
-        code_challenge=code_challenge(begun.verifier),
+        code_challenge=consent.code_challenge(begun.verifier),
         redirect_uri=app.settings.callback_url,
         login_hint=email,
         scopes=scopes,
         nonce=begun.nonce,
         lasting=purpose == "connect",
     )
-    return authorization_url(endpoints(app.settings), wanted)
+    return consent.authorization_url(endpoints(app.settings), wanted)
 
 
 @bp.get("/sign-in")
@@ -161,13 +148,13 @@ def callback() -> ResponseReturnValue:
     flow = _take_flow(request.args.get("state", ""))
     if flow is None:
         raise _lapsed()
-    consent = _finish(flow)
+    given = _finish(flow)
     with services().db.session() as db:
         if not connect.spend_flow(db, flow, services().clock()):
             raise _lapsed()
     if flow.purpose == "sign_in":
-        return _signed_in(consent.identity)
-    return _connected(consent)
+        return _signed_in(given.identity)
+    return _connected(given)
 
 
 def _take_flow(state: str) -> Flow | None:
@@ -195,8 +182,8 @@ class Consent:
     ``again`` is the link to begin once more."""
 
     flow: Flow
-    answer: TokenAnswer
-    identity: Identity
+    answer: consent.TokenAnswer
+    identity: consent.Identity
     again: str
 
 
@@ -205,21 +192,21 @@ def _finish(flow: Flow) -> Consent:
     again = _retry_link(flow)
     try:
         if "error" in request.args:
-            raise callback_error(request.args["error"])
+            raise consent.callback_error(request.args["error"])
         google = endpoints(app.settings)
-        code = AuthorizationCode(
+        code = consent.AuthorizationCode(
             code=request.args.get("code", ""),
             verifier=flow.verifier,
             redirect_uri=app.settings.callback_url,
         )
-        answer = exchange(google, code)
-        identity = verify_id_token(
+        answer = consent.exchange(google, code)
+        identity = consent.verify_id_token(
             answer.id_token, google.client_id, google.certs_url, nonce=flow.nonce
         )
-    except ConsentDenied as error:
+    except consent.ConsentDenied as error:
         text = f"{error.message}. Nothing has been stored."
         raise ErrorPage("Nothing was connected", text, 200, again) from error
-    except (ConsentFailed, AppDead) as error:
+    except (consent.ConsentFailed, AppDead) as error:
         text = f"{error.message}. {error.next_step}"
         raise ErrorPage("Google refused", text, 400, again) from error
     except Transient as error:
@@ -254,22 +241,22 @@ def _retry_link(flow: Flow) -> str:
     return connect.sign_link(app.keyring, app.settings, found[0].id, found[1].email)
 
 
-def _signed_in(identity: Identity) -> ResponseReturnValue:
+def _signed_in(identity: consent.Identity) -> ResponseReturnValue:
     if identity.email.lower() not in services().settings.admin_emails:
         raise ErrorPage("No access", f"{identity.email} is not among WATCHER_ADMIN_EMAILS.", 403)
     admin.sign_in(identity.email.lower())
     return redirect("/")
 
 
-def _connected(consent: Consent) -> ResponseReturnValue:
+def _connected(given: Consent) -> ResponseReturnValue:
     """The consent is looked at, then the calendar with it, and only then something is stored."""
     app = services()
     with app.db.reading() as db:
-        email = _check_consent(db, consent).email
-    proof = try_own(client_of(app, email, consent.answer.access_token), email)
+        email = _check_consent(db, given).email
+    proof = try_own(client_of(app, email, given.answer.access_token), email)
     with app.db.session() as db:
-        account = _check_consent(db, consent)
-        rings = _store(db, account, consent, proof)
+        account = _check_consent(db, given)
+        rings = _store(db, account, given, proof)
         has_own = own.of_account(db, account) is not None
     app.ring_all(rings, "backfill", "connect")
     log.info("account connected", extra={"account": email})
@@ -283,10 +270,10 @@ def _connected(consent: Consent) -> ResponseReturnValue:
     return render_template("connected.html", email=email, calendar=proof.other_id(email))
 
 
-def _check_consent(db: Session, consent: Consent) -> Account:
+def _check_consent(db: Session, given: Consent) -> Account:
     """The account of the invitation. Raises ``ErrorPage``."""
-    answer, identity, again = consent.answer, consent.identity, consent.again
-    found = connect.find_invitation(db, consent.flow.invitation_id or "")
+    answer, identity, again = given.answer, given.identity, given.again
+    found = connect.find_invitation(db, given.flow.invitation_id or "")
     if found is None:
         raise ErrorPage("This link is not valid", "Ask your administrator for a new one.", 404)
     account = found[1]
@@ -304,7 +291,7 @@ def _check_consent(db: Session, consent: Consent) -> Account:
         raise ErrorPage(
             "This Google account is connected already", f"It is connected as {other}.", 409
         )
-    if missing_scopes(answer.scopes):
+    if consent.missing_scopes(answer.scopes):
         raise ErrorPage(
             "The calendar permission is missing",
             "On Google's page the box that lets Watcher see your events was not "
@@ -323,21 +310,21 @@ def _check_consent(db: Session, consent: Consent) -> Account:
     return account
 
 
-def _store(db: Session, account: Account, consent: Consent, proof: Proof) -> list[int]:
+def _store(db: Session, account: Account, given: Consent, proof: Proof) -> list[int]:
     """Use the invitation up and keep the consent, also where the calendar is not shown: that is
     the admin's to mend, and goes on by itself then."""
     app, now = services(), services().clock()
     accounts.lock(db, account.id)
-    if not connect.use_invitation(db, consent.flow.invitation_id or "", now):
+    if not connect.use_invitation(db, given.flow.invitation_id or "", now):
         raise ErrorPage("This link has been used", "Nothing more is to be done.", 410)
-    answer = consent.answer
+    answer = given.answer
     fresh = Fresh(
         access_token=answer.access_token,
         expires_at=answer.expires_at,
         refresh_token=answer.refresh_token,
         scopes=answer.scopes,
     )
-    consented = Consented(at=now, sub=consent.identity.sub, fresh=fresh, own_id=proof.own_id)
+    consented = Consented(at=now, sub=given.identity.sub, fresh=fresh, own_id=proof.own_id)
     rings = accounts.activate_oauth(db, app.keyring, account.id, consented)
     mine = own.of_account(db, account)
     if proof.refusal is not None and mine is not None:
@@ -345,7 +332,7 @@ def _store(db: Session, account: Account, consent: Consent, proof: Proof) -> lis
     return rings
 
 
-def _check_identity(account: Account, identity: Identity, again: str) -> None:
+def _check_identity(account: Account, identity: consent.Identity, again: str) -> None:
     """The invited address must be the one that consented. Its token is dropped otherwise; it is
     not revoked, since that would end the person's other grants to this project."""
     if identity.email.lower() != account.email:
