@@ -41,6 +41,13 @@ class Missed:
         self._thread: threading.Thread | None = None
         self._writes = threading.Event()
 
+    def begin(self) -> None:
+        """Nobody says whether Google repeats what met a closed port while this process was down:
+        look at every calendar once. To be called when the port is open, so that nothing falls
+        between."""
+        if not look_at_all(self._services, "restart"):
+            self.note()
+
     def note(self) -> None:
         """A notification was refused because the ledger did not record it."""
         with self._lock:

@@ -9,21 +9,12 @@ from gunicorn.app.base import BaseApplication
 
 from watcher.handlers.app import create_app
 from watcher.handlers.context import missed_of
-from watcher.handlers.missed import look_at_all
 from watcher.processes.up import die_with_parent
-from watcher.services import Ledger, Services, build
+from watcher.services import Ledger, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
 THREADS = 8
-
-
-def _catch_up(app: Flask, services: Services) -> None:
-    """Nobody says whether Google repeats what met a closed port while this process was down: look
-    at every calendar once. The port is open by now (gunicorn binds before it loads), so that
-    nothing falls between."""
-    if not look_at_all(services, "restart"):
-        missed_of(app).note()
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -43,7 +34,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         logs.configure(self._settings.log_format)
         services = build(self._settings, ledger=Ledger.AS_IT_IS)
         app = create_app(services)
-        _catch_up(app, services)
+        missed_of(app).begin()  # the port is open by now: gunicorn binds before it loads
         return app
 
 
