@@ -16,7 +16,7 @@ from watcher.processes.cron import run_one
 
 CHROMIUM = os.environ.get("WATCHER_TEST_CHROMIUM", "/usr/bin/chromium")
 SHOTS = os.environ.get("WATCHER_TEST_SCREENSHOTS", "")
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.one_shape("sqlite")]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.waiting import wait_for
 from watcher_sandbox.google.errors import GoogleError
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 PEOPLE = (ANN, BOB, ADMIN)
 
 
@@ -103,6 +105,7 @@ def edit(company: Company, rng: random.Random, known: dict[str, list[str]]) -> N
             raise
 
 
+@pytest.mark.both_shapes
 def test_onboarding_push_and_a_clean_end(shop: Company) -> None:
     process = up(shop)
     connect_all(shop)
@@ -140,22 +143,6 @@ def test_killed_with_nine_and_started_again(shop: Company) -> None:
     wait_for(lambda: equal(shop), what="the mirror", seconds=120)
     # A channel that was just being asked for is asked for again two minutes later.
     shop.await_health(len(PEOPLE), seconds=180)
-
-
-def test_every_part_is_started_again(shop: Company) -> None:
-    process = up(shop)
-    connect_all(shop)
-    shop.await_health(len(PEOPLE))
-    before = {p.pid for p in process.children()}
-    for child in process.children():
-        child.kill()
-    wait_for(
-        lambda: len({p.pid for p in process.children()} - before) == len(before),
-        what="new parts",
-    )
-    wait_for(shop.web_is_up, what="the web server")
-    shop.google.insert_event(BOB, shop.timed(summary="After"))
-    wait_for(lambda: shop.subjects(BOB) == ["After"], what="the push", seconds=120)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
