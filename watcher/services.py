@@ -21,7 +21,7 @@ from watcher.erpnext.events import EventMirror
 from watcher.erpnext.known import KnownSite
 from watcher.erpnext.site import Site
 from watcher.errors import contained
-from watcher.google.client import PATIENT, CalendarClient, Patience
+from watcher.google import client as calendar_api
 from watcher.google.credentials import AccessTokens
 from watcher.google.delegation import Delegation
 from watcher.google.endpoints import GoogleEndpoints
@@ -104,10 +104,14 @@ class Services:
             return self._kept.tokens
 
     def google(
-        self, account_id: int, email: str, purpose: budget.Purpose, patience: Patience = PATIENT
-    ) -> CalendarClient:
+        self,
+        account_id: int,
+        email: str,
+        purpose: budget.Purpose,
+        patience: calendar_api.Patience = calendar_api.PATIENT,
+    ) -> calendar_api.CalendarClient:
         """Calls on behalf of one account, counted against the project's budget."""
-        return CalendarClient(
+        return calendar_api.CalendarClient(
             self.settings.google_api_url,
             self.tokens.for_account(account_id),
             quota_user=email,

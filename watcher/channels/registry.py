@@ -23,7 +23,7 @@ from watcher.errors import (
     Transient,
     WatcherError,
 )
-from watcher.google.client import CalendarClient, NewChannel, WatchAnswer, calendar_id_of
+from watcher.google import client as calendar_api
 from watcher.google.own import PRIMARY
 from watcher.ledger import calendars, channels, leases, own
 from watcher.ledger.models import Account, Calendar, Channel
@@ -71,7 +71,7 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
         raise Overtaken("another process has opened this channel, is at it, or lets it go")
     google = services.google(account_id, email, "poll")
     try:
-        wanted = NewChannel(
+        wanted = calendar_api.NewChannel(
             channel_id=channel_id,
             token=token,
             address=services.settings.notification_url,
@@ -92,7 +92,7 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
 
 
 def _stop_unwanted(
-    services: Services, google: CalendarClient, channel_id: str, resource_id: str
+    services: Services, google: calendar_api.CalendarClient, channel_id: str, resource_id: str
 ) -> None:
     """Stop a channel whose calendar was removed, or which was given up, while Google opened it."""
     try:
@@ -104,7 +104,7 @@ def _stop_unwanted(
 
 
 def _confirm(
-    services: Services, calendar_id: int, channel_id: str, answer: WatchAnswer
+    services: Services, calendar_id: int, channel_id: str, answer: calendar_api.WatchAnswer
 ) -> Opened | None:
     """None when the channel is no longer wanted."""
     now = services.clock()
@@ -126,7 +126,7 @@ def _confirm(
             channels.rest(session, calendar, channel_id, now + pause)
         else:
             calendar.watch_failures = 0
-        named = calendar_id_of(answer.resource_uri) or PRIMARY
+        named = calendar_api.calendar_id_of(answer.resource_uri) or PRIMARY
         if named != PRIMARY:
             _check_identity(calendar, named)
             if not leases.another_works(services.db, session, calendar, services.owner):
@@ -174,7 +174,7 @@ def _note_failure(
     log.warning("channel not opened: %s", error.message, extra={"calendar": calendar_id})
 
 
-def stop_channel(services: Services, google: CalendarClient, channel_id: str) -> None:
+def stop_channel(services: Services, google: calendar_api.CalendarClient, channel_id: str) -> None:
     """Stop a channel at Google and close its row; one that Google forgot is closed as well.
 
     Raises ``Transient`` (row left open, tried again) and what tokens raise.
