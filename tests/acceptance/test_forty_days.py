@@ -17,8 +17,8 @@ import time_machine
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.postbox import Postbox
+from watcher.accounts.tokens import refresh_one
 from watcher.jobs import timetable
-from watcher.jobs.timetable import refresh_one
 from watcher.ledger import channels, keys, overview
 from watcher.ledger.models import Calendar, Channel
 from watcher.processes.cron import run_one

@@ -11,6 +11,7 @@ from sqlalchemy import text, update
 
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.waiting import wait_for
+from watcher.accounts import tokens
 from watcher.channels import renewal
 from watcher.channels.registry import open_channel
 from watcher.errors import Transient
@@ -176,7 +177,7 @@ def test_an_old_channel_of_a_dead_account_is_left_alone(company: Company, known:
     company.google.expire_access_tokens(BOB)
     company.later(hours=2)
     number = company.account(BOB).id
-    assert not known or timetable.refresh_one(company.services, number)
+    assert not known or tokens.refresh_one(company.services, number)
     renew(company)
     assert company.account(BOB).state == "needs_reconnect"
     before = asked(company, "token")

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.company import ANN, BOB, Company
+from watcher.accounts import tokens
 from watcher.channels import renewal
 from watcher.errors import Transient
 from watcher.jobs import timetable
@@ -77,7 +78,7 @@ def test_tries_of_other_kinds_are_due_now(company: Company) -> None:
     with services.db.session() as session:
         assert aside.due(session, now, 10) == [number]
         assert late.due(session, now, 10) == [number]
-    assert timetable.refresh(services) == 1
+    assert tokens.refresh(services) == 1
 
 
 def test_channels_asked_for_then_block_nobody_now(company: Company) -> None:

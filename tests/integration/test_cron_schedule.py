@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
+from watcher.accounts import tokens
 from watcher.accounts import verbs as accounts_verbs
 from watcher.channels.registry import stop_all
 from watcher.errors import AccountDead, Transient
@@ -173,8 +174,8 @@ def test_access_tokens_are_fresh_before_they_are_needed(company: Company) -> Non
         with company.services.db.session() as session:
             ends = company.services.clock() + timedelta(minutes=minutes)
             session.execute(update(Account).values(access_expires_at=ends))
-        assert timetable.refresh(company.services) == refreshed
-    assert timetable.refresh(company.services) == 0, "once each"
+        assert tokens.refresh(company.services) == refreshed
+    assert tokens.refresh(company.services) == 0, "once each"
     asked = company.google.log.counts()["token"]
     assert company.sync() == "done"
     assert company.google.log.counts()["token"] == asked
@@ -217,7 +218,7 @@ def test_one_dead_grant_is_its_own_account_s_matter(company: Company) -> None:
     assert company.sync(BOB) == "done"
     company.later(minutes=55)
     company.google.delegated_to = [BOB]
-    assert timetable.refresh(company.services) == 1
+    assert tokens.refresh(company.services) == 1
     with company.services.db.session() as session:
         states = {account.email: account.state for account in accounts.everyone(session)}
     assert (states[ANN], states[BOB]) == ("needs_reconnect", "active")
@@ -363,7 +364,7 @@ def test_a_token_is_not_asked_for_before_google_wants_it(company: Company) -> No
         body="<html>no</html>",
         headers={"Retry-After": "600"},
     )
-    timetable.refresh(company.services)
+    tokens.refresh(company.services)
     again = company.account().refresh_retry_at
     assert again is not None
     assert again - company.services.clock() > timedelta(minutes=9)

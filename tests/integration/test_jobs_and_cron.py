@@ -10,6 +10,7 @@ import pytest
 
 from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
+from watcher.accounts import tokens
 from watcher.erpnext.events import EventMirror
 from watcher.errors import AccountDead
 from watcher.jobs import timetable
@@ -186,13 +187,13 @@ def test_two_rings_for_one_debt_are_two_jobs(company: Company) -> None:
 
 
 def test_refresh_ahead_and_a_dead_grant(company: Company) -> None:
-    assert timetable.refresh(company.services) == 0
+    assert tokens.refresh(company.services) == 0
     later(company, minutes=55)
-    assert timetable.refresh(company.services) == 1
+    assert tokens.refresh(company.services) == 1
     company.google.delegated_to = []
     with company.services.db.session() as session:
         number = accounts.get(session, ANN).id
-    error = timetable.refresh_one(company.services, number)
+    error = tokens.refresh_one(company.services, number)
     assert isinstance(error, AccountDead)
     asked = company.google.log.counts()["token"]
     with company.services.db.session() as session:
@@ -200,7 +201,7 @@ def test_refresh_ahead_and_a_dead_grant(company: Company) -> None:
         assert account.state == "needs_reconnect"
         assert account.access_token is None
     later(company, hours=3)
-    timetable.refresh(company.services)
+    tokens.refresh(company.services)
     timetable.poll(company.services)
     timetable.renew(company.services)
     assert company.sync() == "idle"
@@ -212,9 +213,9 @@ def test_a_token_endpoint_in_trouble_ends_no_account(company: Company, status: i
     company.google.add_fault(match="POST /token", status=status, body="<html>no</html>")
     with company.services.db.session() as session:
         number = accounts.get(session, ANN).id
-    assert timetable.refresh_one(company.services, number) is not None
+    assert tokens.refresh_one(company.services, number) is not None
     company.google.clear_faults()
-    assert timetable.refresh_one(company.services, number) is None
+    assert tokens.refresh_one(company.services, number) is None
     with company.services.db.session() as session:
         assert session.get_one(Account, number).state == "active"
 

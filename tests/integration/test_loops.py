@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, BOB, Company
-from watcher.accounts import disconnect, revive, users
+from watcher.accounts import disconnect, revive, tokens, users
 from watcher.channels import renewal
 from watcher.cli import cli
 from watcher.cli import sync as cli_sync
@@ -153,7 +153,7 @@ def test_the_sweep(shop: Company, monkeypatch: Patch) -> None:
 def test_access_tokens(shop: Company, monkeypatch: Patch) -> None:
     shop.later(minutes=55)
     calls = breaks_once(monkeypatch, AccessTokens, "renew")
-    assert timetable.refresh(shop.services) == 1
+    assert tokens.refresh(shop.services) == 1
     assert len(calls) == 2
     paused = [bool(shop.account(email).refresh_retry_at) for email in (ANN, BOB)]
     assert sorted(paused) == [False, True], "what met the defect is not asked again at once"

@@ -12,9 +12,9 @@ import pytest
 
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.postbox import HOOK_SECRET, PASSWORD, Postbox
+from watcher.accounts.tokens import refresh_one
 from watcher.channels import renewal
 from watcher.errors import Transient
-from watcher.jobs.timetable import refresh_one
 from watcher.ledger import accounts, leases, overview, runs
 from watcher.ledger import notices as ledger
 from watcher.notices.media import Mail, Mailbox, send_mail

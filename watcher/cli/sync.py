@@ -27,7 +27,7 @@ from watcher.cli.common import (
 from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError, contained
 from watcher.ledger import calendars, owing
 from watcher.ledger.models import Calendar, Run
-from watcher.sync import passes, story
+from watcher.sync import comparing, passes, story
 from watcher.sync.work import work_off
 
 BUSY_PATIENCE_SECONDS = 180.0
@@ -240,7 +240,7 @@ def verify(app: App, whose: Whose) -> int:
 
 
 def _verify_one(app: App, target: Chosen) -> dict[str, Any]:
-    found, mirrored = story.compare(_pass(app, target))
+    found, mirrored = comparing.compare(_pass(app, target))
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
     result |= {"code": ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
     for name in ("missing", "extra", "different"):

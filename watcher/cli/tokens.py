@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from watcher.accounts.tokens import refresh_one
 from watcher.cli.common import (
     App,
     Whose,
@@ -20,7 +21,6 @@ from watcher.cli.common import (
     whose_option,
     worst,
 )
-from watcher.jobs.timetable import refresh_one
 from watcher.ledger import accounts as ledger
 
 

@@ -14,7 +14,8 @@ from watcher.errors import Transient
 from watcher.ledger.rings import Lane
 from watcher.services import Services, build
 from watcher.settings import load
-from watcher.sync.work import End, work_off
+from watcher.sync.attempt import End
+from watcher.sync.work import work_off
 
 log = logging.getLogger(__name__)
 

@@ -1,13 +1,44 @@
-"""One try to work a calendar's debt off: under which lease, for which debt, since when."""
+"""One try to work a calendar's debt off: under which lease, for which debt, since when; and what
+became of it."""
 
 from __future__ import annotations
 
+import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
+from sqlalchemy.orm import Session
+
+from watcher.channels.registry import open_channel
+from watcher.errors import AccountDead, AppDead, WatcherError
+from watcher.ledger import calendars, channels, due, leases
 from watcher.ledger.calendars import Work
 from watcher.ledger.leases import CalendarLease
+from watcher.ledger.models import Account, Calendar
+from watcher.services import Services
+
+log = logging.getLogger(__name__)
+
+
+class End(StrEnum):
+    """What became of a try to work a calendar's debt off."""
+
+    DONE = "done"
+    CHANGED = "changed"
+    """Gone through, but the calendar has changed meanwhile: another pass is owed."""
+    LEFT = "left"
+    """A worker for pushes leaves it to one for bulk work: a full listing is owed, or Google did not
+    answer promptly."""
+    BUSY = "busy"
+    """Another process has the lease."""
+    IDLE = "idle"
+    """The account is not active, or the calendar is no longer to be mirrored."""
+    FAILED = "failed"
+    """Recorded in the ledger, with the time of the next try."""
+    WAITS = "waits"
+    """The time of the next try has not come; the sweep rings then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,3 +56,56 @@ class Attempt:
     def seconds(self) -> float:
         """So long it has taken so far."""
         return time.monotonic() - self.mark
+
+
+def begin_attempt(services: Services, calendar_id: int) -> Attempt | End:
+    """Lease the calendar and read its debt, in one transaction."""
+    with services.db.session() as session:
+        calendar = session.get(Calendar, calendar_id)
+        if calendar is None or calendar.removed:
+            return End.IDLE
+        if session.get_one(Account, calendar.account_id).state != "active":
+            calendar.rung_at = None
+            return End.IDLE
+        if due.is_pausing(session, calendar_id, services.clock()):
+            calendar.rung_at = None
+            return End.WAITS
+        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
+        if lease is None:
+            return End.BUSY
+        if not calendars.is_wanted(session, calendar_id):  # by now; see disconnect.drain
+            leases.release_calendar(session, lease)
+            return End.IDLE
+        return read_debt(services, session, lease)
+
+
+def read_debt(services: Services, session: Session, lease: CalendarLease) -> Attempt:
+    work, now = calendars.begin(session, lease), services.clock()
+    waits = channels.watch_waits(session, work.calendar_id, now)
+    is_watched = (
+        waits
+        or channels.live(session, work.calendar_id, now) is not None
+        or channels.opened_within_a_minute(session, now) >= services.settings.renew_per_minute
+    )
+    return Attempt(lease=lease, work=work, is_watched=is_watched, started=now)
+
+
+def watched(services: Services, attempt: Attempt) -> Attempt:
+    """A calendar is watched before it is first read, so that nothing falls between. The channel may
+    tell the id of a calendar that was known as ``primary`` only: before anything is mirrored under
+    that word.
+
+    A watch that fails does not stop the sync: the poll covers until the next try.
+    """
+    if attempt.is_watched:
+        return attempt
+    work = attempt.work
+    try:
+        open_channel(services, work.calendar_id, instead_of=None)
+    except (AccountDead, AppDead):
+        raise
+    except WatcherError as error:
+        log.info("synced without a channel for now: %s", error.message)
+    with services.db.reading() as session:
+        named = calendars.get(session, work.calendar_id).google_id
+    return replace(attempt, work=replace(work, google_id=named))

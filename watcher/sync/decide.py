@@ -1,35 +1,27 @@
 """From what Google told and what ERPNext holds to a plan: pure, so that a dry run stops here.
 
-The brake is in here too: a listing that would cancel most of a calendar is not believed, and the
-rest of it goes on without the cancellations until a person has confirmed them.
+The brake is part of it: see ``brake``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from watcher.errors import SweepHeld
 from watcher.events.mapping import PRIVATE, data_id, sync_key
-from watcher.events.model import Action, Cancel, Create, Keep, Row, Update
+from watcher.events.model import Action, Create, Keep, Row, Update
 from watcher.events.plan import (
     ChangedSeries,
-    Situation,
-    Trust,
-    Veil,
     conceals,
     discards,
     plan_delta,
-    plan_snapshot,
 )
 from watcher.ledger.aside import SetAside
+from watcher.sync.brake import Brake, plan_braked
 from watcher.sync.intake import Intake, made_private, map_events
 from watcher.sync.passes import Basis
 from watcher.sync.reading import Reading
-
-CLOCK_TOLERANCE = timedelta(hours=1)
-"""Clocks of several machines differ a little; a shorter window is another policy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,14 +31,6 @@ class Rows:
 
     held: list[Row] = field(default_factory=list)
     of_series: list[Row] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Brake:
-    """Why the cancellations of a listing are held back, and how many they are."""
-
-    message: str
-    rows: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +66,9 @@ def decide(basis: Basis, reading: Reading, rows: Rows) -> Plan:
     mapped = map_reading(basis, reading)
     if reading.kind == "delta":
         return _decide_delta(basis, reading, mapped, rows)
-    return _decide_snapshot(basis, reading, mapped, rows.held)
+    place = basis.place(reading.zone)
+    actions, brake = plan_braked(basis, mapped.told(basis.rules), rows.held, place)
+    return Plan(actions=actions, refused=mapped.refused, brake=brake)
 
 
 def map_reading(basis: Basis, reading: Reading) -> Intake:
@@ -140,44 +126,3 @@ def _oldest_written(basis: Basis, reading: Reading, actions: Iterable[Action]) -
         if not isinstance(action, Keep)
     ]
     return min((stamp for stamp in stamps if stamp is not None), default=None)
-
-
-def _decide_snapshot(basis: Basis, reading: Reading, mapped: Intake, held: list[Row]) -> Plan:
-    """Where the brake holds, everything else goes on. A consent lifts it up to the number of rows
-    that an admin was shown."""
-    work = basis.work
-
-    told = mapped.told(basis.rules)
-    situation = Situation(
-        place=basis.place(reading.zone),
-        trust=Trust(api_user=basis.api_user, seen=work.rows_seen),
-        veil=Veil(keys=work.to_mask, private_rows=basis.rules.hides_private_rows),
-    )
-    try:
-        _check_clock(basis)
-        return Plan(actions=plan_snapshot(told, held, situation), refused=mapped.refused)
-    except SweepHeld as brake:
-        actions = plan_snapshot(told, held, situation, force=True)
-        others = [a for a in actions if not (isinstance(a, Cancel) and a.reason == "vanished")]
-        sweep = len(actions) - len(others)
-        if work.sweep_allowed is not None and sweep <= work.sweep_allowed:
-            return Plan(actions=actions, refused=mapped.refused)
-        message = f"{brake.message}; {sweep} rows would be cancelled"
-        return Plan(
-            actions=others, refused=mapped.refused, brake=Brake(message=message, rows=sweep)
-        )
-
-
-def _check_clock(basis: Basis) -> None:
-    """A clock set back would make the window end before what is mirrored, and sweep that away."""
-    work = basis.work
-    if work.window_end is None or work.policy_fingerprint != basis.policy:
-        return
-    behind = work.window_end - basis.window.end
-    if behind > CLOCK_TOLERANCE:
-        raise SweepHeld(
-            f"this machine's clock is {behind} behind that of the last full sync",
-            cause="sweep_held",
-            side="watcher",
-            next_step="correct the clock, then `watcher resync EMAIL`",
-        )

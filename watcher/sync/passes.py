@@ -89,7 +89,17 @@ def make_pass(
     This is the one place that decides between delta and snapshot. Raises what a first look at the
     ERPNext site raises.
     """
-    basis, mirror = _basis(services, work), services.mirror()
+    site, settings, now = services.site(), services.settings, services.clock()
+    rules = make_rules(settings, work, site, services.employee(work.erpnext_user))
+    basis = Basis(
+        work=work,
+        rules=rules,
+        window=window_of(settings, now),
+        now=now,
+        api_user=site.api_user,
+        policy=policy_fingerprint(settings, rules),
+    )
+    mirror = services.mirror()
     snapshot = basis.owes_snapshot or was_touched(mirror, work, basis.calendar)
     kind: Kind = "snapshot" if snapshot else "delta"
     return Pass(
@@ -99,19 +109,6 @@ def make_pass(
         mirror=mirror,
         hold=hold,
         note_erased=lambda rows: _note_erased(services, rows),
-    )
-
-
-def _basis(services: Services, work: Work) -> Basis:
-    site, settings, now = services.site(), services.settings, services.clock()
-    rules = make_rules(settings, work, site, services.employee(work.erpnext_user))
-    return Basis(
-        work=work,
-        rules=rules,
-        window=window_of(settings, now),
-        now=now,
-        api_user=site.api_user,
-        policy=policy_fingerprint(settings, rules),
     )
 
 

@@ -13,12 +13,10 @@ from datetime import timedelta
 
 from watcher.erpnext.applied import Applied
 from watcher.erpnext.refusals import Refused
-from watcher.events.compare import Difference, difference
 from watcher.events.mapping import data_id
-from watcher.events.model import ErpEvent, Row
-from watcher.events.window import REACH
+from watcher.events.model import Row
 from watcher.ledger.aside import SetAside
-from watcher.sync.decide import Plan, Rows, decide, map_reading
+from watcher.sync.decide import Plan, Rows, decide
 from watcher.sync.intake import sync_keys
 from watcher.sync.passes import Basis, Pass
 from watcher.sync.reading import Reading, list_window, read_changes, read_past, read_window
@@ -66,29 +64,18 @@ def sync(p: Pass) -> Outcome:
         log.warning("sweep held: %s", plan.brake.message)
     applied = p.mirror.apply(plan.actions, before_batch=p.hold, note_erased=p.note_erased)
     p.mirror.forget(plan.private, p.hold)
-    return _look_back(p, Outcome(reading=reading, plan=plan, applied=applied), rows)
+    outcome = Outcome(reading=reading, plan=plan, applied=applied)
+    before = _stamp_before(p, rows)
+    if applied.wrote and before:
+        seen, touched = look_back(p.mirror, p.basis.calendar, plan.written, before)
+        return replace(outcome, rows_seen=seen, touched=touched)
+    return replace(outcome, rows_seen=before) if p.kind == "snapshot" else outcome
 
 
 def plan_only(p: Pass) -> Plan:
     """What ``sync`` would do by a full listing; writes nothing."""
     reading, rows = look_up(p, list_window(p))
     return decide(p.basis, reading, rows)
-
-
-def compare(p: Pass) -> tuple[Difference, int]:
-    """What ERPNext holds against what Google holds in the window, now; writes nothing. The mirror
-    is not late for what lies beyond the end to which it has been filled.
-
-    Returns the difference and how many of Google's events are mirrored.
-    """
-    window = p.basis.window
-    end = min(window.end - REACH, p.basis.work.window_end or window.end)
-    p = replace(p, basis=replace(p.basis, window=replace(window, end=end)))
-    reading = list_window(p)
-    mapped = map_reading(p.basis, reading)
-    rows = _rows_of_listing(p, mapped.keys, p.basis.work.rows_seen)
-    found = difference(mapped.told(p.basis.rules), rows, p.basis.place(reading.zone))
-    return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
 
 
 def look_up(p: Pass, reading: Reading) -> tuple[Reading, Rows]:
@@ -98,7 +85,7 @@ def look_up(p: Pass, reading: Reading) -> tuple[Reading, Rows]:
     if reading.kind == "snapshot":
         # After a change of policy rows that have aged out may have to be masked as well.
         seen = basis.work.rows_seen if basis.work.policy_fingerprint == basis.policy else ""
-        rows = Rows(held=_rows_of_listing(p, [*_keys(basis, reading), *basis.work.to_mask], seen))
+        rows = Rows(held=rows_of_listing(p, [*_keys(basis, reading), *basis.work.to_mask], seen))
         p.hold()
         return reading, rows
     roots = [data_id(event.id) for event in reading.roots]
@@ -115,7 +102,7 @@ def _keys(basis: Basis, reading: Reading) -> list[str]:
     return sync_keys(basis.rules, [event.id for event in events])
 
 
-def _rows_of_listing(p: Pass, keys: Iterable[str], seen: str) -> list[Row]:
+def rows_of_listing(p: Pass, keys: Iterable[str], seen: str) -> list[Row]:
     """What ERPNext holds for the calendar, as far as a listing of the window with these keys
     decides on it: the rows of the keys wherever they lie, and of the others those that do not end
     before the window, that were written after ``seen``, or that have no key. The rest is history,
@@ -132,16 +119,13 @@ def _rows_of_listing(p: Pass, keys: Iterable[str], seen: str) -> list[Row]:
     return [*rows, *p.mirror.held_by_keys(key for key in keys if key not in known).values()]
 
 
-def _look_back(p: Pass, outcome: Outcome, rows: Rows) -> Outcome:
-    """After the writing: ERPNext's newest stamp of the calendar's rows. A delta sees to it only
-    where a snapshot has begun with it."""
-    snapshot, before = p.kind == "snapshot", p.basis.work.rows_seen
-    if snapshot:
-        before = max([before or EVER, *(row.modified for row in rows.held)])
-    if outcome.applied.wrote and before:
-        seen, touched = look_back(p.mirror, p.basis.calendar, outcome.plan.written, before)
-        return replace(outcome, rows_seen=seen, touched=touched)
-    return replace(outcome, rows_seen=before) if snapshot else outcome
+def _stamp_before(p: Pass, rows: Rows) -> str:
+    """ERPNext's newest stamp of the calendar's rows before the pass wrote. Empty in a delta that no
+    snapshot with such a stamp went before: there is nothing to go on from."""
+    before = p.basis.work.rows_seen
+    if p.kind == "delta":
+        return before
+    return max([before or EVER, *(row.modified for row in rows.held)])
 
 
 def _as_refusal(refused: Refused) -> SetAside:

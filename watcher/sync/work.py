@@ -5,16 +5,10 @@ meanwhile. Here a pass that fails, or that is another worker's, is told from one
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from enum import StrEnum
 
 import structlog
-from sqlalchemy.orm import Session
 
-from watcher.channels.registry import open_channel
 from watcher.errors import (
-    AccountDead,
-    AppDead,
     CalendarGone,
     Defect,
     LeaseLost,
@@ -24,12 +18,10 @@ from watcher.errors import (
 )
 from watcher.google.client import PATIENT, Patience
 from watcher.google.errors import SIDE
-from watcher.ledger import calendars, channels, due, leases
-from watcher.ledger.leases import CalendarLease
-from watcher.ledger.models import Account, Calendar
+from watcher.ledger import calendars, leases
 from watcher.ledger.rings import Lane
 from watcher.services import Services
-from watcher.sync.attempt import Attempt
+from watcher.sync.attempt import Attempt, End, begin_attempt, read_debt, watched
 from watcher.sync.failure import is_sure, record_failure
 from watcher.sync.moved import follow
 from watcher.sync.outcome import commit
@@ -44,25 +36,6 @@ PATIENCE: dict[Lane, Patience] = {"live": Patience(timeout=3.0, retries=1), "bac
 calendars wait for it. It is left to a worker for bulk work, who waits longer."""
 
 
-class End(StrEnum):
-    """What became of a try to work a calendar's debt off."""
-
-    DONE = "done"
-    CHANGED = "changed"
-    """Gone through, but the calendar has changed meanwhile: another pass is owed."""
-    LEFT = "left"
-    """A worker for pushes leaves it to one for bulk work: a full listing is owed, or Google did not
-    answer promptly."""
-    BUSY = "busy"
-    """Another process has the lease."""
-    IDLE = "idle"
-    """The account is not active, or the calendar is no longer to be mirrored."""
-    FAILED = "failed"
-    """Recorded in the ledger, with the time of the next try."""
-    WAITS = "waits"
-    """The time of the next try has not come; the sweep rings then."""
-
-
 _LET_GO = frozenset({End.DONE, End.FAILED})
 """Ends with which the calendar was let go in the transaction that stored them."""
 
@@ -75,7 +48,7 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
     Of ``watcher.errors`` it raises ``Transient`` alone, when the ledger does not answer.
     """
     with structlog.contextvars.bound_contextvars(calendar=calendar_id, why=reason):
-        attempt = _begin(services, calendar_id)
+        attempt = begin_attempt(services, calendar_id)
         if isinstance(attempt, End):
             return attempt
         end = End.CHANGED
@@ -85,7 +58,7 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
                 if end != End.CHANGED:
                     break
                 with services.db.session() as session:
-                    attempt = _read_debt(services, session, attempt.lease)
+                    attempt = read_debt(services, session, attempt.lease)
         finally:
             if end not in _LET_GO:
                 with services.db.session() as session:
@@ -100,42 +73,10 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
         return end
 
 
-def _begin(services: Services, calendar_id: int) -> Attempt | End:
-    """Lease the calendar and read its debt, in one transaction."""
-    with services.db.session() as session:
-        calendar = session.get(Calendar, calendar_id)
-        if calendar is None or calendar.removed:
-            return End.IDLE
-        if session.get_one(Account, calendar.account_id).state != "active":
-            calendar.rung_at = None
-            return End.IDLE
-        if due.is_pausing(session, calendar_id, services.clock()):
-            calendar.rung_at = None
-            return End.WAITS
-        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
-        if lease is None:
-            return End.BUSY
-        if not calendars.is_wanted(session, calendar_id):  # by now; see disconnect.drain
-            leases.release_calendar(session, lease)
-            return End.IDLE
-        return _read_debt(services, session, lease)
-
-
-def _read_debt(services: Services, session: Session, lease: CalendarLease) -> Attempt:
-    work, now = calendars.begin(session, lease), services.clock()
-    waits = channels.watch_waits(session, work.calendar_id, now)
-    is_watched = (
-        waits
-        or channels.live(session, work.calendar_id, now) is not None
-        or channels.opened_within_a_minute(session, now) >= services.settings.renew_per_minute
-    )
-    return Attempt(lease=lease, work=work, is_watched=is_watched, started=now)
-
-
 def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
     try:
         if lane == "backfill":
-            attempt = _watched(services, attempt)
+            attempt = watched(services, attempt)
         hold = keep_lease(services, attempt.lease)
         p = make_pass(services, attempt.work, hold, PATIENCE[lane])
         if p.kind == "snapshot" and lane == "live":
@@ -197,24 +138,3 @@ def _look_for(services: Services, attempt: Attempt, error: CalendarGone) -> End:
         found = other
     record_failure(services, attempt, found)
     return End.FAILED
-
-
-def _watched(services: Services, attempt: Attempt) -> Attempt:
-    """A calendar is watched before it is first read, so that nothing falls between. The channel may
-    tell the id of a calendar that was known as ``primary`` only: before anything is mirrored under
-    that word.
-
-    A watch that fails does not stop the sync: the poll covers until the next try.
-    """
-    if attempt.is_watched:
-        return attempt
-    work = attempt.work
-    try:
-        open_channel(services, work.calendar_id, instead_of=None)
-    except (AccountDead, AppDead):
-        raise
-    except WatcherError as error:
-        log.info("synced without a channel for now: %s", error.message)
-    with services.db.reading() as session:
-        named = calendars.get(session, work.calendar_id).google_id
-    return replace(attempt, work=replace(work, google_id=named))
