@@ -13,7 +13,8 @@ from watcher.google.client import Patience
 from watcher.jobs.doorbell import Doorbell
 from watcher.ledger import calendars
 from watcher.sync import work
-from watcher.sync.work import End, work_off
+from watcher.sync.attempt import End
+from watcher.sync.work import work_off
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PROMISED = 5.0
