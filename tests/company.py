@@ -32,6 +32,7 @@ from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, calendars, owing
 from watcher.ledger.accounts import Consented
 from watcher.ledger.models import Account, Calendar
+from watcher.ledger.states import AccountState
 from watcher.services import Ledger, Services, build
 from watcher.settings import Settings, load
 from watcher.sync.work import work_off
@@ -156,7 +157,7 @@ class Company:
                 session,
                 email=email,
                 source="oauth",
-                state="invited",
+                state=AccountState.INVITED,
                 now=self.services.clock(),
                 erpnext_user=email,
             )

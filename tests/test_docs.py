@@ -30,7 +30,7 @@ from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
 from watcher.jobs.timetable import timetable
-from watcher.ledger import budget, notices, overview
+from watcher.ledger import alarms, budget, notices, overview
 from watcher.ledger.inbox import Word
 from watcher.ledger.rings import Reason
 from watcher.services import Ledger, Services, build
@@ -559,7 +559,9 @@ def test_reasons_of_a_sync() -> None:
 
 def test_status_document(services: Services) -> None:
     with services.db.session() as session:
-        real = overview.status(services.db, session, services.clock(), {"live": 0, "backfill": 0})
+        real = overview.status(
+            services.db, session, services.clock(), {"live": 0, "backfill": 0}
+        ).as_json()
     shown = json.loads(re.findall(r"^```json\n(.*?)^```", read("docs/commands.md"), re.M | re.S)[0])
     assert shape(shown) == shape(real)
     assert shown["version"] == watcher.__version__
@@ -573,8 +575,8 @@ def shape(document: dict[str, Any]) -> dict[str, Any]:
 def test_problem_words(services: Services) -> None:
     """What `watcher status` can call a problem is in the table of common troubles."""
     with services.db.session() as session:
-        found = overview.status(services.db, session, services.clock(), None)["problems"]
-    words = {problem["state"] for problem in found} | {f"no_{n}_run" for n in overview.TICK_ALARMS}
+        found = overview.status(services.db, session, services.clock(), None).as_json()["problems"]
+    words = {problem["state"] for problem in found} | {f"no_{n}_run" for n in alarms.PATIENCE}
     assert words >= {"queue_down", "no_sweep_run", "no_renew_run"}
     text = section("docs/operations.md", "Common troubles")
     for word in words | {"no_channel", "needs_reconnect", "failing"}:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from enum import StrEnum
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -31,6 +32,46 @@ class ExitCode:
     UNAVAILABLE = 6
     UNHEALTHY = 7
     INTERRUPTED = 130
+
+
+class Cause(StrEnum):
+    """Causes that Watcher names itself. Google's own words (``invalid_grant`` ...) and those of an
+    event that ERPNext refuses stand beside them in the ledger."""
+
+    # The installation, as Watcher finds it.
+    CRON_FAILS = "cron_fails"
+    CRON_NOT_RUNNING = "cron_not_running"
+    INTERNAL_ERROR = "internal_error"
+    REDIS_UNREACHABLE = "redis_unreachable"
+    SETTINGS = "settings"
+    WAITING_FOR_WORKER = "waiting_for_worker"
+    GOOGLE_UNAVAILABLE = "google_unavailable"
+    ERPNEXT_UNAVAILABLE = "erpnext_unavailable"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+    KEY_MISSING = "key_missing"
+    SECRET_ALTERED = "secret_altered"  # noqa: S105 (a word, no password)
+    # Accounts and calendars.
+    BY_ADMIN = "by_admin"
+    USER_REMOVED = "erpnext_user_removed"
+    NO_CHANNEL = "no_channel"
+    SHORT_LIVED_CHANNEL = "short_lived_channel"
+    SWEEP_HELD = "sweep_held"
+    NOT_A_CALENDAR_USER = "not_a_calendar_user"
+    NO_OWN_CALENDAR = "no_own_calendar"
+    SERVICE_ACCOUNT_KEY = "service_account_key"
+    NO_SERVICE_ACCOUNT = "no_service_account"
+    NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105
+    # ERPNext's site.
+    API_USER_ADMINISTRATOR = "api_user_administrator"
+    AUTH = "auth"
+    ERPNEXT_QUEUE_FULL = "erpnext_queue_full"
+    KEY_NOT_UNIQUE = "key_not_unique"
+    MISSING_FIELDS = "missing_fields"
+    NO_CONNECTED_APP = "no_connected_app"
+    NO_SITE = "no_site"
+    PERMISSION = "permission"
+    REDIRECTED = "redirected"
+    REFUSED_BY_ERPNEXT = "refused_by_erpnext"
 
 
 class WatcherError(Exception):
@@ -197,7 +238,7 @@ class ErpForbidden(ErpAuthError):
     """The API key is good, and its user lacks a permission. ``cause`` is ``permission``."""
 
     def __init__(self, message: str, *, next_step: str) -> None:
-        super().__init__(message, cause="permission", side="erpnext", next_step=next_step)
+        super().__init__(message, cause=Cause.PERMISSION, side="erpnext", next_step=next_step)
 
 
 class ErpSetupMissing(Permanent):

@@ -151,8 +151,11 @@ class Services:
             return self._kept.site
 
     def _note_site(self, site: Site) -> None:
+        facts = known_site.SiteFacts(
+            versions=site.versions, warnings=site.warnings, key_is_unique=site.key_is_unique
+        )
         with self.db.session() as session:
-            known_site.remember_site(session, site.versions, site.warnings, self.clock())
+            known_site.remember_site(session, facts, self.clock())
 
     def _note_desk_link(self, link: str) -> None:
         with self.db.session() as session:

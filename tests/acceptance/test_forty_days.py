@@ -107,7 +107,9 @@ class Life:
         services = self.company.services
         with services.db.session() as session:
             lanes = services.doorbell.lengths()
-            return list(overview.status(services.db, session, services.clock(), lanes)["problems"])
+            return list(
+                overview.status(services.db, session, services.clock(), lanes).as_json()["problems"]
+            )
 
 
 @pytest.fixture

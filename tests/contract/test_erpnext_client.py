@@ -270,7 +270,7 @@ def test_setup_names_what_is_wrong(client: ErpNextClient, stand_in: StandIn) -> 
     assert not report.complete
     assert report.wrong == [
         ("custom_google_sync_key", "is not unique"),
-        ("custom_google_user", "links to Contact"),
+        ("custom_google_user", "links to Contact: remove it in Customize Form"),
     ]
 
 

@@ -21,6 +21,7 @@ from watcher.ledger import accounts
 from watcher.ledger.accounts import Consented, LedgerTokens
 from watcher.ledger.db import Database
 from watcher.ledger.secrets import Keyring
+from watcher.ledger.states import AccountState
 
 KEY = "a-key-of-the-tests-that-is-long-enough-0123456789"
 
@@ -97,7 +98,7 @@ def connect(db: Database, life: float) -> int:
     now = datetime.now(UTC)
     with db.session() as session:
         account = accounts.add(
-            session, email="ann@example.com", source="oauth", state="invited", now=now
+            session, email="ann@example.com", source="oauth", state=AccountState.INVITED, now=now
         )
         fresh = Fresh(
             access_token="ya29.first",

@@ -24,6 +24,7 @@ from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.ledger import accounts, leases, overview
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import Database
+from watcher.ledger.states import AccountState
 from watcher.sync.work import work_off
 
 pytestmark = pytest.mark.one_shape("sqlite")
@@ -45,7 +46,9 @@ def ann(company: Company) -> Company:
 def problems(company: Company) -> list[str]:
     services = company.services
     with services.db.session() as session:
-        found = overview.status(services.db, session, services.clock(), {"live": 0})["problems"]
+        found = overview.status(services.db, session, services.clock(), {"live": 0}).as_json()[
+            "problems"
+        ]
     return [str(problem["cause"]) for problem in found]
 
 
@@ -171,7 +174,7 @@ def test_who_takes_a_lease_looks_again_whether_he_may(
 
     def slow(db: Database, session: Session, *args: Any) -> Any:
         lease = take(db, session, *args)
-        accounts.get(session, ANN).state = "disconnecting"
+        accounts.get(session, ANN).state = AccountState.DISCONNECTING
         session.flush()
         return lease
 
@@ -189,7 +192,7 @@ def test_a_channel_that_is_just_being_opened_does_not_outlive_the_account(
     def overtaken(client: CalendarClient, *args: Any, **kwargs: Any) -> Any:
         answer = watch(client, *args, **kwargs)
         with ann.services.db.session() as session:
-            accounts.get(session, ANN).state = "disconnecting"
+            accounts.get(session, ANN).state = AccountState.DISCONNECTING
         return answer
 
     monkeypatch.setattr(CalendarClient, "watch", overtaken)
@@ -212,7 +215,7 @@ def test_a_second_run_that_comes_late_undoes_nothing(
 
     def overtaken(*_: Any, **__: Any) -> None:
         with ann.services.db.session() as session:
-            accounts.get(session, ANN).state = "disconnected"
+            accounts.get(session, ANN).state = AccountState.DISCONNECTED
         ann.consented(ANN)
 
     monkeypatch.setattr(ending, step, overtaken)

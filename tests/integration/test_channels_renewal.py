@@ -19,6 +19,7 @@ from watcher.jobs import timetable
 from watcher.ledger import accounts, calendars, channels, leases
 from watcher.ledger.channels import Granted, Request
 from watcher.ledger.models import Channel, Lease
+from watcher.ledger.states import AccountState
 
 pytestmark = pytest.mark.one_shape("sqlite")
 
@@ -242,7 +243,7 @@ def test_a_thousand_expired_channels_come_back_within_the_cap(company: Company) 
         for email in people:
             company.google.add_user(email)
             account = accounts.add(
-                session, email=email, source="service-account", state="active", now=now
+                session, email=email, source="service-account", state=AccountState.ACTIVE, now=now
             )
             calendar = calendars.add(session, account.id, email, now)
             request = Request(

@@ -20,7 +20,7 @@ MINUTE = timedelta(minutes=1)
 def problems(company: Company) -> list[dict[str, Any]]:
     services = company.services
     with services.db.session() as session:
-        document = overview.status(services.db, session, services.clock(), {"live": 0})
+        document = overview.status(services.db, session, services.clock(), {"live": 0}).as_json()
     return [one for one in document["problems"] if one["calendar"] == ANN]
 
 
@@ -60,6 +60,7 @@ def test_renewal_rests_and_polls_cover(company: Company, life: float) -> None:
 def test_it_is_told_until_it_is_mended(company: Company) -> None:
     company.google.max_ttl = 60
     company.connect()
+    began = company.services.clock()
     for wait in (0, 30, 45):  # also when nothing is alive any more
         company.later(minutes=wait)
         with company.services.db.session() as session:
@@ -68,6 +69,9 @@ def test_it_is_told_until_it_is_mended(company: Company) -> None:
         assert (problem["state"], problem["cause"]) == ("short_channel", "short_lived_channel")
         assert "clock" in problem["next_step"]
         assert "60 s" in problem["message"]
+        assert problem["since"] <= f"{began:%Y-%m-%dT%H:%M:%SZ}"
+        renew(company)
+        assert company.sync() == "done"
     said = company.watcher("status").stdout
     assert "short_lived_channel" in said
     company.google.max_ttl = 604_800.0

@@ -19,6 +19,7 @@ from watcher.channels import renewal
 from watcher.cli import common
 from watcher.errors import UserError
 from watcher.ledger import accounts
+from watcher.ledger.states import AccountState
 
 NOBODY = "nobody@scoopjoy.test"
 OUTLET = "outlet@group.calendar.google.com"
@@ -493,7 +494,7 @@ def test_all_accounts_that_ended_go_on_with_one_command(company: Company) -> Non
     company.add(BOB)
     with company.services.db.session() as session:
         for email, state in ((ANN, "needs_reconnect"), (BOB, "paused")):
-            accounts.get(session, email).state = state
+            accounts.get(session, email).state = AccountState(state)
     run(company, "accounts", "resume", code=2, says=("--all",))
     run(company, "accounts", "resume", "--all", says=(f"{ANN}:", "resumed"))
     assert (company.account(ANN).state, company.account(BOB).state) == ("active", "paused")

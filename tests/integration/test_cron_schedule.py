@@ -24,6 +24,7 @@ from watcher.jobs.timetable import Periodic
 from watcher.ledger import accounts, calendars, channels, leases
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account, Calendar, Lease, Tick
+from watcher.ledger.states import AccountState
 from watcher.processes.cron import run_one
 from watcher.services import Services
 from watcher.sync import work as working
@@ -78,8 +79,10 @@ def test_a_listing_that_a_push_came_to_is_bulk_work(company: Company) -> None:
     assert waiting(company) == {"live": 0, "backfill": 1}
 
 
-@pytest.mark.parametrize("state", ["paused", "needs_reconnect", "disconnected"])
-def test_accounts_that_are_not_active_are_left_alone(company: Company, state: str) -> None:
+@pytest.mark.parametrize(
+    "state", [AccountState.PAUSED, AccountState.NEEDS_RECONNECT, AccountState.DISCONNECTED]
+)
+def test_accounts_that_are_not_active_are_left_alone(company: Company, state: AccountState) -> None:
     owe(company)
     with company.services.db.session() as session:
         accounts.set_state(accounts.get(session, ANN), state, "", company.services.clock())

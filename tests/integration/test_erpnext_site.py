@@ -131,7 +131,7 @@ def test_setup_and_status_name_the_versions(shop: Company) -> None:
     shop.connect()
     with shop.services.db.session() as session:
         known = known_site.site(session)
-    assert known["versions"]["frappe"] == shop.site.version
+    assert known.versions["frappe"] == shop.site.version
     screen = shop.watcher("status").stdout
     assert f"frappe {shop.site.version}" in screen
     assert "note:" in screen

@@ -77,7 +77,7 @@ def test_a_renewal_that_never_runs_is_an_alarm(company: Company) -> None:
         services = company.services
         with services.db.session() as session:
             now = services.clock()
-            found = overview.status(services.db, session, now, {"live": 0, "backfill": 0})
+            found = overview.status(services.db, session, now, {"live": 0, "backfill": 0}).as_json()
         return sorted(problem["state"] for problem in found["problems"])
 
     def ticked(*names: str) -> None:

@@ -16,6 +16,7 @@ from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, connect, keys
 from watcher.ledger.accounts import Consented, LedgerTokens
 from watcher.ledger.secrets import Keyring, SecretUnreadable
+from watcher.ledger.states import AccountState
 from watcher.services import build
 
 SCOPES = ("openid", "email", "https://www.googleapis.com/auth/calendar.events.readonly")
@@ -35,7 +36,9 @@ def shop(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
     now = services.clock()
     for email in (ANN, BOB, ADMIN):
         with services.db.session() as session:
-            account = accounts.add(session, email=email, source="oauth", state="invited", now=now)
+            account = accounts.add(
+                session, email=email, source="oauth", state=AccountState.INVITED, now=now
+            )
             fresh = Fresh(
                 access_token=f"ya29.{email}",
                 expires_at=now,

@@ -19,6 +19,7 @@ from watcher.jobs import timetable
 from watcher.ledger import accounts, batches, budget, calendars, channels, inbox, overview, owing
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Usage
+from watcher.ledger.states import AccountState
 from watcher.notices.tell import observe
 
 NOW = datetime(2026, 11, 24, 9, 30, 15, tzinfo=UTC)
@@ -34,7 +35,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def add_calendars(db: Database, many: int) -> list[int]:
     with db.session() as session:
         account = accounts.add(
-            session, email=ANN, source="service-account", state="active", now=NOW
+            session, email=ANN, source="service-account", state=AccountState.ACTIVE, now=NOW
         )
         return [calendars.add(session, account.id, f"c{n}", NOW).id for n in range(many)]
 
@@ -78,7 +79,9 @@ def change_all(session: Session) -> None:
 
 
 def add_one(session: Session) -> None:
-    accounts.add(session, email="new@scoopjoy.test", source="oauth", state="invited", now=NOW)
+    accounts.add(
+        session, email="new@scoopjoy.test", source="oauth", state=AccountState.INVITED, now=NOW
+    )
 
 
 @pytest.mark.parametrize("write", [change_a_row, change_all, add_one])
@@ -100,7 +103,7 @@ def test_a_reader_waits_for_no_writer(db: Database) -> None:
     add_calendars(db, 2)
     with writer(db), db.reading() as session:
         document = overview.status(db, session, NOW, {})
-        assert document["accounts"]["active"] == 1
+        assert document.accounts.active == 1
         assert accounts.get(session, ANN).cause == ""
     assert db.revision() is not None
 

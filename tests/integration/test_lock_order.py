@@ -17,6 +17,7 @@ from watcher.errors import CapReached
 from watcher.ledger import accounts, calendars, channels, connect, owing
 from watcher.ledger.db import Database
 from watcher.ledger.models import Calendar
+from watcher.ledger.states import AccountState
 from watcher.services import Services
 from watcher.sync.work import work_off
 
@@ -38,7 +39,7 @@ def test_all_processes_together_keep_the_cap_of_new_channels(company: Company) -
         for email in people:
             company.google.add_user(email)
             account = accounts.add(
-                session, email=email, source="service-account", state="active", now=now
+                session, email=email, source="service-account", state=AccountState.ACTIVE, now=now
             )
             ids.append(calendars.add(session, account.id, email, now).id)
     processes = [another_process(company, n) for n in range(PROCESSES)]

@@ -16,12 +16,12 @@ from watcher.cli import cli
 from watcher.cli import sync as cli_sync
 from watcher.cli.common import App
 from watcher.erpnext.events import EventMirror
-from watcher.errors import Defect, LedgerAway, Transient, WatcherError, contained
+from watcher.errors import Cause, Defect, LedgerAway, Transient, WatcherError, contained
 from watcher.google.client import CalendarClient
 from watcher.google.credentials import AccessTokens
 from watcher.jobs import timetable
 from watcher.jobs.doorbell import Doorbell
-from watcher.ledger import accounts, erased, overview
+from watcher.ledger import accounts, erased
 from watcher.ledger import notices as ledger
 from watcher.notices import decide, media, tell
 from watcher.services import Services
@@ -170,7 +170,7 @@ def test_authorisations_in_the_desk(shop: Company, monkeypatch: Patch) -> None:
 
 @sqlite_only
 def test_users_who_are_back(shop: Company, monkeypatch: Patch) -> None:
-    set_all(shop, state="paused", cause=overview.USER_REMOVED)
+    set_all(shop, state="paused", cause=Cause.USER_REMOVED)
     breaks_once(monkeypatch, users, "revive")
     assert users.look_at_users(shop.services) == 1
     assert states(shop) == ["paused", "active"]

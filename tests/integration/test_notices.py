@@ -219,7 +219,7 @@ def test_a_mail_server_that_fails_is_tried_again_and_shown(shop: Company, postbo
         found = ledger.undelivered(session, shop.services.clock())
         lanes = shop.services.doorbell.lengths()
         now = shop.services.clock()
-        shown = overview.status(shop.services.db, session, now, lanes)["problems"]
+        shown = overview.status(shop.services.db, session, now, lanes).as_json()["problems"]
     assert "notices_undelivered" in [problem["state"] for problem in shown]
     assert found
     assert PASSWORD not in repr(found)

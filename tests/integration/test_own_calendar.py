@@ -20,6 +20,7 @@ from watcher.channels import renewal
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.ledger import accounts, calendars
 from watcher.ledger.models import Calendar, Fact
+from watcher.ledger.states import AccountState, CalendarState
 
 CARLA, REAL = f"carla@{DOMAIN}", f"carla.gelato@{DOMAIN}"
 NOBODY = "none@group.calendar.google.com"
@@ -189,12 +190,12 @@ def gone_of_0_1_0(company: Company) -> None:
             session,
             email=CARLA,
             source="service-account",
-            state="active",
+            state=AccountState.ACTIVE,
             now=company.services.clock(),
             erpnext_user=CARLA,
         )
         row = calendars.add(session, account.id, CARLA, company.services.clock())
-        row.state, row.cause, row.failures = "gone", "not_found", 7
+        row.state, row.cause, row.failures = CalendarState.GONE, "not_found", 7
         row.dirty_seq = 3
 
 

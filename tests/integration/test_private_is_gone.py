@@ -250,7 +250,9 @@ def test_the_ledger_and_the_log_keep_no_title(
     )
     put(company)
     with company.services.db.session() as session:
-        document = overview.status(company.services.db, session, company.services.clock(), {})
+        document = overview.status(
+            company.services.db, session, company.services.clock(), {}
+        ).as_json()
     assert document["set_aside"]["count"] == 1
     assert "will get truncated" in document["set_aside"]["causes"][0]["message"]
     assert CANARY not in repr(document)

@@ -57,7 +57,9 @@ def put(company: Company, count: int, first: int = 24) -> list[str]:
 def status(company: Company) -> dict[str, Any]:
     services = company.services
     with services.db.session() as session:
-        return overview.status(services.db, session, services.clock(), {"live": 0, "backfill": 0})
+        return overview.status(
+            services.db, session, services.clock(), {"live": 0, "backfill": 0}
+        ).as_json()
 
 
 def retry_now(company: Company) -> int:

@@ -35,6 +35,7 @@ from watcher.ledger.models import (
     Usage,
 )
 from watcher.ledger.secrets import Keyring, SecretUnreadable
+from watcher.ledger.states import AccountState
 
 NOW = datetime(2026, 11, 24, 9, 30, 15, 123456, tzinfo=UTC)
 OLD_KEY, NEW_KEY = "old-key-of-the-tests-0123456789abc", "new-key-of-the-tests-0123456789abc"
@@ -45,7 +46,7 @@ REFRESH_TOKEN = "1//refresh-token-that-nobody-may-read"
 def add_account(db: Database, email: str = ANN) -> int:
     with db.session() as session:
         account = accounts.add(
-            session, email=email, source="service-account", state="active", now=NOW
+            session, email=email, source="service-account", state=AccountState.ACTIVE, now=NOW
         )
         return account.id
 
@@ -136,7 +137,7 @@ def test_a_naive_time_is_refused(db: Database) -> None:
 def test_a_transaction_is_whole_or_not_at_all(db: Database) -> None:
     def breaks_off() -> None:
         with db.session() as session:
-            accounts.add(session, email=ANN, source="oauth", state="invited", now=NOW)
+            accounts.add(session, email=ANN, source="oauth", state=AccountState.INVITED, now=NOW)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -324,7 +325,9 @@ def test_calls_of_all_processes_are_counted(db: Database) -> None:
 def test_polls_of_a_large_fleet_stay_below_the_billing_line(db: Database) -> None:
     with db.session() as session:
         assert budget.poll_minutes(session, 30, unwatched=False) == 30
-        account = accounts.add(session, email=ANN, source="oauth", state="active", now=NOW)
+        account = accounts.add(
+            session, email=ANN, source="oauth", state=AccountState.ACTIVE, now=NOW
+        )
         session.add_all(
             Calendar(account_id=account.id, google_id=str(n), since=NOW) for n in range(1_000)
         )
@@ -368,11 +371,11 @@ def test_what_is_over_is_not_kept_for_ever(db: Database) -> None:
 
     with db.session() as session:
         row = session.get_one(Account, account)
-        row.source, row.state = "erpnext", "needs_reconnect"
+        row.source, row.state = "erpnext", AccountState.NEEDS_RECONNECT
     kept = ({"i5"}, {"stopped5", "live5", "live40"})
     assert left() == (*kept, {"dead_grant:5", "dead_grant:40"}), "Frappe may still hold that token"
     with db.session() as session:
-        session.get_one(Account, account).state = "active"
+        session.get_one(Account, account).state = AccountState.ACTIVE
     assert left() == (*kept, {"dead_grant:5"})
 
 

@@ -77,7 +77,7 @@ def test_a_ledger_of_0_1_0_is_carried_over_whole(old: Database) -> None:
         ((refused, of, _),) = aside.everything(session)
         assert (refused.message, of.google_id) == ("ERPNext refused it", ANN)
         document = overview.status(old, session, THEN, {})
-        assert document["accounts"]["active"] == 2
+        assert document.accounts.active == 2
     tokens = LedgerTokens(old, keyring)
     assert tokens.grant(everyone[ANN].id).access_token
     assert tokens.grant(everyone[BOB].id).refresh_token

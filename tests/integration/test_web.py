@@ -17,6 +17,7 @@ from tests.waiting import wait_for
 from watcher.ledger import accounts, calendars, channels
 from watcher.ledger.models import Channel, Counter, Fact, Invitation, OAuthFlow, Tick
 from watcher.ledger.secrets import digest
+from watcher.ledger.states import AccountState, ChannelState
 
 pytestmark = pytest.mark.one_shape("sqlite")
 
@@ -105,7 +106,7 @@ def test_whatever_is_not_ours_gets_one_and_the_same_answer(watched: Company) -> 
 def test_channels_of_ours_that_are_over(watched: Company, state: str, status: int) -> None:
     sent, before = headers(watched), watched.calendar().dirty_seq
     with watched.services.db.session() as session:
-        session.get_one(Channel, sent["X-Goog-Channel-ID"]).state = state
+        session.get_one(Channel, sent["X-Goog-Channel-ID"]).state = ChannelState(state)
     assert post(watched, sent).status_code == status
     assert (watched.calendar().dirty_seq > before) == (state == "retiring")
 
@@ -124,7 +125,7 @@ def test_shapes(watched: Company) -> None:
 def test_a_paused_account_is_recorded_and_wakes_nobody(watched: Company) -> None:
     with watched.services.db.session() as session:
         account = accounts.get(session, ANN)
-        accounts.set_state(account, "paused", "by_admin", watched.services.clock())
+        accounts.set_state(account, AccountState.PAUSED, "by_admin", watched.services.clock())
     before = watched.calendar().dirty_seq
     assert post(watched, headers(watched)).status_code == 204
     assert watched.calendar().dirty_seq == before + 1

@@ -18,6 +18,7 @@ from tests.waiting import wait_for
 from watcher.cli import cli
 from watcher.ledger import accounts
 from watcher.ledger.db import Database
+from watcher.ledger.states import AccountState
 from watcher.settings import SECRETS, env_name, fields, load
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -90,7 +91,11 @@ def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(
             email = f"e{len(written)}@scoopjoy.test"
             with db.session() as session:
                 accounts.add(
-                    session, email=email, source="oauth", state="invited", now=datetime.now(UTC)
+                    session,
+                    email=email,
+                    source="oauth",
+                    state=AccountState.INVITED,
+                    now=datetime.now(UTC),
                 )
             written.append(email)
 

@@ -18,6 +18,7 @@ from watcher.erpnext import connected_app
 from watcher.erpnext.events import EventMirror
 from watcher.errors import (
     AccountDead,
+    Cause,
     Elsewhere,
     ExitCode,
     Permanent,
@@ -33,6 +34,7 @@ from watcher.google.grants import Grant
 from watcher.ledger import accounts, calendars, connect, leases
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account
+from watcher.ledger.states import AccountState
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -55,10 +57,10 @@ def disconnect(
     """
     with services.db.session() as session:
         account = accounts.get(session, email)
-        if account.state == "disconnected":
+        if account.state == AccountState.DISCONNECTED:
             raise UserError(f"{account.email} is disconnected already")
         account.on_disconnect = events
-        accounts.set_state(account, "disconnecting", "by_admin", services.clock())
+        accounts.set_state(account, AccountState.DISCONNECTING, Cause.BY_ADMIN, services.clock())
         connect.end_invitations(session, account.id, services.clock())
         mirrored = [(c.id, c.google_id) for c in calendars.of_account(session, account.id)]
     told("syncs")
@@ -74,7 +76,7 @@ def disconnect(
     _revoke(services, account)
     with services.db.session() as session:
         account = accounts.get(session, email)
-        if account.state != "disconnecting":
+        if account.state != AccountState.DISCONNECTING:
             return
         account.refresh_token = account.access_token = account.access_expires_at = None
     told("events")
@@ -82,7 +84,7 @@ def disconnect(
     treat_events(services, of_account, events, _pulse(services, account.email))
     with services.db.session() as session:
         account = accounts.get(session, email)
-        if account.state != "disconnecting":
+        if account.state != AccountState.DISCONNECTING:
             return
         account.google_sub = None  # who gets this address, or this person another, starts afresh
         # Once more: a refresh that was under way may have ended after the purge.
@@ -91,14 +93,14 @@ def disconnect(
             calendar.removed = True
             calendar.sync_token = None
             calendar.last_snapshot_at = None
-        accounts.set_state(account, "disconnected", "by_admin", services.clock())
+        accounts.set_state(account, AccountState.DISCONNECTED, Cause.BY_ADMIN, services.clock())
 
 
 def _goes_on(services: Services, email: str) -> bool:
     """False when another run was at it too and has finished: by now the account may be connected
     again."""
     with services.db.reading() as session:
-        return accounts.get(session, email).state == "disconnecting"
+        return accounts.get(session, email).state == AccountState.DISCONNECTING
 
 
 def drain(services: Services, calendar_ids: Sequence[int]) -> None:

@@ -9,10 +9,10 @@ import logging
 from functools import partial
 
 from watcher.accounts.revive import revive
-from watcher.errors import WatcherError, contained
+from watcher.errors import Cause, WatcherError, contained
 from watcher.ledger import accounts
 from watcher.ledger.models import Account
-from watcher.ledger.overview import USER_REMOVED
+from watcher.ledger.states import AccountState
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def look_at_users(services: Services) -> int:
     """Compare with ERPNext's enabled users; returns how many accounts were paused or resumed."""
     with services.db.reading() as session:
-        known = accounts.with_users(session, USER_REMOVED)
+        known = accounts.with_users(session, Cause.USER_REMOVED)
     if not known:
         return 0
     ourselves = services.site().api_user
@@ -43,7 +43,7 @@ def _left(account: Account, error: WatcherError) -> bool:
 
 def _follow(services: Services, account: Account, enabled: set[str]) -> bool:
     there = (account.erpnext_user or "").lower() in enabled
-    if there == (account.state == "active"):
+    if there == account.is_active:
         return False
     if there:
         revive(services, account.id)
@@ -51,8 +51,8 @@ def _follow(services: Services, account: Account, enabled: set[str]) -> bool:
         return True
     with services.db.session() as session:
         row = session.get_one(Account, account.id)
-        if row.state != "active":
+        if not row.is_active:
             return False
-        accounts.set_state(row, "paused", USER_REMOVED, services.clock())
+        accounts.set_state(row, AccountState.PAUSED, Cause.USER_REMOVED, services.clock())
     log.warning("account paused: ERPNext has no enabled user %s", account.erpnext_user)
     return True

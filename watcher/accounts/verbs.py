@@ -9,12 +9,16 @@ from typing import Any
 from watcher.accounts.proof import Proof, Proved, clean, client_of, prove, prove_all, try_own
 from watcher.accounts.revive import revive, start
 from watcher.erpnext import connected_app
-from watcher.errors import AccountDead, UserError
+from watcher.errors import (
+    AccountDead,
+    Cause,
+    UserError,
+)
 from watcher.google.delegation import DelegationAllow
 from watcher.google.grants import Grant
 from watcher.ledger import accounts, calendars, connect, own
 from watcher.ledger.accounts import LedgerTokens
-from watcher.ledger.models import LEAVING
+from watcher.ledger.states import HAD_A_GRANT, LEAVING, AccountState
 from watcher.services import Services, delegation
 from watcher.settings import require
 
@@ -114,7 +118,7 @@ def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, 
     address = grant.email
     with services.db.reading() as session:
         known = accounts.find(session, address)
-    works = known is not None and known.state == "active"
+    works = known is not None and known.is_active
     wanted = [clean(each) for each in calendar_ids]
     try:
         fresh = services.tokens.prove(grant)
@@ -144,7 +148,7 @@ def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dea
                 session,
                 email=grant.email,
                 source=grant.source,
-                state="paused",
+                state=AccountState.PAUSED,
                 now=now,
                 erpnext_user=grant.erpnext_user,
             )
@@ -155,7 +159,7 @@ def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dea
         for each in wanted:
             own.add(session, known, each.google_id, each.is_own, now)
         if dead:
-            accounts.set_state(known, "needs_reconnect", dead, now)
+            accounts.set_state(known, AccountState.NEEDS_RECONNECT, dead, now)
         return known.id
 
 
@@ -169,9 +173,9 @@ def left_as_it_is(services: Services, email: str, source: str) -> str:
         )
     with services.db.reading() as session:
         known = accounts.find(session, email)
-    if known is not None and known.state == "active" and known.source != source:
+    if known is not None and known.is_active and known.source != source:
         return f"left as it is: connected by {known.source}"
-    if known is not None and (known.state, known.cause) == ("paused", "by_admin"):
+    if known is not None and (known.state, known.cause) == (AccountState.PAUSED, Cause.BY_ADMIN):
         return "left as it is: paused"
     return ""
 
@@ -213,7 +217,7 @@ def invite(services: Services, email: str, *, erpnext_user: str | None = None) -
     now = services.clock()
     with services.db.session() as session:
         known = accounts.find(session, address)
-        keeps = known is not None and known.state in ("active", "needs_reconnect", "paused")
+        keeps = known is not None and known.state in HAD_A_GRANT
         if known is not None and keeps:
             known.erpnext_user = user or known.erpnext_user
             account = known
@@ -222,7 +226,7 @@ def invite(services: Services, email: str, *, erpnext_user: str | None = None) -
                 session,
                 email=address,
                 source="oauth",
-                state="invited",
+                state=AccountState.INVITED,
                 now=now,
                 erpnext_user=user,
             )
@@ -253,7 +257,7 @@ def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
         account, now = accounts.get(session, email), services.clock()
         calendar = own.add(session, account, proved.google_id, proved.is_own, now)
         calendars.want_snapshot(session, calendar.id, "added", now)
-        active = account.state == "active"
+        active = account.is_active
     if active:
         services.ring(calendar.id, "backfill", "added")
     return Mirrored(calendar.id, calendar.google_id, calendar.id in known)
@@ -270,7 +274,7 @@ def set_event_type(services: Services, email: str, event_type: str | None) -> No
         account.default_event_type = event_type
         for calendar in calendars.of_account(session, account.id):
             calendars.want_snapshot(session, calendar.id, "policy", services.clock())
-            if account.state == "active":
+            if account.is_active:
                 rings.append(calendar.id)
     services.ring_all(rings, "backfill", "policy")
 
@@ -279,12 +283,12 @@ def pause(services: Services, email: str) -> None:
     """Stop working for an account; notifications are still recorded."""
     with services.db.session() as session:
         account = accounts.get(session, email)
-        if account.state not in ("active", "paused"):
+        if account.state not in (AccountState.ACTIVE, AccountState.PAUSED):
             raise UserError(
                 f"{account.email} is {account.state}, which cannot be paused",
                 next_step=f"watcher accounts show {account.email}",
             )
-        accounts.set_state(account, "paused", "by_admin", services.clock())
+        accounts.set_state(account, AccountState.PAUSED, Cause.BY_ADMIN, services.clock())
 
 
 def resume(services: Services, email: str) -> Proof:
@@ -292,7 +296,7 @@ def resume(services: Services, email: str) -> Proof:
     what is found of its own calendar if that is mirrored."""
     with services.db.session() as session:
         account = accounts.get(session, email)
-        if account.state not in ("paused", "needs_reconnect", "active"):
+        if account.state not in HAD_A_GRANT:
             raise UserError(
                 f"{account.email} is {account.state}",
                 next_step=f"watcher accounts invite {account.email}",

@@ -28,6 +28,7 @@ from watcher.google.own import PRIMARY
 from watcher.ledger import calendars, channels, leases, own
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.secrets import digest
+from watcher.ledger.states import ACCEPTED
 from watcher.services import Services
 from watcher.settings import require
 
@@ -182,7 +183,7 @@ def stop_channel(services: Services, google: calendar_api.CalendarClient, channe
     with services.db.reading() as session:
         channel = session.get_one(Channel, channel_id)
         resource_id, state = channel.resource_id, channel.state
-    if state not in channels.ACCEPTED:
+    if state not in ACCEPTED:
         return
     if resource_id is not None:
         google.stop(channel_id, resource_id)

@@ -31,8 +31,9 @@ from watcher.cli.common import (
 )
 from watcher.errors import ExitCode, UserError, WatcherError, contained
 from watcher.ledger import accounts as ledger
-from watcher.ledger import calendars, overview
+from watcher.ledger import calendars, standing, steps
 from watcher.ledger.models import Account
+from watcher.ledger.states import AccountState
 
 VIA = click.Choice(["oauth", "service-account", "erpnext"])
 USER = click.option("--erpnext-user", help="ERPNext user; by default the one of that address.")
@@ -242,18 +243,17 @@ def _brief(account: Account) -> dict[str, Any]:
 def show(app: App, email: str) -> None:
     """One account with its calendars."""
     services = app.services
-    now = services.clock()
     with services.db.reading() as session:
         account = ledger.get(session, email)
-        epoch = services.db.now_epoch(session)
+        seen = standing.moment(services.db, session, services.clock())
         document = _brief(account) | {
             "event_type": account.default_event_type or "default",
             "granted_scopes": json.loads(account.granted_scopes or "[]"),
-            "next_step": overview.way_out(session, account),
+            "next_step": steps.for_account(session, account),
             "calendars": [
                 {
                     "id": c.google_id,
-                    "state": overview.calendar_state(c, account, now, epoch),
+                    "state": standing.calendar_status(c, account, seen),
                     "message": c.message,
                     "last_success": iso(c.last_success_at),
                     "push": c.push_supported,
@@ -315,7 +315,7 @@ def resume(app: App, email: str | None, everyone: bool) -> int:
         raise UserError("name an e-mail address, or --all")
     if email is not None:
         return _resume_one(app, email)
-    chosen = select_accounts(app, Whose(everyone=everyone), ("needs_reconnect",))
+    chosen = select_accounts(app, Whose(everyone=everyone), (AccountState.NEEDS_RECONNECT,))
     if not chosen:
         messages.print("no account needs it")
     codes = []

@@ -23,7 +23,7 @@ from watcher.cli.common import (
 from watcher.errors import NotFound, WatcherError
 from watcher.ledger import accounts as ledger
 from watcher.ledger import calendars as store
-from watcher.ledger import channels, overview
+from watcher.ledger import channels, standing
 
 
 @click.group()
@@ -38,14 +38,13 @@ def calendars() -> None:
 def list_(app: App, email: str | None) -> None:
     """Calendars with their state and last success."""
     services = app.services
-    now = services.clock()
     found, rows = [], []
     with services.db.reading() as session:
-        epoch = services.db.now_epoch(session)
+        seen = standing.moment(services.db, session, services.clock())
         chosen = [ledger.get(session, email)] if email else ledger.everyone(session)
         for account in chosen:
             for c in store.of_account(session, account.id):
-                state = overview.calendar_state(c, account, now, epoch)
+                state = standing.calendar_status(c, account, seen)
                 push = {True: "push", False: "poll only", None: "-"}[c.push_supported]
                 found.append(
                     {

@@ -28,6 +28,7 @@ from watcher.errors import ExitCode
 from watcher.ledger import accounts as ledger
 from watcher.ledger import channels as store
 from watcher.ledger.models import Account
+from watcher.ledger.states import AccountState
 
 # Cron renews every few seconds; the lease of a process that was killed ends after LEASE_SECONDS.
 PATIENCE_SECONDS = renewal.LEASE_SECONDS + 30.0
@@ -90,7 +91,7 @@ def renew(app: App, whose: Whose, force: bool) -> int:
 
     Waits its turn while another process, such as cron, renews.
     """
-    chosen = select_accounts(app, whose.or_all(), ("active",))
+    chosen = select_accounts(app, whose.or_all(), (AccountState.ACTIVE,))
 
     def report(result: renewal.Renewed) -> None:
         if not app.as_json:

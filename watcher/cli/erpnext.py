@@ -38,6 +38,7 @@ def setup(app: App, connected_app: bool, dry_run: bool) -> int:
                 "present": report.present,
                 "missing": report.missing,
                 "created": report.created,
+                "mended": report.mended,
                 "wrong": report.wrong,
                 "dry_run": dry_run,
                 "versions": report.versions,
@@ -54,8 +55,10 @@ def setup(app: App, connected_app: bool, dry_run: bool) -> int:
         messages.print(f"{len(report.present)} fields were there, {len(made)} {verb}")
         for name in made:
             messages.print(f"  {verb}: {name}")
+        for name in report.mended:
+            messages.print(f"  made unique again: {name}")
         for name, why in report.wrong:
-            messages.print(f"  wrong: {name} {why}: remove it in Customize Form, then repeat")
+            messages.print(f"  wrong: {name} {why}, then repeat", soft_wrap=True, markup=False)
         for sentence in report.warnings:
             messages.print(f"  note: {sentence}", soft_wrap=True, markup=False)
         if desk is not None:

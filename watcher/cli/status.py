@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -19,7 +20,9 @@ from watcher.cli.common import (
 )
 from watcher.errors import ExitCode
 from watcher.ledger import aside, calendars, overview, owing
+from watcher.ledger.document import SetAside, SiteKnown, Status
 from watcher.ledger.models import Account
+from watcher.ledger.problems import ProblemState
 
 
 @click.command()
@@ -31,44 +34,54 @@ def status(app: App) -> int:
     lanes = services.doorbell.lengths()
     with services.db.reading() as session:
         document = overview.status(services.db, session, services.clock(), lanes)
-    for problem in document["problems"]:
-        if problem["state"] == "queue_down" and not services.settings.redis_url:
-            problem["next_step"] = "start `watcher up`: it brings the queue along"
+    if not services.settings.redis_url:
+        document = _with_own_queue(document)
     if app.as_json:
-        emit(document)
+        emit(document.as_json())
     else:
         _screen(document)
-    return ExitCode.OK if document["healthy"] else ExitCode.UNHEALTHY
+    return ExitCode.OK if document.healthy else ExitCode.UNHEALTHY
 
 
-def _screen(document: dict[str, Any]) -> None:
-    word = "healthy" if document["healthy"] else "needs attention"
-    click.echo(f"Watcher {document['version']}: {word}")
+def _with_own_queue(document: Status) -> Status:
+    """Where no queue is set, it comes and goes with `watcher up`."""
+    step = "start `watcher up`: it brings the queue along"
+    problems = [
+        replace(each, next_step=step) if each.state == ProblemState.QUEUE_DOWN else each
+        for each in document.problems
+    ]
+    return replace(document, problems=tuple(problems))
+
+
+def _screen(document: Status) -> None:
+    word = "healthy" if document.healthy else "needs attention"
+    click.echo(f"Watcher {document.version}: {word}")
+    shown = document.as_json()
     for part in ("accounts", "calendars", "channels", "queue"):
-        values = ", ".join(f"{k.replace('_', ' ')} {_value(v)}" for k, v in document[part].items())
+        values = ", ".join(f"{k.replace('_', ' ')} {_value(v)}" for k, v in shown[part].items())
         click.echo(f"{part:12} {values}")
-    fresh = document["freshness_seconds"]
-    if fresh["count"]:
+    fresh = document.freshness_seconds
+    if fresh.count:
         click.echo(
-            f"{'freshness':12} p50 {fresh['p50']} s, p95 {fresh['p95']} s, p99 {fresh['p99']} s "
-            f"of {fresh['count']} pushed changes in 24 h"
+            f"{'freshness':12} p50 {fresh.p50} s, p95 {fresh.p95} s, p99 {fresh.p99} s "
+            f"of {fresh.count} passes after a push in 24 h"
         )
     else:
         click.echo(f"{'freshness':12} no pushed change in 24 h")
-    calls = document["google_calls"]
+    calls = document.google_calls
     click.echo(
-        f"{'google calls':12} {calls['today']} today, forecast {calls['forecast_day']} "
-        f"of {calls['day_line']}"
+        f"{'google calls':12} {calls.today} today, forecast {calls.forecast_day} "
+        f"of {calls.day_line}"
     )
-    _erpnext(document["erpnext"])
-    _set_aside(document["set_aside"])
-    for problem in document["problems"]:
-        account, calendar = problem["account"], problem["calendar"]
+    _erpnext(document.erpnext)
+    _set_aside(document.set_aside)
+    for problem in document.problems:
+        account, calendar = problem.account, problem.calendar
         name = who(account, calendar or account) if account else "Watcher"
-        click.echo(f"! {name}: {problem['state']} ({problem['cause']})")
-        if problem.get("message"):
-            _indented(problem["message"])
-        click.echo(f"    do: {problem['next_step']}")
+        click.echo(f"! {name}: {problem.state} ({problem.cause})")
+        if problem.message:
+            _indented(problem.message)
+        click.echo(f"    do: {problem.next_step}")
 
 
 def _indented(text: str) -> None:
@@ -87,23 +100,23 @@ def _indented(text: str) -> None:
     )
 
 
-def _erpnext(site: dict[str, Any]) -> None:
+def _erpnext(site: SiteKnown) -> None:
     """The site's versions, and what is known of its Frappe."""
-    named = ", ".join(f"{app} {version}" for app, version in site["versions"].items())
+    named = ", ".join(f"{app} {version}" for app, version in site.versions.items())
     click.echo(f"{'erpnext':12} {named or 'not read yet'}")
-    for sentence in site["warnings"]:
+    for sentence in site.warnings:
         _indented(f"note: {sentence}")
 
 
-def _set_aside(found: dict[str, Any]) -> None:
+def _set_aside(found: SetAside) -> None:
     """How many events were set aside and why, and when the next of them is tried again."""
-    if not found["count"]:
+    if not found.count:
         click.echo(f"{'set aside':12} 0")
         return
-    again = f", next try {found['next_try']}" if found["next_try"] else ""
-    click.echo(f"{'set aside':12} {found['count']}, the oldest since {found['oldest']}{again}")
-    for cause in found["causes"]:
-        _indented(f"{cause['count']} x {cause['cause']}: {cause['message']}")
+    again = f", next try {iso(found.next_try)}" if found.next_try else ""
+    click.echo(f"{'set aside':12} {found.count}, the oldest since {iso(found.oldest)}{again}")
+    for cause in found.causes:
+        _indented(f"{cause.count} x {cause.cause}: {cause.message}")
     click.echo("    do: watcher queue show")
 
 

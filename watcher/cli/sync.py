@@ -27,6 +27,7 @@ from watcher.cli.common import (
 from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError, contained
 from watcher.ledger import calendars, owing
 from watcher.ledger.models import Calendar, Run
+from watcher.ledger.states import AccountState, CalendarState
 from watcher.sync import comparing, passes, story
 from watcher.sync.work import work_off
 
@@ -68,7 +69,7 @@ class Chosen:
 
 def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
     found = []
-    chosen = select_accounts(app, whose, ("active",))
+    chosen = select_accounts(app, whose, (AccountState.ACTIVE,))
     with app.services.db.reading() as session:
         for account in chosen:
             for c in calendars.of_account(session, account.id):
@@ -149,7 +150,7 @@ def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
         if time.monotonic() > deadline:
             raise Elsewhere("a worker is still at this calendar; it goes on there")
         time.sleep(0.5)
-    if calendar.state == "held":
+    if calendar.state == CalendarState.HELD:
         step = "look with --dry-run, then repeat with --force if that is right"
         return {
             "outcome": f"held: {calendar.message}",
@@ -188,7 +189,7 @@ def _counts(app: App, target: Chosen) -> dict[str, int]:
 
 
 def _failure_code(calendar: Calendar) -> int:
-    if calendar.state == "gone" or calendar.cause in ("not_found", "no_own_calendar"):
+    if calendar.state == CalendarState.GONE or calendar.cause in ("not_found", "no_own_calendar"):
         return ExitCode.NOT_FOUND
     if calendar.cause.lower() in PERMISSION_CAUSES:
         return ExitCode.PERMISSION

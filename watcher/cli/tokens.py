@@ -22,6 +22,7 @@ from watcher.cli.common import (
     worst,
 )
 from watcher.ledger import accounts as ledger
+from watcher.ledger.states import AccountState
 
 
 @click.group()
@@ -69,7 +70,7 @@ def list_(app: App) -> None:
 def renew(app: App, whose: Whose) -> int:
     """Refresh access tokens now."""
     results = []
-    for account in select_accounts(app, whose, ("active",)):
+    for account in select_accounts(app, whose, (AccountState.ACTIVE,)):
         error = refresh_one(app.services, account.id)
         outcome = "renewed" if error is None else error.message
         results.append((account.email, outcome, 0 if error is None else error.exit_code))

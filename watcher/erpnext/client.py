@@ -19,7 +19,14 @@ from requests.auth import AuthBase
 
 from watcher import __version__
 from watcher.erpnext.errors import SIDE, RowGone, classify
-from watcher.errors import ErpAuthError, ErpForbidden, Permanent, Transient, UserError
+from watcher.errors import (
+    Cause,
+    ErpAuthError,
+    ErpForbidden,
+    Permanent,
+    Transient,
+    UserError,
+)
 
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
@@ -149,7 +156,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     def whoami(self) -> str:
         user = str(self.read("frappe.auth.get_logged_user", params={}))
         if user == "Guest":
-            raise ErpAuthError("ERPNext does not know the API key", cause="auth", side=SIDE)
+            raise ErpAuthError("ERPNext does not know the API key", cause=Cause.AUTH, side=SIDE)
         return user
 
     def time_zone(self) -> str:
@@ -350,7 +357,7 @@ def _unreachable(error: requests.RequestException, does: Does) -> Transient | Pe
     if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema
         return Permanent(
             "WATCHER_ERPNEXT_URL is no address",
-            cause="no_site",
+            cause=Cause.NO_SITE,
             side=SIDE,
             next_step="set it like https://erp.example.com",
         )

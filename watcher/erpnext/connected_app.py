@@ -19,6 +19,7 @@ from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone
 from watcher.errors import (
     AccountDead,
+    Cause,
     ErpAuthError,
     ExitCode,
     Permanent,
@@ -146,7 +147,7 @@ def require_app(client: ErpNextClient, client_id: str) -> str:
     if not name:
         raise Permanent(
             "ERPNext has no Connected App for our Google client",
-            cause="no_connected_app",
+            cause=Cause.NO_CONNECTED_APP,
             side="erpnext",
             next_step="watcher erpnext setup --connected-app",
             exit_code=ExitCode.NOT_FOUND,
@@ -207,7 +208,7 @@ def forget(client: ErpNextClient, app: str, user: str) -> None:
 def _not_authorised(client: ErpNextClient, app: str, user: str) -> AccountDead:
     return AccountDead(
         f"{user} has not authorised Google Calendar in ERPNext",
-        cause="no_refresh_token",
+        cause=Cause.NO_REFRESH_TOKEN,
         side="erpnext",
         next_step=f"{user} opens {desk_link(client.url, app)} and presses 'Connect to ...'",
     )

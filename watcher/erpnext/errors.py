@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watcher.errors import (
+    Cause,
     DuplicateKey,
     ErpAuthError,
     ErpForbidden,
@@ -142,7 +143,7 @@ def _refused(status: int, exc_type: str, text: str, body: Mapping[str, Any]) -> 
 def _missing_fields() -> ErpSetupMissing:
     return ErpSetupMissing(
         "the ERPNext site lacks Watcher's custom fields on Event",
-        cause="missing_fields",
+        cause=Cause.MISSING_FIELDS,
         side=SIDE,
         next_step=SETUP,
     )
@@ -225,7 +226,10 @@ def _elsewhere(status: int) -> WatcherError:
     step = "check WATCHER_ERPNEXT_URL (https, the site's own host name)"
     if status in (301, 308):
         return Permanent(
-            "WATCHER_ERPNEXT_URL redirects for good", cause="redirected", side=SIDE, next_step=step
+            "WATCHER_ERPNEXT_URL redirects for good",
+            cause=Cause.REDIRECTED,
+            side=SIDE,
+            next_step=step,
         )
     what = "a redirect" if status >= 300 else "a page instead of JSON"
     return Transient(f"ERPNext answered with {what}", side=SIDE, next_step=step)
@@ -234,7 +238,7 @@ def _elsewhere(status: int) -> WatcherError:
 def _no_site() -> Permanent:
     return Permanent(
         "no ERPNext site answers under WATCHER_ERPNEXT_URL",
-        cause="no_site",
+        cause=Cause.NO_SITE,
         side=SIDE,
         next_step="check the address: the site is chosen by its host name",
     )
@@ -250,7 +254,7 @@ def _auth(status: int, exc_type: str, text: str) -> ErpAuthError:
     if status == 401 or exc_type in _BAD_KEY:
         return ErpAuthError(
             "ERPNext refused the API key",
-            cause="auth",
+            cause=Cause.AUTH,
             side=SIDE,
             next_step="check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
         )

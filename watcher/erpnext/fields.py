@@ -11,6 +11,7 @@ from typing import Any
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import SETUP
 from watcher.erpnext.peculiarities import peculiarities
+from watcher.erpnext.rows import KEY
 from watcher.erpnext.site import has_doctype, refuse_administrator
 from watcher.erpnext.versions import warnings
 from watcher.errors import ErpForbidden, ErpRefused, ErpSetupMissing, Transient
@@ -19,6 +20,8 @@ from watcher.events.fields import FIELDS
 EMPLOYEES = "Employee"
 SECTION = "custom_google_calendar_section"
 PERMISSIONS = ("create", "write", "delete", "share")
+NOT_UNIQUE = "is not unique"
+REMOVE = "remove it in Customize Form"
 _NAME = re.compile(r"custom_[a-z0-9_]{1,54}")
 
 
@@ -42,7 +45,7 @@ WANTED: tuple[dict[str, Any], ...] = (
         "read_only": 1,
         "no_copy": 1,
     },
-    _data("custom_google_sync_key", "Google Sync Key", unique=1),
+    _data(KEY, "Google Sync Key", unique=1),
     _data("custom_google_event_id", "Google Event ID"),
     _data("custom_google_recurring_event_id", "Google Recurring Event ID", search_index=1),
     _data("custom_google_calendar_id", "Google Calendar ID", search_index=1),
@@ -71,7 +74,8 @@ def wanted_fields(wanted_ones: Sequence[dict[str, Any]] = WANTED) -> list[dict[s
 
 @dataclass(kw_only=True, slots=True)
 class SetupReport:
-    """Field names by what was found or done; ``wrong`` are (name, what is wrong).
+    """Field names by what was found or done; ``mended`` were made unique again, ``wrong`` are
+    (name, what is wrong and what to do).
 
     ``permissions`` says of ``create``, ``write``, ``delete`` and ``share`` on Event whether the
     API user's roles allow it; ``time_zone`` is the site's, empty when it names none. ``versions``
@@ -86,6 +90,7 @@ class SetupReport:
     present: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
     wrong: list[tuple[str, str]] = field(default_factory=list)
     system_manager: bool = True
     permissions: dict[str, bool] = field(default_factory=dict)
@@ -147,11 +152,12 @@ def _compare(report: SetupReport, there: dict[str, dict[str, Any]]) -> None:
             continue
         report.present.append(name)
         if found["fieldtype"] != wanted["fieldtype"]:
-            report.wrong.append((name, f"is {found['fieldtype']}, not {wanted['fieldtype']}"))
+            why = f"is {found['fieldtype']}, not {wanted['fieldtype']}"
+            report.wrong.append((name, f"{why}: {REMOVE}"))
         elif "options" in wanted and found.get("options") != wanted["options"]:
-            report.wrong.append((name, f"links to {found.get('options')}"))
+            report.wrong.append((name, f"links to {found.get('options')}: {REMOVE}"))
         if wanted.get("unique") and not found.get("unique"):
-            report.wrong.append((name, "is not unique"))
+            report.wrong.append((name, NOT_UNIQUE))
 
 
 def _probe(report: SetupReport, client: ErpNextClient) -> None:
@@ -186,7 +192,22 @@ def install(client: ErpNextClient) -> SetupReport:
         if doc["fieldname"] in report.missing:
             _create(client, doc)
             report.created.append(doc["fieldname"])
+    if (KEY, NOT_UNIQUE) in report.wrong:
+        _make_unique(client, report)
     return report
+
+
+def _make_unique(client: ErpNextClient, report: SetupReport) -> None:
+    """Give the key its index back. Frappe refuses that while two rows have the same key."""
+    report.wrong.remove((KEY, NOT_UNIQUE))
+    (row,) = client.rows("Custom Field", [["dt", "=", "Event"], ["fieldname", "=", KEY]], [])
+    try:
+        client.update({"doctype": "Custom Field", "name": row["name"], "unique": 1})
+    except ErpRefused as error:
+        why = f"{NOT_UNIQUE}, and ERPNext refuses to make it unique ({error.message})"
+        report.wrong.append((KEY, f"{why}: of Events with the same key delete all but one"))
+    else:
+        report.mended.append(KEY)
 
 
 def _create(client: ErpNextClient, doc: dict[str, Any]) -> None:

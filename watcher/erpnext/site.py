@@ -11,8 +11,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import SIDE, RowGone
+from watcher.erpnext.rows import KEY
 from watcher.erpnext.versions import warnings
-from watcher.errors import ErpAuthError, ErpForbidden, ErpSetupMissing, UserError, WatcherError
+from watcher.errors import (
+    Cause,
+    ErpAuthError,
+    ErpForbidden,
+    ErpSetupMissing,
+    UserError,
+    WatcherError,
+)
 from watcher.events.fields import EMPLOYEE, OPTIONAL
 
 log = logging.getLogger(__name__)
@@ -23,12 +31,14 @@ ADMINISTRATOR = "Administrator"
 @dataclass(frozen=True, slots=True)
 class Site:
     """What must be known of an ERPNext site. ``versions`` maps an app to its version, ``fields``
-    names those of ``OPTIONAL`` that Event has here."""
+    names those of ``OPTIONAL`` that Event has here. ``key_is_unique``: no two rows can have the
+    same sync key; None where the API user may not look, or the field is not there."""
 
     zone: ZoneInfo
     api_user: str
     versions: dict[str, str]
     fields: frozenset[str]
+    key_is_unique: bool | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -61,7 +71,7 @@ def read_site(client: ErpNextClient, zone_name: str = "") -> Site:
     except ErpForbidden as error:  # they are only shown: nothing depends on them
         log.warning("the ERPNext site does not say its version: %s", error.message)
         versions = {}
-    return Site(zone, user, versions, optional_fields(client))
+    return Site(zone, user, versions, optional_fields(client), _key_is_unique(client))
 
 
 def refuse_administrator(user: str) -> None:
@@ -70,11 +80,21 @@ def refuse_administrator(user: str) -> None:
         raise ErpAuthError(
             "the API key is Administrator's: ERPNext sends mail about whatever Administrator "
             "owns (CRM's reminders to participants), and every mirrored event would be owned by it",
-            cause="api_user_administrator",
+            cause=Cause.API_USER_ADMINISTRATOR,
             side=SIDE,
             next_step="make a user of its own for Watcher with the role System Manager, and set "
             "WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its key",
         )
+
+
+def _key_is_unique(client: ErpNextClient) -> bool | None:
+    """Custom Fields are for System Managers to read."""
+    filters = [["dt", "=", "Event"], ["fieldname", "=", KEY]]
+    try:
+        rows = client.rows("Custom Field", filters, ["unique"])
+    except ErpForbidden:
+        return None
+    return bool(rows[0]["unique"]) if rows else None
 
 
 def optional_fields(client: ErpNextClient) -> frozenset[str]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from watcher.errors import AccessLost, AccountDead, AppDead
+from watcher.errors import (
+    AccessLost,
+    AccountDead,
+    AppDead,
+    Cause,
+)
 from watcher.google.delegation import Delegation
 from watcher.google.endpoints import CALENDAR_SCOPES, GoogleEndpoints
 from watcher.google.errors import SIDE
@@ -41,7 +46,7 @@ class TokenSource:
         if not grant.refresh_token:
             raise AccountDead(
                 f"There is no refresh token for {grant.email}",
-                cause="no_refresh_token",
+                cause=Cause.NO_REFRESH_TOKEN,
                 side=SIDE,
                 next_step=f"watcher accounts invite {grant.email}",
             )
@@ -53,7 +58,7 @@ class TokenSource:
         if self.desk_tokens is None:
             raise AppDead(
                 "ERPNext, which keeps the refresh tokens, is not set",
-                cause="no_site",
+                cause=Cause.NO_SITE,
                 side=SIDE,
                 next_step="Set WATCHER_ERPNEXT_URL and its API key.",
             )
@@ -72,7 +77,7 @@ class TokenSource:
         if self.delegation.key is None:
             raise AppDead(
                 "No service account key is set",
-                cause="no_service_account",
+                cause=Cause.NO_SERVICE_ACCOUNT,
                 side=SIDE,
                 next_step="Set WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE.",
             )

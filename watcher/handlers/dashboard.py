@@ -11,12 +11,19 @@ from sqlalchemy import select
 
 from watcher.handlers.admin import signed_in
 from watcher.handlers.context import services
-from watcher.ledger import channels, overview
+from watcher.ledger import channels, overview, standing
 from watcher.ledger.models import Account, Calendar, Channel, Run
+from watcher.ledger.states import AccountState
 
 bp = Blueprint("dashboard", __name__)
 
 RECENT = 25
+
+
+@bp.app_template_filter("iso")
+def iso(moment: datetime) -> str:
+    """As in ``watcher status --json``."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @bp.get("/")
@@ -49,18 +56,18 @@ def _calendars() -> list[dict[str, Any]]:
     app = services()
     now = app.clock()
     with app.db.reading() as db:
-        epoch = app.db.now_epoch(db)
+        seen = standing.moment(app.db, db, now)
         rows = db.execute(
             select(Calendar, Account)
             .join(Account)
-            .where(Calendar.removed.is_(False), Account.state != "disconnected")
+            .where(Calendar.removed.is_(False), Account.state != AccountState.DISCONNECTED)
             .order_by(Account.email)
         )
         return [
             {
                 "email": account.email,
                 "id": calendar.google_id,
-                "state": overview.calendar_state(calendar, account, now, epoch),
+                "state": standing.calendar_status(calendar, account, seen),
                 "message": calendar.message,
                 "last": calendar.last_success_at,
                 "push": calendar.push_supported,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 
 from watcher.handlers.context import readiness, services, tally
 from watcher.ledger import overview
+from watcher.ledger.document import Status
 from watcher.ledger.models import Counter, Run
 from watcher.services import Services
 
@@ -69,44 +71,41 @@ class LedgerCollector(Collector):
                     func.sum(Run.refused),
                 )
             ).one()
-        yield GaugeMetricFamily(
-            "watcher_healthy", "1 when nothing needs a person", value=float(status["healthy"])
-        )
-        for part in ("accounts", "calendars"):
-            family = GaugeMetricFamily(f"watcher_{part}", f"{part} by state", labels=["state"])
-            for state, count in status[part].items():
-                family.add_metric([state], count)
-            yield family
-        yield GaugeMetricFamily(
-            "watcher_channels_live", "Live channels", value=status["channels"]["live"]
-        )
-        yield GaugeMetricFamily(
-            "watcher_channels_missing",
-            "Watchable calendars without a channel",
-            value=status["channels"]["missing"],
-        )
-        queue = GaugeMetricFamily("watcher_queue_jobs", "Jobs waiting", labels=["lane"])
-        for lane in ("live", "backfill"):
-            queue.add_metric([lane], status["queue"][lane])
-        yield queue
-        fresh = GaugeMetricFamily(
-            "watcher_freshness_seconds",
-            "Google's change to ERPNext, last 24 h",
-            labels=["quantile"],
-        )
-        for quantile in ("p50", "p95", "p99"):
-            if status["freshness_seconds"][quantile] is not None:
-                fresh.add_metric([quantile], status["freshness_seconds"][quantile])
-        yield fresh
-        yield GaugeMetricFamily(
-            "watcher_quarantined", "Events set aside", value=status["quarantined"]
-        )
+        yield from _of_status(status)
         yield GaugeMetricFamily("watcher_runs_kept", "Syncs in the diary", value=totals[0])
-        writes = GaugeMetricFamily("watcher_writes_kept", "Writes in the diary", labels=["kind"])
-        for kind, value in zip(
-            ("created", "updated", "cancelled", "refused"), totals[1:], strict=True
-        ):
-            writes.add_metric([kind], value or 0)
-        yield writes
+        kinds = ("created", "updated", "cancelled", "refused")
+        written = {kind: value or 0 for kind, value in zip(kinds, totals[1:], strict=True)}
+        yield _family("watcher_writes_kept", "Writes in the diary", kind=written)
         for name, value in counters.items():
             yield CounterMetricFamily(f"watcher_{name}", "Counted in the ledger", value=value)
+
+
+def _of_status(status: Status) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "watcher_healthy", "1 when nothing needs a person", value=float(status.healthy)
+    )
+    yield _family("watcher_accounts", "accounts by state", state=asdict(status.accounts))
+    yield _family("watcher_calendars", "calendars by state", state=asdict(status.calendars))
+    yield GaugeMetricFamily("watcher_channels_live", "Live channels", value=status.channels.live)
+    yield GaugeMetricFamily(
+        "watcher_channels_missing",
+        "Watchable calendars without a channel",
+        value=status.channels.missing,
+    )
+    jobs = {"live": status.queue.live, "backfill": status.queue.backfill}
+    yield _family("watcher_queue_jobs", "Jobs waiting", lane=jobs)
+    fresh = status.freshness_seconds
+    shown = {"p50": fresh.p50, "p95": fresh.p95, "p99": fresh.p99}
+    known = {name: value for name, value in shown.items() if value is not None}
+    what = "Google's change to ERPNext, last 24 h"
+    yield _family("watcher_freshness_seconds", what, quantile=known)
+    yield GaugeMetricFamily("watcher_quarantined", "Events set aside", value=status.quarantined)
+
+
+def _family(name: str, what: str, **values: Mapping[str, float]) -> GaugeMetricFamily:
+    """A gauge with one label, which is given as ``label={word: value}``."""
+    ((label, numbers),) = values.items()
+    family = GaugeMetricFamily(name, what, labels=[label])
+    for word, number in numbers.items():
+        family.add_metric([word], number)
+    return family

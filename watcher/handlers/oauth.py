@@ -25,7 +25,8 @@ from watcher.handlers.context import services
 from watcher.ledger import accounts, connect, own
 from watcher.ledger.accounts import Consented
 from watcher.ledger.connect import Flow
-from watcher.ledger.models import LEAVING, Account
+from watcher.ledger.models import Account
+from watcher.ledger.states import LEAVING
 from watcher.services import endpoints
 
 log = logging.getLogger(__name__)

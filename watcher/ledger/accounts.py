@@ -19,6 +19,7 @@ from watcher.ledger.db import LOCKED, Database
 from watcher.ledger.leases import lapsed
 from watcher.ledger.models import Account, Calendar, Fact
 from watcher.ledger.secrets import Keyring, digest
+from watcher.ledger.states import HAD_A_GRANT, AccountState
 from watcher.ledger.when import LONGEST_RETRY, still_to_come
 
 
@@ -57,7 +58,7 @@ def add(
     *,
     email: str,
     source: str,
-    state: str,
+    state: AccountState,
     now: datetime,
     erpnext_user: str | None = None,
 ) -> Account:
@@ -78,7 +79,7 @@ def add(
         )
         session.add(account)
     else:
-        if account.state == "disconnecting":
+        if account.state == AccountState.DISCONNECTING:
             raise UserError(f"{address} is being disconnected", next_step="wait until that is done")
         account.source = source
         if erpnext_user is not None:
@@ -99,7 +100,7 @@ def lock(session: Session, account_id: int) -> None:
         session.execute(query.with_for_update(**LOCKED))
 
 
-def set_state(account: Account, state: str, cause: str, now: datetime) -> None:
+def set_state(account: Account, state: AccountState, cause: str, now: datetime) -> None:
     if (account.state, account.cause) != (state, cause):
         account.state, account.cause, account.since = state, cause, now
 
@@ -137,7 +138,7 @@ def activate_oauth(
 
 def activate(session: Session, account: Account, now: datetime, own_id: str = "") -> list[int]:
     """Make an account active; every calendar of it owes a snapshot. Returns what to ring."""
-    set_state(account, "active", "", now)
+    set_state(account, AccountState.ACTIVE, "", now)
     if not calendars.of_account(session, account.id):
         own.add(session, account, own_id or account.email, True, now)
     rings = []
@@ -151,8 +152,8 @@ def activate(session: Session, account: Account, now: datetime, own_id: str = ""
 def needs_reconnect(session: Session, account_id: int, cause: str, now: datetime) -> None:
     """The grant is dead: no more calls for this account until its owner comes back."""
     account = session.get_one(Account, account_id)
-    if account.state in ("active", "paused", "needs_reconnect"):
-        set_state(account, "needs_reconnect", cause, now)
+    if account.state in HAD_A_GRANT:
+        set_state(account, AccountState.NEEDS_RECONNECT, cause, now)
         account.access_token = None
         account.access_expires_at = None
 
@@ -164,7 +165,7 @@ def _store_access(account: Account, keyring: Keyring, fresh: Fresh) -> None:
 
 
 def _is_refused(account: Account) -> bool:
-    return account.state == "needs_reconnect" and account.cause in ACCOUNT_CODES
+    return account.state == AccountState.NEEDS_RECONNECT and account.cause in ACCOUNT_CODES
 
 
 class LedgerTokens:
@@ -200,7 +201,11 @@ class LedgerTokens:
         self._keyring.follow()  # a rotation may be under way
         with self._db.session() as session:
             account = session.get(Account, account_id, with_for_update=LOCKED)
-            if account is None or account.state == "disconnected" or not self._has(account, used):
+            if (
+                account is None
+                or account.state == AccountState.DISCONNECTED
+                or not self._has(account, used)
+            ):
                 return False
             _store_access(account, self._keyring, fresh)
             account.refresh_retry_at = None
@@ -266,11 +271,11 @@ def note_dead_grant(session: Session, account_id: int, error: AccountDead, now: 
 
 def with_users(session: Session, removed_cause: str) -> list[Account]:
     """Accounts that stand or fall with their ERPNext user: active, or paused for want of it."""
-    paused = and_(Account.state == "paused", Account.cause == removed_cause)
+    paused = and_(Account.state == AccountState.PAUSED, Account.cause == removed_cause)
     return list(
         session.scalars(
             select(Account)
-            .where(Account.erpnext_user.is_not(None), or_(Account.state == "active", paused))
+            .where(Account.erpnext_user.is_not(None), or_(Account.is_active, paused))
             .order_by(Account.id)
         )
     )
@@ -280,14 +285,16 @@ def waiting_for_desk(session: Session) -> list[Account]:
     """Accounts whose owner has to authorise the Connected App (again)."""
     return list(
         session.scalars(
-            select(Account).where(Account.state == "needs_reconnect", Account.source == "erpnext")
+            select(Account).where(
+                Account.state == AccountState.NEEDS_RECONNECT, Account.source == "erpnext"
+            )
         )
     )
 
 
 def still_disconnecting(session: Session, email: str, now: datetime) -> None:
     account = get(session, email)
-    if account.state == "disconnecting":
+    if account.state == AccountState.DISCONNECTING:
         account.since = now
 
 
@@ -296,7 +303,7 @@ def disconnecting_since(session: Session, before: datetime) -> list[Account]:
     return list(
         session.scalars(
             select(Account)
-            .where(Account.state == "disconnecting", Account.since < before)
+            .where(Account.state == AccountState.DISCONNECTING, Account.since < before)
             .order_by(Account.email)
         )
     )
@@ -308,7 +315,7 @@ def due_for_refresh(session: Session, before: datetime, now: datetime) -> list[A
         session.scalars(
             select(Account)
             .where(
-                Account.state == "active",
+                Account.is_active,
                 or_(
                     Account.access_expires_at.is_(None),
                     Account.access_expires_at < before,

@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from watcher.ledger.models import Account, Calendar, Quarantined, Run
+from watcher.ledger.states import AccountState
 from watcher.ledger.when import has_come
 from watcher.waiting import Backoff
 
@@ -152,7 +153,7 @@ def due(session: Session, now: datetime, most: int) -> list[int]:
             .join(Account, Calendar.account_id == Account.id)
             .where(
                 has_come(Quarantined.next_try_at, now, timedelta(seconds=AGAIN.longest)),
-                Account.state == "active",
+                Account.is_active,
                 Calendar.removed.is_(False),
                 Calendar.failures == 0,
                 Calendar.snapshot_seq == 0,
@@ -170,7 +171,7 @@ def everything(session: Session) -> list[tuple[Quarantined, Calendar, Account]]:
         select(Quarantined, Calendar, Account)
         .join(Calendar, Quarantined.calendar_id == Calendar.id)
         .join(Account, Calendar.account_id == Account.id)
-        .where(Account.state != "disconnected", Calendar.removed.is_(False))
+        .where(Account.state != AccountState.DISCONNECTED, Calendar.removed.is_(False))
         .order_by(Quarantined.last_at.desc())
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -84,7 +84,7 @@ def poll_minutes(session: Session, wanted: float, unwatched: bool) -> float:
     fleet = session.execute(
         select(func.count(Calendar.id))
         .join(Account)
-        .where(Account.state == "active", Calendar.removed.is_(False))
+        .where(Account.is_active, Calendar.removed.is_(False))
     ).scalar_one()
     per_day = fleet * 1_440 / wanted
     return wanted * max(1.0, per_day / (DAY_LINE * STRETCH_FROM))

@@ -14,7 +14,8 @@ from watcher.errors import LeaseLost, NotFound
 from watcher.ledger import aside
 from watcher.ledger.db import LOCKED
 from watcher.ledger.leases import CalendarLease
-from watcher.ledger.models import LEAVING, Account, Calendar, Run
+from watcher.ledger.models import Account, Calendar, Run
+from watcher.ledger.states import LEAVING, AccountState, CalendarState
 
 RECONCILE_EVERY = timedelta(hours=24)
 RUNG_PATIENCE = timedelta(seconds=60)
@@ -78,7 +79,7 @@ class Failure:
     try is due."""
 
     at: datetime
-    state: str
+    state: CalendarState
     cause: str
     message: str
     retry_at: datetime
@@ -90,7 +91,7 @@ class Trouble:
     that would cancel ``sweep`` rows waits to be confirmed) or ``refused`` (ERPNext takes nothing of
     it)."""
 
-    state: str
+    state: CalendarState
     cause: str
     message: str
     step: str = ""
@@ -111,7 +112,7 @@ def add(session: Session, account_id: int, google_id: str, now: datetime) -> Cal
 def revive(calendar: Calendar, now: datetime) -> None:
     """Forget old failures: the account or the calendar has been mended."""
     calendar.removed = False
-    calendar.state, calendar.cause, calendar.message = "waiting", "", ""
+    calendar.state, calendar.cause, calendar.message = CalendarState.WAITING, "", ""
     calendar.since, calendar.failures, calendar.retry_at = now, 0, None
     calendar.watch_retry_at, calendar.watch_failures = None, 0
     calendar.push_supported = None
@@ -258,7 +259,7 @@ def settle(session: Session, lease: CalendarLease, work: Work, done: Settled) ->
         }
     if done.rows_seen is not None:
         values["rows_seen"] = done.rows_seen
-    if done.window_end is not None and not (trouble and trouble.state == "held"):
+    if done.window_end is not None and not (trouble and trouble.state == CalendarState.HELD):
         # Of what was held back the old window is still the judge.
         values |= {"window_start": done.window_start, "window_end": done.window_end}
     calendar = locked(session, lease.calendar_id)
@@ -282,9 +283,9 @@ def settle(session: Session, lease: CalendarLease, work: Work, done: Settled) ->
 def _state_after(calendar: Calendar, done: Settled) -> dict[str, object]:
     """``ok``, or what the pass leaves for a person. ``held`` stays until a snapshot has gone
     through whole (or was forced)."""
-    if not done.snapshot and calendar.state == "held":
+    if not done.snapshot and calendar.state == CalendarState.HELD:
         return {}
-    found = done.trouble or Trouble(state="ok", cause="", message="")
+    found = done.trouble or Trouble(state=CalendarState.OK, cause="", message="")
     since = calendar.since if calendar.state == found.state else done.at
     return {
         "state": found.state,
@@ -300,7 +301,7 @@ def fail(session: Session, lease: CalendarLease, work: Work, failure: Failure) -
     calendar = get(session, lease.calendar_id)
     if calendar.fence != lease.fence:
         return
-    if calendar.state != "held":  # which waits for a person, not for the next good pass
+    if calendar.state != CalendarState.HELD:  # which waits for a person, not for the next good pass
         if (calendar.state, calendar.cause) != (failure.state, failure.cause):
             calendar.state, calendar.cause = failure.state, failure.cause
             calendar.since = failure.at
@@ -355,7 +356,7 @@ def not_rung(session: Session, calendar_id: int) -> None:
 def clean_and_active() -> list[ColumnElement[bool]]:
     return [
         Calendar.removed.is_(False),
-        Account.state == "active",
+        Account.state == AccountState.ACTIVE,
         Calendar.dirty_seq <= Calendar.synced_seq,
     ]
 
@@ -371,7 +372,7 @@ def failed(session: Session) -> Sequence[Calendar]:
     return session.scalars(
         select(Calendar)
         .join(Account)
-        .where(Account.state == "active", Calendar.removed.is_(False), Calendar.failures > 0)
+        .where(Account.is_active, Calendar.removed.is_(False), Calendar.failures > 0)
     ).all()
 
 

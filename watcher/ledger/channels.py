@@ -14,13 +14,12 @@ from watcher.errors import CapReached
 from watcher.ledger.calendars import is_wanted
 from watcher.ledger.db import LOCKED
 from watcher.ledger.models import Account, Calendar, Channel, Usage
+from watcher.ledger.states import ACCEPTED, ChannelState
 from watcher.ledger.upsert import Change, upsert
 from watcher.ledger.when import LONGEST_RETRY, still_to_come
 
-LIVE = ("live",)
 LONGEST_UNSUPPORTED = timedelta(days=8)
 OPENING_PATIENCE = timedelta(minutes=2)
-ACCEPTED = ("requesting", "live", "retiring")
 SHORT_LIVED = "short_lived"
 """``error`` of a channel that Google lets live for minutes only."""
 
@@ -52,7 +51,7 @@ def add_requesting(session: Session, request: Request, most: int, now: datetime)
     under_way = session.scalars(
         select(Channel.id).where(
             Channel.calendar_id == calendar_id,
-            Channel.state == "requesting",
+            Channel.state == ChannelState.REQUESTING,
             Channel.requested_at.between(now - OPENING_PATIENCE, now),
         )
     ).first()
@@ -65,7 +64,7 @@ def add_requesting(session: Session, request: Request, most: int, now: datetime)
             id=request.channel_id,
             calendar_id=calendar_id,
             token_hash=request.token_hash,
-            state="requesting",
+            state=ChannelState.REQUESTING,
             requested_at=now,
             error="",
         )
@@ -105,7 +104,7 @@ class Granted:
 def confirm(session: Session, channel_id: str, granted: Granted, now: datetime) -> list[str]:
     """Make a requested channel live and retire the calendar's other ones; returns their ids."""
     channel = session.get_one(Channel, channel_id)
-    channel.state, channel.opened_at = "live", now
+    channel.state, channel.opened_at = ChannelState.LIVE, now
     channel.resource_id, channel.expires_at = granted.resource_id, granted.expires_at
     channel.renew_at = granted.renew_at
     retired = session.scalars(
@@ -113,9 +112,9 @@ def confirm(session: Session, channel_id: str, granted: Granted, now: datetime) 
         .where(
             Channel.calendar_id == channel.calendar_id,
             Channel.id != channel_id,
-            Channel.state == "live",
+            Channel.state == ChannelState.LIVE,
         )
-        .values(state="retiring", retired_at=now)
+        .values(state=ChannelState.RETIRING, retired_at=now)
         .returning(Channel.id)
     )
     return list(retired)
@@ -125,18 +124,18 @@ def is_awaited(session: Session, channel_id: str) -> bool:
     """Whether Google's answer is still of use: nobody has closed the row meanwhile, and the
     calendar is still to be watched."""
     channel = session.get_one(Channel, channel_id)
-    return channel.state == "requesting" and is_wanted(session, channel.calendar_id)
+    return channel.state == ChannelState.REQUESTING and is_wanted(session, channel.calendar_id)
 
 
 def stopped(session: Session, channel_id: str, now: datetime, error: str = "") -> None:
     """Nothing comes by this channel any more, or it ends by itself since it could not be stopped
     (``error``)."""
-    _close(session, channel_id, now, {"state": "stopped", "error": error[:500]})
+    _close(session, channel_id, now, {"state": ChannelState.STOPPED, "error": error[:500]})
 
 
 def failed(session: Session, channel_id: str, now: datetime, error: str) -> None:
     """Google has not opened this channel."""
-    _close(session, channel_id, now, {"state": "failed", "error": error[:500]})
+    _close(session, channel_id, now, {"state": ChannelState.FAILED, "error": error[:500]})
 
 
 def _close(session: Session, channel_id: str, now: datetime, values: dict[str, str]) -> None:
@@ -148,7 +147,7 @@ def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
         select(Channel)
         .where(
             Channel.calendar_id == calendar_id,
-            Channel.state == "live",
+            Channel.state == ChannelState.LIVE,
             Channel.expires_at > now,
         )
         .order_by(Channel.expires_at.desc())
@@ -187,8 +186,8 @@ def rest(session: Session, calendar: Calendar, channel_id: str, until: datetime)
 
 
 def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
-    """Calendar id -> since when, and how long, its newest channel lives, where Google gave that
-    one minutes only."""
+    """Calendar id -> since when Google has given its channels minutes only, and how long the newest
+    of them lives."""
     newest = (
         select(Channel.calendar_id, func.max(Channel.requested_at).label("at"))
         .group_by(Channel.calendar_id)
@@ -200,10 +199,24 @@ def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
         .where(Channel.requested_at == newest.c.at, Channel.error == SHORT_LIVED)
     )
     return {
-        channel.calendar_id: (channel.opened_at, channel.expires_at - channel.opened_at)
+        channel.calendar_id: (
+            _first_short(session, channel.calendar_id) or channel.opened_at,
+            channel.expires_at - channel.opened_at,
+        )
         for channel in found
         if channel.expires_at and channel.opened_at
     }
+
+
+def _first_short(session: Session, calendar_id: int) -> datetime | None:
+    """When the first short-lived channel was opened that no longer-lived one has followed."""
+    opened = Channel.calendar_id == calendar_id, Channel.opened_at.is_not(None)
+    long = select(func.max(Channel.opened_at)).where(*opened, Channel.error != SHORT_LIVED)
+    last_long = session.scalar(long)
+    short = select(func.min(Channel.opened_at)).where(*opened, Channel.error == SHORT_LIVED)
+    return session.scalar(
+        short if last_long is None else short.where(Channel.opened_at > last_long)
+    )
 
 
 def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: datetime) -> bool:
@@ -232,8 +245,8 @@ def retire_all(session: Session, calendar_id: int, now: datetime) -> list[str]:
     """Have every open channel of a calendar stopped, by whoever comes first; returns their ids."""
     found = open_of_calendar(session, calendar_id)
     for channel in found:
-        if channel.state == "live":
-            channel.state, channel.retired_at = "retiring", now
+        if channel.state == ChannelState.LIVE:
+            channel.state, channel.retired_at = ChannelState.RETIRING, now
     return [channel.id for channel in found]
 
 
@@ -243,14 +256,17 @@ def expire(session: Session, now: datetime) -> int:
         update(Channel)
         .where(
             or_(
-                and_(Channel.state.in_(("live", "retiring")), Channel.expires_at <= now),
                 and_(
-                    Channel.state == "requesting",
+                    Channel.state.in_((ChannelState.LIVE, ChannelState.RETIRING)),
+                    Channel.expires_at <= now,
+                ),
+                and_(
+                    Channel.state == ChannelState.REQUESTING,
                     Channel.requested_at <= now - timedelta(minutes=10),
                 ),
             )
         )
-        .values(state="expired", closed_at=now)
+        .values(state=ChannelState.EXPIRED, closed_at=now)
         .returning(Channel.id)
     )
     return len(ended.all())
@@ -264,8 +280,8 @@ def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
         .join(Calendar)
         .join(Account)
         .where(
-            Account.state == "active",
-            Channel.state == "retiring",
+            Account.is_active,
+            Channel.state == ChannelState.RETIRING,
             or_(
                 Calendar.last_success_at > Channel.retired_at,
                 Channel.retired_at <= now - timedelta(minutes=10),
@@ -276,7 +292,7 @@ def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
 
 def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -> None:
     """Have every calendar watched anew: what is beyond the cap of a minute is due in the next."""
-    query = select(Calendar.id).join(Account).where(Account.state == "active")
+    query = select(Calendar.id).join(Account).where(Account.is_active)
     if account_ids:
         query = query.where(Account.id.in_(account_ids))
     # The order in which all change several calendars: see calendars.in_lock_order.
@@ -286,7 +302,7 @@ def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -
     session.execute(update(Calendar).where(Calendar.id.in_(chosen)).values(watch_retry_at=None))
     session.execute(
         update(Channel)
-        .where(Channel.calendar_id.in_(chosen), Channel.state == "live")
+        .where(Channel.calendar_id.in_(chosen), Channel.state == ChannelState.LIVE)
         .values(renew_at=now)
     )
 
@@ -301,12 +317,12 @@ def calendars_due(
     """
     opened = (
         select(func.max(Channel.opened_at))
-        .where(Channel.calendar_id == Calendar.id, Channel.state == "live")
+        .where(Channel.calendar_id == Calendar.id, Channel.state == ChannelState.LIVE)
         .scalar_subquery()
     )
     fresh = exists().where(
         Channel.calendar_id == Calendar.id,
-        Channel.state == "live",
+        Channel.state == ChannelState.LIVE,
         Channel.expires_at > now,
         Channel.renew_at > now,
     )
@@ -314,7 +330,7 @@ def calendars_due(
         select(Calendar, Account)
         .join(Account)
         .where(
-            Account.state == "active",
+            Account.is_active,
             Calendar.removed.is_(False),
             ~fresh,
             ~_waits(now),

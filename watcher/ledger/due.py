@@ -42,7 +42,7 @@ def to_ring(
         .join(Account)
         .where(
             Calendar.removed.is_(False),
-            Account.state == "active",
+            Account.is_active,
             Calendar.dirty_seq > Calendar.synced_seq,
             is_free(epoch),
             ~pauses(now),

@@ -4,40 +4,59 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy.orm import Session
 
+from watcher.errors import Cause
 from watcher.ledger import aside
+from watcher.ledger.document import AsideCause, SetAside, SiteKnown
 from watcher.ledger.models import Fact, Quarantined
-from watcher.ledger.problems import iso, problem
+from watcher.ledger.problems import Problem, ProblemState
 
 LATE_ANSWERS_FOR = timedelta(minutes=10)
 CAUSES_SHOWN = 5
 
 
-def set_aside(rows: Sequence[Quarantined]) -> dict[str, Any]:
+def set_aside(rows: Sequence[Quarantined]) -> SetAside:
     """Events that are not in ERPNext as they should be: how many, since when, why."""
     counts = Counter((row.cause or "unmappable", row.message) for row in rows)
-    return {
-        "count": len(rows),
-        "oldest": iso(min((row.first_at for row in rows), default=None)),
-        "next_try": iso(min((r.next_try_at for r in rows if r.next_try_at), default=None)),
-        "causes": [
-            {"cause": cause, "message": message, "count": count}
+    return SetAside(
+        count=len(rows),
+        oldest=min((row.first_at for row in rows), default=None),
+        next_try=min((r.next_try_at for r in rows if r.next_try_at), default=None),
+        causes=tuple(
+            AsideCause(cause=cause, message=message, count=count)
             for (cause, message), count in counts.most_common(CAUSES_SHOWN)
-        ],
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SiteFacts:
+    """What ERPNext's site said of itself. ``versions`` maps an app to its version, ``warnings`` are
+    what is known of these, ``key_is_unique`` is None where the API user may not look."""
+
+    versions: Mapping[str, str]
+    warnings: Sequence[str]
+    key_is_unique: bool | None
+
+
+def remember_site(session: Session, facts: SiteFacts, now: datetime) -> None:
+    """Keep what the site says now, and since when its key has not been unique."""
+    before = session.get(Fact, "erpnext_site")
+    known = json.loads(before.value) if before else {}
+    since = None
+    if facts.key_is_unique is False:
+        since = known.get("not_unique_since") or now.isoformat()
+    value = {
+        "versions": dict(facts.versions),
+        "warnings": list(facts.warnings),
+        "not_unique_since": since,
     }
-
-
-def remember_site(
-    session: Session, versions: Mapping[str, str], warnings: Sequence[str], now: datetime
-) -> None:
-    """What ERPNext's site said of its versions, and what is known of them."""
-    value = json.dumps({"versions": dict(versions), "warnings": list(warnings)})
-    session.merge(Fact(name="erpnext_site", value=value, learned_at=now))
+    session.merge(Fact(name="erpnext_site", value=json.dumps(value), learned_at=now))
 
 
 def remember_desk(session: Session, link: str, now: datetime) -> None:
@@ -46,49 +65,81 @@ def remember_desk(session: Session, link: str, now: datetime) -> None:
 
 
 def remember_late_answers(session: Session, count: int, now: datetime) -> None:
-    """Writes were answered with an error and had been done all the same."""
-    session.merge(Fact(name="erpnext_late_answers", value=str(count), learned_at=now))
+    """``count`` writes were answered with an error and had been done all the same."""
+    before = session.get(Fact, "erpnext_late_answers")
+    lasts = before is not None and now - before.learned_at < LATE_ANSWERS_FOR
+    since = _late_since(before) if before is not None and lasts else now
+    value = json.dumps({"count": count, "since": since.isoformat()})
+    session.merge(Fact(name="erpnext_late_answers", value=value, learned_at=now))
 
 
-def site(session: Session) -> dict[str, Any]:
-    """Versions of ERPNext's apps as last read, and what is known of them; empty before the first
-    contact."""
+def _late_since(fact: Fact) -> datetime:
+    """When the late answers began. A version before this one has kept their number alone."""
+    value = json.loads(fact.value)
+    if isinstance(value, dict):
+        return datetime.fromisoformat(value["since"])
+    return fact.learned_at
+
+
+def site(session: Session) -> SiteKnown:
+    """Versions of ERPNext's apps as last read, and what is known of them."""
     fact = session.get(Fact, "erpnext_site")
     if fact is None:
-        return {"versions": {}, "warnings": [], "read_at": None}
-    return {**json.loads(fact.value), "read_at": iso(fact.learned_at)}
+        return SiteKnown(versions={}, warnings=(), read_at=None)
+    known = json.loads(fact.value)
+    return SiteKnown(
+        versions=known["versions"], warnings=tuple(known["warnings"]), read_at=fact.learned_at
+    )
 
 
-def erpnext_problems(session: Session, now: datetime) -> list[dict[str, Any]]:
-    found = []
+def problems(session: Session, now: datetime) -> list[Problem]:
+    """What of ERPNext needs a person."""
+    return [*_key(session), *_late(session, now), *_urgent(session)]
+
+
+def _key(session: Session) -> Iterator[Problem]:
+    """Without the index two that write the same event at once can make two rows of it."""
+    fact = session.get(Fact, "erpnext_site")
+    since = json.loads(fact.value).get("not_unique_since") if fact else None
+    if since is not None:
+        yield Problem(
+            state=ProblemState.KEY_NOT_UNIQUE,
+            cause=Cause.KEY_NOT_UNIQUE,
+            since=datetime.fromisoformat(since),
+            next_step="watcher erpnext setup",
+            message="the field custom_google_sync_key of ERPNext's Event is no longer unique, so "
+            "that an event can come to stand there twice (the site is read every ten minutes)",
+        )
+
+
+def _late(session: Session, now: datetime) -> Iterator[Problem]:
     fact = session.get(Fact, "erpnext_late_answers")
     if fact is not None and now - fact.learned_at < LATE_ANSWERS_FOR:
-        found.append(
-            problem(
-                None,
-                None,
-                "erpnext_answers_late",
-                "erpnext_queue_full",
-                fact.learned_at,
-                "see that ERPNext's background workers run, and what fills their queue: it writes "
-                "what it is sent, and then answers with an error (nothing is lost)",
-            )
+        yield Problem(
+            state=ProblemState.ERPNEXT_ANSWERS_LATE,
+            cause=Cause.ERPNEXT_QUEUE_FULL,
+            since=_late_since(fact),
+            next_step="see that ERPNext's background workers run, and what fills their queue: it "
+            "writes what it is sent, and then answers with an error (nothing is lost)",
         )
+
+
+def _urgent(session: Session) -> Iterator[Problem]:
+    """What should be gone from ERPNext and still stands there, each calendar's by kind."""
     urgent: dict[tuple[str, str, str], list[Quarantined]] = defaultdict(list)
     for row, calendar, account in aside.everything(session):
         if row.kind in aside.URGENT:
             urgent[account.email, calendar.google_id, row.kind].append(row)
     for (email, google_id, kind), rows in urgent.items():
         oldest = min(rows, key=lambda row: row.first_at)
-        what = "masked" if kind == "masking" else "cancelled"
-        found_one = problem(
-            email,
-            google_id,
-            f"not_{what}",
-            oldest.cause,
-            oldest.first_at,
-            oldest.step or "watcher queue show",
+        masking = kind == "masking"
+        yield Problem(
+            account=email,
+            calendar=google_id,
+            state=ProblemState.NOT_MASKED if masking else ProblemState.NOT_CANCELLED,
+            cause=oldest.cause,
+            since=oldest.first_at,
+            next_step=oldest.step or "watcher queue show",
+            message=f"{len(rows)} could not be {'masked' if masking else 'cancelled'} in ERPNext: "
+            f"{oldest.message}",
         )
-        message = f"{len(rows)} could not be {what} in ERPNext: {oldest.message}"
-        found.append(found_one | {"message": message})
-    return found

@@ -10,10 +10,10 @@ from sqlalchemy import and_, case, func, literal, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.ledger.calendars import RUNG_PATIENCE
-from watcher.ledger.channels import ACCEPTED
 from watcher.ledger.due import pauses
 from watcher.ledger.models import Account, Calendar, Channel, UtcDateTime
 from watcher.ledger.secrets import digest, same
+from watcher.ledger.states import ACCEPTED, AccountState, ChannelState
 
 _NOBODY = digest("nobody")
 _LONGEST_LIFE = timedelta(days=31)
@@ -76,7 +76,7 @@ def _is_active(session: Session, calendar_id: int) -> bool:
         .join(Calendar, Calendar.account_id == Account.id)
         .where(Calendar.id == calendar_id, Calendar.removed.is_(False))
     ).scalar_one_or_none()
-    return state == "active"
+    return state == AccountState.ACTIVE
 
 
 def _stop_once(channel: Channel, resource_id: str, active: bool, now: datetime) -> None:
@@ -89,7 +89,7 @@ def _stop_once(channel: Channel, resource_id: str, active: bool, now: datetime) 
     if channel.resource_id is not None or not resource_id or not active:
         return
     channel.resource_id = resource_id[:255]
-    channel.state, channel.retired_at, channel.closed_at = "retiring", now, None
+    channel.state, channel.retired_at, channel.closed_at = ChannelState.RETIRING, now, None
     channel.expires_at = now + _LONGEST_LIFE  # unknown; only so that the row ends some day
 
 
@@ -122,7 +122,9 @@ def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime)
         )
         .values(
             dirty_at=case(
+                # Bulk work that has waited for longer is no wait of this change.
                 (Calendar.dirty_seq <= Calendar.synced_seq, moment),
+                (Calendar.dirty_reason != "push", moment),
                 else_=func.coalesce(Calendar.dirty_at, moment),
             ),
             dirty_seq=Calendar.dirty_seq + 1,

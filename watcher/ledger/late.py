@@ -28,7 +28,7 @@ def due(session: Session, now: datetime, most: int) -> list[int]:
         .where(
             has_come(Calendar.look_at, now, AT_IT),
             Calendar.removed.is_(False),
-            Account.state == "active",
+            Account.is_active,
         )
         .order_by(Calendar.look_at)
         .limit(most)

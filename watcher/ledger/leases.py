@@ -9,7 +9,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from watcher.errors import LeaseLost
 from watcher.ledger.db import Database
-from watcher.ledger.models import LEAVING, Account, Calendar, Lease
+from watcher.ledger.models import Account, Calendar, Lease
+from watcher.ledger.states import LEAVING
 from watcher.ledger.upsert import Change, upsert
 
 CALENDAR_LEASE_SECONDS = 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -10,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     DateTime,
     Dialect,
+    Enum,
     Float,
     ForeignKey,
     Index,
@@ -21,8 +23,11 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+from watcher.ledger.states import AccountState, CalendarState, ChannelState
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -49,7 +54,19 @@ class UtcDateTime(TypeDecorator[datetime]):
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
+def _words(states: type[StrEnum], length: int) -> Enum:
+    """A column of the states' values, as plain text."""
+    return Enum(
+        states, native_enum=False, length=length, values_callable=lambda s: [w.value for w in s]
+    )
+
+
 class Base(DeclarativeBase):
+    type_annotation_map = {
+        AccountState: _words(AccountState, 20),
+        CalendarState: _words(CalendarState, 20),
+        ChannelState: _words(ChannelState, 12),
+    }
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -60,13 +77,8 @@ class Base(DeclarativeBase):
     )
 
 
-LEAVING = ("disconnecting", "disconnected")
-"""States of an account for which nothing is begun any more."""
-
-
 class Account(Base):
-    """An employee's Google account. ``state``: invited, active, paused, needs_reconnect,
-    disconnecting, disconnected."""
+    """An employee's Google account."""
 
     __tablename__ = "accounts"
 
@@ -75,7 +87,7 @@ class Account(Base):
     google_sub: Mapped[str | None] = mapped_column(String(255), unique=True)
     erpnext_user: Mapped[str | None] = mapped_column(String(140))
     source: Mapped[str] = mapped_column(String(20))
-    state: Mapped[str] = mapped_column(String(20))
+    state: Mapped[AccountState]
     cause: Mapped[str] = mapped_column(String(80), default="")
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     granted_scopes: Mapped[str] = mapped_column(Text, default="")
@@ -89,8 +101,13 @@ class Account(Base):
     on_disconnect: Mapped[str] = mapped_column(String(10), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
+    @hybrid_property
+    def is_active(self) -> bool:
+        """Watcher may work for it. In a query: the same, as a condition."""
+        return self.state == AccountState.ACTIVE
+
     def __repr__(self) -> str:
-        return f"Account(id={self.id}, email={self.email!r}, state={self.state!r})"
+        return f"Account(id={self.id}, email={self.email!r}, state={self.state})"
 
 
 class Calendar(Base):
@@ -139,7 +156,7 @@ class Calendar(Base):
     lease_until: Mapped[float] = mapped_column(Float, default=0.0)
     fence: Mapped[int] = mapped_column(Integer, default=0)
 
-    state: Mapped[str] = mapped_column(String(20), default="waiting")
+    state: Mapped[CalendarState] = mapped_column(default=CalendarState.WAITING)
     cause: Mapped[str] = mapped_column(String(80), default="")
     message: Mapped[str] = mapped_column(Text, default="")
     step: Mapped[str] = mapped_column(Text, default="")
@@ -159,7 +176,7 @@ class Calendar(Base):
 
 
 class Channel(Base):
-    """One watch channel. ``state``: requesting, live, retiring, stopped, expired, failed."""
+    """One watch channel."""
 
     __tablename__ = "channels"
 
@@ -167,7 +184,7 @@ class Channel(Base):
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"), index=True)
     resource_id: Mapped[str | None] = mapped_column(String(255))
     token_hash: Mapped[str] = mapped_column(String(64))
-    state: Mapped[str] = mapped_column(String(12), index=True)
+    state: Mapped[ChannelState] = mapped_column(index=True)
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -46,7 +46,7 @@ def owe_all(db: Database, reason: str, now: datetime) -> int:
     """Make every calendar of an active account owe a look at Google, also one that owes a look
     already: a pass may be under way that has read Google before. Each thousand has a transaction
     of its own. Returns how many there are."""
-    wanted = (Calendar.removed.is_(False), Account.state == "active")
+    wanted = (Calendar.removed.is_(False), Account.is_active)
     with db.reading() as session:
         ids = in_lock_order(session.scalars(select(Calendar.id).join(Account).where(*wanted)))
     for first in range(0, len(ids), BATCH):

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from watcher.errors import Permanent
 from watcher.ledger import calendars
 from watcher.ledger.models import Account, Calendar, Fact
+from watcher.ledger.states import CalendarState
 
 
 def is_own(session: Session, account: Account, google_id: str) -> bool:
@@ -77,5 +78,9 @@ def move_to(session: Session, calendar: Calendar, google_id: str, now: datetime)
 def refuse(calendar: Calendar, error: Permanent, now: datetime) -> None:
     """Google does not show this calendar, as was found before its first sync: what is to be done
     shows at once. It is tried again like any other that fails."""
-    calendar.state, calendar.cause, calendar.message = "failing", error.cause, error.message
+    calendar.state, calendar.cause, calendar.message = (
+        CalendarState.FAILING,
+        error.cause,
+        error.message,
+    )
     calendar.since, calendar.failures = now, calendars.SURE_AFTER

@@ -19,6 +19,7 @@ from watcher.ledger.models import (
     Run,
     Tick,
 )
+from watcher.ledger.states import AccountState
 from watcher.ledger.upsert import Change, upsert
 
 KEEP_RUNS = timedelta(days=14)
@@ -67,7 +68,7 @@ def _forget_dead_grants(session: Session, now: datetime) -> None:
     """While somebody has to authorise in the Desk all are kept: they tell the token that died from
     a new one."""
     waits = select(Account.id).where(
-        Account.state == "needs_reconnect", Account.source == "erpnext"
+        Account.state == AccountState.NEEDS_RECONNECT, Account.source == "erpnext"
     )
     if session.scalar(waits.limit(1)) is None:
         old = Fact.name.startswith("dead_grant:"), Fact.learned_at < now - KEEP_DEAD_GRANTS

@@ -17,7 +17,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from watcher.errors import Permanent, UserError
+from watcher.errors import (
+    Cause,
+    Permanent,
+    UserError,
+)
 from watcher.settings import Settings, load
 
 _VERSION = b"v1"
@@ -101,7 +105,7 @@ class Keyring:
             raise SecretUnreadable(
                 f"a secret in the ledger ({row}) needs key {used!r}, which is not among "
                 f"WATCHER_SECRET_KEYS (ids {', '.join(self.ids)})",
-                cause="key_missing",
+                cause=Cause.KEY_MISSING,
                 next_step="put the old key back into WATCHER_SECRET_KEYS",
             )
         try:
@@ -110,7 +114,7 @@ class Keyring:
         except InvalidTag:
             raise SecretUnreadable(
                 f"a secret in the ledger ({row}) does not open: altered, or moved between rows",
-                cause="secret_altered",
+                cause=Cause.SECRET_ALTERED,
                 next_step="reconnect the account",
             ) from None
 

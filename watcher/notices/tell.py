@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -22,6 +21,8 @@ from watcher.errors import WatcherError, contained
 from watcher.ledger import connect, leases, overview
 from watcher.ledger import notices as ledger
 from watcher.ledger.models import Account, Notice
+from watcher.ledger.problems import Problem
+from watcher.ledger.states import AccountState
 from watcher.notices import decide, media, words
 from watcher.notices.decide import Known, Trouble
 from watcher.notices.media import MAIL, TODO, WEBHOOK
@@ -59,7 +60,7 @@ def observe(services: Services) -> list[Trouble]:
     now = services.clock()
     lanes = services.doorbell.lengths()
     with services.db.reading() as session:
-        problems = overview.status(services.db, session, now, lanes)["problems"]
+        problems = overview.status(services.db, session, now, lanes).problems
     troubles = [_trouble(problem) for problem in problems]
     with services.db.session() as session:
         rows = {row.key: row for row in ledger.lasting(session)}
@@ -88,14 +89,14 @@ def _message(alike: Sequence[Trouble]) -> str:
     return ": ".join(part for part in (who, first.text) if part)
 
 
-def _trouble(problem: dict[str, Any]) -> Trouble:
+def _trouble(problem: Problem) -> Trouble:
     return Trouble(
-        account=problem["account"],
-        calendar=problem["calendar"],
-        state=problem["state"],
-        cause=problem["cause"],
-        text=problem.get("message", ""),
-        step=problem["next_step"],
+        account=problem.account,
+        calendar=problem.calendar,
+        state=problem.state,
+        cause=problem.cause,
+        text=problem.message or "",
+        step=problem.next_step,
     )
 
 
@@ -179,7 +180,7 @@ def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> l
 def _employee(services: Services, notice: Notice) -> Account | None:
     """Who can mend it himself. A delegation is the admins' to mend; without an ERPNext user there
     is nobody to give a ToDo to."""
-    if notice.state != "needs_reconnect" or notice.account_id is None:
+    if notice.state != AccountState.NEEDS_RECONNECT or notice.account_id is None:
         return None
     with services.db.reading() as session:
         account = session.get_one(Account, notice.account_id)
@@ -305,7 +306,7 @@ def _how_it_ended(services: Services, notice: Notice) -> str:
         return "mended"
     with services.db.reading() as session:
         account = session.get_one(Account, notice.account_id)
-    left = account.state in ("disconnecting", "disconnected")
+    left = account.state in (AccountState.DISCONNECTING, AccountState.DISCONNECTED)
     return "ended by a disconnection" if left else "mended"
 
 

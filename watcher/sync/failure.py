@@ -10,17 +10,20 @@ from watcher.errors import (
     AccountDead,
     AppDead,
     CalendarGone,
+    Cause,
     Defect,
     ErpAuthError,
     ErpSetupMissing,
     Permanent,
     Transient,
+    UserError,
     WatcherError,
 )
 from watcher.google.own import NO_OWN_CALENDAR
 from watcher.ledger import accounts, calendars, late, leases, runs
 from watcher.ledger.calendars import Failure
 from watcher.ledger.models import Calendar, Run
+from watcher.ledger.states import CalendarState
 from watcher.services import Services
 from watcher.sync.attempt import Attempt
 from watcher.waiting import Backoff
@@ -78,15 +81,17 @@ def is_sure(calendar: Calendar, error: WatcherError) -> bool:
     return seen and calendar.failures + 1 >= calendars.SURE_AFTER
 
 
-def _state_and_cause(error: WatcherError, sure: bool) -> tuple[str, str]:
+def _state_and_cause(error: WatcherError, sure: bool) -> tuple[CalendarState, str]:
     if isinstance(error, CalendarGone):
-        return "gone" if sure else "retrying", error.cause
+        return CalendarState.GONE if sure else CalendarState.RETRYING, error.cause
     if isinstance(error, Permanent):
-        return "failing", error.cause
+        return CalendarState.FAILING, error.cause
     if isinstance(error, Defect):
-        return "retrying", "internal_error"
+        return CalendarState.RETRYING, Cause.INTERNAL_ERROR
+    if isinstance(error, UserError):
+        return CalendarState.FAILING, Cause.SETTINGS
     side = error.side if isinstance(error, Transient) else ""
-    return "retrying", f"{side or 'watcher'}_unavailable"
+    return CalendarState.RETRYING, f"{side or 'watcher'}_unavailable"
 
 
 def retry_seconds(error: WatcherError, failures: int) -> float:

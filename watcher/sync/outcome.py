@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from watcher.errors import Cause
 from watcher.google.client import QUERY_FINGERPRINT
 from watcher.ledger import aside, budget, calendars, channels, doubts, leases, runs
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.calendars import Settled, Trouble
 from watcher.ledger.models import Run
+from watcher.ledger.states import CalendarState
 from watcher.services import Services
 from watcher.sync.attempt import Attempt
 from watcher.sync.passes import Pass
@@ -77,14 +79,19 @@ def _trouble(session: Session, outcome: Outcome, calendar_id: int, now: datetime
     """What waits for a person although the pass went through."""
     brake = outcome.plan.brake
     if brake:
-        return Trouble(state="held", cause="sweep_held", message=brake.message, sweep=brake.rows)
+        return Trouble(
+            state=CalendarState.HELD,
+            cause=Cause.SWEEP_HELD,
+            message=brake.message,
+            sweep=brake.rows,
+        )
     found = aside.refuses_everything(session, calendar_id)
     if found is None:
         return None
     aside.hurry(session, calendar_id, now)
     return Trouble(
-        state="refused",
-        cause="refused_by_erpnext",
+        state=CalendarState.REFUSED,
+        cause=Cause.REFUSED_BY_ERPNEXT,
         message=found.message,
         step=found.step or "watcher queue show",
     )

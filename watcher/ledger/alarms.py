@@ -1,0 +1,173 @@
+"""What needs a person now, found in the ledger: each with since when, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from watcher.errors import Cause
+from watcher.ledger import channels, erpnext, notices, standing, steps, watched
+from watcher.ledger.fleet import Fleet
+from watcher.ledger.models import Account, Calendar, Tick
+from watcher.ledger.problems import Problem, ProblemState
+from watcher.ledger.states import AccountState, CalendarStatus
+
+PATIENCE = {"sweep": timedelta(minutes=5), "renew": timedelta(minutes=30)}
+"""So long the two most needed pieces of periodic work may not have ended well."""
+NOT_RUN = {"sweep": ProblemState.NO_SWEEP_RUN, "renew": ProblemState.NO_RENEW_RUN}
+FAILS = {"sweep": ProblemState.SWEEP_FAILS, "renew": ProblemState.RENEW_FAILS}
+DISCONNECT_GRACE = timedelta(minutes=15)
+
+
+def find(session: Session, fleet: Fleet) -> list[Problem]:
+    """All that the ledger knows of; that the queue is away it cannot know."""
+    now = fleet.seen.now
+    return [
+        *_of_accounts(session, now),
+        *_of_calendars(session, fleet),
+        *(_of_cron(session, now) if fleet.pairs else ()),
+        *_undelivered(session, now),
+        *erpnext.problems(session, now),
+    ]
+
+
+def queue_down() -> Problem:
+    return Problem(
+        state=ProblemState.QUEUE_DOWN,
+        cause=Cause.REDIS_UNREACHABLE,
+        next_step="start Redis/Valkey",
+    )
+
+
+# --- accounts -----------------------------------------------------------------------------
+
+
+def _of_accounts(session: Session, now: datetime) -> Iterator[Problem]:
+    unfinished = and_(
+        Account.state == AccountState.DISCONNECTING, Account.since < now - DISCONNECT_GRACE
+    )
+    removed = and_(Account.state == AccountState.PAUSED, Account.cause == Cause.USER_REMOVED)
+    broken = or_(Account.state == AccountState.NEEDS_RECONNECT, unfinished, removed)
+    for account in session.scalars(select(Account).where(broken).order_by(Account.email)):
+        yield Problem(
+            account=account.email,
+            state=ProblemState(account.state),
+            cause=account.cause,
+            since=account.since,
+            next_step=steps.for_account(session, account),
+            message=steps.TESTING if steps.died_of_testing(account) else None,
+        )
+
+
+# --- calendars ----------------------------------------------------------------------------
+
+
+def _of_calendars(session: Session, fleet: Fleet) -> Iterator[Problem]:
+    unwatched = watched.gaps(session, fleet.unwatched())
+    short = channels.short_lived(session)
+    for calendar, account in fleet.pairs:
+        status, gap = fleet.statuses[calendar.id], unwatched.get(calendar.id)
+        is_short = calendar.id in short and account.is_active
+        if status == CalendarStatus.FAILING or (
+            calendar.failures and status == CalendarStatus.DELAYED
+        ):
+            yield _failed(calendar, account, ProblemState(status))
+        elif status == CalendarStatus.DELAYED:
+            yield _nobody_came(calendar, account, fleet.seen)
+        elif gap is not None and not is_short and watched.is_overdue(calendar, gap, fleet.seen.now):
+            yield _no_channel(calendar, account, gap)
+        if is_short:
+            yield _short_channel(calendar, account, *short[calendar.id])
+
+
+def _failed(calendar: Calendar, account: Account, state: ProblemState) -> Problem:
+    return Problem(
+        account=account.email,
+        calendar=calendar.google_id,
+        state=state,
+        cause=calendar.cause or calendar.state,
+        since=calendar.since,
+        next_step=steps.for_calendar(calendar, account),
+        message=calendar.message,
+    )
+
+
+def _nobody_came(calendar: Calendar, account: Account, seen: standing.Moment) -> Problem:
+    return Problem(
+        account=account.email,
+        calendar=calendar.google_id,
+        state=ProblemState.DELAYED,
+        cause=Cause.WAITING_FOR_WORKER,
+        since=standing.waiting_since(calendar, seen),
+        next_step="see that `watcher up` (or `watcher worker`) runs; `watcher queue show` says how "
+        "many jobs wait",
+        message="a change is known, and no worker has begun to read it",
+    )
+
+
+def _no_channel(calendar: Calendar, account: Account, gap: watched.Gap) -> Problem:
+    return Problem(
+        account=account.email,
+        calendar=calendar.google_id,
+        state=ProblemState.NO_CHANNEL,
+        cause=Cause.NO_CHANNEL,
+        since=gap.since,
+        next_step=f"watcher channels renew {account.email}",
+        message=gap.refusal,
+    )
+
+
+def _short_channel(
+    calendar: Calendar, account: Account, since: datetime, life: timedelta
+) -> Problem:
+    seconds = max(0, round(life.total_seconds()))
+    return Problem(
+        account=account.email,
+        calendar=calendar.google_id,
+        state=ProblemState.SHORT_CHANNEL,
+        cause=Cause.SHORT_LIVED_CHANNEL,
+        since=since,
+        next_step="compare this machine's clock with Google's, and look whether a proxy changes "
+        "Google's answers",
+        message=f"Google lets its channels live {seconds} s; it is polled every few minutes",
+    )
+
+
+# --- the installation ---------------------------------------------------------------------
+
+
+def _of_cron(session: Session, now: datetime) -> Iterator[Problem]:
+    for name, patience in PATIENCE.items():
+        tick = session.get(Tick, name)
+        if tick is None or now - tick.last_run_at > patience:
+            yield Problem(
+                state=NOT_RUN[name],
+                cause=Cause.CRON_NOT_RUNNING,
+                since=tick.last_run_at if tick else None,
+                next_step="start `watcher up` (or `watcher cron`)",
+            )
+        elif tick.error and (tick.last_ok_at is None or now - tick.last_ok_at > patience):
+            yield Problem(
+                state=FAILS[name],
+                cause=Cause.CRON_FAILS,
+                since=tick.last_ok_at,
+                next_step="look into the log of `watcher cron`; report what has a traceback there",
+                message=tick.error,
+            )
+
+
+def _undelivered(session: Session, now: datetime) -> Sequence[Problem]:
+    """The cause is the medium: it is not used to tell of itself."""
+    return [
+        Problem(
+            state=ProblemState.NOTICES_UNDELIVERED,
+            cause=medium,
+            since=since,
+            next_step="watcher notify test",
+            message=error,
+        )
+        for medium, error, since in notices.undelivered(session, now)
+    ]

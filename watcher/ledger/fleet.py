@@ -1,0 +1,66 @@
+"""All mirrored calendars at one moment, each with its account and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from watcher.ledger import standing, watched
+from watcher.ledger.db import Database
+from watcher.ledger.models import Account, Calendar
+from watcher.ledger.states import AccountState, CalendarStatus
+
+Pair = tuple[Calendar, Account]
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """``statuses`` and ``live`` are by calendar id; ``live`` holds the expiry of the channel of a
+    calendar that has one."""
+
+    seen: standing.Moment
+    pairs: Sequence[Pair]
+    statuses: Mapping[int, CalendarStatus]
+    live: Mapping[int, datetime]
+
+    def active(self) -> list[Pair]:
+        """Those whose account Watcher works for."""
+        return [(c, a) for c, a in self.pairs if a.is_active]
+
+    def unwatched(self) -> list[Pair]:
+        """Those that should have a live channel and have none."""
+        return [
+            (c, a)
+            for c, a in self.active()
+            if c.push_supported is not False and c.id not in self.live
+        ]
+
+    def count(self, status: CalendarStatus) -> int:
+        return sum(1 for each in self.statuses.values() if each == status)
+
+    def longest_wait(self) -> float:
+        """Seconds for which the oldest known change has waited."""
+        waits = [
+            self.seen.now - since
+            for c, _ in self.active()
+            if c.dirty_seq > c.synced_seq
+            if (since := standing.waiting_since(c, self.seen)) is not None
+        ]
+        return max((wait.total_seconds() for wait in waits), default=0.0)
+
+
+def look(db: Database, session: Session, now: datetime) -> Fleet:
+    rows = session.execute(
+        select(Calendar, Account)
+        .join(Account)
+        .where(Calendar.removed.is_(False), Account.state != AccountState.DISCONNECTED)
+        .order_by(Account.email, Calendar.id)
+    )
+    pairs = [(row[0], row[1]) for row in rows]
+    seen = standing.moment(db, session, now)
+    statuses = {c.id: standing.calendar_status(c, a, seen) for c, a in pairs}
+    return Fleet(seen, pairs, statuses, watched.live_channels(session, now))

@@ -1,0 +1,82 @@
+"""How a calendar stands: one word for people, and since when it waits for a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from watcher.ledger.db import Database
+from watcher.ledger.leases import is_free
+from watcher.ledger.models import Account, Calendar, Run
+from watcher.ledger.states import FOR_A_PERSON, CalendarStatus
+
+DELAYED_AFTER = timedelta(seconds=90)
+LONGEST_LOOK_AROUND = timedelta(hours=1)
+"""So long a calendar may wait for its turn while others of the bulk lane have theirs."""
+FAILING_AFTER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """``now`` by our clock, ``epoch`` by the database's (in seconds, for leases). ``bulk_moves``:
+    some calendar of the bulk lane is being worked on, or was within the last 90 seconds."""
+
+    now: datetime
+    epoch: float
+    bulk_moves: bool
+
+
+def moment(db: Database, session: Session, now: datetime) -> Moment:
+    """What ``calendar_status`` judges all calendars by."""
+    epoch = db.now_epoch(session)
+    begun = select(Run.id).where(
+        Run.started_at.between(now - DELAYED_AFTER, now), Run.reason != "push"
+    )
+    leased = select(Calendar.id).where(~is_free(epoch), Calendar.dirty_reason != "push")
+    moves = any(session.scalar(found.limit(1)) is not None for found in (begun, leased))
+    return Moment(now, epoch, moves)
+
+
+def calendar_status(calendar: Calendar, account: Account, seen: Moment) -> CalendarStatus:
+    """The word for people."""
+    if not account.is_active:
+        return CalendarStatus.PAUSED
+    if calendar.state in FOR_A_PERSON or calendar.failures >= FAILING_AFTER:
+        return CalendarStatus.FAILING
+    if calendar.dirty_seq <= calendar.synced_seq:
+        return CalendarStatus.UP_TO_DATE
+    working = calendar.lease_owner is not None and calendar.lease_until > seen.epoch
+    if not working and (calendar.failures > 0 or _waits_too_long(calendar, seen)):
+        return CalendarStatus.DELAYED
+    return CalendarStatus.SYNCING
+
+
+def waiting_since(calendar: Calendar, seen: Moment) -> datetime | None:
+    """Since when the calendar has owed work that nobody has begun, as far as the ledger knows: the
+    change became known, a worker was rung, or the lease of the last worker ended. What a clock
+    that ran ahead has dated into the future says nothing."""
+    known = [calendar.dirty_at, calendar.rung_at]
+    if calendar.lease_owner is not None:
+        known.append(seen.now - timedelta(seconds=seen.epoch - calendar.lease_until))
+    return min((at for at in known if at is not None and at <= seen.now), default=None)
+
+
+def is_bulk(calendar: Calendar) -> bool:
+    """Whether the work waits in the bulk lane: all but the changes that a notification told of,
+    where these are read by the sync token."""
+    listed = calendar.snapshot_seq > 0 or calendar.sync_token is None
+    return listed or calendar.dirty_reason != "push"
+
+
+def _waits_too_long(calendar: Calendar, seen: Moment) -> bool:
+    """A change that was told of is to be begun within 90 seconds. Bulk work, such as the look at
+    every calendar after a start, is done one calendar after the other: that a calendar waits for
+    its turn says nothing as long as others have theirs."""
+    since = waiting_since(calendar, seen)
+    if since is None:
+        return False
+    moves = is_bulk(calendar) and seen.bulk_moves
+    return seen.now - since > (LONGEST_LOOK_AROUND if moves else DELAYED_AFTER)

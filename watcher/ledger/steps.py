@@ -1,0 +1,97 @@
+"""What a person can do about a cause, and about an account that does not work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from watcher.errors import (
+    Cause,
+)
+from watcher.ledger.models import Account, Calendar, Fact
+from watcher.ledger.states import AccountState, CalendarState
+
+TESTING_LIFE, TESTING_SLACK = timedelta(days=7), timedelta(hours=12)
+"""How long a refresh token lives when the OAuth app is External and in Testing
+(https://support.google.com/cloud/answer/15549945)."""
+TESTING = (
+    "The grant ended 7 days after the consent, as it does while the OAuth app is External and in "
+    "Testing. Make it Internal or publish it (docs/google.md), else every account ends so."
+)
+_CLIENT = (
+    "look at the OAuth client in the Google Cloud console (a deleted one can be restored for 30 "
+    "days), WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET"
+)
+_KEY = "make a new key for the service account, WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
+_API = "enable the Google Calendar API in the Cloud project"
+_SERVICE_OFF = (
+    "turn Google Calendar on for this person (Admin console > Apps > Google Workspace > Calendar)"
+)
+STEPS = {
+    Cause.MISSING_FIELDS: "watcher erpnext setup",
+    Cause.AUTH: "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
+    Cause.PERMISSION: "watcher erpnext setup (names the missing permission)",
+    Cause.NO_SITE: "check WATCHER_ERPNEXT_URL",
+    Cause.REDIRECTED: "check WATCHER_ERPNEXT_URL",
+    Cause.API_USER_ADMINISTRATOR: "make a user of its own for Watcher with the role System "
+    "Manager, and set WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its key",
+    "deleted_client": _CLIENT,
+    "invalid_client": _CLIENT,
+    "disabled_client": _CLIENT,
+    Cause.SERVICE_ACCOUNT_KEY: _KEY,
+    Cause.NO_SERVICE_ACCOUNT: _KEY,
+    "access_not_configured": _API,
+    Cause.NOT_A_CALENDAR_USER: _SERVICE_OFF,
+    Cause.NO_OWN_CALENDAR: f"{_SERVICE_OFF}, and check the address",
+    Cause.NO_CONNECTED_APP: "watcher erpnext setup --connected-app",
+    "insufficient_permissions": "the account has to be connected again, with the box for the "
+    "calendar ticked",
+    "service_disabled": _API,
+    Cause.KEY_MISSING: "put the old key back into WATCHER_SECRET_KEYS",
+    Cause.INTERNAL_ERROR: "this is a defect of Watcher's own: report it, with the log's "
+    "traceback; it is tried again by itself",
+    Cause.SETTINGS: "correct the setting that the message names, and restart",
+    Cause.SECRET_ALTERED: "connect the account again: its secret was altered, or moved "
+    "between rows",
+}
+"""What to do about a cause, whichever calendar shows it."""
+
+
+def for_account(session: Session, account: Account) -> str:
+    """What mends an account that does not work; empty for one that does."""
+    desk = session.get(Fact, "desk_link")
+    if account.state == AccountState.DISCONNECTING:
+        return f"watcher accounts disconnect {account.email} (it broke off)"
+    if account.state == AccountState.PAUSED and account.cause == Cause.USER_REMOVED:
+        return (
+            f"enable {account.erpnext_user} in ERPNext again, or "
+            f"watcher accounts disconnect {account.email}"
+        )
+    if account.state != AccountState.NEEDS_RECONNECT:
+        return ""
+    where = f": {desk.value}" if desk else ""
+    return {
+        "oauth": f"watcher accounts invite {account.email}",
+        "erpnext": f"{account.erpnext_user} authorises the Connected App in ERPNext again{where}",
+        "service-account": "allow the mailbox in the Admin console, then "
+        f"watcher accounts resume {account.email}",
+    }[account.source]
+
+
+def died_of_testing(account: Account) -> bool:
+    """Google's refusal came just when a refresh token of an app in Testing ends."""
+    if account.cause != "invalid_grant" or account.granted_at is None:
+        return False
+    return abs(account.since - account.granted_at - TESTING_LIFE) <= TESTING_SLACK
+
+
+def for_calendar(calendar: Calendar, account: Account) -> str:
+    """What to do about a calendar whose last pass left something for a person, or failed."""
+    by_state = {
+        CalendarState.HELD: f"watcher resync {account.email} --dry-run, then --force if that is "
+        "right",
+        CalendarState.GONE: f"watcher calendars remove {account.email} {calendar.google_id}",
+    }
+    known = calendar.step or STEPS.get(calendar.cause) or by_state.get(calendar.state)
+    return known or "it is tried again by itself"
