@@ -21,7 +21,6 @@ LIMITS = {
 NOT_YET = {
     "own names imported a module, median": 8,
     "own names imported a module, most": 29,
-    "function length in lines, most": 61,
 }
 """Limits that are not met, with the figure of today: it may only become smaller, and then it goes
 from here."""
