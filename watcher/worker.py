@@ -24,7 +24,7 @@ from rq.serializers import JSONSerializer
 
 from watcher.jobs import tasks
 from watcher.jobs.doorbell import TASK
-from watcher.ledger.rings import REASONS, Lane
+from watcher.ledger import rings
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
 
@@ -64,10 +64,10 @@ def _are_known(args: Any) -> bool:
     if not isinstance(args, list | tuple) or len(args) != 2:
         return False
     number, reason = args
-    return type(number) is int and isinstance(reason, str) and reason in REASONS
+    return type(number) is int and isinstance(reason, str) and reason in rings.REASONS
 
 
-def serve(settings: Settings, lane: Lane) -> int:
+def serve(settings: Settings, lane: rings.Lane) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code. While Redis is away the worker waits for
     it.
 

@@ -13,20 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from watcher import errors
 from watcher.channels.registry import stop_all
 from watcher.erpnext import connected_app
 from watcher.erpnext.events import EventMirror
-from watcher.errors import (
-    AccountDead,
-    Cause,
-    Elsewhere,
-    ExitCode,
-    Permanent,
-    Transient,
-    UserError,
-    WatcherError,
-    contained,
-)
 from watcher.events.mapping import data_id
 from watcher.events.model import Action, Cancel
 from watcher.google.consent import revoke
@@ -58,9 +48,11 @@ def disconnect(
     with services.db.session() as session:
         account = accounts.get(session, email)
         if account.state == AccountState.DISCONNECTED:
-            raise UserError(f"{account.email} is disconnected already")
+            raise errors.UserError(f"{account.email} is disconnected already")
         account.on_disconnect = events
-        accounts.set_state(account, AccountState.DISCONNECTING, Cause.BY_ADMIN, services.clock())
+        accounts.set_state(
+            account, AccountState.DISCONNECTING, errors.Cause.BY_ADMIN, services.clock()
+        )
         connect.end_invitations(session, account.id, services.clock())
         mirrored = [(c.id, c.google_id) for c in calendars.of_account(session, account.id)]
     told("syncs")
@@ -68,7 +60,7 @@ def disconnect(
     told("channels")
     try:
         stop_all(services, account)
-    except (AccountDead, Permanent) as error:
+    except (errors.AccountDead, errors.Permanent) as error:
         log.warning("channels are left to expire: %s", error.message)
     if not _goes_on(services, email):
         return
@@ -93,7 +85,9 @@ def disconnect(
             calendar.removed = True
             calendar.sync_token = None
             calendar.last_snapshot_at = None
-        accounts.set_state(account, AccountState.DISCONNECTED, Cause.BY_ADMIN, services.clock())
+        accounts.set_state(
+            account, AccountState.DISCONNECTED, errors.Cause.BY_ADMIN, services.clock()
+        )
 
 
 def _goes_on(services: Services, email: str) -> bool:
@@ -113,7 +107,9 @@ def drain(services: Services, calendar_ids: Sequence[int]) -> None:
     for calendar_id in calendar_ids:
         while not _is_free(services, calendar_id):
             if time.monotonic() > deadline:
-                raise Elsewhere("a sync is still at work", next_step="run it again in a minute")
+                raise errors.Elsewhere(
+                    "a sync is still at work", next_step="run it again in a minute"
+                )
             time.sleep(0.2)
 
 
@@ -156,9 +152,9 @@ def _token_of_desk(services: Services, grant: Grant) -> str | None:
     """None when Frappe holds nothing (any more) that could be revoked."""
     try:
         return services.desk_token(grant.desk_user)
-    except Transient:
+    except errors.Transient:
         raise
-    except WatcherError as error:
+    except errors.WatcherError as error:
         log.info("nothing to revoke in ERPNext: %s", error.message)
         return None
 
@@ -168,9 +164,9 @@ def _purge_desk(services: Services, account: Account) -> None:
     user = account.erpnext_user or account.email
     try:
         connected_app.forget(services.erpnext, services.desk_app(), user)
-    except Transient:
+    except errors.Transient:
         raise
-    except WatcherError as error:
+    except errors.WatcherError as error:
         log.warning("the Token Cache row of %s stays in ERPNext: %s", user, error.message)
 
 
@@ -206,10 +202,10 @@ def treat_events(
         ]
         refused += len(mirror.apply(actions, before_batch=alive).refused)
     if refused:
-        raise WatcherError(
+        raise errors.WatcherError(
             f"ERPNext refused to change {refused} events",
             next_step="run the same command again, or leave them in ERPNext: --events keep",
-            exit_code=ExitCode.PARTLY,
+            exit_code=errors.ExitCode.PARTLY,
         )
 
 
@@ -222,7 +218,7 @@ def finish(services: Services) -> int:
             for account in accounts.disconnecting_since(session, before)
         ]
     return sum(
-        contained(partial(_go_on, services, email, events), partial(_not_yet, email))
+        errors.contained(partial(_go_on, services, email, events), partial(_not_yet, email))
         for email, events in pending
     )
 
@@ -232,6 +228,6 @@ def _go_on(services: Services, email: str, events: str) -> bool:
     return True
 
 
-def _not_yet(email: str, error: WatcherError) -> bool:
+def _not_yet(email: str, error: errors.WatcherError) -> bool:
     log.warning("%s is not disconnected yet: %s", email, error.message)
     return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from watcher.errors import AccountDead, WatcherError, contained
+from watcher import errors
 from watcher.ledger import accounts
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account
@@ -40,12 +40,13 @@ def look_in_desk(services: Services) -> int:
     with services.db.reading() as session:
         waiting = [account.id for account in accounts.waiting_for_desk(session)]
     return sum(
-        contained(partial(_try_one, services, account_id), _not_found) for account_id in waiting
+        errors.contained(partial(_try_one, services, account_id), _not_found)
+        for account_id in waiting
     )
 
 
-def _not_found(error: WatcherError) -> bool:
-    if not isinstance(error, AccountDead):  # that is shown on the account
+def _not_found(error: errors.WatcherError) -> bool:
+    if not isinstance(error, errors.AccountDead):  # that is shown on the account
         log.warning("could not look for a new authorisation: %s", error.message)
     return False
 

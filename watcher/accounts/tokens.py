@@ -7,7 +7,7 @@ import random
 from datetime import timedelta
 from functools import partial
 
-from watcher.errors import AccountDead, AppDead, Transient, WatcherError, contained
+from watcher import errors
 from watcher.ledger import accounts
 from watcher.ledger.models import Account
 from watcher.services import Services
@@ -25,10 +25,10 @@ def refresh(services: Services) -> int:
     return sum(refresh_one(services, account_id) is None for account_id in ids)
 
 
-def refresh_one(services: Services, account_id: int) -> WatcherError | None:
+def refresh_one(services: Services, account_id: int) -> errors.WatcherError | None:
     """Refresh one account's access token now; the failure, whatever it is, is noted and returned.
     Raises ``LedgerAway``."""
-    return contained(
+    return errors.contained(
         partial(_renew_token, services, account_id), partial(_not_refreshed, services, account_id)
     )
 
@@ -37,12 +37,14 @@ def _renew_token(services: Services, account_id: int) -> None:
     services.tokens.renew(account_id)
 
 
-def _not_refreshed(services: Services, account_id: int, error: WatcherError) -> WatcherError:
-    if isinstance(error, AccountDead):  # noted by the token layer
+def _not_refreshed(
+    services: Services, account_id: int, error: errors.WatcherError
+) -> errors.WatcherError:
+    if isinstance(error, errors.AccountDead):  # noted by the token layer
         log.warning("account needs to reconnect: %s", error.message)
         return error
-    pause = 300 if isinstance(error, AppDead) else random.uniform(20, 60)
-    if isinstance(error, Transient) and error.retry_after is not None:
+    pause = 300 if isinstance(error, errors.AppDead) else random.uniform(20, 60)
+    if isinstance(error, errors.Transient) and error.retry_after is not None:
         pause = max(pause, error.retry_after)
     with services.db.session() as session:
         account = session.get_one(Account, account_id)

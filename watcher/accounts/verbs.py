@@ -6,19 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from watcher import errors
 from watcher.accounts.proof import Proof, Proved, clean, client_of, prove, prove_all, try_own
 from watcher.accounts.revive import revive, start
 from watcher.erpnext import connected_app
-from watcher.errors import (
-    AccountDead,
-    Cause,
-    UserError,
-)
 from watcher.google.delegation import DelegationAllow
 from watcher.google.grants import Grant
-from watcher.ledger import accounts, calendars, connect, own
+from watcher.ledger import accounts, calendars, connect, own, states
 from watcher.ledger.accounts import LedgerTokens
-from watcher.ledger.states import HAD_A_GRANT, LEAVING, AccountState
 from watcher.services import Services, delegation
 from watcher.settings import require
 
@@ -40,7 +35,7 @@ def choose_user(services: Services, email: str, wanted: str | None) -> str | Non
     """
     if wanted is not None:
         if not services.erpnext.user_exists(wanted):
-            raise UserError(
+            raise errors.UserError(
                 f"ERPNext has no enabled user {wanted}",
                 next_step="check the spelling, or leave --erpnext-user out",
             )
@@ -65,7 +60,7 @@ def add_delegated(
     settings = services.settings
     require(settings, "google_service_account_file", why="--via service-account")
     if not delegation(settings).allow.allows(address):
-        raise UserError(
+        raise errors.UserError(
             f"the service account may not act for {address}",
             next_step=f"add {address} or @{address.rpartition('@')[2]} to WATCHER_DELEGATION_ALLOW",
         )
@@ -91,7 +86,7 @@ def add_from_desk(
     app = services.desk_app()
     user = choose_user(services, address, erpnext_user)
     if user is None:
-        raise UserError(
+        raise errors.UserError(
             f"ERPNext has no enabled user {address}",
             next_step="name the one who authorised: --erpnext-user USER",
         )
@@ -99,7 +94,7 @@ def add_from_desk(
     try:
         grant = Grant(source="erpnext", email=address, erpnext_user=user)
         added = _prove_and_start(services, grant, calendar_ids)
-    except AccountDead as error:
+    except errors.AccountDead as error:
         if link not in error.next_step:
             error.next_step = f"{error.next_step}: {link}"
         raise
@@ -122,7 +117,7 @@ def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, 
     wanted = [clean(each) for each in calendar_ids]
     try:
         fresh = services.tokens.prove(grant)
-    except AccountDead as error:
+    except errors.AccountDead as error:
         if not works:
             unproved = [Proved(each, False) for each in wanted] or [Proved(address, True)]
             _register(services, grant, unproved, dead=error.cause)
@@ -143,12 +138,12 @@ def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dea
         known = accounts.find(session, grant.email)
         if known is not None:
             accounts.lock(session, known.id)
-        if known is None or known.state in LEAVING:
+        if known is None or known.state in states.LEAVING:
             known = accounts.add(
                 session,
                 email=grant.email,
                 source=grant.source,
-                state=AccountState.PAUSED,
+                state=states.AccountState.PAUSED,
                 now=now,
                 erpnext_user=grant.erpnext_user,
             )
@@ -159,7 +154,7 @@ def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dea
         for each in wanted:
             own.add(session, known, each.google_id, each.is_own, now)
         if dead:
-            accounts.set_state(known, AccountState.NEEDS_RECONNECT, dead, now)
+            accounts.set_state(known, states.AccountState.NEEDS_RECONNECT, dead, now)
         return known.id
 
 
@@ -175,7 +170,10 @@ def left_as_it_is(services: Services, email: str, source: str) -> str:
         known = accounts.find(session, email)
     if known is not None and known.is_active and known.source != source:
         return f"left as it is: connected by {known.source}"
-    if known is not None and (known.state, known.cause) == (AccountState.PAUSED, Cause.BY_ADMIN):
+    if known is not None and (known.state, known.cause) == (
+        states.AccountState.PAUSED,
+        errors.Cause.BY_ADMIN,
+    ):
         return "left as it is: paused"
     return ""
 
@@ -217,7 +215,7 @@ def invite(services: Services, email: str, *, erpnext_user: str | None = None) -
     now = services.clock()
     with services.db.session() as session:
         known = accounts.find(session, address)
-        keeps = known is not None and known.state in HAD_A_GRANT
+        keeps = known is not None and known.state in states.HAD_A_GRANT
         if known is not None and keeps:
             known.erpnext_user = user or known.erpnext_user
             account = known
@@ -226,7 +224,7 @@ def invite(services: Services, email: str, *, erpnext_user: str | None = None) -
                 session,
                 email=address,
                 source="oauth",
-                state=AccountState.INVITED,
+                state=states.AccountState.INVITED,
                 now=now,
                 erpnext_user=user,
             )
@@ -283,12 +281,14 @@ def pause(services: Services, email: str) -> None:
     """Stop working for an account; notifications are still recorded."""
     with services.db.session() as session:
         account = accounts.get(session, email)
-        if account.state not in (AccountState.ACTIVE, AccountState.PAUSED):
-            raise UserError(
+        if account.state not in (states.AccountState.ACTIVE, states.AccountState.PAUSED):
+            raise errors.UserError(
                 f"{account.email} is {account.state}, which cannot be paused",
                 next_step=f"watcher accounts show {account.email}",
             )
-        accounts.set_state(account, AccountState.PAUSED, Cause.BY_ADMIN, services.clock())
+        accounts.set_state(
+            account, states.AccountState.PAUSED, errors.Cause.BY_ADMIN, services.clock()
+        )
 
 
 def resume(services: Services, email: str) -> Proof:
@@ -296,8 +296,8 @@ def resume(services: Services, email: str) -> Proof:
     what is found of its own calendar if that is mirrored."""
     with services.db.session() as session:
         account = accounts.get(session, email)
-        if account.state not in HAD_A_GRANT:
-            raise UserError(
+        if account.state not in states.HAD_A_GRANT:
+            raise errors.UserError(
                 f"{account.email} is {account.state}",
                 next_step=f"watcher accounts invite {account.email}",
             )

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from watcher import errors
 from watcher.accounts import disconnect as ending
 from watcher.accounts import verbs
 from watcher.cli.common import (
@@ -29,7 +30,6 @@ from watcher.cli.common import (
     worst,
     yes_option,
 )
-from watcher.errors import ExitCode, UserError, WatcherError, contained
 from watcher.ledger import accounts as ledger
 from watcher.ledger import calendars, standing, steps
 from watcher.ledger.models import Account
@@ -123,7 +123,7 @@ def import_(app: App, via: str, source: str | None) -> int:
     results: list[dict[str, Any]] = []
     codes = []
     for email, user in _people(app, via, source):
-        result = contained(
+        result = errors.contained(
             partial(_import_one, app, via, email, user), partial(_not_imported, email)
         )
         results.append(result)
@@ -156,14 +156,14 @@ def _import_one(app: App, via: str, email: str, user: str | None) -> dict[str, A
     return {"email": email, "outcome": "connected", "code": 0} | named
 
 
-def _not_imported(email: str, error: WatcherError) -> dict[str, Any]:
+def _not_imported(email: str, error: errors.WatcherError) -> dict[str, Any]:
     text = f"{error.message} ({error.next_step})" if error.next_step else error.message
     return {"email": email, "outcome": text, "code": error.exit_code}
 
 
 def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str | None]]:
     if source is None and via != "erpnext":
-        raise UserError("nobody to import", next_step="--from FILE.csv or --from erpnext")
+        raise errors.UserError("nobody to import", next_step="--from FILE.csv or --from erpnext")
     if source is None:
         yield from ((user, user) for user in verbs.desk_users(app.services))
     elif source == "erpnext":
@@ -175,7 +175,7 @@ def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str |
 def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
     path = Path(source)
     if not path.is_file():
-        raise UserError(f"{source} is not a file", next_step="--from FILE.csv")
+        raise errors.UserError(f"{source} is not a file", next_step="--from FILE.csv")
     try:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
@@ -183,15 +183,17 @@ def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",")
         lines = [[cell.strip() for cell in row] for row in rows]
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(
+        raise errors.UserError(
             f"{source} is not a CSV file in UTF-8", next_step="save it as CSV UTF-8"
         ) from None
     names = [name.lower().replace(" ", "_") for name in lines[0]] if lines else []
     if "email" not in names:
-        raise UserError(f"{source} has no column `email`", next_step="first line: email")
+        raise errors.UserError(f"{source} has no column `email`", next_step="first line: email")
     people = [dict(zip(names, line, strict=False)) for line in lines[1:] if any(line)]
     if not people:
-        raise UserError(f"{source} names nobody", next_step="one address a line, below `email`")
+        raise errors.UserError(
+            f"{source} names nobody", next_step="one address a line, below `email`"
+        )
     for person in people:
         # An address that is missing is reported like one that is wrong.
         yield person.get("email", ""), person.get("erpnext_user") or None
@@ -288,7 +290,9 @@ def set_(app: App, email: str, event_type: str | None) -> None:
     What the employee marked private goes by WATCHER_PRIVATE_EVENTS all the same.
     """
     if event_type is None:
-        raise UserError("nothing to set", next_step="--event-type Public, Private or default")
+        raise errors.UserError(
+            "nothing to set", next_step="--event-type Public, Private or default"
+        )
     chosen = None if event_type == "default" else event_type
     verbs.set_event_type(app.services, email, chosen)
     by_default = f"{app.services.settings.default_event_type}, as the settings say"
@@ -312,7 +316,7 @@ def resume(app: App, email: str | None, everyone: bool) -> int:
     """Go on with a paused account, or with one whose grant has been mended; with --all, with each
     whose grant had ended. What an admin has paused stays paused then."""
     if everyone == (email is not None):
-        raise UserError("name an e-mail address, or --all")
+        raise errors.UserError("name an e-mail address, or --all")
     if email is not None:
         return _resume_one(app, email)
     chosen = select_accounts(app, Whose(everyone=everyone), (AccountState.NEEDS_RECONNECT,))
@@ -321,11 +325,11 @@ def resume(app: App, email: str | None, everyone: bool) -> int:
     codes = []
     for account in chosen:
         messages.print(f"{account.email}:", markup=False)
-        codes.append(contained(partial(_resume_one, app, account.email), _not_resumed))
+        codes.append(errors.contained(partial(_resume_one, app, account.email), _not_resumed))
     return worst(codes)
 
 
-def _not_resumed(error: WatcherError) -> int:
+def _not_resumed(error: errors.WatcherError) -> int:
     messages.print(f"  {error.message}", markup=False)
     return error.exit_code
 
@@ -335,10 +339,10 @@ def _resume_one(app: App, email: str) -> int:
     messages.print("resumed; a full sync is queued")
     if proof.refusal is None:
         _say_calendar(proof.other_id(ledger.normal(email)))
-        return ExitCode.OK
+        return errors.ExitCode.OK
     messages.print(f"but {proof.refusal.message}", markup=False)
     messages.print(f"  do: {proof.refusal.next_step}", markup=False)
-    return ExitCode.PARTLY
+    return errors.ExitCode.PARTLY
 
 
 @accounts.command("disconnect", short_help="Stop, revoke, forget the credential.")

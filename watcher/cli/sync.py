@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from watcher import errors
 from watcher.cli.common import (
     App,
     Whose,
@@ -24,7 +25,6 @@ from watcher.cli.common import (
     whose_option,
     worst,
 )
-from watcher.errors import Elsewhere, ExitCode, NotFound, WatcherError, contained
 from watcher.ledger import calendars, owing
 from watcher.ledger.models import Calendar, Run
 from watcher.ledger.states import AccountState, CalendarState
@@ -76,7 +76,7 @@ def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
                 if only is None or c.google_id == only:
                     found.append(Chosen(c.id, account.email, c.google_id))
     if not found and (whose.emails or only):
-        raise NotFound(
+        raise errors.NotFound(
             "no calendar fits", next_step="`watcher calendars list` shows those there are"
         )
     if not found:
@@ -127,12 +127,12 @@ def _with_bar(
         for target in targets:
             bar.update(task, description=target.email)
             result: dict[str, Any] = {"account": target.email, "calendar": target.google_id}
-            results.append(result | contained(partial(work, target), _failed))
+            results.append(result | errors.contained(partial(work, target), _failed))
             bar.advance(task)
     return results
 
 
-def _failed(error: WatcherError) -> dict[str, Any]:
+def _failed(error: errors.WatcherError) -> dict[str, Any]:
     return {"outcome": error.message, "code": error.exit_code, "next_step": error.next_step}
 
 
@@ -148,17 +148,17 @@ def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
         if paid or word in ("failed", "idle", "waits"):
             break
         if time.monotonic() > deadline:
-            raise Elsewhere("a worker is still at this calendar; it goes on there")
+            raise errors.Elsewhere("a worker is still at this calendar; it goes on there")
         time.sleep(0.5)
     if calendar.state == CalendarState.HELD:
         step = "look with --dry-run, then repeat with --force if that is right"
         return {
             "outcome": f"held: {calendar.message}",
-            "code": ExitCode.UNHEALTHY,
+            "code": errors.ExitCode.UNHEALTHY,
             "next_step": step,
         }
     if word == "idle" and not paid:
-        return {"outcome": "the account is no longer active", "code": ExitCode.ERROR}
+        return {"outcome": "the account is no longer active", "code": errors.ExitCode.ERROR}
     if not paid:
         return {
             "outcome": f"failed: {calendar.message}",
@@ -166,7 +166,7 @@ def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
             "next_step": "watcher status",
         }
     counts = _counts(app, target)
-    return {"outcome": "done", "code": ExitCode.PARTLY if counts["refused"] else 0, **counts}
+    return {"outcome": "done", "code": errors.ExitCode.PARTLY if counts["refused"] else 0, **counts}
 
 
 def _counts(app: App, target: Chosen) -> dict[str, int]:
@@ -190,10 +190,14 @@ def _counts(app: App, target: Chosen) -> dict[str, int]:
 
 def _failure_code(calendar: Calendar) -> int:
     if calendar.state == CalendarState.GONE or calendar.cause in ("not_found", "no_own_calendar"):
-        return ExitCode.NOT_FOUND
+        return errors.ExitCode.NOT_FOUND
     if calendar.cause.lower() in PERMISSION_CAUSES:
-        return ExitCode.PERMISSION
-    return ExitCode.UNAVAILABLE if calendar.cause.endswith("_unavailable") else ExitCode.ERROR
+        return errors.ExitCode.PERMISSION
+    return (
+        errors.ExitCode.UNAVAILABLE
+        if calendar.cause.endswith("_unavailable")
+        else errors.ExitCode.ERROR
+    )
 
 
 def _dry_run(app: App, target: Chosen) -> dict[str, Any]:
@@ -237,13 +241,13 @@ def verify(app: App, whose: Whose) -> int:
         for result in results:
             messages.print(_verify_line(result), markup=False)
     codes = [int(result["code"]) for result in results]
-    return ExitCode.UNHEALTHY if ExitCode.UNHEALTHY in codes else worst(codes)
+    return errors.ExitCode.UNHEALTHY if errors.ExitCode.UNHEALTHY in codes else worst(codes)
 
 
 def _verify_one(app: App, target: Chosen) -> dict[str, Any]:
     found, mirrored = comparing.compare(_pass(app, target))
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
-    result |= {"code": ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
+    result |= {"code": errors.ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
     for name in ("missing", "extra", "different"):
         rows = getattr(found, name)
         result[name] = len(rows)

@@ -17,16 +17,8 @@ import requests
 from frappeclient import FrappeClient
 from requests.auth import AuthBase
 
-from watcher import __version__
+from watcher import __version__, errors
 from watcher.erpnext.errors import SIDE, RowGone, classify
-from watcher.errors import (
-    Cause,
-    ErpAuthError,
-    ErpForbidden,
-    Permanent,
-    Transient,
-    UserError,
-)
 
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
@@ -42,7 +34,7 @@ class _TokenAuth(AuthBase):
     def __init__(self, api_key: str, api_secret: str) -> None:
         for name, value in (("KEY", api_key), ("SECRET", api_secret)):
             if not (value.isascii() and value.isprintable()) or " " in value:
-                raise UserError(f"WATCHER_ERPNEXT_API_{name} has characters that no key has")
+                raise errors.UserError(f"WATCHER_ERPNEXT_API_{name} has characters that no key has")
         self._value = f"token {api_key}:{api_secret}"
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -156,7 +148,9 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     def whoami(self) -> str:
         user = str(self.read("frappe.auth.get_logged_user", params={}))
         if user == "Guest":
-            raise ErpAuthError("ERPNext does not know the API key", cause=Cause.AUTH, side=SIDE)
+            raise errors.ErpAuthError(
+                "ERPNext does not know the API key", cause=errors.Cause.AUTH, side=SIDE
+            )
         return user
 
     def time_zone(self) -> str:
@@ -181,7 +175,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         params = {"doctype": "System Settings", "field": "time_zone"}
         try:
             self.read("frappe.client.get_single_value", params=params)
-        except ErpForbidden:
+        except errors.ErpForbidden:
             return False
         return True
 
@@ -234,7 +228,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             params["or_filters"] = or_filters
         page = self._send("POST", _method("frappe.client.get_list"), _packed(params), "reads")
         if not isinstance(page, list):
-            raise Transient("ERPNext's list is no list", side=SIDE)
+            raise errors.Transient("ERPNext's list is no list", side=SIDE)
         return page
 
     def rows(
@@ -276,7 +270,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             return []
         names = self.method("frappe.client.insert_many", params={"docs": list(docs)})
         if not isinstance(names, list) or len(names) != len(docs):
-            raise Transient("ERPNext did not name every inserted document", side=SIDE)
+            raise errors.Transient("ERPNext did not name every inserted document", side=SIDE)
         return [str(name) for name in names]
 
     def update(self, doc: Mapping[str, Any]) -> dict[str, Any]:
@@ -296,7 +290,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         answer = self.method("frappe.client.bulk_update", params={"docs": list(docs)})
         failed = answer.get("failed_docs") if isinstance(answer, dict) else None
         if not isinstance(failed, list):
-            raise Transient("ERPNext does not say which updates failed", side=SIDE)
+            raise errors.Transient("ERPNext does not say which updates failed", side=SIDE)
         return failed
 
     def delete(self, doctype: str, name: str) -> bool:
@@ -344,23 +338,25 @@ def _resource(doctype: str, name: str | None = None) -> str:
 
 def _document(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
-        raise Transient("ERPNext's document is no document", side=SIDE)
+        raise errors.Transient("ERPNext's document is no document", side=SIDE)
     return answer
 
 
-def _unreachable(error: requests.RequestException, does: Does) -> Transient | Permanent:
+def _unreachable(
+    error: requests.RequestException, does: Does
+) -> errors.Transient | errors.Permanent:
     """Names the error's class only: its text contains the URL, and may quote what was sent."""
     if isinstance(error, requests.Timeout):
-        late = Transient("ERPNext did not answer in time", side=SIDE)
+        late = errors.Transient("ERPNext did not answer in time", side=SIDE)
         late.unanswered = does == "writes" and not isinstance(error, requests.ConnectTimeout)
         return late
     if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema
-        return Permanent(
+        return errors.Permanent(
             "WATCHER_ERPNEXT_URL is no address",
-            cause=Cause.NO_SITE,
+            cause=errors.Cause.NO_SITE,
             side=SIDE,
             next_step="set it like https://erp.example.com",
         )
-    broken = Transient(f"ERPNext cannot be reached ({type(error).__name__})", side=SIDE)
+    broken = errors.Transient(f"ERPNext cannot be reached ({type(error).__name__})", side=SIDE)
     broken.unanswered = does == "writes"
     return broken

@@ -15,15 +15,9 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from watcher import errors
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone
-from watcher.errors import (
-    AccountDead,
-    Cause,
-    ErpAuthError,
-    ExitCode,
-    Permanent,
-)
 from watcher.events.times import from_site
 
 DOCTYPE = "Connected App"
@@ -145,12 +139,12 @@ def require_app(client: ErpNextClient, client_id: str) -> str:
     """The app's name. Raises ``Permanent`` (not found) that says how to make it."""
     name = find_app(client, client_id)
     if not name:
-        raise Permanent(
+        raise errors.Permanent(
             "ERPNext has no Connected App for our Google client",
-            cause=Cause.NO_CONNECTED_APP,
+            cause=errors.Cause.NO_CONNECTED_APP,
             side="erpnext",
             next_step="watcher erpnext setup --connected-app",
-            exit_code=ExitCode.NOT_FOUND,
+            exit_code=errors.ExitCode.NOT_FOUND,
         )
     return name
 
@@ -191,7 +185,7 @@ def _password(client: ErpNextClient, doctype: str, name: str, fieldname: str) ->
         secret = client.read("frappe.client.get_password", params=params)
     except RowGone:
         return None
-    except ErpAuthError as error:
+    except errors.ErpAuthError as error:
         # A row without a stored password answers 401, exactly as a wrong API key does.
         if error.cause != "auth":
             raise
@@ -205,10 +199,10 @@ def forget(client: ErpNextClient, app: str, user: str) -> None:
     client.delete("Token Cache", f"{app}-{user}")
 
 
-def _not_authorised(client: ErpNextClient, app: str, user: str) -> AccountDead:
-    return AccountDead(
+def _not_authorised(client: ErpNextClient, app: str, user: str) -> errors.AccountDead:
+    return errors.AccountDead(
         f"{user} has not authorised Google Calendar in ERPNext",
-        cause=Cause.NO_REFRESH_TOKEN,
+        cause=errors.Cause.NO_REFRESH_TOKEN,
         side="erpnext",
         next_step=f"{user} opens {desk_link(client.url, app)} and presses 'Connect to ...'",
     )

@@ -28,17 +28,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from watcher.errors import (
-    Cause,
-    DuplicateKey,
-    ErpAuthError,
-    ErpForbidden,
-    ErpRefused,
-    ErpSetupMissing,
-    Permanent,
-    Transient,
-    WatcherError,
-)
+from watcher import errors
 from watcher.waiting import asked_seconds
 
 SIDE = "erpnext"
@@ -81,23 +71,23 @@ _MAX_RAW = 4_000
 """Characters of a message that are looked at: the tag pattern is slow on endless ``<<<``."""
 
 
-class RowGone(ErpRefused):
+class RowGone(errors.ErpRefused):
     """404 DoesNotExistError: the document is not there (any more)."""
 
 
-class ServerError(Transient):
+class ServerError(errors.Transient):
     """500 with an error of Python or of the database: an outage, or a value it cannot take.
 
     Trying documents one by one tells the two apart.
     """
 
 
-def asks_to_wait(error: WatcherError) -> bool:
+def asks_to_wait(error: errors.WatcherError) -> bool:
     """Whether the site said when to come again: it would refuse whatever comes before."""
-    return isinstance(error, Transient) and error.retry_after is not None
+    return isinstance(error, errors.Transient) and error.retry_after is not None
 
 
-def classify(status: int, body: object, headers: Mapping[str, str]) -> WatcherError:
+def classify(status: int, body: object, headers: Mapping[str, str]) -> errors.WatcherError:
     """The error for an answer that is not a success. ``body`` is parsed JSON, or None (HTML)."""
     if not isinstance(body, dict):
         return _page(status, headers)
@@ -106,7 +96,7 @@ def classify(status: int, body: object, headers: Mapping[str, str]) -> WatcherEr
     if status == 429 or exc_type in _LIMITED:
         return _limited(headers)
     if exc_type in _MAINTENANCE:
-        return Transient("the ERPNext site is in maintenance mode", side=SIDE)
+        return errors.Transient("the ERPNext site is in maintenance mode", side=SIDE)
     if exc_type == _QUEUE_FULL:
         return _queue_full(headers)
     if status in (403, 417) and exc_type in ("PermissionError", "DataError") and _names_ours(body):
@@ -120,9 +110,9 @@ def classify(status: int, body: object, headers: Mapping[str, str]) -> WatcherEr
     return _refused(status, exc_type, text, body)
 
 
-def _refused(status: int, exc_type: str, text: str, body: Mapping[str, Any]) -> WatcherError:
+def _refused(status: int, exc_type: str, text: str, body: Mapping[str, Any]) -> errors.WatcherError:
     if status == 409 or exc_type in _DUPLICATE:
-        return DuplicateKey(
+        return errors.DuplicateKey(
             text or "a row with this key is there already", cause="duplicate_key", side=SIDE
         )
     if status == 404:
@@ -132,7 +122,7 @@ def _refused(status: int, exc_type: str, text: str, body: Mapping[str, Any]) -> 
     if status == 417 and exc_type == "DataError":
         return _missing_fields()
     cause = COLLISION if exc_type in _COLLIDED else "refused"
-    error = ErpRefused(text or exc_type or f"status {status}", cause=cause, side=SIDE)
+    error = errors.ErpRefused(text or exc_type or f"status {status}", cause=cause, side=SIDE)
     error.exc_type = exc_type
     if exc_type == "MandatoryError":
         error.fields = _mandatory_fields(body)
@@ -140,10 +130,10 @@ def _refused(status: int, exc_type: str, text: str, body: Mapping[str, Any]) -> 
     return error
 
 
-def _missing_fields() -> ErpSetupMissing:
-    return ErpSetupMissing(
+def _missing_fields() -> errors.ErpSetupMissing:
+    return errors.ErpSetupMissing(
         "the ERPNext site lacks Watcher's custom fields on Event",
-        cause=Cause.MISSING_FIELDS,
+        cause=errors.Cause.MISSING_FIELDS,
         side=SIDE,
         next_step=SETUP,
     )
@@ -177,9 +167,9 @@ def mandatory_step(fields: tuple[str, ...]) -> str:
     )
 
 
-def _queue_full(headers: Mapping[str, str]) -> Transient:
+def _queue_full(headers: Mapping[str, str]) -> errors.Transient:
     """Frappe 16 refuses new background jobs above ``max_queued_jobs``; a deletion needs one."""
-    return Transient(
+    return errors.Transient(
         "ERPNext's queue of background jobs is full (QueueOverloaded)",
         side=SIDE,
         retry_after=_asked(headers) or 30.0,
@@ -187,20 +177,20 @@ def _queue_full(headers: Mapping[str, str]) -> Transient:
     )
 
 
-def _page(status: int, headers: Mapping[str, str]) -> WatcherError:
+def _page(status: int, headers: Mapping[str, str]) -> errors.WatcherError:
     """An answer that is no JSON object: of the web server or of something in front of it."""
     if status == 429:
         return _limited(headers)
     if status == 404:
         return _no_site()
     if status in _REQUEST_TOO_LARGE:
-        return ErpRefused(
+        return errors.ErpRefused(
             f"the web server refused the request (status {status})", cause="too_large", side=SIDE
         )
     if status < 400:
         return _elsewhere(status)
     if status < 500:
-        return Transient(
+        return errors.Transient(
             f"something in front of ERPNext answered {status} with a page",
             side=SIDE,
             next_step="look at the proxy or firewall between Watcher and ERPNext",
@@ -208,11 +198,11 @@ def _page(status: int, headers: Mapping[str, str]) -> WatcherError:
     return _server(status, "", headers)
 
 
-def _server(status: int, exc_type: str, headers: Mapping[str, str]) -> Transient:
+def _server(status: int, exc_type: str, headers: Mapping[str, str]) -> errors.Transient:
     if status == 500 and exc_type and exc_type not in _PASSING:
         return ServerError(f"ERPNext failed with {exc_type}", side=SIDE)
     what = f", {exc_type}" if exc_type else ""
-    error = Transient(
+    error = errors.Transient(
         f"ERPNext is unavailable (status {status}{what})",
         side=SIDE,
         retry_after=_asked(headers),
@@ -221,44 +211,44 @@ def _server(status: int, exc_type: str, headers: Mapping[str, str]) -> Transient
     return error
 
 
-def _elsewhere(status: int) -> WatcherError:
+def _elsewhere(status: int) -> errors.WatcherError:
     """2xx that is no JSON object, and redirects, which are never followed (they lose the body)."""
     step = "check WATCHER_ERPNEXT_URL (https, the site's own host name)"
     if status in (301, 308):
-        return Permanent(
+        return errors.Permanent(
             "WATCHER_ERPNEXT_URL redirects for good",
-            cause=Cause.REDIRECTED,
+            cause=errors.Cause.REDIRECTED,
             side=SIDE,
             next_step=step,
         )
     what = "a redirect" if status >= 300 else "a page instead of JSON"
-    return Transient(f"ERPNext answered with {what}", side=SIDE, next_step=step)
+    return errors.Transient(f"ERPNext answered with {what}", side=SIDE, next_step=step)
 
 
-def _no_site() -> Permanent:
-    return Permanent(
+def _no_site() -> errors.Permanent:
+    return errors.Permanent(
         "no ERPNext site answers under WATCHER_ERPNEXT_URL",
-        cause=Cause.NO_SITE,
+        cause=errors.Cause.NO_SITE,
         side=SIDE,
         next_step="check the address: the site is chosen by its host name",
     )
 
 
-def _limited(headers: Mapping[str, str]) -> Transient:
-    return Transient(
+def _limited(headers: Mapping[str, str]) -> errors.Transient:
+    return errors.Transient(
         "ERPNext asks for fewer requests (429)", side=SIDE, retry_after=_asked(headers) or 5.0
     )
 
 
-def _auth(status: int, exc_type: str, text: str) -> ErpAuthError:
+def _auth(status: int, exc_type: str, text: str) -> errors.ErpAuthError:
     if status == 401 or exc_type in _BAD_KEY:
-        return ErpAuthError(
+        return errors.ErpAuthError(
             "ERPNext refused the API key",
-            cause=Cause.AUTH,
+            cause=errors.Cause.AUTH,
             side=SIDE,
             next_step="check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
         )
-    return ErpForbidden(
+    return errors.ErpForbidden(
         f"the ERPNext API user lacks a permission{': ' + text if text else ''}",
         next_step="give the API user the role System Manager",
     )

@@ -14,8 +14,8 @@ from typing import Literal
 
 from watcher.erpnext.errors import ServerError
 from watcher.errors import ErpRefused, WatcherError
+from watcher.events import model
 from watcher.events.fields import texts_of
-from watcher.events.model import Cancel, ErpEvent, Rewrite
 
 Kind = Literal["event", "masking", "cancellation"]
 
@@ -57,10 +57,12 @@ class Refused:
         return likeness(self.cause, self.message)
 
 
-def refused(what: ErpEvent | Cancel | Rewrite, error: WatcherError, kind: Kind) -> Refused:
+def refused(
+    what: model.ErpEvent | model.Cancel | model.Rewrite, error: WatcherError, kind: Kind
+) -> Refused:
     """What is kept of one refusal."""
     message, content_hash, series = error.message, "", ""
-    if isinstance(what, ErpEvent):
+    if isinstance(what, model.ErpEvent):
         message = _without_texts(message, what)
         content_hash, series = what.content_hash, what.recurring_event_id or ""
     return Refused(
@@ -80,7 +82,7 @@ def cause_of(error: WatcherError) -> str:
     return exc_type or getattr(error, "cause", "") or type(error).__name__
 
 
-def _without_texts(message: str, event: ErpEvent) -> str:
+def _without_texts(message: str, event: model.ErpEvent) -> str:
     for text in texts_of(event):
         message = _without(message, _as_shown(text))
     return message
@@ -128,7 +130,7 @@ class Ceiling:
         self._alike.setdefault(likeness(cause_of(error), error.message), set()).add(series)
         self.last = error
 
-    def unsent(self, events: Sequence[ErpEvent]) -> list[Refused]:
+    def unsent(self, events: Sequence[model.ErpEvent]) -> list[Refused]:
         """Events that are set aside with the last refusal's words, without being sent."""
         if self.last is None:
             raise AssertionError("the ceiling is reached by refusals")

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from watcher.events import fields, window
-from watcher.events.model import ErpEvent, Row, Skipped, Told, Window
+from watcher.events import fields, model, window
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
     """The window and the zones in which rows are placed in it; ``now`` is aware."""
 
-    window: Window
+    window: model.Window
     site_zone: ZoneInfo
     calendar_zone: ZoneInfo
     now: datetime
@@ -26,23 +25,23 @@ class Place:
         """The site's date, by which ERPNext closes what is past."""
         return f"{self.now.astimezone(self.site_zone):%Y-%m-%d}"
 
-    def holds(self, row: Row) -> bool:
+    def holds(self, row: model.Row) -> bool:
         return window.row_in_window(row, self.window, self.site_zone, self.calendar_zone)
 
-    def starts(self, row: Row) -> datetime:
+    def starts(self, row: model.Row) -> datetime:
         return window.row_bounds(row, self.site_zone, self.calendar_zone)[0]
 
-    def is_past(self, row: Row) -> bool:
+    def is_past(self, row: model.Row) -> bool:
         return window.row_is_past(row, self.window, self.site_zone, self.calendar_zone)
 
 
-def is_to_reopen(event: ErpEvent, row: Row, place: Place) -> bool:
+def is_to_reopen(event: model.ErpEvent, row: model.Row, place: Place) -> bool:
     """ERPNext closes what ended before today; what is moved or prolonged into today or later is to
     be seen again. What a person completed, or closed without a change of times, stays."""
     return row.status == "Closed" and event.ends_on[:10] >= place.today and is_moved(event, row)
 
 
-def is_moved(event: ErpEvent, row: Row) -> bool:
+def is_moved(event: model.ErpEvent, row: model.Row) -> bool:
     """Whether the times differ beyond what earlier versions and ERPNext itself make of an end."""
     if (event.starts_on, event.all_day) != (row.starts_on, row.all_day):
         return True
@@ -65,7 +64,7 @@ class Difference:
         return len(self.missing) + len(self.extra) + len(self.different)
 
 
-def difference(told: Told, rows: Iterable[Row], place: Place) -> Difference:
+def difference(told: model.Told, rows: Iterable[model.Row], place: Place) -> Difference:
     """Compare what Google has in the window with the live rows of ERPNext; changes nothing."""
     found = Difference()
     live = {
@@ -75,7 +74,7 @@ def difference(told: Told, rows: Iterable[Row], place: Place) -> Difference:
     }
     for event in told.live:
         row = live.pop(event.key, None)
-        if isinstance(event, Skipped):
+        if isinstance(event, model.Skipped):
             if row is not None:
                 found.extra.append((event.key, event.event_id, event.reason))
         elif row is None:
@@ -88,12 +87,12 @@ def difference(told: Told, rows: Iterable[Row], place: Place) -> Difference:
     return found
 
 
-def _detail_of(event: ErpEvent, row: Row, place: Place) -> str:
+def _detail_of(event: model.ErpEvent, row: model.Row, place: Place) -> str:
     status = "status" if is_to_reopen(event, row, place) else ""
     return ", ".join(filter(None, (detail(event, row), status)))
 
 
-def detail(event: ErpEvent, row: Row) -> str:
+def detail(event: model.ErpEvent, row: model.Row) -> str:
     """The mirrored fields in which a row differs from its event, as words."""
     checks = (
         ("repetition", row.repeats),

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from watcher.events import model
 from watcher.events.fields import (
     ALWAYS,
     MAX_DATA,
@@ -22,14 +23,6 @@ from watcher.events.fields import (
     Value,
     hashed,
     values_of,
-)
-from watcher.events.model import (
-    ErpEvent,
-    EventTime,
-    GoogleEvent,
-    MappedEvent,
-    MappingRules,
-    Skipped,
 )
 from watcher.events.parse import LAST_YEAR, Unmappable, check_year
 from watcher.events.text import line
@@ -70,11 +63,11 @@ def data_id(value: str) -> str:
     return f"{head}~{digest[:32]}"
 
 
-def to_erpnext(event: GoogleEvent, rules: MappingRules) -> MappedEvent:
+def to_erpnext(event: model.GoogleEvent, rules: model.MappingRules) -> model.MappedEvent:
     """Map one live event. Raises ``Unmappable`` when it has no usable start."""
     reason = _skip_reason(event, rules)
     if reason:
-        return Skipped(
+        return model.Skipped(
             key=sync_key(rules.account, rules.calendar_id, event.id),
             event_id=event.id,
             reason=reason,
@@ -84,7 +77,7 @@ def to_erpnext(event: GoogleEvent, rules: MappingRules) -> MappedEvent:
     source = _source(event, rules)
     values, identity = values_of(source), _identity(source)
     fields: dict[str, Any] = {name: values[name] for name in ALWAYS}
-    return ErpEvent(
+    return model.ErpEvent(
         **identity,
         **fields,
         extras={name: str(values[name]) for name in OPTIONAL if name in values},
@@ -94,7 +87,7 @@ def to_erpnext(event: GoogleEvent, rules: MappingRules) -> MappedEvent:
     )
 
 
-def _source(event: GoogleEvent, rules: MappingRules) -> Source:
+def _source(event: model.GoogleEvent, rules: model.MappingRules) -> Source:
     starts_on, ends_on, all_day = _times(event, rules)
     is_private = event.visibility in PRIVATE
     masked = is_private and rules.private_events == "busy"
@@ -123,7 +116,7 @@ def _identity(source: Source) -> dict[str, Any]:
     }
 
 
-def _skip_reason(event: GoogleEvent, rules: MappingRules) -> str:
+def _skip_reason(event: model.GoogleEvent, rules: model.MappingRules) -> str:
     if event.event_type in SKIPPED_TYPES:
         return "event_type"
     if event.event_type == "focusTime" and _TASK.search(event.description or ""):
@@ -139,7 +132,7 @@ def _skip_reason(event: GoogleEvent, rules: MappingRules) -> str:
 # --- times --------------------------------------------------------------------------------------
 
 
-def _times(event: GoogleEvent, rules: MappingRules) -> tuple[str, str, bool]:
+def _times(event: model.GoogleEvent, rules: model.MappingRules) -> tuple[str, str, bool]:
     start = event.start
     if start is None:
         raise Unmappable("it has no start")
@@ -158,7 +151,7 @@ def _times(event: GoogleEvent, rules: MappingRules) -> tuple[str, str, bool]:
     return first, min(ends_on, LAST_MOMENT), False
 
 
-def _end(start: EventTime, end: EventTime | None) -> EventTime:
+def _end(start: model.EventTime, end: model.EventTime | None) -> model.EventTime:
     if end is None:
         return start
     if (end.day is None) != (start.day is None):

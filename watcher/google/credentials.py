@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from watcher.errors import AccessLost, AccountDead, AppDead, Transient
+from watcher import errors
 from watcher.google.errors import SIDE
 from watcher.google.fetching import TokenSource
 from watcher.google.grants import Grant
@@ -164,7 +164,7 @@ class AccessTokens:
             if not self._store.keep(account_id, grant, fresh):
                 raise _changed(grant.email)
             return _Token(fresh.access_token, fresh.expires_at, self._life(fresh.expires_at) / 2)
-        except (AccountDead, AppDead, AccessLost):
+        except (errors.AccountDead, errors.AppDead, errors.AccessLost):
             self.forget(account_id)
             raise
         finally:
@@ -176,7 +176,7 @@ class AccessTokens:
         again says nothing about the new one: that is ``Transient``."""
         try:
             return self._fetch(grant)
-        except AccountDead as error:
+        except errors.AccountDead as error:
             if not self._store.bury(account_id, grant, error.cause, self._clock()):
                 raise _changed(grant.email) from None
             error.noted = True
@@ -200,8 +200,8 @@ class AccessTokens:
         return (expires_at - self._clock()).total_seconds()
 
 
-def _dead(grant: Grant) -> AccountDead:
-    error = AccountDead(
+def _dead(grant: Grant) -> errors.AccountDead:
+    error = errors.AccountDead(
         f"Google has refused the grant of {grant.email} ({grant.dead})",
         cause=grant.dead,
         side=SIDE,
@@ -211,12 +211,12 @@ def _dead(grant: Grant) -> AccountDead:
     return error
 
 
-def _changed(email: str) -> Transient:
-    return Transient(f"{email} was disconnected or connected again meanwhile", side=SIDE)
+def _changed(email: str) -> errors.Transient:
+    return errors.Transient(f"{email} was disconnected or connected again meanwhile", side=SIDE)
 
 
-def _still_waiting(email: str) -> Transient:
-    return Transient(
+def _still_waiting(email: str) -> errors.Transient:
+    return errors.Transient(
         f"Another process is still refreshing the access token of {email}",
         side=SIDE,
         retry_after=15.0,

@@ -19,16 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from watcher.errors import (
-    AccessLost,
-    AppDead,
-    CalendarGone,
-    Permanent,
-    PushNotSupported,
-    SyncTokenExpired,
-    Transient,
-    WatcherError,
-)
+from watcher import errors
 
 CallKind = Literal["prove", "mint", "delta", "snapshot", "instances", "watch", "stop"]
 Retry = Literal["never", "refused", "unclear"]
@@ -39,22 +30,22 @@ QUOTA_PAUSE = 3600.0
 UNAUTHORIZED_PAUSE = 60.0
 
 
-class Unauthorized(Transient):
+class Unauthorized(errors.Transient):
     """401: the access token was refused; the client forces one refresh and asks again."""
 
     def __init__(self, message: str = "Google refused the access token") -> None:
         super().__init__(message, side=SIDE, retry_after=UNAUTHORIZED_PAUSE)
 
 
-class ChannelIdTaken(Permanent):
+class ChannelIdTaken(errors.Permanent):
     """``channelIdNotUnique``: this id was used before; open the channel with a new one."""
 
 
-class ConsentDenied(Permanent):
+class ConsentDenied(errors.Permanent):
     """The employee (``access_denied``) or a policy of the organisation said no."""
 
 
-class ConsentFailed(Permanent):
+class ConsentFailed(errors.Permanent):
     """Consent did not come about; ``cause`` is Google's code or ours (``bad_id_token`` ...)."""
 
 
@@ -66,7 +57,7 @@ class CallFailed(Exception):
     been done, so only calls that are safe twice may be repeated. ``never``: do not repeat.
     """
 
-    def __init__(self, error: WatcherError, retry: Retry = "never") -> None:
+    def __init__(self, error: errors.WatcherError, retry: Retry = "never") -> None:
         super().__init__(error.message)
         self.error = error
         self.retry = retry
@@ -182,19 +173,21 @@ def _limit_names(details: object) -> str:
 
 # --- the table ----------------------------------------------------------------------------
 
-Maker = Callable[[str, str], WatcherError]
+Maker = Callable[[str, str], errors.WatcherError]
 """From our message and Google's cause to the error."""
 
 
-def _permanent(kind: type[Permanent], next_step: str) -> Maker:
-    def make(message: str, cause: str) -> WatcherError:
+def _permanent(kind: type[errors.Permanent], next_step: str) -> Maker:
+    def make(message: str, cause: str) -> errors.WatcherError:
         return kind(message, cause=cause, side=SIDE, next_step=next_step)
 
     return make
 
 
-def _no_calendar_user(message: str, _: str) -> WatcherError:
-    return AccessLost(message, cause="not_a_calendar_user", side=SIDE, next_step=_SERVICE_OFF)
+def _no_calendar_user(message: str, _: str) -> errors.WatcherError:
+    return errors.AccessLost(
+        message, cause="not_a_calendar_user", side=SIDE, next_step=_SERVICE_OFF
+    )
 
 
 _DOMAIN = (
@@ -213,25 +206,25 @@ _SERVICE_OFF = (
 
 # Reasons by their last part: the push back end spells them with and without "push.".
 BY_REASON: dict[str, Maker] = {
-    "fullsyncrequired": _permanent(SyncTokenExpired, ""),
-    "updatedmintoolongago": _permanent(SyncTokenExpired, ""),
+    "fullsyncrequired": _permanent(errors.SyncTokenExpired, ""),
+    "updatedmintoolongago": _permanent(errors.SyncTokenExpired, ""),
     "pushnotsupportedforrequestedresource": _permanent(
-        PushNotSupported, "Nothing to do: this calendar is polled instead."
+        errors.PushNotSupported, "Nothing to do: this calendar is polled instead."
     ),
     "channelidnotunique": _permanent(ChannelIdTaken, "Open the channel again with a new id."),
-    "channelidinvalid": _permanent(Permanent, "Open the channel again with a new id."),
-    "channeltypenotsupported": _permanent(Permanent, "Update Watcher."),
-    "webhookurlunauthorized": _permanent(Permanent, _DOMAIN),
-    "webhookurlnothttps": _permanent(Permanent, _HTTPS),
-    "webhookurlnohostoraddress": _permanent(Permanent, _HTTPS),
-    "accessnotconfigured": _permanent(AppDead, _API_OFF),
-    "service_disabled": _permanent(AppDead, _API_OFF),
-    "billing_disabled": _permanent(AppDead, _PROJECT_OFF),
-    "consumer_suspended": _permanent(AppDead, _PROJECT_OFF),
-    "consumer_invalid": _permanent(AppDead, _PROJECT_OFF),
-    "insufficientpermissions": _permanent(AccessLost, _SCOPE),
-    "access_token_scope_insufficient": _permanent(AccessLost, _SCOPE),
-    "forbidden": _permanent(AccessLost, _RIGHT),
+    "channelidinvalid": _permanent(errors.Permanent, "Open the channel again with a new id."),
+    "channeltypenotsupported": _permanent(errors.Permanent, "Update Watcher."),
+    "webhookurlunauthorized": _permanent(errors.Permanent, _DOMAIN),
+    "webhookurlnothttps": _permanent(errors.Permanent, _HTTPS),
+    "webhookurlnohostoraddress": _permanent(errors.Permanent, _HTTPS),
+    "accessnotconfigured": _permanent(errors.AppDead, _API_OFF),
+    "service_disabled": _permanent(errors.AppDead, _API_OFF),
+    "billing_disabled": _permanent(errors.AppDead, _PROJECT_OFF),
+    "consumer_suspended": _permanent(errors.AppDead, _PROJECT_OFF),
+    "consumer_invalid": _permanent(errors.AppDead, _PROJECT_OFF),
+    "insufficientpermissions": _permanent(errors.AccessLost, _SCOPE),
+    "access_token_scope_insufficient": _permanent(errors.AccessLost, _SCOPE),
+    "forbidden": _permanent(errors.AccessLost, _RIGHT),
     "notacalendaruser": _no_calendar_user,
 }
 
@@ -266,7 +259,7 @@ def classify(
         if word in _OF_PROJECT or (word in BY_REASON and not answer.is_of_project):
             return CallFailed(BY_REASON[word](answer.message, found.cause))
     if answer.is_of_project:
-        return CallFailed(_permanent(AppDead, _PROJECT_OFF)(answer.message, found.cause))
+        return CallFailed(_permanent(errors.AppDead, _PROJECT_OFF)(answer.message, found.cause))
     if found.is_limit:
         return _exhausted(answer) if found.is_daily else _passing(answer, "never")
     return _by_status(answer)
@@ -282,34 +275,36 @@ def _by_status(answer: FailedAnswer) -> CallFailed:
     if status == 401:
         return CallFailed(Unauthorized())
     if status == 410 and kind == "delta":
-        return CallFailed(SyncTokenExpired(message, cause="gone", side=SIDE))
+        return CallFailed(errors.SyncTokenExpired(message, cause="gone", side=SIDE))
     gone = {"stop": (404, 410), "instances": (410,)}
     if status in gone.get(kind, ()):
-        return CallFailed(CalendarGone(message, cause="gone", side=SIDE))
+        return CallFailed(errors.CalendarGone(message, cause="gone", side=SIDE))
     if not found.is_google or status < 400 or status in (410, 412):
         return _passing(answer, "never")
     if status == 400 and kind == "delta":
-        return CallFailed(SyncTokenExpired(message, cause=found.cause or "bad_request", side=SIDE))
+        return CallFailed(
+            errors.SyncTokenExpired(message, cause=found.cause or "bad_request", side=SIDE)
+        )
     if status == 403:
         if not found.reasons:
             return _passing(answer, "never")
-        return CallFailed(_permanent(AccessLost, _RIGHT)(message, found.cause))
+        return CallFailed(_permanent(errors.AccessLost, _RIGHT)(message, found.cause))
     if status == 404:
         cause = found.cause or "not_found"
-        return CallFailed(CalendarGone(message, cause=cause, side=SIDE, next_step=_RIGHT))
-    return CallFailed(Permanent(message, cause=found.cause or f"http_{status}", side=SIDE))
+        return CallFailed(errors.CalendarGone(message, cause=cause, side=SIDE, next_step=_RIGHT))
+    return CallFailed(errors.Permanent(message, cause=found.cause or f"http_{status}", side=SIDE))
 
 
 def _passing(answer: FailedAnswer, retry: Retry) -> CallFailed:
-    return CallFailed(Transient(answer.message, side=SIDE, retry_after=answer.asked), retry)
+    return CallFailed(errors.Transient(answer.message, side=SIDE, retry_after=answer.asked), retry)
 
 
 def _exhausted(answer: FailedAnswer) -> CallFailed:
     """A quota of hours or of a day is used up."""
     pause = answer.asked or QUOTA_PAUSE
-    return CallFailed(Transient(answer.message, side=SIDE, retry_after=pause))
+    return CallFailed(errors.Transient(answer.message, side=SIDE, retry_after=pause))
 
 
-def malformed(what: str, kind: str) -> Transient:
+def malformed(what: str, kind: str) -> errors.Transient:
     """An answer of 2xx that is not what the API promises: try again later."""
-    return Transient(f"Google's answer to {kind} was malformed: {what}", side=SIDE)
+    return errors.Transient(f"Google's answer to {kind} was malformed: {what}", side=SIDE)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from watcher.errors import AccessLost, CalendarGone, Permanent
+from watcher import errors
 from watcher.google.client import CalendarClient
 from watcher.google.errors import SIDE
 from watcher.google.shown import Shown
@@ -40,7 +40,7 @@ def own_calendar(google: CalendarClient, address: str) -> str:
         return _name_of(google, main, shown, address) or PRIMARY
     if isinstance(shown, Shown):
         return address
-    raise CalendarGone(
+    raise errors.CalendarGone(
         f"Google shows no calendar of {address}, neither by the address nor as its main calendar "
         f"({main.message})",
         cause=NO_OWN_CALENDAR,
@@ -50,14 +50,14 @@ def own_calendar(google: CalendarClient, address: str) -> str:
     )
 
 
-def look(google: CalendarClient, calendar_id: str, most: int = 1) -> Shown | Permanent:
+def look(google: CalendarClient, calendar_id: str, most: int = 1) -> Shown | errors.Permanent:
     """The calendar, or the error that says why Google does not show it to this account. Raises
     the errors that concern the account or the installation as a whole."""
     try:
         return google.prove(calendar_id, most)
-    except CalendarGone as error:
+    except errors.CalendarGone as error:
         return error
-    except AccessLost as error:
+    except errors.AccessLost as error:
         if error.cause != "forbidden":
             raise
         return error
@@ -70,7 +70,7 @@ def is_main(google: CalendarClient, calendar_id: str) -> bool:
 
 
 def _name_of(
-    google: CalendarClient, main: Shown, shown: Shown | Permanent, address: str
+    google: CalendarClient, main: Shown, shown: Shown | errors.Permanent, address: str
 ) -> str | None:
     """The id of the main calendar, or None. Addresses in its events and its title are guesses: one
     is taken only when Google shows the same calendar under it."""

@@ -19,14 +19,7 @@ import httplib2  # type: ignore[import-untyped, unused-ignore]
 from googleapiclient.discovery import build  # type: ignore[import-untyped, unused-ignore]
 
 from watcher.errors import Transient
-from watcher.google.errors import (
-    SIDE,
-    CallFailed,
-    CallKind,
-    Retry,
-    classify,
-    malformed,
-)
+from watcher.google import errors
 from watcher.waiting import asked_seconds
 
 API_PATH: Final = "/calendar/v3/"
@@ -95,7 +88,7 @@ def _drop_connection() -> None:
 class Wire:
     """The ``http`` object handed to ``HttpRequest.execute`` for one call."""
 
-    def __init__(self, kind: CallKind, access_token: str, timeout: float) -> None:
+    def __init__(self, kind: errors.CallKind, access_token: str, timeout: float) -> None:
         self._kind = kind
         self._authorization = f"Bearer {access_token}"
         self._timeout = timeout
@@ -132,24 +125,28 @@ class Wire:
             raise self._lost(f"could not be reached ({type(error).__name__})", "unclear") from error
         if response.status >= 300:
             asked = asked_seconds(response.get("retry-after"))
-            raise classify(response.status, content, self._kind, asked)
+            raise errors.classify(response.status, content, self._kind, asked)
         return response, content
 
-    def _lost(self, what: str, retry: Retry) -> CallFailed:
+    def _lost(self, what: str, retry: errors.Retry) -> errors.CallFailed:
         _drop_connection()
-        return CallFailed(Transient(f"Google {what} ({self._kind})", side=SIDE), retry)
+        return errors.CallFailed(
+            Transient(f"Google {what} ({self._kind})", side=errors.SIDE), retry
+        )
 
 
-def execute(request: Any, kind: CallKind, access_token: str, timeout: float) -> dict[str, Any]:
+def execute(
+    request: Any, kind: errors.CallKind, access_token: str, timeout: float
+) -> dict[str, Any]:
     """Send one request of the package; return the JSON object of its answer."""
     try:
         answer = request.execute(http=Wire(kind, access_token, timeout), num_retries=0)
     except (ValueError, RecursionError):
         if kind == "stop":  # any 2xx is enough: there is nothing to read
             return {}
-        raise CallFailed(malformed("not JSON", kind), "unclear") from None
+        raise errors.CallFailed(errors.malformed("not JSON", kind), "unclear") from None
     if kind == "stop":
         return {}
     if not isinstance(answer, dict):
-        raise CallFailed(malformed("not an object", kind), "unclear")
+        raise errors.CallFailed(errors.malformed("not an object", kind), "unclear")
     return answer

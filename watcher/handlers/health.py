@@ -11,10 +11,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import func, select
 
-from watcher.handlers.context import readiness, services, tally
-from watcher.ledger import overview
+from watcher.handlers import context
+from watcher.ledger import models, overview
 from watcher.ledger.document import Status
-from watcher.ledger.models import Counter, Run
 from watcher.services import Services
 
 bp = Blueprint("health", __name__)
@@ -29,7 +28,7 @@ def healthz() -> Response:
 @bp.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """200 when a notification could be recorded now; Redis is told, but does not decide."""
-    seen = readiness().now()
+    seen = context.readiness().now()
     ready = seen.ledger == "ok"
     word = "ok" if ready else "unavailable"
     return jsonify(status=word, ledger=seen.ledger, queue=seen.queue), 200 if ready else 503
@@ -38,9 +37,9 @@ def readyz() -> tuple[Response, int]:
 @bp.get("/metrics")
 def metrics() -> Response:
     """Prometheus: gauges from the ledger as it is now, and this process's counters."""
-    tally().flush()
+    context.tally().flush()
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(services()))
+    registry.register(LedgerCollector(context.services()))
     text = generate_latest(REGISTRY) + generate_latest(registry)
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
@@ -61,14 +60,14 @@ class LedgerCollector(Collector):
         now = self._app.clock()
         with self._app.db.reading() as session:
             status = overview.status(self._app.db, session, now, self._app.doorbell.lengths())
-            counters = {row.name: row.value for row in session.scalars(select(Counter))}
+            counters = {row.name: row.value for row in session.scalars(select(models.Counter))}
             totals = session.execute(
                 select(
-                    func.count(Run.id),
-                    func.sum(Run.created),
-                    func.sum(Run.updated),
-                    func.sum(Run.cancelled),
-                    func.sum(Run.refused),
+                    func.count(models.Run.id),
+                    func.sum(models.Run.created),
+                    func.sum(models.Run.updated),
+                    func.sum(models.Run.cancelled),
+                    func.sum(models.Run.refused),
                 )
             ).one()
         yield from _of_status(status)

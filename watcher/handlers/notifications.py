@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 from prometheus_client import Counter
 
 from watcher.errors import Transient
-from watcher.handlers.context import missed, services, tally
+from watcher.handlers import context
 from watcher.ledger import calendars, inbox
 from watcher.ledger.inbox import Verdict
 
@@ -43,15 +43,15 @@ def receive() -> Response:
     try:
         verdict = _record()
     except Transient as error:
-        missed().note()
+        context.missed().note()
         OUTCOMES.labels("unrecorded").inc()
         log.error("notification not recorded: %s", error.message)
         return Response(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})
     OUTCOMES.labels(verdict.word).inc()
     if verdict.word in _WRITTEN:
-        missed().ledger_writes()
+        context.missed().ledger_writes()
     if verdict.word in _TALLIED:
-        tally().add(f"notifications_{verdict.word}")
+        context.tally().add(f"notifications_{verdict.word}")
     if verdict.word == "unknown":
         return _plain("unknown channel", 404)
     if verdict.word == "recorded":
@@ -92,18 +92,18 @@ def _record() -> Verdict:
         resource_id=headers.get("X-Goog-Resource-ID", ""),
         number=int(number) if number.isdecimal() and len(number) < 18 else None,
     )
-    with services().db.session() as session:
-        return inbox.record(session, message, services().clock())
+    with context.services().db.session() as session:
+        return inbox.record(session, message, context.services().clock())
 
 
 def _ring(verdict: Verdict) -> None:
     """Wake a worker. A ring that fails is taken back in the ledger, so that the next notification
     rings again; the sweep does so in any case."""
-    if services().doorbell.ring(verdict.calendar_id, "live", "push"):
+    if context.services().doorbell.ring(verdict.calendar_id, "live", "push"):
         return
     OUTCOMES.labels("not_rung").inc()
     try:
-        with services().db.session() as session:
+        with context.services().db.session() as session:
             calendars.not_rung(session, verdict.calendar_id)
     except Transient as error:
         log.warning("a failed ring stays noted for a minute: %s", error.message)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from watcher.ledger.models import Account, Calendar, Quarantined, Run
+from watcher.ledger import models
 from watcher.ledger.states import AccountState
 from watcher.ledger.when import has_come
 from watcher.waiting import Backoff
@@ -50,7 +50,7 @@ def quarantine(
     for refusal in refusals:
         row = known.get(refusal.key)
         if row is None:
-            row = Quarantined(
+            row = models.Quarantined(
                 calendar_id=calendar_id,
                 sync_key=refusal.key,
                 event_id=refusal.event_id[:1024],
@@ -67,7 +67,7 @@ def quarantine(
     return fresh
 
 
-def _note(row: Quarantined, refusal: SetAside, now: datetime) -> None:
+def _note(row: models.Quarantined, refusal: SetAside, now: datetime) -> None:
     row.message, row.last_at = refusal.message[:2000], now
     row.series, row.cause = refusal.series[:1024], refusal.cause[:80]
     row.kind, row.alike, row.step = refusal.kind, refusal.alike[:300], refusal.step
@@ -79,17 +79,19 @@ def _pause(attempts: int) -> timedelta:
     return timedelta(seconds=AGAIN.seconds(attempts))
 
 
-def of_calendar(session: Session, calendar_id: int) -> Sequence[Quarantined]:
-    return session.scalars(select(Quarantined).where(Quarantined.calendar_id == calendar_id)).all()
+def of_calendar(session: Session, calendar_id: int) -> Sequence[models.Quarantined]:
+    return session.scalars(
+        select(models.Quarantined).where(models.Quarantined.calendar_id == calendar_id)
+    ).all()
 
 
 def release(session: Session, calendar_id: int, keys: Sequence[str]) -> None:
     """Events that went through (or are gone) stand aside no longer."""
     for start in range(0, len(keys), 500):
         session.execute(
-            delete(Quarantined).where(
-                Quarantined.calendar_id == calendar_id,
-                Quarantined.sync_key.in_(keys[start : start + 500]),
+            delete(models.Quarantined).where(
+                models.Quarantined.calendar_id == calendar_id,
+                models.Quarantined.sync_key.in_(keys[start : start + 500]),
             )
         )
 
@@ -101,10 +103,10 @@ def release_others(session: Session, calendar_id: int, keys: Collection[str]) ->
             session.delete(row)
 
 
-def refuses_everything(session: Session, calendar_id: int) -> Quarantined | None:
+def refuses_everything(session: Session, calendar_id: int) -> models.Quarantined | None:
     """One of the refusals that make a calendar failing: several series alike, and nothing accepted
     since the first of them. None when there is no such cause."""
-    groups: dict[str, list[Quarantined]] = defaultdict(list)
+    groups: dict[str, list[models.Quarantined]] = defaultdict(list)
     for row in of_calendar(session, calendar_id):
         if row.kind == "event":
             groups[row.alike].append(row)
@@ -118,9 +120,9 @@ def refuses_everything(session: Session, calendar_id: int) -> Quarantined | None
 
 
 def _accepted(session: Session, calendar_id: int, since: datetime) -> bool:
-    written = Run.created + Run.updated + Run.cancelled
-    found = select(Run.id).where(
-        Run.calendar_id == calendar_id, Run.started_at >= since, written > 0
+    written = models.Run.created + models.Run.updated + models.Run.cancelled
+    found = select(models.Run.id).where(
+        models.Run.calendar_id == calendar_id, models.Run.started_at >= since, written > 0
     )
     return session.scalars(found.limit(1)).first() is not None
 
@@ -128,10 +130,10 @@ def _accepted(session: Session, calendar_id: int, since: datetime) -> bool:
 def hurry(session: Session, calendar_id: int, now: datetime) -> None:
     """Where all is refused a try costs little, and is made every few minutes."""
     session.execute(
-        update(Quarantined)
+        update(models.Quarantined)
         .where(
-            Quarantined.calendar_id == calendar_id,
-            Quarantined.next_try_at > now + LONGEST_WHEN_ALL_IS_REFUSED,
+            models.Quarantined.calendar_id == calendar_id,
+            models.Quarantined.next_try_at > now + LONGEST_WHEN_ALL_IS_REFUSED,
         )
         .values(next_try_at=now + LONGEST_WHEN_ALL_IS_REFUSED)
     )
@@ -148,30 +150,34 @@ def due(session: Session, now: datetime, most: int) -> list[int]:
     reason nor about to be listed anyway."""
     return list(
         session.scalars(
-            select(Quarantined.calendar_id)
-            .join(Calendar, Quarantined.calendar_id == Calendar.id)
-            .join(Account, Calendar.account_id == Account.id)
+            select(models.Quarantined.calendar_id)
+            .join(models.Calendar, models.Quarantined.calendar_id == models.Calendar.id)
+            .join(models.Account, models.Calendar.account_id == models.Account.id)
             .where(
-                has_come(Quarantined.next_try_at, now, timedelta(seconds=AGAIN.longest)),
-                Account.is_active,
-                Calendar.removed.is_(False),
-                Calendar.failures == 0,
-                Calendar.snapshot_seq == 0,
+                has_come(models.Quarantined.next_try_at, now, timedelta(seconds=AGAIN.longest)),
+                models.Account.is_active,
+                models.Calendar.removed.is_(False),
+                models.Calendar.failures == 0,
+                models.Calendar.snapshot_seq == 0,
             )
-            .group_by(Quarantined.calendar_id)
-            .order_by(func.min(Quarantined.next_try_at))
+            .group_by(models.Quarantined.calendar_id)
+            .order_by(func.min(models.Quarantined.next_try_at))
             .limit(most)
         )
     )
 
 
-def everything(session: Session) -> list[tuple[Quarantined, Calendar, Account]]:
+def everything(
+    session: Session,
+) -> list[tuple[models.Quarantined, models.Calendar, models.Account]]:
     """All that stands aside, with its calendar and account, the newest first."""
     rows = session.execute(
-        select(Quarantined, Calendar, Account)
-        .join(Calendar, Quarantined.calendar_id == Calendar.id)
-        .join(Account, Calendar.account_id == Account.id)
-        .where(Account.state != AccountState.DISCONNECTED, Calendar.removed.is_(False))
-        .order_by(Quarantined.last_at.desc())
+        select(models.Quarantined, models.Calendar, models.Account)
+        .join(models.Calendar, models.Quarantined.calendar_id == models.Calendar.id)
+        .join(models.Account, models.Calendar.account_id == models.Account.id)
+        .where(
+            models.Account.state != AccountState.DISCONNECTED, models.Calendar.removed.is_(False)
+        )
+        .order_by(models.Quarantined.last_at.desc())
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from watcher.errors import ExitCode, LedgerAway, UserError, WatcherError
+from watcher import errors
 from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -49,7 +49,7 @@ class Database:
         try:
             self._url = make_url(url)
         except ArgumentError as error:
-            raise UserError(
+            raise errors.UserError(
                 "WATCHER_DATABASE_URL is not a SQLAlchemy URL",
                 next_step="e.g. postgresql+psycopg://watcher@127.0.0.1/watcher",
             ) from error
@@ -100,18 +100,18 @@ class Database:
                 raise
             raise failure from None
 
-    def _failure(self, error: DatabaseError) -> LedgerAway | None:
+    def _failure(self, error: DatabaseError) -> errors.LedgerAway | None:
         """None for an error of ours in a statement."""
         words = damage(error.orig)
         if words and self._file is not None:
             return damaged(self._file.path, words)
         if getattr(error.orig, "sqlstate", None) == READ_ONLY:
-            return LedgerAway("the ledger takes no writes")
+            return errors.LedgerAway("the ledger takes no writes")
         if not isinstance(error, OperationalError):
             return None
         # The statement's parameters may hold secrets: only the driver's own words go out.
         reason = str(error.orig).splitlines()[0] if error.orig else "no answer"
-        return LedgerAway(f"the ledger did not answer: {reason}")
+        return errors.LedgerAway(f"the ledger did not answer: {reason}")
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""
@@ -127,12 +127,12 @@ class Database:
         ``LedgerAway`` when it does not, or when the disk is full."""
         with self.session() as session:
             if not self.is_sqlite and session.scalar(text("SHOW transaction_read_only")) == "on":
-                raise LedgerAway("the ledger takes no writes")
+                raise errors.LedgerAway("the ledger takes no writes")
             session.execute(text("DELETE FROM ticks WHERE name = ''"))
         if self.is_sqlite and self._url.database:
             disk = os.statvfs(Path(self._url.database).parent)
             if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
-                raise LedgerAway("the ledger's disk is full")
+                raise errors.LedgerAway("the ledger's disk is full")
 
     def migrate(self, *, make: bool = True) -> None:
         """Bring the ledger to this version; two processes at once don't race. Without ``make`` one
@@ -149,11 +149,11 @@ class Database:
         if revision == _head():
             return
         if revision is None and not make:
-            raise WatcherError(
+            raise errors.WatcherError(
                 f"there is no ledger yet in {self._url.render_as_string(hide_password=True)}",
                 next_step="`watcher up` makes one, and so do `watcher init` and, in a PostgreSQL, "
                 "`watcher web`; if there was one, put it or its backup back first",
-                exit_code=ExitCode.UNAVAILABLE,
+                exit_code=errors.ExitCode.UNAVAILABLE,
             )
         with self._migration_lock() as connection:
             config = _alembic()
@@ -170,11 +170,11 @@ class Database:
             if failure is None:
                 raise
             reason = failure.message.removeprefix("the ledger did not answer: ")
-            raise WatcherError(
+            raise errors.WatcherError(
                 f"cannot open the ledger: {reason}",
                 next_step=failure.next_step
                 or "check WATCHER_DATABASE_URL and that the database runs",
-                exit_code=ExitCode.UNAVAILABLE,
+                exit_code=errors.ExitCode.UNAVAILABLE,
             ) from None
 
     def examine(self) -> None:
@@ -296,7 +296,7 @@ def _refuse_newer(connection: Connection) -> None:
     current = MigrationContext.configure(connection).get_current_revision()
     known = {s.revision for s in ScriptDirectory.from_config(_alembic()).walk_revisions()}
     if current is not None and current not in known:
-        raise UserError(
+        raise errors.UserError(
             f"the ledger was written by a newer Watcher (revision {current})",
             next_step="install that version again, or restore a backup of the ledger",
         )

@@ -9,12 +9,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from watcher.ledger import standing, watched
+from watcher.ledger import models, standing, states, watched
 from watcher.ledger.db import Database
-from watcher.ledger.models import Account, Calendar
-from watcher.ledger.states import AccountState, CalendarStatus
 
-Pair = tuple[Calendar, Account]
+Pair = tuple[models.Calendar, models.Account]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class Fleet:
 
     seen: standing.Moment
     pairs: Sequence[Pair]
-    statuses: Mapping[int, CalendarStatus]
+    statuses: Mapping[int, states.CalendarStatus]
     live: Mapping[int, datetime]
 
     def active(self) -> list[Pair]:
@@ -39,7 +37,7 @@ class Fleet:
             if c.push_supported is not False and c.id not in self.live
         ]
 
-    def count(self, status: CalendarStatus) -> int:
+    def count(self, status: states.CalendarStatus) -> int:
         return sum(1 for each in self.statuses.values() if each == status)
 
     def longest_wait(self) -> float:
@@ -55,10 +53,13 @@ class Fleet:
 
 def look(db: Database, session: Session, now: datetime) -> Fleet:
     rows = session.execute(
-        select(Calendar, Account)
-        .join(Account)
-        .where(Calendar.removed.is_(False), Account.state != AccountState.DISCONNECTED)
-        .order_by(Account.email, Calendar.id)
+        select(models.Calendar, models.Account)
+        .join(models.Account)
+        .where(
+            models.Calendar.removed.is_(False),
+            models.Account.state != states.AccountState.DISCONNECTED,
+        )
+        .order_by(models.Account.email, models.Calendar.id)
     )
     pairs = [(row[0], row[1]) for row in rows]
     seen = standing.moment(db, session, now)

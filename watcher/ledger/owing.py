@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import func, literal, select, update
 from sqlalchemy.orm import Session
 
+from watcher.ledger import models
 from watcher.ledger.batches import BATCH
 from watcher.ledger.calendars import in_lock_order
 from watcher.ledger.db import LOCKED, Database
-from watcher.ledger.models import Account, Calendar, UtcDateTime
 
 
 def owe_looks(
@@ -39,16 +39,18 @@ def owe_now(session: Session, calendar_ids: Iterable[int], reason: str, now: dat
 def allow_sweeps(session: Session, calendar_ids: Iterable[int]) -> None:
     """Confirm for each of these calendars the mass cancellation that was shown last, up to that
     number of rows and for one pass; where none was shown there is nothing to confirm."""
-    _change(session, calendar_ids, {"sweep_allowed": Calendar.sweep_shown})
+    _change(session, calendar_ids, {"sweep_allowed": models.Calendar.sweep_shown})
 
 
 def owe_all(db: Database, reason: str, now: datetime) -> int:
     """Make every calendar of an active account owe a look at Google, also one that owes a look
     already: a pass may be under way that has read Google before. Each thousand has a transaction
     of its own. Returns how many there are."""
-    wanted = (Calendar.removed.is_(False), Account.is_active)
+    wanted = (models.Calendar.removed.is_(False), models.Account.is_active)
     with db.reading() as session:
-        ids = in_lock_order(session.scalars(select(Calendar.id).join(Account).where(*wanted)))
+        ids = in_lock_order(
+            session.scalars(select(models.Calendar.id).join(models.Account).where(*wanted))
+        )
     for first in range(0, len(ids), BATCH):
         with db.session() as session:
             owe_looks(session, ids[first : first + BATCH], reason, now)
@@ -57,14 +59,14 @@ def owe_all(db: Database, reason: str, now: datetime) -> int:
 
 def _look(reason: str, now: datetime) -> dict[str, Any]:
     return {
-        "dirty_seq": Calendar.dirty_seq + 1,
+        "dirty_seq": models.Calendar.dirty_seq + 1,
         "dirty_reason": reason,
-        "dirty_at": func.coalesce(Calendar.dirty_at, literal(now, UtcDateTime())),
+        "dirty_at": func.coalesce(models.Calendar.dirty_at, literal(now, models.UtcDateTime())),
     }
 
 
 def _listing(reason: str, now: datetime) -> dict[str, Any]:
-    return _look(reason, now) | {"snapshot_seq": Calendar.dirty_seq + 1}
+    return _look(reason, now) | {"snapshot_seq": models.Calendar.dirty_seq + 1}
 
 
 def _change(session: Session, calendar_ids: Iterable[int], values: dict[str, Any]) -> list[int]:
@@ -74,8 +76,8 @@ def _change(session: Session, calendar_ids: Iterable[int], values: dict[str, Any
     ordered = in_lock_order(calendar_ids)
     session.flush()
     for first in range(0, len(ordered), BATCH):
-        chosen = Calendar.id.in_(ordered[first : first + BATCH])
-        rows = select(Calendar.id).where(chosen).order_by(Calendar.id)
+        chosen = models.Calendar.id.in_(ordered[first : first + BATCH])
+        rows = select(models.Calendar.id).where(chosen).order_by(models.Calendar.id)
         session.execute(rows.with_for_update(**LOCKED))
-        session.execute(update(Calendar).where(chosen).values(values))
+        session.execute(update(models.Calendar).where(chosen).values(values))
     return ordered

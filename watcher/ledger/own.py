@@ -7,28 +7,27 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from watcher.errors import Permanent
-from watcher.ledger import calendars
-from watcher.ledger.models import Account, Calendar, Fact
+from watcher.ledger import calendars, models
 from watcher.ledger.states import CalendarState
 
 
-def is_own(session: Session, account: Account, google_id: str) -> bool:
+def is_own(session: Session, account: models.Account, google_id: str) -> bool:
     """Whether this is the account's own (main) calendar: by its address, by the word ``primary``,
     or by the id that Google named."""
-    noted = session.get(Fact, _own(account.id))
+    noted = session.get(models.Fact, _own(account.id))
     names = {account.email, "primary", noted.value.lower() if noted else account.email}
     return google_id.strip().lower() in names
 
 
-def of_account(session: Session, account: Account) -> Calendar | None:
+def of_account(session: Session, account: models.Account) -> models.Calendar | None:
     """The account's own calendar, if that is mirrored."""
     known = calendars.of_account(session, account.id)
     return next((each for each in known if is_own(session, account, each.google_id)), None)
 
 
 def add(
-    session: Session, account: Account, google_id: str, is_own: bool, now: datetime
-) -> Calendar:
+    session: Session, account: models.Account, google_id: str, is_own: bool, now: datetime
+) -> models.Calendar:
     """Mirror a calendar that was proved. An account has one calendar of its own: where that is
     mirrored under another id, its next sync sees to the id."""
     mine = of_account(session, account) if is_own else None
@@ -37,11 +36,11 @@ def add(
     return calendars.add(session, account.id, mine.google_id if mine else google_id, now)
 
 
-def note_own(session: Session, account: Account, google_id: str, now: datetime) -> None:
+def note_own(session: Session, account: models.Account, google_id: str, now: datetime) -> None:
     """Remember under which id Google shows the account's own calendar, if not by its address."""
-    noted = session.get(Fact, _own(account.id))
+    noted = session.get(models.Fact, _own(account.id))
     if google_id.lower() not in (account.email, "primary"):
-        session.merge(Fact(name=_own(account.id), value=google_id, learned_at=now))
+        session.merge(models.Fact(name=_own(account.id), value=google_id, learned_at=now))
     elif noted is not None:
         session.delete(noted)
 
@@ -50,7 +49,9 @@ def _own(account_id: int) -> str:
     return f"own_calendar:{account_id}"
 
 
-def name_primary(session: Session, calendar: Calendar, google_id: str, now: datetime) -> None:
+def name_primary(
+    session: Session, calendar: models.Calendar, google_id: str, now: datetime
+) -> None:
     """Google has named a calendar that was known as ``primary`` only. The name is kept while
     nothing is mirrored under that word. The caller has the calendar locked, and nobody else is
     about to mirror it (``leases.another_works``)."""
@@ -58,10 +59,10 @@ def name_primary(session: Session, calendar: Calendar, google_id: str, now: date
         return
     if calendars.find(session, calendar.account_id, google_id) is None:
         calendar.google_id = google_id
-        note_own(session, session.get_one(Account, calendar.account_id), google_id, now)
+        note_own(session, session.get_one(models.Account, calendar.account_id), google_id, now)
 
 
-def move_to(session: Session, calendar: Calendar, google_id: str, now: datetime) -> None:
+def move_to(session: Session, calendar: models.Calendar, google_id: str, now: datetime) -> None:
     """Google shows the calendar under another id from now on; it is listed anew. Where the account
     mirrors that one already, this one is let go. Lock the account first (``accounts.lock``)."""
     there = calendars.find(session, calendar.account_id, google_id)
@@ -75,7 +76,7 @@ def move_to(session: Session, calendar: Calendar, google_id: str, now: datetime)
     calendars.want_snapshot(session, there.id, "moved", now)
 
 
-def refuse(calendar: Calendar, error: Permanent, now: datetime) -> None:
+def refuse(calendar: models.Calendar, error: Permanent, now: datetime) -> None:
     """Google does not show this calendar, as was found before its first sync: what is to be done
     shows at once. It is tried again like any other that fails."""
     calendar.state, calendar.cause, calendar.message = (

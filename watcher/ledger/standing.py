@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from watcher.ledger import models
 from watcher.ledger.db import Database
 from watcher.ledger.leases import is_free
-from watcher.ledger.models import Account, Calendar, Run
 from watcher.ledger.states import FOR_A_PERSON, CalendarStatus
 
 DELAYED_AFTER = timedelta(seconds=90)
@@ -32,15 +32,19 @@ class Moment:
 def moment(db: Database, session: Session, now: datetime) -> Moment:
     """What ``calendar_status`` judges all calendars by."""
     epoch = db.now_epoch(session)
-    begun = select(Run.id).where(
-        Run.started_at.between(now - DELAYED_AFTER, now), Run.reason != "push"
+    begun = select(models.Run.id).where(
+        models.Run.started_at.between(now - DELAYED_AFTER, now), models.Run.reason != "push"
     )
-    leased = select(Calendar.id).where(~is_free(epoch), Calendar.dirty_reason != "push")
+    leased = select(models.Calendar.id).where(
+        ~is_free(epoch), models.Calendar.dirty_reason != "push"
+    )
     moves = any(session.scalar(found.limit(1)) is not None for found in (begun, leased))
     return Moment(now, epoch, moves)
 
 
-def calendar_status(calendar: Calendar, account: Account, seen: Moment) -> CalendarStatus:
+def calendar_status(
+    calendar: models.Calendar, account: models.Account, seen: Moment
+) -> CalendarStatus:
     """The word for people."""
     if not account.is_active:
         return CalendarStatus.PAUSED
@@ -54,7 +58,7 @@ def calendar_status(calendar: Calendar, account: Account, seen: Moment) -> Calen
     return CalendarStatus.SYNCING
 
 
-def waiting_since(calendar: Calendar, seen: Moment) -> datetime | None:
+def waiting_since(calendar: models.Calendar, seen: Moment) -> datetime | None:
     """Since when the calendar has owed work that nobody has begun, as far as the ledger knows: the
     change became known, a worker was rung, or the lease of the last worker ended. What a clock
     that ran ahead has dated into the future says nothing."""
@@ -64,14 +68,14 @@ def waiting_since(calendar: Calendar, seen: Moment) -> datetime | None:
     return min((at for at in known if at is not None and at <= seen.now), default=None)
 
 
-def is_bulk(calendar: Calendar) -> bool:
+def is_bulk(calendar: models.Calendar) -> bool:
     """Whether the work waits in the bulk lane: all but the changes that a notification told of,
     where these are read by the sync token."""
     listed = calendar.snapshot_seq > 0 or calendar.sync_token is None
     return listed or calendar.dirty_reason != "push"
 
 
-def _waits_too_long(calendar: Calendar, seen: Moment) -> bool:
+def _waits_too_long(calendar: models.Calendar, seen: Moment) -> bool:
     """A change that was told of is to be begun within 90 seconds. Bulk work, such as the look at
     every calendar after a start, is done one calendar after the other: that a calendar waits for
     its turn says nothing as long as others have theirs."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from watcher.errors import (
     Cause,
 )
-from watcher.ledger.models import Account, Calendar, Fact
+from watcher.ledger import models
 from watcher.ledger.states import AccountState, CalendarState
 
 TESTING_LIFE, TESTING_SLACK = timedelta(days=7), timedelta(hours=12)
@@ -58,9 +58,9 @@ STEPS = {
 """What to do about a cause, whichever calendar shows it."""
 
 
-def for_account(session: Session, account: Account) -> str:
+def for_account(session: Session, account: models.Account) -> str:
     """What mends an account that does not work; empty for one that does."""
-    desk = session.get(Fact, "desk_link")
+    desk = session.get(models.Fact, "desk_link")
     if account.state == AccountState.DISCONNECTING:
         return f"watcher accounts disconnect {account.email} (it broke off)"
     if account.state == AccountState.PAUSED and account.cause == Cause.USER_REMOVED:
@@ -79,14 +79,14 @@ def for_account(session: Session, account: Account) -> str:
     }[account.source]
 
 
-def died_of_testing(account: Account) -> bool:
+def died_of_testing(account: models.Account) -> bool:
     """Google's refusal came just when a refresh token of an app in Testing ends."""
     if account.cause != "invalid_grant" or account.granted_at is None:
         return False
     return abs(account.since - account.granted_at - TESTING_LIFE) <= TESTING_SLACK
 
 
-def for_calendar(calendar: Calendar, account: Account) -> str:
+def for_calendar(calendar: models.Calendar, account: models.Account) -> str:
     """What to do about a calendar whose last pass left something for a person, or failed."""
     by_state = {
         CalendarState.HELD: f"watcher resync {account.email} --dry-run, then --force if that is "

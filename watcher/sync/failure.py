@@ -5,20 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from watcher.errors import (
-    AccessLost,
-    AccountDead,
-    AppDead,
-    CalendarGone,
-    Cause,
-    Defect,
-    ErpAuthError,
-    ErpSetupMissing,
-    Permanent,
-    Transient,
-    UserError,
-    WatcherError,
-)
+from watcher import errors
 from watcher.google.own import NO_OWN_CALENDAR
 from watcher.ledger import accounts, calendars, late, leases, runs
 from watcher.ledger.calendars import Failure
@@ -32,17 +19,17 @@ log = logging.getLogger(__name__)
 
 AGAIN = Backoff(first=2.0, longest=60.0)
 PERMANENT_RETRY = {
-    ErpAuthError: 30.0,
-    ErpSetupMissing: 30.0,
-    AppDead: 300.0,
-    AccessLost: 900.0,
-    CalendarGone: 900.0,
+    errors.ErpAuthError: 30.0,
+    errors.ErpSetupMissing: 30.0,
+    errors.AppDead: 300.0,
+    errors.AccessLost: 900.0,
+    errors.CalendarGone: 900.0,
 }
 UNSURE_SECONDS = 20.0
 GONE_CAUSES = frozenset({"not_found", "gone", NO_OWN_CALENDAR})
 
 
-def record_failure(services: Services, attempt: Attempt, error: WatcherError) -> None:
+def record_failure(services: Services, attempt: Attempt, error: errors.WatcherError) -> None:
     """Note a failed pass on its calendar and in the diary, and let the calendar go."""
     now, lease, work = services.clock(), attempt.lease, attempt.work
     with services.db.session() as session:
@@ -53,7 +40,7 @@ def record_failure(services: Services, attempt: Attempt, error: WatcherError) ->
             at=now, state=state, cause=cause, message=error.message, retry_at=retry_at
         )
         calendars.fail(session, lease, work, failure)
-        if isinstance(error, Transient) and error.unanswered:
+        if isinstance(error, errors.Transient) and error.unanswered:
             late.note_unanswered(session, lease.calendar_id, now)
         runs.add(
             session,
@@ -67,38 +54,40 @@ def record_failure(services: Services, attempt: Attempt, error: WatcherError) ->
             ),
         )
         leases.release_calendar(session, lease)
-    if isinstance(error, AccountDead):  # not above: who changes both locks the account first
+    if isinstance(error, errors.AccountDead):  # not above: who changes both locks the account first
         with services.db.session() as session:
             accounts.note_dead_grant(session, work.account_id, error, now)
     log.warning("sync failed (%s), next try at %s: %s", cause, retry_at, error.message)
 
 
-def is_sure(calendar: Calendar, error: WatcherError) -> bool:
+def is_sure(calendar: Calendar, error: errors.WatcherError) -> bool:
     """Google's 404 may be a matter of the moment: it is believed the third time in a row."""
-    if not isinstance(error, CalendarGone):
+    if not isinstance(error, errors.CalendarGone):
         return True
     seen = calendar.cause == error.cause or calendar.cause in GONE_CAUSES
     return seen and calendar.failures + 1 >= calendars.SURE_AFTER
 
 
-def _state_and_cause(error: WatcherError, sure: bool) -> tuple[CalendarState, str]:
-    if isinstance(error, CalendarGone):
+def _state_and_cause(error: errors.WatcherError, sure: bool) -> tuple[CalendarState, str]:
+    if isinstance(error, errors.CalendarGone):
         return CalendarState.GONE if sure else CalendarState.RETRYING, error.cause
-    if isinstance(error, Permanent):
+    if isinstance(error, errors.Permanent):
         return CalendarState.FAILING, error.cause
-    if isinstance(error, Defect):
-        return CalendarState.RETRYING, Cause.INTERNAL_ERROR
-    if isinstance(error, UserError):
-        return CalendarState.FAILING, Cause.SETTINGS
-    side = error.side if isinstance(error, Transient) else ""
+    if isinstance(error, errors.Defect):
+        return CalendarState.RETRYING, errors.Cause.INTERNAL_ERROR
+    if isinstance(error, errors.UserError):
+        return CalendarState.FAILING, errors.Cause.SETTINGS
+    side = error.side if isinstance(error, errors.Transient) else ""
     return CalendarState.RETRYING, f"{side or 'watcher'}_unavailable"
 
 
-def retry_seconds(error: WatcherError, failures: int) -> float:
+def retry_seconds(error: errors.WatcherError, failures: int) -> float:
     """Seconds to wait after a failure that ``failures`` others came before, in a row."""
-    if isinstance(error, CalendarGone) and failures + 1 < calendars.SURE_AFTER:
+    if isinstance(error, errors.CalendarGone) and failures + 1 < calendars.SURE_AFTER:
         return UNSURE_SECONDS
     for kind, seconds in PERMANENT_RETRY.items():
         if isinstance(error, kind):
             return seconds
-    return AGAIN.seconds(failures, error.retry_after if isinstance(error, Transient) else None)
+    return AGAIN.seconds(
+        failures, error.retry_after if isinstance(error, errors.Transient) else None
+    )

@@ -8,14 +8,7 @@ import logging
 
 import structlog
 
-from watcher.errors import (
-    CalendarGone,
-    Defect,
-    LeaseLost,
-    SyncTokenExpired,
-    Transient,
-    WatcherError,
-)
+from watcher import errors
 from watcher.google.client import PATIENT, Patience
 from watcher.google.errors import SIDE
 from watcher.ledger import calendars, leases
@@ -84,16 +77,16 @@ def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
             return End.LEFT
         clean = commit(services, attempt, p, sync(p))
         return End.DONE if clean else End.CHANGED
-    except LeaseLost as error:
+    except errors.LeaseLost as error:
         log.warning("%s", error.message)
         return End.BUSY
-    except SyncTokenExpired:
+    except errors.SyncTokenExpired:
         log.info("the sync token has expired: a full listing is owed")
         _owe_listing(services, attempt, token_expired=True)
         return End.CHANGED
-    except CalendarGone as error:
+    except errors.CalendarGone as error:
         return _look_for(services, attempt, error)
-    except WatcherError as error:
+    except errors.WatcherError as error:
         if lane == "live" and _needs_patience(error):
             log.info("left to a worker for bulk work: %s", error.message)
             with services.db.session() as session:
@@ -105,14 +98,14 @@ def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
         # A defect of ours must not kill the worker or hide: it is logged with its traceback
         # and shown on the calendar like any other failure.
         log.exception("sync failed unexpectedly")
-        record_failure(services, attempt, Defect(error))
+        record_failure(services, attempt, errors.Defect(error))
         return End.FAILED
 
 
-def _needs_patience(error: WatcherError) -> bool:
+def _needs_patience(error: errors.WatcherError) -> bool:
     """Google did not answer, or answered with an error that passes at once, as it does at times.
     Where it says itself how long to leave it alone, a second worker must not ask again."""
-    return isinstance(error, Transient) and error.side == SIDE and error.retry_after is None
+    return isinstance(error, errors.Transient) and error.side == SIDE and error.retry_after is None
 
 
 def _owe_listing(services: Services, attempt: Attempt, *, token_expired: bool) -> None:
@@ -120,21 +113,21 @@ def _owe_listing(services: Services, attempt: Attempt, *, token_expired: bool) -
         calendars.leave(session, attempt.lease, attempt.work, token_expired=token_expired)
 
 
-def _look_for(services: Services, attempt: Attempt, error: CalendarGone) -> End:
+def _look_for(services: Services, attempt: Attempt, error: errors.CalendarGone) -> End:
     """Google does not know the calendar. ``CHANGED``: it is the account's own and has another id
     now, under which the next pass goes on."""
-    found: WatcherError = error
+    found: errors.WatcherError = error
     try:
         with services.db.reading() as session:
             sure = is_sure(calendars.get(session, attempt.work.calendar_id), error)
         if follow(services, attempt.lease, attempt.work, sure):
             return End.CHANGED
-    except LeaseLost as lost:
+    except errors.LeaseLost as lost:
         log.warning("%s", lost.message)
         return End.BUSY
-    except Transient as away:
+    except errors.Transient as away:
         found = error if away.side == error.side else away
-    except WatcherError as other:
+    except errors.WatcherError as other:
         found = other
     record_failure(services, attempt, found)
     return End.FAILED
