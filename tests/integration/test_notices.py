@@ -184,6 +184,22 @@ def test_a_refused_program_is_one_notice(shop: Company, postbox: Postbox, crew: 
     assert [row for email in crew for row in todos(shop, email)] == []
 
 
+def test_a_suspended_project_is_one_notice(
+    shop: Company, postbox: Postbox, crew: list[str]
+) -> None:
+    """Google's first reason is ``forbidden``, as of a calendar that is not shared any more."""
+    entry = {"domain": "global", "reason": "forbidden", "message": "No."}
+    details = [{"reason": "CONSUMER_SUSPENDED", "metadata": {}}]
+    answer = {"error": {"code": 403, "message": "No.", "errors": [entry], "details": details}}
+    shop.google.add_fault(match="/calendars/", status=403, body=answer)
+    for email in crew[:2]:
+        assert shop.sync(email) == "failed"
+    told(shop)
+    told(shop, minutes=2)
+    assert postbox.subjects() == ["Watcher: failing (project_suspended)"]
+    assert "What to do: look at the Cloud project" in postbox.posts[0]
+
+
 def test_never_through_what_is_broken(shop: Company, postbox: Postbox) -> None:
     """ERPNext is away: admins are told by mail and post alone; the employee, when it is back."""
     revoke(shop, ANN)

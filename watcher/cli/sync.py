@@ -43,6 +43,7 @@ PERMISSION_CAUSES = frozenset(
         "access_not_configured",
         "access_token_scope_insufficient",
         "service_disabled",
+        "project_suspended",
         "invalid_grant",
         "invalid_client",
         "deleted_client",

@@ -184,6 +184,16 @@ def _permanent(kind: type[errors.Permanent], next_step: str) -> Maker:
     return make
 
 
+def _of_project(cause: str, next_step: str) -> Maker:
+    """The Cloud project is at fault: ``cause`` takes the place of Google's first reason, which may
+    be no more than ``forbidden``."""
+
+    def make(message: str, _: str) -> errors.WatcherError:
+        return errors.AppDead(message, cause=cause, side=SIDE, next_step=next_step)
+
+    return make
+
+
 def _no_calendar_user(message: str, _: str) -> errors.WatcherError:
     return errors.AccessLost(
         message, cause="not_a_calendar_user", side=SIDE, next_step=_SERVICE_OFF
@@ -204,6 +214,8 @@ _SERVICE_OFF = (
     "Calendar is on for this person (Apps > Google Workspace > Calendar)."
 )
 
+_suspended = _of_project("project_suspended", _PROJECT_OFF)
+
 # Reasons by their last part: the push back end spells them with and without "push.".
 BY_REASON: dict[str, Maker] = {
     "fullsyncrequired": _permanent(errors.SyncTokenExpired, ""),
@@ -217,11 +229,11 @@ BY_REASON: dict[str, Maker] = {
     "webhookurlunauthorized": _permanent(errors.Permanent, _DOMAIN),
     "webhookurlnothttps": _permanent(errors.Permanent, _HTTPS),
     "webhookurlnohostoraddress": _permanent(errors.Permanent, _HTTPS),
-    "accessnotconfigured": _permanent(errors.AppDead, _API_OFF),
-    "service_disabled": _permanent(errors.AppDead, _API_OFF),
-    "billing_disabled": _permanent(errors.AppDead, _PROJECT_OFF),
-    "consumer_suspended": _permanent(errors.AppDead, _PROJECT_OFF),
-    "consumer_invalid": _permanent(errors.AppDead, _PROJECT_OFF),
+    "accessnotconfigured": _of_project("access_not_configured", _API_OFF),
+    "service_disabled": _of_project("service_disabled", _API_OFF),
+    "billing_disabled": _suspended,
+    "consumer_suspended": _suspended,
+    "consumer_invalid": _suspended,
     "insufficientpermissions": _permanent(errors.AccessLost, _SCOPE),
     "access_token_scope_insufficient": _permanent(errors.AccessLost, _SCOPE),
     "forbidden": _permanent(errors.AccessLost, _RIGHT),
@@ -229,7 +241,7 @@ BY_REASON: dict[str, Maker] = {
 }
 
 _QUOTA = frozenset({"quotaexceeded", "dailylimitexceeded", "dailylimitexceededunreg"})
-_OF_PROJECT = frozenset(
+_PROJECTS = frozenset(
     {
         "accessnotconfigured",
         "service_disabled",
@@ -255,11 +267,11 @@ def classify(
         return _exhausted(answer) if found.is_daily else _passing(answer, "refused")
     if any(word in _QUOTA for word in words):
         return _exhausted(answer)
-    for word in sorted(words, key=lambda word: word not in _OF_PROJECT):
-        if word in _OF_PROJECT or (word in BY_REASON and not answer.is_of_project):
+    for word in sorted(words, key=lambda word: word not in _PROJECTS):
+        if word in _PROJECTS or (word in BY_REASON and not answer.is_of_project):
             return CallFailed(BY_REASON[word](answer.message, found.cause))
     if answer.is_of_project:
-        return CallFailed(_permanent(errors.AppDead, _PROJECT_OFF)(answer.message, found.cause))
+        return CallFailed(_suspended(answer.message, found.cause))
     if found.is_limit:
         return _exhausted(answer) if found.is_daily else _passing(answer, "never")
     return _by_status(answer)

@@ -6,9 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from watcher.errors import (
-    Cause,
-)
+from watcher.errors import Cause
 from watcher.ledger import models
 from watcher.ledger.states import AccountState, CalendarState
 
@@ -48,6 +46,8 @@ STEPS = {
     "insufficient_permissions": "the account has to be connected again, with the box for the "
     "calendar ticked",
     "service_disabled": _API,
+    "project_suspended": "look at the Cloud project in the Google Cloud console: it is suspended "
+    "or deleted, or its billing is off; what failed goes on by itself",
     Cause.KEY_MISSING: "put the old key back into WATCHER_SECRET_KEYS",
     Cause.INTERNAL_ERROR: "this is a defect of Watcher's own: report it, with the log's "
     "traceback; it is tried again by itself",

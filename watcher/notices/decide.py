@@ -39,6 +39,7 @@ WIDE = ERPNEXT | frozenset(
         "disabled_client",
         "access_not_configured",
         "service_disabled",
+        "project_suspended",
         Cause.SERVICE_ACCOUNT_KEY,
         Cause.NO_SERVICE_ACCOUNT,
         Cause.MISSING_FIELDS,

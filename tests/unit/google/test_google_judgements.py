@@ -10,6 +10,7 @@ import pytest
 from watcher.errors import AccessLost, AppDead, Transient
 from watcher.google.consent import ConsentDenied, callback_error
 from watcher.google.errors import QUOTA_PAUSE, classify
+from watcher.notices.decide import WIDE
 
 
 def body(reason: str, message: str = "No.", domain: str = "global", **more: Any) -> str:
@@ -28,19 +29,26 @@ def info(reason: str, **metadata: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "cause"),
     [
-        body("forbidden", details=info("SERVICE_DISABLED")),
-        body("forbidden", details=info("BILLING_DISABLED")),
-        body("forbidden", details=info("CONSUMER_SUSPENDED")),
-        body("forbidden", details=info("CONSUMER_INVALID")),
-        body("forbidden", "Permission denied: Consumer 'project:7' has been suspended."),
-        body("forbidden", "Project 'x' has been deleted."),
-        body("forbidden", "This API method requires billing to be enabled."),
+        (body("accessNotConfigured"), "access_not_configured"),
+        (body("forbidden", details=info("SERVICE_DISABLED")), "service_disabled"),
+        (body("forbidden", details=info("BILLING_DISABLED")), "project_suspended"),
+        (body("forbidden", details=info("CONSUMER_SUSPENDED")), "project_suspended"),
+        (body("forbidden", details=info("CONSUMER_INVALID")), "project_suspended"),
+        (
+            body("forbidden", "Permission denied: Consumer 'project:7' has been suspended."),
+            "project_suspended",
+        ),
+        (body("forbidden", "Project 'x' has been deleted."), "project_suspended"),
+        (body("forbidden", "This API method requires billing to be enabled."), "project_suspended"),
     ],
 )
-def test_the_project_is_the_installations_and_not_the_calendars(content: str) -> None:
-    assert isinstance(classify(403, content, "delta").error, AppDead)
+def test_the_project_is_the_installations_and_not_the_calendars(content: str, cause: str) -> None:
+    found = classify(403, content, "delta").error
+    assert isinstance(found, AppDead)
+    assert found.cause == cause
+    assert cause in WIDE, "it is one notice, however few calendars show it"
 
 
 def test_a_calendar_that_is_forbidden_is_still_that() -> None:
