@@ -24,6 +24,7 @@ from watcher.errors import Elsewhere, WatcherError, contained
 from watcher.ledger import aside, budget, due, erased, late, notices, owing, runs
 from watcher.ledger.models import Calendar
 from watcher.ledger.rings import LANES, Lane, Reason
+from watcher.ledger.standing import is_bulk
 from watcher.notices.tell import tell
 from watcher.services import Services
 
@@ -66,8 +67,9 @@ def _calendar_of(job_id: str) -> int:
 
 
 def _lane(calendar: Calendar) -> Lane:
-    """How urgent it is. What is to be read is decided by the worker who begins the pass."""
-    return "live" if calendar.dirty_reason == "push" else "backfill"
+    """Where the work waits best as far as the ledger shows; the worker who begins the pass decides
+    what is to be read, and hands on what is not for its lane."""
+    return "backfill" if is_bulk(calendar) else "live"
 
 
 def poll(services: Services) -> int:
