@@ -60,8 +60,8 @@ def _times(master: Item, rules: Series, start: datetime) -> Json:
     if is_all_day(first):
         days = recurrence.series_of(last, []).first - rules.first
         return {
-            "start": {"date": f"{start:%Y-%m-%d}"},
-            "end": {"date": f"{start + days:%Y-%m-%d}"},
+            "start": {"date": start.date().isoformat()},
+            "end": {"date": (start + days).date().isoformat()},
         }
     length = instant(last, "UTC") - instant(first, "UTC")
     begin = recurrence.to_utc(rules, start)

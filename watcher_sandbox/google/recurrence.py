@@ -15,7 +15,7 @@ from functools import lru_cache
 from dateutil.rrule import rrule, rruleset, rrulestr
 
 from watcher_sandbox.google.errors import GoogleError, invalid
-from watcher_sandbox.google.times import Json, is_all_day, wall, zone
+from watcher_sandbox.google.times import Json, day_of_id, is_all_day, moment_of_id, wall, zone
 
 MAX_STARTS = 20_000
 """No series is followed further than this: an endless MINUTELY rule must not hang the server."""
@@ -63,8 +63,8 @@ def to_utc(series: Series, start: datetime) -> datetime:
 def suffix(series: Series, start: datetime) -> str:
     """What an instance's id has after the series' id: its original start."""
     if series.all_day:
-        return f"{start:%Y%m%d}"
-    return f"{to_utc(series, start):%Y%m%dT%H%M%SZ}"
+        return day_of_id(start)
+    return moment_of_id(to_utc(series, start))
 
 
 def from_suffix(series: Series, text: str) -> datetime | None:

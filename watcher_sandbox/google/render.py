@@ -107,7 +107,7 @@ class View:
             "organizer": owner,
             "reminders": {"useDefault": True},
             "eventType": "default",
-            **deepcopy(data),
+            **{name: deepcopy(value) for name, value in data.items() if value is not None},
             "kind": "calendar#event",
             "etag": item.etag,
             "id": event_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from watcher_sandbox.google import scopes
@@ -15,6 +15,7 @@ from watcher_sandbox.google.faults import Faults
 from watcher_sandbox.google.model import Json, User
 from watcher_sandbox.google.oauth import OAuth
 from watcher_sandbox.google.store import Store
+from watcher_sandbox.google.times import day_of_id, moment_of_id
 
 Start = datetime | date | str | Json
 """An original start: an aware datetime, a date, either as text, or Google's JSON."""
@@ -34,10 +35,10 @@ def _suffix(start: Start) -> str:
         whole_day = len(start) == len("2026-01-31")
         return _suffix(date.fromisoformat(start) if whole_day else datetime.fromisoformat(start))
     if not isinstance(start, datetime):
-        return f"{start:%Y%m%d}"
+        return day_of_id(start)
     if start.tzinfo is None:
         raise ValueError("an original start needs an offset")
-    return f"{start.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    return moment_of_id(start)
 
 
 def write_key_file(info: Json, path: Path) -> Path:

@@ -316,7 +316,7 @@ class Store:
         length = instant(last, "UTC") - instant(first, "UTC")
         moment = instant(start, "UTC") + length
         if is_all_day(first):
-            return {"date": f"{moment:%Y-%m-%d}"}
+            return {"date": moment.date().isoformat()}
         return normal(
             {"dateTime": moment.isoformat(), "timeZone": last.get("timeZone") or "UTC"}, "UTC"
         )

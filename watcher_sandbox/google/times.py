@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,6 +26,17 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
         f"{moment.microsecond // 1000:03d}Z"
     )
+
+
+def day_of_id(day: date) -> str:
+    """A day as an instance's id has it; ``strftime`` writes a year below 1000 without zeros."""
+    return f"{day.year:04}{day:%m%d}"
+
+
+def moment_of_id(moment: datetime) -> str:
+    """A moment as an instance's id has it, in UTC."""
+    utc = moment.astimezone(UTC)
+    return f"{day_of_id(utc)}{utc:T%H%M%SZ}"
 
 
 def parse_bound(name: str, text: str) -> datetime:
@@ -60,19 +71,23 @@ def instant(value: Json, calendar_zone: str) -> datetime:
 def normal(value: Json, calendar_zone: str) -> Json:
     """A start or end as it is kept: dateTime with offset, in the event's own zone."""
     if value.get("date"):
-        date.fromisoformat(str(value["date"]))
-        return {"date": value["date"]}
+        return {"date": date.fromisoformat(str(value["date"])).isoformat()}
     name = value.get("timeZone") or calendar_zone
     moment = instant(value, calendar_zone).astimezone(zone(name)).replace(microsecond=0)
     return {"dateTime": moment.isoformat(), "timeZone": name}
 
 
 def in_zone(value: Json, zone_name: str) -> Json:
-    """A kept start or end as an answer shows it: the offset of ``zone_name``."""
+    """A kept start or end as an answer shows it: the offset of ``zone_name``, in whole minutes.
+
+    The local mean times of before about 1900 have seconds in their offset, which RFC 3339 cannot
+    write: these are left out, and the instant stays.
+    """
     if "dateTime" not in value:
         return dict(value)
     moment = datetime.fromisoformat(value["dateTime"]).astimezone(zone(zone_name))
-    text = moment.isoformat()
+    minutes = (moment.utcoffset() or timedelta()) // timedelta(minutes=1)
+    text = moment.astimezone(timezone(timedelta(minutes=minutes))).isoformat()
     return {**value, "dateTime": text.replace("+00:00", "Z")}
 
 
