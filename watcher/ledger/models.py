@@ -216,8 +216,6 @@ class Run(Base):
     unchanged: Mapped[int] = mapped_column(Integer, default=0)
     skipped: Mapped[int] = mapped_column(Integer, default=0)
     refused: Mapped[int] = mapped_column(Integer, default=0)
-    google_calls: Mapped[int] = mapped_column(Integer, default=0)
-    erpnext_calls: Mapped[int] = mapped_column(Integer, default=0)
     lag_received: Mapped[float | None] = mapped_column(Float)
     lag_google: Mapped[float | None] = mapped_column(Float)
     error: Mapped[str] = mapped_column(Text, default="")
