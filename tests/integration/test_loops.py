@@ -25,7 +25,7 @@ from watcher.ledger import accounts, erased
 from watcher.ledger import notices as ledger
 from watcher.notices import decide, media, tell
 from watcher.services import Services
-from watcher.sync import story
+from watcher.sync import comparing
 
 Patch = pytest.MonkeyPatch
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -227,7 +227,7 @@ def test_notices(shop: Company, monkeypatch: Patch) -> None:
     ("command", "owner", "name"),
     [
         (["resync", "--all", "--json"], cli_sync, "work_off"),
-        (["verify", "--json"], story, "compare"),
+        (["verify", "--json"], comparing, "compare"),
         (["tokens", "renew", "--all", "--json"], AccessTokens, "renew"),
         (["channels", "renew", "--all", "--force", "--json"], renewal, "open_channel"),
     ],

@@ -15,12 +15,12 @@ from functools import partial
 import redis
 from sqlalchemy.orm import Session
 
+from watcher import errors
 from watcher.accounts.disconnect import finish
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
 from watcher.accounts.users import look_at_users
 from watcher.channels.renewal import renew_due
-from watcher.errors import Elsewhere, WatcherError, contained
 from watcher.ledger import aside, budget, due, erased, late, notices, owing, runs
 from watcher.ledger.models import Calendar
 from watcher.ledger.rings import LANES, Lane, Reason
@@ -119,12 +119,14 @@ def look_after_erased(services: Services) -> int:
         return 0
     try:
         return _look_again(services, rows)
-    except WatcherError:
+    except errors.WatcherError:
         raise
     except Exception:
         log.exception("looking after erased rows failed unexpectedly: now row by row")
     alone = ({number: row} for number, row in rows.items())
-    return sum(contained(partial(_look_again, services, each), lambda _: 0) for each in alone)
+    return sum(
+        errors.contained(partial(_look_again, services, each), lambda _: 0) for each in alone
+    )
 
 
 def _look_again(services: Services, rows: Mapping[int, tuple[str, str]]) -> int:
@@ -140,7 +142,7 @@ def renew(services: Services) -> int:
         return 0
     try:
         return len(renew_due(services))
-    except Elsewhere:
+    except errors.Elsewhere:
         return 0  # another process is renewing
 
 

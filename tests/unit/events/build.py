@@ -18,6 +18,7 @@ from watcher.events.model import (
     EventTime,
     GoogleEvent,
     MappingRules,
+    Rewrite,
     Row,
     Update,
 )
@@ -113,6 +114,11 @@ class Rows:
                 self.by_key[before.key] = held(action.event, status=status, name=before.name)
             elif isinstance(action, Cancel):
                 self._cancel(action)
+            elif isinstance(action, Rewrite):
+                texts = {"subject": action.subject, "description": action.description}
+                hidden = {"content_hash": ""} if action.mask else {}
+                row = self.by_key[action.key]
+                self.by_key[action.key] = replace(row, **texts, **hidden)  # type: ignore[arg-type]
 
     def _cancel(self, action: Cancel) -> None:
         before = self.by_key[action.key]

@@ -510,6 +510,7 @@ def test_stop(google: Scripted, answer: Answer, known: bool) -> None:
     assert google.asked[0].json == {"id": "c-1", "resourceId": "r"}
 
 
+@pytest.mark.system
 def test_connections_are_kept_per_thread_and_not_across_a_fork(google: Scripted) -> None:
     google.otherwise = lambda _: Answer(body=ONE, keep=True)
     made = rig(google.url, timeout=4.5)
