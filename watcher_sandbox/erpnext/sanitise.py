@@ -140,5 +140,7 @@ def _is_json(text: str) -> bool:
 
 
 def without_tags(text: str) -> str:
-    """The text between the tags, by which a mandatory field counts as filled."""
-    return _ANY_TAG.sub("", text).strip()
+    """The text between the tags, by which a mandatory field counts as filled. After the last ``>``
+    there is none: an endless ``<<<`` is not searched from each of its signs anew."""
+    head, end, rest = text.rpartition(">")
+    return (_ANY_TAG.sub("", head + end) + rest).strip()
