@@ -75,14 +75,15 @@ def map_reading(basis: Basis, reading: Reading) -> Intake:
     """What Google told in ERPNext's form, split by what is to be done with it."""
     rules, window, zone = basis.rules, basis.window, reading.zone
     # What the expansion says of a changed series is newer than the exceptions in the delta.
-    expanded = reading.masters | reading.orphaned
+    masters = reading.masters
+    expanded = masters | reading.orphaned
     direct = [
         event
         for event in reading.told
-        if event.id not in reading.masters and event.recurring_event_id not in expanded
+        if event.id not in masters and event.recurring_event_id not in expanded
     ]
     mapped = map_events([*direct, *reading.listed], rules, window, zone)
-    hidden = made_private(reading.told, reading.masters, reading.listed)
+    hidden = made_private(reading.told, masters, reading.listed)
     mapped.outside.extend(map_events(hidden, rules, window, zone).outside)
     mapped.refused.extend(reading.unreadable)
     return mapped
@@ -109,10 +110,10 @@ def _decide_delta(basis: Basis, reading: Reading, mapped: Intake, rows: Rows) ->
 
 def _what_became_of_series(reading: Reading) -> dict[str, str]:
     """Recurring id as ERPNext holds it -> ``expanded``, ``single`` or ``cancelled``."""
-    became = {}
+    became, masters = {}, reading.masters
     for event in reading.roots:
         word = "cancelled" if event.is_cancelled else "single"
-        became[data_id(event.id)] = "expanded" if event.id in reading.masters else word
+        became[data_id(event.id)] = "expanded" if event.id in masters else word
     return became
 
 
