@@ -17,6 +17,7 @@ from watcher.ledger import calendars, channels, due, leases
 from watcher.ledger.calendars import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Account, Calendar
+from watcher.ledger.rings import Lane
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Attempt:
         return time.monotonic() - self.mark
 
 
-def begin_attempt(services: Services, calendar_id: int) -> Attempt | End:
+def begin_attempt(services: Services, calendar_id: int, lane: Lane) -> Attempt | End:
     """Lease the calendar and read its debt, in one transaction."""
     with services.db.session() as session:
         calendar = session.get(Calendar, calendar_id)
@@ -76,14 +77,16 @@ def begin_attempt(services: Services, calendar_id: int) -> Attempt | End:
         if not calendars.is_wanted(session, calendar_id):  # by now; see disconnect.drain
             leases.release_calendar(session, lease)
             return End.IDLE
-        return read_debt(services, session, lease)
+        return read_debt(services, session, lease, lane)
 
 
-def read_debt(services: Services, session: Session, lease: CalendarLease) -> Attempt:
+def read_debt(services: Services, session: Session, lease: CalendarLease, lane: Lane) -> Attempt:
+    """What is owed now, within the transaction of ``session``. Workers for pushes open no channels,
+    so they need not know whether one is missing."""
     work, now = calendars.begin(session, lease), services.clock()
-    waits = channels.watch_waits(session, work.calendar_id, now)
     is_watched = (
-        waits
+        lane == "live"
+        or channels.watch_waits(session, work.calendar_id, now)
         or channels.live(session, work.calendar_id, now) is not None
         or channels.opened_within_a_minute(session, now) >= services.settings.renew_per_minute
     )

@@ -41,7 +41,7 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
     Of ``watcher.errors`` it raises ``Transient`` alone, when the ledger does not answer.
     """
     with structlog.contextvars.bound_contextvars(calendar=calendar_id, why=reason):
-        attempt = begin_attempt(services, calendar_id)
+        attempt = begin_attempt(services, calendar_id, lane)
         if isinstance(attempt, End):
             return attempt
         end = End.CHANGED
@@ -51,7 +51,7 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
                 if end != End.CHANGED:
                     break
                 with services.db.session() as session:
-                    attempt = read_debt(services, session, attempt.lease)
+                    attempt = read_debt(services, session, attempt.lease, lane)
         finally:
             if end not in _LET_GO:
                 with services.db.session() as session:
@@ -68,8 +68,7 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
 
 def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
     try:
-        if lane == "backfill":
-            attempt = watched(services, attempt)
+        attempt = watched(services, attempt)
         hold = keep_lease(services, attempt.lease)
         p = make_pass(services, attempt.work, hold, PATIENCE[lane])
         if p.kind == "snapshot" and lane == "live":
