@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 
-from watcher.errors import Transient
+from watcher.errors import Transient, contained
 from watcher.ledger import owing
 from watcher.services import Services
 
@@ -74,8 +75,4 @@ class Missed:
                     self._thread = None
 
     def _looked(self) -> bool:
-        try:
-            return look_at_all(self._services, "unrecorded")
-        except Exception:
-            log.exception("calendars not looked at: failed unexpectedly")
-            return False
+        return contained(partial(look_at_all, self._services, "unrecorded"), lambda _error: False)
