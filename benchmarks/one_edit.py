@@ -19,7 +19,7 @@ from pathlib import Path
 
 from watcher.accounts.verbs import add_delegated
 from watcher.erpnext.fields import install
-from watcher.ledger import accounts, calendars
+from watcher.ledger import accounts, calendars, owing
 from watcher.services import Ledger, build
 from watcher.settings import load
 from watcher.sync.work import work_off
@@ -76,7 +76,7 @@ def measure(events: int, folder: Path) -> None:
         google.patch_event(ANN, secrets.choice(ids), {"summary": f"Shift {secrets.token_hex(3)}"})
         with services.db.session() as session:
             if snapshot:
-                calendars.want_snapshot(session, number, "bench", services.clock())
+                owing.owe_listings(session, [number], "bench", services.clock())
         calls = services.erpnext.calls
         began = time.perf_counter()
         assert work_off(services, number, "bench") == "done"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.company import ANN, BOB, Company
 from watcher.channels import renewal
-from watcher.ledger import calendars, channels, inbox, overview, owing, runs
+from watcher.ledger import channels, inbox, overview, owing, runs
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.models import Calendar, Channel, Run
 from watcher.ledger.secrets import digest
@@ -119,7 +119,7 @@ def test_the_look_around_after_a_start_is_no_alarm(company: Company) -> None:
     for _ in range(10):
         company.later(seconds=100)
         with company.services.db.session() as session:
-            calendars.mark_dirty(session, company.calendar(BOB).id, "restart", now(company))
+            owing.owe_looks(session, [company.calendar(BOB).id], "restart", now(company))
         assert company.sync(BOB) == "done"
         assert problems(company) == []
         assert states(company) == {"up_to_date": 1, "syncing": 1}

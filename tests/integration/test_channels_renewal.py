@@ -16,7 +16,7 @@ from watcher.channels import renewal
 from watcher.channels.registry import open_channel
 from watcher.errors import Transient
 from watcher.jobs import timetable
-from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger import accounts, calendars, channels, leases, owing
 from watcher.ledger.channels import Granted, Request
 from watcher.ledger.models import Channel, Lease
 from watcher.ledger.states import AccountState
@@ -484,5 +484,5 @@ def test_a_fresh_change_that_is_never_told_is_asked_about_by_the_next_poll(
 def poll(company: Company) -> None:
     with company.services.db.session() as session:
         number = company.calendar().id
-        calendars.mark_dirty(session, number, "poll", company.services.clock())
+        owing.owe_looks(session, [number], "poll", company.services.clock())
     assert company.sync() == "done"

@@ -21,7 +21,7 @@ from watcher.channels.registry import stop_all
 from watcher.errors import AccountDead, Transient
 from watcher.jobs import timetable
 from watcher.jobs.timetable import Periodic
-from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger import accounts, channels, leases, owing
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account, Calendar, Lease, Tick
 from watcher.ledger.states import AccountState
@@ -45,7 +45,7 @@ def waiting(company: Company) -> dict[str, int]:
 def owe(company: Company, reason: str = "push", email: str = ANN) -> None:
     number = company.calendar(email).id
     with company.services.db.session() as session:
-        calendars.mark_dirty(session, number, reason, company.services.clock())
+        owing.owe_looks(session, [number], reason, company.services.clock())
 
 
 def sweep(company: Company) -> int:
@@ -73,7 +73,7 @@ def test_pushes_and_bulk_work_never_share_a_lane(company: Company, reason: str, 
 def test_a_listing_that_a_push_came_to_is_bulk_work(company: Company) -> None:
     with company.services.db.session() as session:
         now = company.services.clock()
-        calendars.want_snapshot(session, company.calendar().id, "asked", now)
+        owing.owe_listings(session, [company.calendar().id], "asked", now)
     owe(company, "push")
     sweep(company)
     assert waiting(company) == {"live": 0, "backfill": 1}
@@ -310,10 +310,10 @@ def test_who_changes_several_calendars_never_waits_in_a_circle(
             return int(found)
 
     with services.db.session() as session:
-        calendars.mark_dirty(session, first, "restart", now)
+        owing.owe_looks(session, [first], "restart", now)
         cron.start()
         wait_for(somebody_waits, what="both at it")
-        calendars.mark_dirty(session, second, "restart", now)
+        owing.owe_looks(session, [second], "restart", now)
     cron.join(30)
     assert found == [2]
 

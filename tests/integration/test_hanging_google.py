@@ -11,7 +11,7 @@ from tests.company import ADMIN, ANN, BOB, Company
 from tests.waiting import wait_for
 from watcher.google.client import Patience
 from watcher.jobs.doorbell import Doorbell
-from watcher.ledger import calendars
+from watcher.ledger import owing
 from watcher.sync import work
 from watcher.sync.attempt import End
 from watcher.sync.work import work_off
@@ -34,7 +34,7 @@ def tell(shop: Company, email: str) -> None:
     """As a notification does it."""
     number = shop.calendar(email).id
     with shop.services.db.session() as session:
-        calendars.mark_dirty(session, number, "push", shop.services.clock())
+        owing.owe_looks(session, [number], "push", shop.services.clock())
     assert shop.services.ring(number, "live", "push")
 
 
@@ -91,7 +91,7 @@ def test_a_worker_for_pushes_leaves_what_needs_patience_to_the_other_lane(
     shop.google.add_fault(match=f"GET .*{ANN}/events", count=1, **fault)
     number = shop.calendar().id
     with shop.services.db.session() as session:
-        calendars.mark_dirty(session, number, "push", shop.services.clock())
+        owing.owe_looks(session, [number], "push", shop.services.clock())
     since = shop.calendar().dirty_at
     assert work_off(shop.services, number, "push", "live") == end
     left = shop.calendar()

@@ -14,7 +14,7 @@ from watcher.accounts import tokens
 from watcher.erpnext.events import EventMirror
 from watcher.errors import AccountDead
 from watcher.jobs import timetable
-from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger import accounts, channels, leases, owing
 from watcher.ledger.models import Account, Calendar, Tick
 from watcher.processes.cron import run_one
 from watcher.sync.work import work_off
@@ -32,7 +32,7 @@ def ring_count(company: Company) -> int:
 def dirty(company: Company) -> int:
     with company.services.db.session() as session:
         number = company.calendar().id
-        calendars.mark_dirty(session, number, "push", company.services.clock())
+        owing.owe_looks(session, [number], "push", company.services.clock())
         return number
 
 

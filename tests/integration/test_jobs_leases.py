@@ -19,7 +19,7 @@ from watcher.channels import registry
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
 from watcher.jobs import timetable
-from watcher.ledger import aside, calendars, channels, inbox, leases
+from watcher.ledger import aside, calendars, channels, inbox, leases, owing
 from watcher.ledger.calendars import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Calendar, Run
@@ -96,9 +96,9 @@ def test_no_change_is_lost_in_counting(company: Company) -> None:
     def count(mark: Callable[..., object]) -> None:
         for _ in range(8):
             with db.session() as session:
-                mark(session, number, "poll", now)
+                mark(session, [number], "poll", now)
 
-    works = [lambda: count(calendars.mark_dirty)] * 3 + [lambda: count(calendars.want_snapshot)]
+    works = [lambda: count(owing.owe_looks)] * 3 + [lambda: count(owing.owe_listings)]
     assert at_once(*works) == [None] * 4
     row = company.calendar()
     assert row.dirty_seq == before + 32
@@ -108,7 +108,7 @@ def test_no_change_is_lost_in_counting(company: Company) -> None:
 def test_a_wish_for_a_listing_during_a_pass_survives_it(company: Company) -> None:
     lease, work = start_work(company)
     with company.services.db.session() as session:
-        calendars.want_snapshot(session, lease.calendar_id, "asked", company.services.clock())
+        owing.owe_listings(session, [lease.calendar_id], "asked", company.services.clock())
     with company.services.db.session() as session:
         leases.release_calendar(session, lease)
     assert work_off(company.services, lease.calendar_id, "x") == "done"
@@ -376,7 +376,7 @@ def test_who_is_rung_for_a_calendar_that_never_rests_finds_it_free(
         outcome = once(p)
         if not found:
             with company.services.db.session() as session:
-                calendars.mark_dirty(session, number, "push", company.services.clock())
+                owing.owe_looks(session, [number], "push", company.services.clock())
         return outcome
 
     def quick(services: Services, *ring_for: Any) -> bool:

@@ -198,7 +198,7 @@ def test_a_start_has_each_active_calendar_owe_a_look(
     monkeypatch.setattr(owing, "BATCH", 10)
     ids = add_calendars(db, 25)
     with db.session() as session:
-        calendars.mark_dirty(session, ids[3], "push", NOW - timedelta(hours=1))
+        owing.owe_looks(session, [ids[3]], "push", NOW - timedelta(hours=1))
         calendars.get(session, ids[4]).removed = True
     assert owing.owe_all(db, "restart", NOW) == 24
     with db.reading() as session:

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.company import ANN, BOB, Company
-from watcher.ledger import calendars
+from watcher.ledger import owing
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def poll(company: Company) -> str:
     """The safety poll, and what a worker does when it rings."""
     with company.services.db.session() as session:
         number = company.calendar().id
-        calendars.mark_dirty(session, number, "poll", company.services.clock())
+        owing.owe_looks(session, [number], "poll", company.services.clock())
     return company.sync()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from tests.company import ANN, Company
-from watcher.ledger import budget, calendars
+from watcher.ledger import budget, owing
 from watcher.ledger.budget import Purpose
 from watcher.ledger.db import Database
 from watcher.sync.work import work_off
@@ -29,7 +29,7 @@ def paid(company: Company, monkeypatch: pytest.MonkeyPatch) -> list[Purpose]:
 def owe(company: Company, reason: str = "push") -> int:
     with company.services.db.session() as session:
         number = company.calendar().id
-        calendars.mark_dirty(session, number, reason, company.services.clock())
+        owing.owe_looks(session, [number], reason, company.services.clock())
     return number
 
 

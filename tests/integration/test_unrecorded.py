@@ -13,7 +13,7 @@ from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
 from watcher.handlers import missed
 from watcher.handlers.app import create_app
-from watcher.ledger import calendars, channels, leases
+from watcher.ledger import calendars, channels, leases, owing
 from watcher.ledger.secrets import digest
 
 TOKEN = "token-of-a-channel"
@@ -122,7 +122,7 @@ def test_a_pass_that_has_read_before_is_followed_by_another(
     monkeypatch.setattr(missed, "RETRY_SECONDS", 0.05)
     services, number = shop.services, shop.calendar().id
     with services.db.session() as session:
-        calendars.mark_dirty(session, number, "push", services.clock())
+        owing.owe_looks(session, [number], "push", services.clock())
         lease = leases.take_calendar(services.db, session, number, services.owner)
         assert lease is not None
         work = calendars.begin(session, lease)

@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, make_url, select
 
 from tests.company import ANN, BOB
-from watcher.ledger import accounts, aside, calendars, channels, keys, overview
+from watcher.ledger import accounts, aside, calendars, channels, keys, overview, owing
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import Database
 from watcher.ledger.models import Base, Counter, Invitation, Run, Tick
@@ -90,7 +90,7 @@ def test_a_ledger_of_0_1_0_goes_on_working(old: Database) -> None:
     with old.session() as session:
         calendar = calendars.of_account(session, accounts.get(session, ANN).id)[0]
         calendars.note_shown(session, calendar.id, 3)
-        calendars.want_snapshot(session, calendar.id, "asked", THEN)
+        owing.owe_listings(session, [calendar.id], "asked", THEN)
     with old.reading() as session:
         again = calendars.get(session, calendar.id)
         assert (again.sweep_shown, again.snapshot_seq) == (3, again.dirty_seq)

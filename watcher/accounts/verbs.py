@@ -12,8 +12,7 @@ from watcher.accounts.revive import revive, start
 from watcher.erpnext import connected_app
 from watcher.google.delegation import DelegationAllow
 from watcher.google.grants import Grant
-from watcher.ledger import accounts, calendars, connect, own, states
-from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger import accounts, calendars, connect, owing, own, states
 from watcher.services import Services, delegation
 from watcher.settings import require
 
@@ -124,7 +123,7 @@ def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, 
         raise
     proved = prove_all(client_of(services, address, fresh.access_token), address, wanted)
     account_id = _register(services, grant, proved)
-    LedgerTokens(services.db, services.keyring).keep(account_id, grant, fresh)
+    accounts.LedgerTokens(services.db, services.keyring).keep(account_id, grant, fresh)
     start(services, account_id)
     others = [each.google_id for each in proved if each.is_own and each.google_id != address]
     return Added(address, grant.erpnext_user, len(proved), *others[:1])
@@ -254,7 +253,7 @@ def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
     with services.db.session() as session:
         account, now = accounts.get(session, email), services.clock()
         calendar = own.add(session, account, proved.google_id, proved.is_own, now)
-        calendars.want_snapshot(session, calendar.id, "added", now)
+        owing.owe_listings(session, [calendar.id], "added", now)
         active = account.is_active
     if active:
         services.ring(calendar.id, "backfill", "added")
@@ -264,17 +263,16 @@ def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
 def set_event_type(services: Services, email: str, event_type: str | None) -> None:
     """``Public`` or ``Private`` for the ordinary events of this account; None: as the settings say.
     What is mirrored already follows at once."""
-    rings = []
     with services.db.session() as session:
         account = accounts.get(session, email)
         if account.default_event_type == event_type:
             return
         account.default_event_type = event_type
-        for calendar in calendars.of_account(session, account.id):
-            calendars.want_snapshot(session, calendar.id, "policy", services.clock())
-            if account.is_active:
-                rings.append(calendar.id)
-    services.ring_all(rings, "backfill", "policy")
+        mirrored = [calendar.id for calendar in calendars.of_account(session, account.id)]
+        owing.owe_listings(session, mirrored, "policy", services.clock())
+        active = account.is_active
+    if active:
+        services.ring_all(mirrored, "backfill", "policy")
 
 
 def pause(services: Services, email: str) -> None:

@@ -25,7 +25,7 @@ from watcher.errors import (
 )
 from watcher.google import client as calendar_api
 from watcher.google.own import PRIMARY
-from watcher.ledger import calendars, channels, leases, own
+from watcher.ledger import calendars, channels, leases, owing, own
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.secrets import digest
 from watcher.ledger.states import ACCEPTED
@@ -132,7 +132,7 @@ def _confirm(
             _check_identity(calendar, named)
             if not leases.another_works(services.db, session, calendar, services.owner):
                 own.name_primary(session, calendar, named, now)
-        calendars.mark_dirty(session, calendar_id, "channel", now)
+        owing.owe_looks(session, [calendar_id], "channel", now)
     log.info("channel opened", extra={"calendar": calendar_id, "channel": channel_id})
     return Opened(channel_id, retired)
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from watcher.errors import AccountDead, NotFound, UserError
 from watcher.google.grants import Grant
 from watcher.google.refresh import ACCOUNT_CODES, Fresh
-from watcher.ledger import calendars, own
+from watcher.ledger import calendars, owing, own
 from watcher.ledger.db import LOCKED, Database
 from watcher.ledger.leases import lapsed
 from watcher.ledger.models import Account, Calendar, Fact
@@ -141,12 +141,10 @@ def activate(session: Session, account: Account, now: datetime, own_id: str = ""
     set_state(account, AccountState.ACTIVE, "", now)
     if not calendars.of_account(session, account.id):
         own.add(session, account, own_id or account.email, True, now)
-    rings = []
-    for calendar in calendars.of_account(session, account.id):
+    mirrored = calendars.of_account(session, account.id)
+    for calendar in mirrored:
         calendars.revive(calendar, now)
-        calendars.want_snapshot(session, calendar.id, "connect", now)
-        rings.append(calendar.id)
-    return rings
+    return owing.owe_listings(session, [calendar.id for calendar in mirrored], "connect", now)
 
 
 def needs_reconnect(session: Session, account_id: int, cause: str, now: datetime) -> None:

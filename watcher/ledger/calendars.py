@@ -170,23 +170,6 @@ def find(session: Session, account_id: int, google_id: str) -> Calendar | None:
     ).first()
 
 
-def mark_dirty(session: Session, calendar_id: int, reason: str, now: datetime) -> int:
-    """Owe the calendar a look; returns the new ``dirty_seq``."""
-    calendar = locked(session, calendar_id)
-    calendar.dirty_seq += 1
-    calendar.dirty_reason = reason
-    if calendar.dirty_at is None:
-        calendar.dirty_at = now
-    session.flush()
-    return calendar.dirty_seq
-
-
-def want_snapshot(session: Session, calendar_id: int, reason: str, now: datetime) -> None:
-    """Owe the calendar a full listing."""
-    seq = mark_dirty(session, calendar_id, reason, now)
-    get(session, calendar_id).snapshot_seq = seq
-
-
 def note_shown(session: Session, calendar_id: int, sweep: int | None) -> None:
     """A dry run has told an admin how many rows the sweep would cancel."""
     locked(session, calendar_id).sweep_shown = sweep

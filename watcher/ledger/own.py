@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from watcher.errors import Permanent
-from watcher.ledger import calendars, models
+from watcher.ledger import calendars, models, owing
 from watcher.ledger.states import CalendarState
 
 
@@ -73,7 +73,7 @@ def move_to(session: Session, calendar: models.Calendar, google_id: str, now: da
         calendar.removed = True
     calendar.sync_token = None
     calendars.revive(there, now)
-    calendars.want_snapshot(session, there.id, "moved", now)
+    owing.owe_listings(session, [there.id], "moved", now)
 
 
 def refuse(calendar: models.Calendar, error: Permanent, now: datetime) -> None:

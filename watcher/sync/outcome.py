@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
 from watcher.google.client import QUERY_FINGERPRINT
-from watcher.ledger import aside, budget, calendars, channels, doubts, leases, runs
+from watcher.ledger import aside, budget, calendars, channels, doubts, leases, owing, runs
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.calendars import Settled, Trouble
 from watcher.ledger.models import Run
@@ -56,7 +56,7 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
         )
         calendars.settle(session, attempt.lease, work, settled)
         if outcome.touched and p.kind == "delta":
-            calendars.want_snapshot(session, calendar_id, "touched", now)
+            owing.owe_listings(session, [calendar_id], "touched", now)
         if outcome.applied.answered_late:
             known_site.remember_late_answers(session, outcome.applied.answered_late, now)
         let_go = leases.release_if_clean(session, attempt.lease, work.seq)
