@@ -20,9 +20,7 @@ from typing import Any
 from watcher.processes.up import die_with_parent, tied
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["watcher.cli", "watcher.processes.web", "watcher.worker", "tests.forked"]
-)
+CONTEXT.set_forkserver_preload(["tests.preloaded", "tests.forked"])
 
 
 def forked(
@@ -95,7 +93,8 @@ def _child(
         os.close(handle)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
     sys.argv = ["watcher", *words]
-    # The command line is imported here so that the forking process alone pays for it.
+    # The command line is imported here so that the forking process alone pays for it: see
+    # preloaded.py.
     from watcher.cli import main  # noqa: PLC0415
 
     main()

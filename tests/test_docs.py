@@ -83,7 +83,7 @@ def section(page: str, heading: str) -> str:
 # --- the commands -------------------------------------------------------------------------
 
 
-def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
     """(name without ``watcher``, command), groups left out."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
@@ -92,7 +92,7 @@ def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", command
 
 
-COMMANDS = dict(commands())
+COMMANDS = dict(commands(cli.complete()))
 
 
 def parse(words: Words) -> str:

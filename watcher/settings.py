@@ -267,6 +267,13 @@ def fields() -> dict[str, FieldInfo]:
     return dict(Settings.model_fields)
 
 
+def plain(value: object) -> str:
+    """A value as it is written in a settings file; of a secret, nothing."""
+    if isinstance(value, SecretStr):
+        return ""
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
 NEEDED = ("secret_keys", "public_url", "erpnext_url", "erpnext_api_key", "erpnext_api_secret")
 """Settings without which ``up``, ``web``, ``worker`` and ``cron`` refuse to start; a way to Google
 is needed besides."""

@@ -40,12 +40,15 @@ def mode(path: Path) -> str:
 
 
 def commands(
-    group: click.Group = cli, above: tuple[str, ...] = ()
+    group: click.Group, above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     for name, command in group.commands.items():
         yield (*above, name), command
         if isinstance(command, click.Group):
             yield from commands(command, (*above, name))
+
+
+COMMANDS = list(commands(cli.complete()))
 
 
 def test_init_writes_a_commented_file_and_a_key_once(fresh: Company) -> None:
@@ -228,7 +231,7 @@ def test_version_as_text_and_as_json(fresh: Company) -> None:
     assert run(fresh, "--version").out.split()[-1] == __version__
 
 
-@pytest.mark.parametrize("path", [(), *(words for words, _ in commands())], ids=" ".join)
+@pytest.mark.parametrize("path", [(), *(words for words, _ in COMMANDS)], ids=" ".join)
 def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     for flag in ("--help", "-h"):
         shown = CliRunner(env={"COLUMNS": "80"}).invoke(cli, [*path, flag], prog_name="watcher")
@@ -236,14 +239,14 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
         assert shown.output.startswith(f"Usage: watcher {' '.join(path)}")
         assert "..." not in shown.output.partition("Options:")[2], "cut off: give it a short_help"
         assert max(len(line) for line in shown.output.splitlines()) <= 80
-    for words, command in commands():
+    for words, command in COMMANDS:
         if words == path:
             for option in command.params:
                 if isinstance(option, click.Option):
                     assert option.help, f"{path} {option.name} has no help"
 
 
-@pytest.mark.parametrize("words", [words for words, _ in commands()], ids=" ".join)
+@pytest.mark.parametrize("words", [words for words, _ in COMMANDS], ids=" ".join)
 def test_options_of_all_commands_are_taken_on_either_side(words: tuple[str, ...]) -> None:
     for options in (("--no-input",), ("-v",), ("--verbose",), ("--json",)):
         for line in ((*options, *words, "--help"), (*words, *options, "--help")):
@@ -271,7 +274,7 @@ def test_a_question_is_not_asked_wherever_it_says_so(company: Company) -> None:
 
 
 def test_what_interface_promises_is_there() -> None:
-    there = {" ".join(words) for words, _ in commands()}
+    there = {" ".join(words) for words, _ in COMMANDS}
     assert there >= {
         "init",
         "up",

@@ -13,7 +13,6 @@ from tests.company import ANN, BOB, Company
 from watcher.accounts import disconnect, revive, tokens, users
 from watcher.channels import renewal
 from watcher.cli import cli
-from watcher.cli import sync as cli_sync
 from watcher.cli.common import App
 from watcher.erpnext.events import EventMirror
 from watcher.errors import Cause, Defect, LedgerAway, Transient, WatcherError, contained
@@ -26,6 +25,7 @@ from watcher.ledger import notices as ledger
 from watcher.notices import decide, media, tell
 from watcher.services import Services
 from watcher.sync import comparing
+from watcher.sync import work as syncing
 
 Patch = pytest.MonkeyPatch
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -60,7 +60,9 @@ def shop(company: Company, caplog: pytest.LogCaptureFixture) -> Company:
 def run(shop: Company, command: list[str]) -> int:
     """A command in this process, on the services of the test; returns its exit code."""
     app = App(_services=shop.services)
-    return int(cli.commands[command[0]].main(command[1:], standalone_mode=False, obj=app))
+    return int(
+        cli.complete().commands[command[0]].main(command[1:], standalone_mode=False, obj=app)
+    )
 
 
 def tracebacks(caplog: pytest.LogCaptureFixture) -> int:
@@ -226,7 +228,7 @@ def test_notices(shop: Company, monkeypatch: Patch) -> None:
 @pytest.mark.parametrize(
     ("command", "owner", "name"),
     [
-        (["resync", "--all", "--json"], cli_sync, "work_off"),
+        (["resync", "--all", "--json"], syncing, "work_off"),
         (["verify", "--json"], comparing, "compare"),
         (["tokens", "renew", "--all", "--json"], AccessTokens, "renew"),
         (["channels", "renew", "--all", "--force", "--json"], renewal, "open_channel"),

@@ -50,7 +50,7 @@ def test_env_example_filled_in_is_complete(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("file", "call"), CALLS)
 def test_commands_exist(file: str, call: str) -> None:
     words = [w for w in call.split() if w != "--no-input"]
-    command: click.Command = cli
+    command: click.Command = cli.complete()
     while isinstance(command, click.Group) and words:
         command = command.commands[words.pop(0)]
     options = {o for p in command.params for o in p.opts}

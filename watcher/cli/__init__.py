@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
+from typing import Self
 
 import click
 
 from watcher import __version__
-from watcher.cli import (
-    accounts,
-    calendars,
-    channels,
-    config,
-    erpnext,
-    keys,
-    notify,
-    processes,
-    sandbox,
-    status,
-    sync,
-    tokens,
-)
 from watcher.cli.common import json_option, messages, noted
 from watcher.cli.everywhere import accept_everywhere
 from watcher.errors import ExitCode, Transient, WatcherError
@@ -30,7 +18,58 @@ from watcher.errors import ExitCode, Transient, WatcherError
 log = logging.getLogger(__name__)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+MODULES = {
+    "init": "config",
+    "config": "config",
+    "version": "config",
+    "up": "processes",
+    "web": "processes",
+    "worker": "processes",
+    "cron": "processes",
+    "erpnext": "erpnext",
+    "accounts": "accounts",
+    "calendars": "calendars",
+    "channels": "channels",
+    "tokens": "tokens",
+    "resync": "sync",
+    "verify": "sync",
+    "status": "status",
+    "queue": "status",
+    "keys": "keys",
+    "notify": "notify",
+    "sandbox": "sandbox",
+    "demo": "sandbox",
+}
+"""Each command, and the module of ``watcher.cli`` that holds it, under the same name."""
+
+
+class Commands(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        # Of an unknown name click says which known one may have been meant.
+        for name in [cmd_name] if cmd_name in MODULES else MODULES:
+            self._import(name)
+        return self.commands.get(cmd_name)
+
+    def _import(self, name: str) -> None:
+        if name not in self.commands:
+            module = importlib.import_module(f"watcher.cli.{MODULES[name]}")
+            self.add_command(accept_everywhere(getattr(module, name)))
+
+    def complete(self) -> Self:
+        """With all commands in ``commands``."""
+        for name in MODULES:
+            self._import(name)
+        return self
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, "--version", prog_name="watcher")
 @noted("no_input", "--no-input", text="Never prompt; fail where a question would be.")
 @noted("verbose", "-v", "--verbose", text="Show what is being done, on stderr.")
@@ -40,32 +79,6 @@ def cli() -> None:
 
     --no-input, --verbose and --json may stand before the command or after it.
     """
-
-
-for command in (
-    config.init,
-    config.config,
-    config.version,
-    processes.up,
-    processes.web,
-    processes.worker,
-    processes.cron,
-    erpnext.erpnext,
-    accounts.accounts,
-    calendars.calendars,
-    channels.channels,
-    tokens.tokens,
-    sync.resync,
-    sync.verify,
-    status.status,
-    status.queue,
-    keys.keys,
-    notify.notify,
-    sandbox.sandbox,
-    sandbox.demo,
-):
-    cli.add_command(command)
-accept_everywhere(cli)
 
 
 def main() -> None:

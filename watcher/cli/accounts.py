@@ -13,8 +13,6 @@ from typing import Any
 import click
 
 from watcher import errors
-from watcher.accounts import disconnect as ending
-from watcher.accounts import verbs
 from watcher.cli.common import (
     EVENTS,
     App,
@@ -30,10 +28,14 @@ from watcher.cli.common import (
     worst,
     yes_option,
 )
-from watcher.ledger import accounts as ledger
-from watcher.ledger import calendars, standing, steps
-from watcher.ledger.models import Account
+from watcher.cli.later import later
 from watcher.ledger.states import AccountState
+
+with later():
+    from watcher.accounts import disconnect as ending
+    from watcher.accounts import verbs
+    from watcher.ledger import accounts as ledger
+    from watcher.ledger import calendars, models, standing, steps
 
 VIA = click.Choice(["oauth", "service-account", "erpnext"])
 USER = click.option("--erpnext-user", help="ERPNext user; by default the one of that address.")
@@ -227,7 +229,7 @@ def list_(app: App) -> None:
     )
 
 
-def _brief(account: Account) -> dict[str, Any]:
+def _brief(account: models.Account) -> dict[str, Any]:
     return {
         "email": account.email,
         "state": account.state,

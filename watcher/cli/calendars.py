@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import click
 
-from watcher.accounts import verbs
-from watcher.accounts.disconnect import Calendars, drain, treat_events
-from watcher.channels.registry import stop_channel
 from watcher.cli.common import (
     EVENTS,
     App,
@@ -20,10 +17,15 @@ from watcher.cli.common import (
     who,
     yes_option,
 )
+from watcher.cli.later import later
 from watcher.errors import NotFound, WatcherError
-from watcher.ledger import accounts as ledger
-from watcher.ledger import calendars as store
-from watcher.ledger import channels, standing
+
+with later():
+    from watcher.accounts import disconnect, verbs
+    from watcher.channels import registry
+    from watcher.ledger import accounts as ledger
+    from watcher.ledger import calendars as store
+    from watcher.ledger import channels, standing
 
 
 @click.group()
@@ -110,11 +112,11 @@ def remove(app: App, email: str, calendar_id: str, events: str) -> None:
     google = app.services.google(account.id, account.email, "poll")
     for channel_id in open_ids:
         try:
-            stop_channel(services, google, channel_id)
+            registry.stop_channel(services, google, channel_id)
         except WatcherError as error:
             messages.print(f"channel not stopped yet: {error.message}", markup=False)
     if events != "keep":
-        drain(services, [found.id])
-    treat_events(app.services, Calendars(account.email, [calendar_id]), events)
+        disconnect.drain(services, [found.id])
+    disconnect.treat_events(services, disconnect.Calendars(account.email, [calendar_id]), events)
     done = {"keep": "stay in ERPNext", "cancel": "are cancelled", "delete": "are deleted"}
     messages.print(f"removed; its events {done[events]}")

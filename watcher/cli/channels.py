@@ -6,8 +6,6 @@ from typing import Any
 
 import click
 
-from watcher.channels import renewal
-from watcher.channels.registry import stop_all
 from watcher.cli.common import (
     App,
     Whose,
@@ -24,14 +22,19 @@ from watcher.cli.common import (
     whose_option,
     yes_option,
 )
+from watcher.cli.later import later
 from watcher.errors import ExitCode
-from watcher.ledger import accounts as ledger
-from watcher.ledger import channels as store
-from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState
 
-# Cron renews every few seconds; the lease of a process that was killed ends after LEASE_SECONDS.
-PATIENCE_SECONDS = renewal.LEASE_SECONDS + 30.0
+with later():
+    from watcher.channels import registry, renewal
+    from watcher.ledger import accounts as ledger
+    from watcher.ledger import channels as store
+    from watcher.ledger import models
+
+PATIENCE_SECONDS = 30.0
+"""Cron renews every few seconds; the lease of a process that was killed ends after
+``renewal.LEASE_SECONDS``, and this long after it nobody is waited for any more."""
 
 
 @click.group()
@@ -49,7 +52,7 @@ def list_(app: App) -> None:
     rows: list[tuple[str, ...]] = []
     with app.services.db.reading() as session:
         for channel, calendar in store.everything(session):
-            account = session.get_one(Account, calendar.account_id)
+            account = session.get_one(models.Account, calendar.account_id)
             left = life = None
             if channel.expires_at and channel.opened_at:
                 life = (channel.expires_at - channel.opened_at).total_seconds()
@@ -102,7 +105,7 @@ def renew(app: App, whose: Whose, force: bool) -> int:
         app.services,
         renewal.Wanted(force, [a.id for a in chosen]),
         renewal.Patience(
-            PATIENCE_SECONDS,
+            renewal.LEASE_SECONDS + PATIENCE_SECONDS,
             lambda: messages.print("waiting: another process is renewing channels"),
         ),
         report,
@@ -137,7 +140,7 @@ def stop(app: App, email: str) -> None:
         account = ledger.get(session, email)
         open_now = len(store.everything(session, [account.id]))
     app.confirm(f"Stop all channels of {account.email}?")
-    stopped = len(stop_all(app.services, account))
+    stopped = len(registry.stop_all(app.services, account))
     messages.print(f"{account.email}: {stopped} channels stopped")
     if stopped < open_now:
         messages.print(f"  {open_now - stopped} end by themselves: Google would not stop them")

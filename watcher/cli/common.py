@@ -12,23 +12,26 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from watcher.cli.later import later
 from watcher.errors import ExitCode, NotFound, UserError
-from watcher.ledger import accounts
-from watcher.ledger.models import Account
-from watcher.services import Services, build
-from watcher.settings import Loaded, load
-from watcher.telemetry import log as logs
+
+with later():
+    from rich import console as terminal
+    from rich import table as tables
+
+    from watcher import services as composed
+    from watcher import settings as declared
+    from watcher.ledger import accounts, models
+    from watcher.telemetry import log as logs
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def read_settings(*, complete: bool = False) -> Loaded:
+def read_settings(*, complete: bool = False) -> declared.Loaded:
     """``load``, with a ``UserError`` also for a settings file that is no text."""
     try:
-        return load(complete=complete)
+        return declared.load(complete=complete)
     except UnicodeDecodeError:
         name = os.environ.get("WATCHER_CONFIG") or ".env"
         raise UserError(
@@ -37,7 +40,20 @@ def read_settings(*, complete: bool = False) -> Loaded:
         ) from None
 
 
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
+class Messages:
+    """What is told to people beside a command's result, on stderr. The console is made when there
+    is something to tell."""
+
+    @functools.cached_property
+    def console(self) -> terminal.Console:
+        return terminal.Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def print(self, text: str, **options: Any) -> None:
+        """``options`` are those of ``rich.console.Console.print``."""
+        self.console.print(text, **options)
+
+
+messages = Messages()
 
 
 @dataclass(slots=True)
@@ -49,20 +65,20 @@ class App:
     verbose: bool = False
     as_json: bool = False
     yes: bool = False
-    _loaded: Loaded | None = field(default=None)
-    _services: Services | None = field(default=None)
+    _loaded: declared.Loaded | None = field(default=None)
+    _services: composed.Services | None = field(default=None)
 
     @property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> declared.Loaded:
         if self._loaded is None:
             self._loaded = read_settings()
         return self._loaded
 
     @property
-    def services(self) -> Services:
+    def services(self) -> composed.Services:
         if self._services is None:
             logs.configure(self.loaded.settings.log_format, level=20 if self.verbose else 40)
-            self._services = build(self.loaded.settings)
+            self._services = composed.build(self.loaded.settings)
         return self._services
 
     def confirm(self, question: str) -> None:
@@ -119,12 +135,12 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
     if not rows:
         messages.print(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = tables.Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    console = Console(highlight=False)
+    console = terminal.Console(highlight=False)
     if console.is_terminal:
         if _folds(columns, rows, console.width):
             _records(columns, rows)
@@ -201,7 +217,7 @@ def whose_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return decorate
 
 
-def select_accounts(app: App, whose: Whose, states: Sequence[str] = ()) -> list[Account]:
+def select_accounts(app: App, whose: Whose, states: Sequence[str] = ()) -> list[models.Account]:
     """The accounts a command is about. Raises ``UserError`` for none named, ``NotFound``."""
     if not whose.emails and not whose.everyone:
         raise UserError("name an e-mail address, or --all")

@@ -8,7 +8,6 @@ import secrets as random_secrets
 from pathlib import Path
 
 import click
-from pydantic import SecretStr
 
 from watcher import __version__
 from watcher.cli.common import (
@@ -20,12 +19,15 @@ from watcher.cli.common import (
     read_settings,
     show_table,
 )
+from watcher.cli.later import later
 from watcher.errors import WatcherError
 from watcher.google.endpoints import CALENDAR_SCOPE
-from watcher.ledger.db import Database
-from watcher.ledger.ledger_file import private_folder
-from watcher.services import delegation
-from watcher.settings import NEEDED, SECRETS, Settings, env_name, fields
+
+with later():
+    from watcher import services as composed
+    from watcher import settings as declared
+    from watcher.ledger import db as database
+    from watcher.ledger import ledger_file
 
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
@@ -36,7 +38,7 @@ HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
 def init(_app: App) -> None:
     """Write a commented .env, make a secret key and an empty ledger; safe to repeat."""
     folder = Path.cwd()
-    data_dir = Path(Settings().data_dir)
+    data_dir = Path(declared.Settings().data_dir)
     key_file = folder / data_dir / "secret.key"
     _write_key(key_file)
     path = folder / ".env"
@@ -54,7 +56,7 @@ def _write_key(key_file: Path) -> None:
     if key_file.exists():
         messages.print(f"{key_file} is there already and was kept")
         return
-    private_folder(key_file.parent)
+    ledger_file.private_folder(key_file.parent)
     key_file.touch(mode=0o600)
     key_file.write_text(random_secrets.token_urlsafe(48) + "\n")
     messages.print(f"made {key_file}: keep a copy beside your backups")
@@ -63,7 +65,7 @@ def _write_key(key_file: Path) -> None:
 def _make_ledger() -> None:
     """Make the ledger that the settings name. Where they are wrong `init` says so and goes on."""
     try:
-        db = Database(read_settings().settings.ledger_url)
+        db = database.Database(read_settings().settings.ledger_url)
         db.migrate()
         db.dispose()
     except WatcherError as error:
@@ -72,21 +74,15 @@ def _make_ledger() -> None:
 
 def _template(key_file: Path) -> str:
     lines = [HEADER]
-    for name, info in fields().items():
+    for name, info in declared.fields().items():
         lines.append(f"# {info.description}")
         if name == "secret_keys":
-            lines.append(f"{env_name(name)}_FILE={key_file}\n")
-        elif name in NEEDED:
-            lines.append(f"{env_name(name)}=\n")
+            lines.append(f"{declared.env_name(name)}_FILE={key_file}\n")
+        elif name in declared.NEEDED:
+            lines.append(f"{declared.env_name(name)}=\n")
         else:
-            lines.append(f"# {env_name(name)}={_plain(info.default)}\n")
+            lines.append(f"# {declared.env_name(name)}={declared.plain(info.default)}\n")
     return "\n".join(lines)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return ""
-    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 @click.group()
@@ -101,7 +97,8 @@ def show(app: App) -> None:
     """All settings, secrets masked, with where each came from."""
     loaded = app.loaded
     rows = [
-        (env_name(name), _masked(loaded.settings, name), loaded.sources[name]) for name in fields()
+        (declared.env_name(name), _masked(loaded.settings, name), loaded.sources[name])
+        for name in declared.fields()
     ]
     if app.as_json:
         emit({name: {"value": value, "source": source} for name, value, source in rows})
@@ -109,9 +106,9 @@ def show(app: App) -> None:
     show_table(("setting", "value", "from"), rows, "no settings")
 
 
-def _masked(settings: Settings, name: str) -> str:
+def _masked(settings: declared.Settings, name: str) -> str:
     value = getattr(settings, name)
-    if name in SECRETS:
+    if name in declared.SECRETS:
         return "********" if value.get_secret_value() else ""
     if name == "erpnext_api_key" and value:
         return f"{value[:4]}****"  # no secret by itself, but half of one
@@ -119,7 +116,7 @@ def _masked(settings: Settings, name: str) -> str:
         value = _PASSWORD.sub(r"\1********", value)
         scheme, _, rest = value.partition("://")
         return f"{scheme}://********@{rest.rpartition('@')[2]}" if "@" in rest else value
-    return _plain(value)
+    return declared.plain(value)
 
 
 @config.command("validate")
@@ -127,7 +124,7 @@ def _masked(settings: Settings, name: str) -> str:
 def validate(_app: App) -> None:
     """Check all settings; every problem is named at once."""
     settings = read_settings(complete=True).settings
-    account = delegation(settings).key
+    account = composed.delegation(settings).key
     if account is not None:
         messages.print(
             f"service account {account.client_email}, key file {account.age_days} days old"

@@ -7,13 +7,16 @@ from dataclasses import asdict
 import click
 
 from watcher.cli.common import App, emit, json_option, messages, pass_app
-from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.connected_app import AppReport, WantedApp, install_app, look_at_app
-from watcher.erpnext.fields import install, plan
+from watcher.cli.later import later
 from watcher.errors import ErpForbidden, ExitCode
 from watcher.google.endpoints import OAUTH_SCOPES
-from watcher.services import endpoints, erpnext_client
-from watcher.settings import Settings, require
+
+with later():
+    from watcher import services as composed
+    from watcher import settings as declared
+    from watcher.erpnext import client as rest
+    from watcher.erpnext import connected_app as desk_apps
+    from watcher.erpnext import fields
 
 
 @click.group()
@@ -28,8 +31,8 @@ def erpnext() -> None:
 @pass_app
 def setup(app: App, connected_app: bool, dry_run: bool) -> int:
     """Create the custom fields on Event and check the API user's permissions; repeatable."""
-    client = erpnext_client(app.loaded.settings)
-    report = plan(client) if dry_run else install(client)
+    client = composed.erpnext_client(app.loaded.settings)
+    report = fields.plan(client) if dry_run else fields.install(client)
     desk = _connected_app(app.loaded.settings, client, dry_run) if connected_app else None
     if app.as_json:
         emit(
@@ -73,10 +76,12 @@ def setup(app: App, connected_app: bool, dry_run: bool) -> int:
     return ExitCode.ERROR if report.wrong or (desk and desk.wrong) else ExitCode.OK
 
 
-def _connected_app(settings: Settings, client: ErpNextClient, dry_run: bool) -> AppReport:
-    require(settings, "google_client_id", "google_client_secret", why="--connected-app")
-    google = endpoints(settings)
-    wanted = WantedApp(
+def _connected_app(
+    settings: declared.Settings, client: rest.ErpNextClient, dry_run: bool
+) -> desk_apps.AppReport:
+    declared.require(settings, "google_client_id", "google_client_secret", why="--connected-app")
+    google = composed.endpoints(settings)
+    wanted = desk_apps.WantedApp(
         client_id=google.client_id,
         client_secret=google.client_secret,
         auth_url=google.auth_url,
@@ -84,10 +89,11 @@ def _connected_app(settings: Settings, client: ErpNextClient, dry_run: bool) -> 
         revoke_url=google.revoke_url,
         scopes=OAUTH_SCOPES,
     )
-    return look_at_app(client, wanted) if dry_run else install_app(client, wanted)
+    act = desk_apps.look_at_app if dry_run else desk_apps.install_app
+    return act(client, wanted)
 
 
-def _tell_app(desk: AppReport, dry_run: bool) -> None:
+def _tell_app(desk: desk_apps.AppReport, dry_run: bool) -> None:
     if not desk.name:
         messages.print("Connected App would be made")
         return

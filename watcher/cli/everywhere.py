@@ -13,17 +13,24 @@ from typing import Any
 import click
 
 from watcher.cli.common import App, emit, note
+from watcher.cli.later import load
 
 PROCESSES = frozenset({"up", "web", "worker", "cron", "demo", "google", "erpnext"})
 """Commands that run until they are stopped: they write a log, and no JSON document."""
 
+LIGHT = frozenset({"version"})
+"""Commands whose body needs no room, so that none is loaded for them."""
 
-def accept_everywhere(group: click.Group) -> None:
-    """Give the three options to all that is below ``group``."""
-    for command in group.commands.values():
-        command.params += _options(command)
-        if isinstance(command, click.Group):
-            accept_everywhere(command)
+
+def accept_everywhere(command: click.Command) -> click.Command:
+    """Give the three options to a command, or to a group and all that is below it."""
+    command.params += _options(command)
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            accept_everywhere(below)
+    elif command.callback is not None and command.name not in LIGHT:
+        command.callback = _loaded(command.callback)
+    return command
 
 
 def _options(command: click.Command) -> list[click.Option]:
@@ -50,6 +57,17 @@ def _flag(name: str, *spelled: str) -> click.Option:
         callback=note(name),
         help="See `watcher --help`.",
     )
+
+
+def _loaded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose rooms are loaded before it runs."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **named: Any) -> Any:
+        load()
+        return function(*args, **named)
+
+    return run
 
 
 def _answered(function: Callable[..., Any]) -> Callable[..., Any]:

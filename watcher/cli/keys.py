@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import click
-from rich.progress import Progress
 
 from watcher.cli.common import (
     App,
@@ -20,9 +19,14 @@ from watcher.cli.common import (
     show_table,
     yes_option,
 )
+from watcher.cli.later import later
 from watcher.errors import NotFound, UserError
-from watcher.ledger import keys as ledger
-from watcher.services import Ledger, Services, build
+
+with later():
+    from rich import progress
+
+    from watcher import services as composed
+    from watcher.ledger import keys as ledger
 
 
 @click.group()
@@ -30,9 +34,9 @@ def keys() -> None:
     """Encryption keys: the first one encrypts, all decrypt."""
 
 
-def _services() -> Services:
+def _services() -> composed.Services:
     """The services, also where a key of the ledger is missing: these commands mend that."""
-    return build(read_settings().settings, ledger=Ledger.WITHOUT_KEYS)
+    return composed.build(read_settings().settings, ledger=composed.Ledger.WITHOUT_KEYS)
 
 
 @keys.command("list")
@@ -102,7 +106,7 @@ def rotate(app: App) -> None:
     """Bring every secret under the first key; may run beside a working bridge, and be repeated."""
     services = _services()
     ledger.require_known(services.db, services.keyring)
-    with Progress(console=messages, transient=True) as bar:
+    with progress.Progress(console=messages.console, transient=True) as bar:
         task = bar.add_task("accounts", total=None)
         moved = ledger.rotate(
             services.db,

@@ -17,10 +17,13 @@ from watcher.cli.common import (
     show_table,
     worst,
 )
-from watcher.erpnext import todos
+from watcher.cli.later import later
 from watcher.errors import UserError, WatcherError
-from watcher.ledger import notices as ledger
-from watcher.notices import media, words
+
+with later():
+    from watcher.erpnext import todos
+    from watcher.ledger import notices as ledger
+    from watcher.notices import media, words
 
 TEXT = "This is a test: whoever reads it will be told when Watcher needs a person."
 

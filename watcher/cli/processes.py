@@ -7,16 +7,19 @@ import os
 
 import click
 
-from watcher import worker as rq_worker
 from watcher.cli.common import read_settings
+from watcher.cli.later import later
 from watcher.google.endpoints import CALENDAR_SCOPE
 from watcher.ledger.rings import Lane
-from watcher.processes import cron as ticker
-from watcher.processes import up as supervisor
-from watcher.processes import web as server
-from watcher.services import delegation
-from watcher.settings import Settings
-from watcher.telemetry import log as logs
+
+with later():
+    from watcher import services as composed
+    from watcher import settings as declared
+    from watcher import worker as rq_worker
+    from watcher.processes import cron as ticker
+    from watcher.processes import up as supervisor
+    from watcher.processes import web as server
+    from watcher.telemetry import log as logs
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +33,9 @@ PORT = click.option(
 )
 
 
-def _settings() -> Settings:
+def _settings() -> declared.Settings:
     settings = read_settings(complete=True).settings
-    account = delegation(settings).key
+    account = composed.delegation(settings).key
     if account is not None and supervisor.PARENT not in os.environ:
         logs.configure(settings.log_format)
         log.info(

@@ -18,11 +18,13 @@ from watcher.cli.common import (
     show_table,
     who,
 )
+from watcher.cli.later import later
 from watcher.errors import ExitCode
-from watcher.ledger import aside, calendars, overview, owing
-from watcher.ledger.document import SetAside, SiteKnown, Status
-from watcher.ledger.models import Account
-from watcher.ledger.problems import ProblemState
+
+with later():
+    from watcher.ledger import aside, calendars, models, overview, owing
+    from watcher.ledger import document as documents
+    from watcher.ledger import problems as known
 
 
 @click.command()
@@ -43,17 +45,17 @@ def status(app: App) -> int:
     return ExitCode.OK if document.healthy else ExitCode.UNHEALTHY
 
 
-def _with_own_queue(document: Status) -> Status:
+def _with_own_queue(document: documents.Status) -> documents.Status:
     """Where no queue is set, it comes and goes with `watcher up`."""
     step = "start `watcher up`: it brings the queue along"
     problems = [
-        replace(each, next_step=step) if each.state == ProblemState.QUEUE_DOWN else each
+        replace(each, next_step=step) if each.state == known.ProblemState.QUEUE_DOWN else each
         for each in document.problems
     ]
     return replace(document, problems=tuple(problems))
 
 
-def _screen(document: Status) -> None:
+def _screen(document: documents.Status) -> None:
     word = "healthy" if document.healthy else "needs attention"
     click.echo(f"Watcher {document.version}: {word}")
     shown = document.as_json()
@@ -100,7 +102,7 @@ def _indented(text: str) -> None:
     )
 
 
-def _erpnext(site: SiteKnown) -> None:
+def _erpnext(site: documents.SiteKnown) -> None:
     """The site's versions, and what is known of its Frappe."""
     named = ", ".join(f"{app} {version}" for app, version in site.versions.items())
     click.echo(f"{'erpnext':12} {named or 'not read yet'}")
@@ -108,7 +110,7 @@ def _erpnext(site: SiteKnown) -> None:
         _indented(f"note: {sentence}")
 
 
-def _set_aside(found: SetAside) -> None:
+def _set_aside(found: documents.SetAside) -> None:
     """How many events were set aside and why, and when the next of them is tried again."""
     if not found.count:
         click.echo(f"{'set aside':12} 0")
@@ -138,7 +140,7 @@ def show(app: App) -> None:
     with services.db.reading() as session:
         failed: list[dict[str, Any]] = [
             {
-                "account": session.get_one(Account, c.account_id).email,
+                "account": session.get_one(models.Account, c.account_id).email,
                 "calendar": c.google_id,
                 "cause": c.cause,
                 "message": c.message,

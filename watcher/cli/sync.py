@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from watcher import errors
 from watcher.cli.common import (
@@ -25,11 +24,15 @@ from watcher.cli.common import (
     whose_option,
     worst,
 )
-from watcher.ledger import calendars, owing
-from watcher.ledger.models import Calendar, Run
+from watcher.cli.later import later
 from watcher.ledger.states import AccountState, CalendarState
-from watcher.sync import comparing, passes, story
-from watcher.sync.work import work_off
+
+with later():
+    from rich import progress
+
+    from watcher.ledger import calendars, models, owing
+    from watcher.sync import comparing, passes, story
+    from watcher.sync import work as syncing
 
 BUSY_PATIENCE_SECONDS = 180.0
 EXAMPLES = 5
@@ -117,12 +120,12 @@ def _with_bar(
     app: App, targets: Sequence[Chosen], work: Callable[[Chosen], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     results = []
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=messages,
-        disable=app.as_json or not messages.is_terminal,
+    with progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        console=messages.console,
+        disable=app.as_json or not messages.console.is_terminal,
     ) as bar:
         task = bar.add_task("calendars", total=len(targets))
         for target in targets:
@@ -142,7 +145,7 @@ def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
     services = app.services
     deadline = time.monotonic() + BUSY_PATIENCE_SECONDS
     while True:
-        word = work_off(services, target.calendar_id, "resync")
+        word = syncing.work_off(services, target.calendar_id, "resync")
         with services.db.reading() as session:
             calendar = calendars.get(session, target.calendar_id)
             paid = calendar.snapshot_seq == 0
@@ -179,7 +182,7 @@ def _counts(app: App, target: Chosen) -> dict[str, int]:
         last = calendars.last_run(session, target.calendar_id)
         number = last.id if last else 0
         for run_id in range(number, max(0, number - RUNS_LOOKED_AT), -1):
-            run = session.get(Run, run_id)
+            run = session.get(models.Run, run_id)
             if run is None or run.calendar_id != target.calendar_id:
                 continue
             for name in names:
@@ -189,7 +192,7 @@ def _counts(app: App, target: Chosen) -> dict[str, int]:
     return counts
 
 
-def _failure_code(calendar: Calendar) -> int:
+def _failure_code(calendar: models.Calendar) -> int:
     if calendar.state == CalendarState.GONE or calendar.cause in ("not_found", "no_own_calendar"):
         return errors.ExitCode.NOT_FOUND
     if calendar.cause.lower() in PERMISSION_CAUSES:

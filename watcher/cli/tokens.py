@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from watcher.accounts.tokens import refresh_one
 from watcher.cli.common import (
     App,
     Whose,
@@ -21,8 +20,12 @@ from watcher.cli.common import (
     whose_option,
     worst,
 )
-from watcher.ledger import accounts as ledger
+from watcher.cli.later import later
 from watcher.ledger.states import AccountState
+
+with later():
+    from watcher.accounts import tokens as access
+    from watcher.ledger import accounts as ledger
 
 
 @click.group()
@@ -71,7 +74,7 @@ def renew(app: App, whose: Whose) -> int:
     """Refresh access tokens now."""
     results = []
     for account in select_accounts(app, whose, (AccountState.ACTIVE,)):
-        error = refresh_one(app.services, account.id)
+        error = access.refresh_one(app.services, account.id)
         outcome = "renewed" if error is None else error.message
         results.append((account.email, outcome, 0 if error is None else error.exit_code))
         if not app.as_json:
