@@ -14,10 +14,10 @@ import click
 
 from watcher import errors
 from watcher.cli.common import (
-    EVENTS,
     App,
     Whose,
     emit,
+    ends_a_mirror,
     iso,
     json_option,
     messages,
@@ -26,7 +26,6 @@ from watcher.cli.common import (
     short_time,
     show_table,
     worst,
-    yes_option,
 )
 from watcher.cli.later import later
 from watcher.ledger.states import AccountState
@@ -349,8 +348,7 @@ def _resume_one(app: App, email: str) -> int:
 
 @accounts.command("disconnect", short_help="Stop, revoke, forget the credential.")
 @click.argument("email")
-@EVENTS
-@yes_option
+@ends_a_mirror
 @pass_app
 def disconnect(app: App, email: str, events: str) -> None:
     """Stop channels, revoke at Google, forget the credential; repeat it if it broke off."""

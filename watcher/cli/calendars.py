@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from watcher.cli.common import (
-    EVENTS,
     App,
     emit,
+    ends_a_mirror,
     iso,
     json_option,
     messages,
@@ -15,7 +15,6 @@ from watcher.cli.common import (
     short_time,
     show_table,
     who,
-    yes_option,
 )
 from watcher.cli.later import later
 from watcher.errors import NotFound, WatcherError
@@ -87,8 +86,7 @@ def add(app: App, email: str, calendar_id: str) -> None:
 @calendars.command("remove", short_help="Stop mirroring a calendar.")
 @click.argument("email")
 @click.argument("calendar_id")
-@EVENTS
-@yes_option
+@ends_a_mirror
 @pass_app
 def remove(app: App, email: str, calendar_id: str, events: str) -> None:
     """Stop mirroring a calendar; its events stay in ERPNext unless something else is asked."""

@@ -116,13 +116,16 @@ json_option = noted("as_json", "--json", text="One JSON document on stdout.")
 yes_option = noted("yes", "--yes", text="Do not ask.")
 
 
-EVENTS = click.option(
-    "--events",
-    type=click.Choice(["keep", "cancel", "delete"]),
-    default="keep",
-    show_default=True,
-    help="What becomes of the mirrored events.",
-)
+def ends_a_mirror(function: F) -> F:
+    """``--events`` and ``--yes`` of a command after which something is no longer mirrored."""
+    events = click.option(
+        "--events",
+        type=click.Choice(["keep", "cancel", "delete"]),
+        default="keep",
+        show_default=True,
+        help="What becomes of the mirrored events.",
+    )
+    return events(yes_option(function))
 
 
 def emit(document: object) -> None:
