@@ -10,13 +10,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 
+from watcher.ledger import db
 from watcher.ledger.db import Database
 
 POSTGRES = os.environ.get("WATCHER_TEST_POSTGRES_URL", "")
 """A server on which databases may be made; WATCHER_ settings are taken away before a test."""
+
+
+_engines: dict[str, sqlalchemy.Engine] = {}
+
+
+def engine_that_knows_statements(*given: Any, **options: Any) -> sqlalchemy.Engine:
+    """SQLAlchemy's ``create_engine``, for tests. An engine keeps each statement that it has once
+    turned into SQL, and every test has a ledger and an engine of its own: without this they turned
+    the same two hundred statements into SQL again and again, a fifth of the time of a test."""
+    made = sqlalchemy.create_engine(*given, **options)
+    first = _engines.setdefault(made.dialect.name, made)
+    made.dialect, made._compiled_cache = first.dialect, first._compiled_cache
+    return made
+
+
+db.create_engine = engine_that_knows_statements
 
 
 class Postgres:
