@@ -34,7 +34,7 @@ def engine_that_knows_statements(*given: Any, **options: Any) -> sqlalchemy.Engi
     return made
 
 
-db.create_engine = engine_that_knows_statements
+db.create_engine = engine_that_knows_statements  # type: ignore[attr-defined]
 
 
 class Postgres:

@@ -43,6 +43,7 @@ MAY = {
         "ledger",
         "services",
         "settings",
+        "waiting",
     },
     "notices": {"erpnext", "errors", "ledger", "services", "settings"},
     "jobs": {
@@ -58,7 +59,8 @@ MAY = {
     },
     "handlers": {"accounts", "errors", "google", "ledger", "services"},
     "worker": {"jobs", "ledger", "settings", "telemetry"},
-    "processes": {"errors", "handlers", "jobs", "ledger", "services", "settings", "telemetry"},
+    "processes": BASE
+    | {"handlers", "jobs", "ledger", "services", "settings", "telemetry", "waiting"},
     "__main__": {"cli"},
 }
 """Which rooms a room may import; ``cli`` may import all."""

@@ -74,6 +74,14 @@ class Cause(StrEnum):
     REFUSED_BY_ERPNEXT = "refused_by_erpnext"
 
 
+OUTAGES = {
+    "google": Cause.GOOGLE_UNAVAILABLE,
+    "erpnext": Cause.ERPNEXT_UNAVAILABLE,
+    "ledger": Cause.LEDGER_UNAVAILABLE,
+}
+"""What a pass that failed shows when this side (``Transient.side``) did not answer."""
+
+
 class WatcherError(Exception):
     """Base of all errors that Watcher raises on purpose.
 

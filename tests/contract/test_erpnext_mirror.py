@@ -93,7 +93,7 @@ class Site:
         return self.mirror.apply(actions, **options)
 
     def held(self) -> list[Row]:
-        return EventMirror(self.direct).held_of_calendar(self.account, "calendar")
+        return EventMirror(self.direct).rows_of_calendar(self.account, "calendar")
 
     def by_id(self) -> dict[str, Row]:
         return {row.event_id: row for row in self.held()}
@@ -225,12 +225,12 @@ def test_every_optional_field_comes_back_as_it_was_sent(site: Site) -> None:
     event = site.event(1, extras={name: "" if name in linked else f"of {name}" for name in there})
     mirror = EventMirror(site.client, site_fields=there)
     mirror.apply([Create(event=event)])
-    (row,) = mirror.held_of_calendar(site.account, "calendar")
+    (row,) = mirror.rows_of_calendar(site.account, "calendar")
     assert row.extras == event.extras
     assert rows.is_as_wanted(row, event)
     changed = replace(event, extras=dict.fromkeys(there, ""), content_hash="2" * 64)
     mirror.apply([Update(name=row.name, event=changed, stamp=row.modified)])
-    (row,) = mirror.held_of_calendar(site.account, "calendar")
+    (row,) = mirror.rows_of_calendar(site.account, "calendar")
     assert rows.is_as_wanted(row, changed)
 
 
@@ -244,20 +244,20 @@ def test_reading_by_key_series_and_end(site: Site) -> None:
         Create(event=other),
     )
     keys = [site.event(1).key, "f" * 64, "", site.event(3).key]
-    by_key = site.mirror.held_by_keys(keys)
+    by_key = site.mirror.rows_by_keys(keys)
     assert sorted(row.event_id for row in by_key.values()) == ["event1", "event3"]
-    assert site.mirror.held_by_keys([""]) == {}
-    series = site.mirror.held_by_series(site.account, "calendar", ["series", "none", ""])
+    assert site.mirror.rows_by_keys([""]) == {}
+    series = site.mirror.rows_by_series(site.account, "calendar", ["series", "none", ""])
     assert [row.event_id for row in series] == ["event1"]
-    assert site.mirror.held_by_series(site.account, "calendar", []) == []
-    late = site.mirror.held_for_listing(
+    assert site.mirror.rows_by_series(site.account, "calendar", []) == []
+    late = site.mirror.rows_for_listing(
         site.account,
         "calendar",
         ends_after="2026-11-23 00:00:00",
         touched_since="2999-01-01 00:00:00",
     )
     assert sorted(row.event_id for row in late) == ["event1", "event3"]
-    site.direct.delete("Event", site.mirror.held_by_keys([other.key])[other.key].name)
+    site.direct.delete("Event", site.mirror.rows_by_keys([other.key])[other.key].name)
 
 
 def test_update_cancel_revive(site: Site) -> None:
@@ -434,7 +434,7 @@ def test_missing_permission_stops(site: Site) -> None:
 def test_missing_fields_are_named(site: Site) -> None:
     site.proxy.fail("get_list", failed("DataError", 417))
     with pytest.raises(ErpSetupMissing):
-        site.mirror.held_of_calendar(site.account, "calendar")
+        site.mirror.rows_of_calendar(site.account, "calendar")
 
 
 @pytest.mark.parametrize("answer", [failed("OperationalError"), BAD_GATEWAY, None])
@@ -706,13 +706,13 @@ def test_deadlock_of_the_sandbox(sandbox: tuple[SandboxSite, ErpNextClient]) -> 
     mirror = EventMirror(client)
     events = bare_events(6)
     mirror.apply([Create(event=e) for e in events])
-    held = mirror.held_by_keys(e.key for e in events)
+    held = mirror.rows_by_keys(e.key for e in events)
     moved = [replace(e, subject="Moved", content_hash="m" + e.content_hash) for e in events]
     site.deadlock_at = 4
     applied = mirror.apply([Update(name=held[e.key].name, event=e) for e in moved])
     assert site.deadlock_at is None, "it was met"
     assert (applied.updated, applied.refused) == (6, [])
-    rows_now = mirror.held_of_calendar("a@watcher.test", "c")
+    rows_now = mirror.rows_of_calendar("a@watcher.test", "c")
     assert {row.subject for row in rows_now} == {"Moved"}
 
 
@@ -727,7 +727,7 @@ def test_maintenance_of_the_sandbox(
     with pytest.raises(Transient, match="maintenance"):
         mirror.apply(actions)
     site.maintenance = ""
-    assert mirror.held_of_calendar("a@watcher.test", "c") == []
+    assert mirror.rows_of_calendar("a@watcher.test", "c") == []
     assert mirror.apply(actions).created == 3
 
 
@@ -741,7 +741,7 @@ def test_database_and_limits_of_the_sandbox(sandbox: tuple[SandboxSite, ErpNextC
             mirror.apply(actions)
         assert (caught.value.retry_after is not None) == ("rate_limit" in trouble)
         site.clear_troubles()
-    assert mirror.held_of_calendar("a@watcher.test", "c") == []
+    assert mirror.rows_of_calendar("a@watcher.test", "c") == []
 
 
 def test_queue_of_the_sandbox_is_down(sandbox: tuple[SandboxSite, ErpNextClient]) -> None:
@@ -749,8 +749,8 @@ def test_queue_of_the_sandbox_is_down(sandbox: tuple[SandboxSite, ErpNextClient]
     site, client = sandbox
     mirror = EventMirror(client, delete_cancelled=True)
     mirror.apply([Create(event=e) for e in bare_events(3)])
-    rows_now = mirror.held_of_calendar("a@watcher.test", "c")
+    rows_now = mirror.rows_of_calendar("a@watcher.test", "c")
     site.queue_down = True
     applied = mirror.apply([cancel(row) for row in rows_now])
     assert (applied.deleted, applied.refused) == (3, [])
-    assert mirror.held_of_calendar("a@watcher.test", "c") == []
+    assert mirror.rows_of_calendar("a@watcher.test", "c") == []

@@ -194,7 +194,7 @@ def treat_events(
     mirror = EventMirror(services.erpnext, delete_cancelled=events == "delete")
     refused = 0
     for google_id in mirrored.google_ids:
-        held = mirror.held_of_calendar(data_id(mirrored.email), data_id(google_id))
+        held = mirror.rows_of_calendar(data_id(mirrored.email), data_id(google_id))
         actions: list[Action] = [
             Cancel(name=row.name, key=row.key, event_id=row.event_id, reason="disconnected")
             for row in held

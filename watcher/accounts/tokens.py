@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from datetime import timedelta
 from functools import partial
 
@@ -11,10 +10,14 @@ from watcher import errors
 from watcher.ledger import accounts
 from watcher.ledger.models import Account
 from watcher.services import Services
+from watcher.waiting import Backoff
 
 log = logging.getLogger(__name__)
 
 REFRESH_AHEAD = timedelta(minutes=10)
+AGAIN = Backoff(first=60.0, longest=60.0)
+APP_REFUSED = 300.0
+"""Seconds until the next try when Google refuses the OAuth client or the service account itself."""
 
 
 def refresh(services: Services) -> int:
@@ -43,9 +46,8 @@ def _not_refreshed(
     if isinstance(error, errors.AccountDead):  # noted by the token layer
         log.warning("account needs to reconnect: %s", error.message)
         return error
-    pause = 300 if isinstance(error, errors.AppDead) else random.uniform(20, 60)
-    if isinstance(error, errors.Transient) and error.retry_after is not None:
-        pause = max(pause, error.retry_after)
+    asked = error.retry_after if isinstance(error, errors.Transient) else None
+    pause = APP_REFUSED if isinstance(error, errors.AppDead) else AGAIN.seconds(0, asked)
     with services.db.session() as session:
         account = session.get_one(Account, account_id)
         account.refresh_retry_at = services.clock() + timedelta(seconds=pause)

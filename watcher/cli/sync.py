@@ -197,11 +197,9 @@ def _failure_code(calendar: models.Calendar) -> int:
         return errors.ExitCode.NOT_FOUND
     if calendar.cause.lower() in PERMISSION_CAUSES:
         return errors.ExitCode.PERMISSION
-    return (
-        errors.ExitCode.UNAVAILABLE
-        if calendar.cause.endswith("_unavailable")
-        else errors.ExitCode.ERROR
-    )
+    if calendar.cause in errors.OUTAGES.values():
+        return errors.ExitCode.UNAVAILABLE
+    return errors.ExitCode.ERROR
 
 
 def _dry_run(app: App, target: Chosen) -> dict[str, Any]:

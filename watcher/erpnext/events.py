@@ -49,7 +49,7 @@ class EventMirror:
 
     # --- reading ----------------------------------------------------------------------------
 
-    def held_by_keys(self, keys: Iterable[str]) -> dict[str, Row]:
+    def rows_by_keys(self, keys: Iterable[str]) -> dict[str, Row]:
         """The rows of these sync keys, by key. An empty key is no key: it would match every
         Event that is not ours."""
         found = {}
@@ -58,7 +58,7 @@ class EventMirror:
                 found[row.key] = row
         return found
 
-    def held_by_series(
+    def rows_by_series(
         self, account: str, calendar_id: str, recurring_ids: Iterable[str]
     ) -> list[Row]:
         """Rows whose recurring id is one of ``recurring_ids`` (as Data fields hold them)."""
@@ -72,11 +72,11 @@ class EventMirror:
             )
         return found
 
-    def held_of_calendar(self, account: str, calendar_id: str) -> list[Row]:
+    def rows_of_calendar(self, account: str, calendar_id: str) -> list[Row]:
         """All rows of a calendar, its whole history among them."""
         return self._rows(of_calendar(account, calendar_id))
 
-    def held_for_listing(
+    def rows_for_listing(
         self, account: str, calendar_id: str, *, ends_after: str, touched_since: str
     ) -> list[Row]:
         """The rows of a calendar without its history: those that end after ``ends_after`` (naive
@@ -150,7 +150,7 @@ class EventMirror:
     ) -> Access:
         return Access(
             client=self.client,
-            find=self.held_by_keys,
+            find=self.rows_by_keys,
             before_write=before_write,
             note_erased=note_erased,
             site_fields=self.site_fields,

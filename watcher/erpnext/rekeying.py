@@ -41,16 +41,16 @@ def rekey(
     next listing makes what is missing. Safe to repeat; ``hold`` is called before each write.
     """
     account, old = data_id(renamed.address), data_id(renamed.old)
-    held = mirror.held_of_calendar(account, old)
+    held = mirror.rows_of_calendar(account, old)
     keys = {row.name: renamed.key(row) for row in held}
-    taken = mirror.held_by_keys(keys.values())
+    taken = mirror.rows_by_keys(keys.values())
     going = {row.name: row for row in held if keys[row.name] and keys[row.name] not in taken}
     docs = {name: {KEY: keys[name], CALENDAR: data_id(renamed.new)} for name in going}
     for few in chunks(list(going), BATCH):
         hold()
         client.bulk_update([bulk_doc(name, docs[name]) for name in few])
     # Of those that it lists as failed, and of the others, only what is read again is believed.
-    left = [row.name for row in mirror.held_of_calendar(account, old)]
+    left = [row.name for row in mirror.rows_of_calendar(account, old)]
     for name in (name for name in left if name in going):
         hold()
         _put(client, name, docs[name])

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watcher.errors import Cause
+from watcher.errors import OUTAGES, Cause
 
 ALIKE = 5
 """So many accounts or calendars that fail alike within ``TOGETHER`` have a common cause."""
@@ -159,7 +159,7 @@ def _together(alone: Sequence[Known], members: Sequence[datetime]) -> tuple[int,
 
 def grace(state: str, cause: str) -> timedelta:
     """How long a trouble has to last before somebody is told: most outages pass by themselves."""
-    if cause.endswith("_unavailable"):
+    if cause in OUTAGES.values():
         return OUTAGE
     if state in ("needs_reconnect", "failing", "paused", "not_masked", "not_cancelled"):
         return AT_ONCE

@@ -35,11 +35,13 @@ from watcher.processes.signals import stop_event
 from watcher.services import Ledger, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
+from watcher.waiting import Backoff
 
 log = logging.getLogger(__name__)
 
 PARENT = "WATCHER_PARENT_PID"
 STOP_SECONDS = 20.0
+AGAIN = Backoff(first=0.2, longest=10.0)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -202,8 +204,8 @@ class Supervisor:
             if code is None:
                 continue
             lived = now - child.started
+            child.retry_at = now + AGAIN.seconds(child.failures)
             child.failures = 0 if lived > 30 else child.failures + 1
-            child.retry_at = now + min(10.0, 0.2 * 2.0**child.failures)
             child.process = None
             log.warning("%s ended with code %s, started again", child.name, code)
 

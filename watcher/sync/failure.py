@@ -78,7 +78,7 @@ def _state_and_cause(error: errors.WatcherError, sure: bool) -> tuple[CalendarSt
     if isinstance(error, errors.UserError):
         return CalendarState.FAILING, errors.Cause.SETTINGS
     side = error.side if isinstance(error, errors.Transient) else ""
-    return CalendarState.RETRYING, f"{side or 'watcher'}_unavailable"
+    return CalendarState.RETRYING, errors.OUTAGES.get(side, errors.Cause.INTERNAL_ERROR)
 
 
 def retry_seconds(error: errors.WatcherError, failures: int) -> float:

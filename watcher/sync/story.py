@@ -89,10 +89,10 @@ def look_up(p: Pass, reading: Reading) -> tuple[Reading, Rows]:
         p.hold()
         return reading, rows
     roots = [data_id(event.id) for event in reading.roots]
-    of_series = p.mirror.held_by_series(*basis.calendar, roots)
+    of_series = p.mirror.rows_by_series(*basis.calendar, roots)
     p.hold()
     reading = read_past(p, reading, of_series)
-    held = p.mirror.held_by_keys(_keys(basis, reading))
+    held = p.mirror.rows_by_keys(_keys(basis, reading))
     p.hold()
     return reading, Rows(held=list(held.values()), of_series=of_series)
 
@@ -110,13 +110,13 @@ def rows_of_listing(p: Pass, keys: Iterable[str], seen: str) -> list[Row]:
     masked may lie anywhere."""
     basis = p.basis
     if not seen:
-        return p.mirror.held_of_calendar(*basis.calendar)
+        return p.mirror.rows_of_calendar(*basis.calendar)
     edge = (basis.window.start - ZONES_APART).astimezone(basis.rules.site_zone)
-    rows = p.mirror.held_for_listing(
+    rows = p.mirror.rows_for_listing(
         *basis.calendar, ends_after=f"{edge:%Y-%m-%d %H:%M:%S}", touched_since=seen
     )
     known = {row.key for row in rows}
-    return [*rows, *p.mirror.held_by_keys(key for key in keys if key not in known).values()]
+    return [*rows, *p.mirror.rows_by_keys(key for key in keys if key not in known).values()]
 
 
 def _stamp_before(p: Pass, rows: Rows) -> str:
