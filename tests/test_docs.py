@@ -662,6 +662,7 @@ def test_json_is_as_documented(company: Company) -> None:
     people.write_text(f"email,erpnext_user\n{BOB},{BOB}\n")
     check("version")
     check("config show")
+    check("doctor", code=ExitCode.UNHEALTHY)
     check("erpnext setup", "--connected-app")
     check("accounts add", ANN, "--via", "service-account")
     alias = "alias@scoopjoy.test"

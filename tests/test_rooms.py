@@ -57,10 +57,18 @@ MAY = {
         "sync",
         "waiting",
     },
+    "doctor": {
+        "erpnext",
+        "errors",
+        "google",
+        "ledger",
+        "services",
+        "settings",
+    },
     "handlers": {"accounts", "errors", "google", "ledger", "services"},
     "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": BASE
-    | {"handlers", "jobs", "ledger", "services", "settings", "telemetry", "waiting"},
+    | {"doctor", "handlers", "jobs", "ledger", "services", "settings", "telemetry", "waiting"},
     "__main__": {"cli"},
 }
 """Which rooms a room may import; ``cli`` may import all."""

@@ -277,6 +277,7 @@ def test_what_interface_promises_is_there() -> None:
     there = {" ".join(words) for words, _ in COMMANDS}
     assert there >= {
         "init",
+        "doctor",
         "up",
         "web",
         "worker",

@@ -22,6 +22,7 @@ MODULES = {
     "init": "config",
     "config": "config",
     "version": "config",
+    "doctor": "doctor",
     "up": "processes",
     "web": "processes",
     "worker": "processes",

@@ -117,20 +117,26 @@ def check(client: ErpNextClient) -> SetupReport:
     user Administrator."""
     user = client.whoami()
     refuse_administrator(user)
+    report = differences(client, user)
+    report.versions = client.versions()
+    report.permissions = {word: client.may(word) for word in PERMISSIONS}
+    report.time_zone = client.time_zone()
+    report.warnings += warnings(report.versions.get("frappe", ""))
+    report.warnings += peculiarities(client, employees=report.employees)
+    return report
+
+
+def differences(client: ErpNextClient, user: str) -> SetupReport:
+    """Which of the fields are there, missing or wrong, and nothing else."""
     report = SetupReport(
         user=user,
-        versions=client.versions(),
         employees=has_doctype(client, EMPLOYEES),
         system_manager=client.is_system_manager(),
-        permissions={word: client.may(word) for word in PERMISSIONS},
-        time_zone=client.time_zone(),
     )
     if report.system_manager:
         _compare(report, _definitions(client))
     else:
         _probe(report, client)
-    report.warnings += warnings(report.versions.get("frappe", ""))
-    report.warnings += peculiarities(client, employees=report.employees)
     return report
 
 

@@ -75,11 +75,17 @@ def parse(text: str) -> Version | None:
     return None if found is None else (int(found[1]), int(found[2]), int(found[3] or 0))
 
 
+def is_supported(frappe: str) -> bool:
+    """Whether Watcher is made for this version; a text that is none counts as one."""
+    version = parse(frappe)
+    return version is None or version[0] in SUPPORTED_MAJORS
+
+
 def warnings(frappe: str) -> list[str]:
     """What an admin should know of this version of Frappe; empty when nothing is known."""
     version = parse(frappe)
     if version is None:
         return [f"the site does not say its version of Frappe ({frappe or 'empty'})"]
-    if version[0] not in SUPPORTED_MAJORS:
+    if not is_supported(frappe):
         return [f"Frappe {frappe} is not supported: use version 15 or 16"]
     return [f"{k.text} ({k.source})" for k in KNOWN if k.first <= version < k.before]

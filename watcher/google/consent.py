@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 from google_auth_oauthlib.flow import Flow  # type: ignore[import-untyped, unused-ignore]
@@ -127,6 +128,42 @@ def authorization_url(endpoints: GoogleEndpoints, request: ConsentRequest) -> st
         **{name: value for name, value in optional.items() if value},
     )
     return "http://" + str(url).removeprefix("https://") if plain else str(url)
+
+
+_REFUSALS: Final = (*_APP_CODES, *_STEPS)
+
+
+def refused_at_once(
+    endpoints: GoogleEndpoints, redirect_uri: str, timeout: float | tuple[float, float] = TIMEOUT
+) -> str:
+    """Google's code where it shows an error in place of its consent page; empty where it does not.
+
+    The page is asked for as a browser would, but not followed. Google answers what it refuses with
+    a redirect to an address whose ``authError`` holds the code in Base64, or with an error page.
+    Raises ``Transient``.
+    """
+    request = ConsentRequest(
+        state="none", code_challenge=code_challenge(new_code_verifier()), redirect_uri=redirect_uri
+    )
+    url = authorization_url(endpoints, request)
+    try:
+        answer = requests.get(url, timeout=timeout, allow_redirects=False)
+    except (requests.RequestException, OSError) as error:
+        raise Transient(
+            f"Google could not be reached ({type(error).__name__})", side=SIDE
+        ) from None
+    said = _auth_error(answer.headers.get("Location", ""))
+    if answer.status_code >= 400:
+        said += answer.text[:100_000]
+    return next((code for code in _REFUSALS if code in said), "")
+
+
+def _auth_error(address: str) -> str:
+    packed = parse_qs(urlsplit(address).query).get("authError", [""])[0]
+    try:
+        return base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_").decode("latin-1")
+    except ValueError:
+        return ""
 
 
 # --- back from Google ---------------------------------------------------------------------
@@ -281,6 +318,7 @@ __all__ = [
     "exchange",
     "missing_scopes",
     "new_code_verifier",
+    "refused_at_once",
     "revoke",
     "verify_id_token",
 ]

@@ -7,6 +7,7 @@ tries again on 500, 502, 503 and 504 only. No call to Google or ERPNext is made 
 from __future__ import annotations
 
 import logging
+import re
 
 from flask import Blueprint, Response, request
 from prometheus_client import Counter
@@ -15,6 +16,7 @@ from watcher.errors import Transient
 from watcher.handlers import context
 from watcher.ledger import calendars, inbox
 from watcher.ledger.inbox import Verdict
+from watcher.ledger.secrets import PROOF_HEADER
 
 log = logging.getLogger(__name__)
 bp = Blueprint("notifications", __name__)
@@ -25,17 +27,24 @@ RETRY_AFTER_SECONDS = "5"
 OUTCOMES = Counter("watcher_notifications", "Notifications by what became of them", ["outcome"])
 _TALLIED = frozenset({"unknown", "retired"})
 _WRITTEN = frozenset({"recorded", "parked"})
+_ASKED = re.compile(r"[0-9a-f]{32}")
 
 
 @bp.post("/webhooks/google")
 def receive() -> Response:
     """204 recorded; 404 unknown channel or wrong token (same answer); 400 not a notification;
-    413/431 too large; 503 when the ledger could not record it, so that Google tries again; every
-    calendar is then looked at once the ledger is back, in case Google does not.
+    413/431 too large; 200 with a proof for ``watcher doctor``; 503 when the ledger could not record
+    it, so that Google tries again; every calendar is then looked at once the ledger is back, in
+    case Google does not.
 
     When only Redis is away the notification is in the ledger and the sweep rings later: 204.
     When the ledger is away the calendar cannot even be known, so Redis cannot stand in for it.
     """
+    asked = request.headers.get(PROOF_HEADER, "")
+    if _ASKED.fullmatch(asked):
+        # `watcher doctor`, which looks where the public address leads. It costs no look into the
+        # ledger, whoever asks.
+        return _plain(context.services().keyring.proof(asked), 200)
     refusal = _check_shape()
     if refusal is not None:
         OUTCOMES.labels("malformed").inc()

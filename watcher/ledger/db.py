@@ -177,6 +177,19 @@ class Database:
                 exit_code=errors.ExitCode.UNAVAILABLE,
             ) from None
 
+    def form(self) -> tuple[str | None, bool]:
+        """The revision of the ledger, None where there is none yet; and whether it is the newest.
+
+        Raises ``UserError`` when the ledger is newer than this program, ``WatcherError`` when it
+        cannot be opened.
+        """
+        if self._file is not None and not self._file.path.exists():
+            return None, False
+        found = self.revision()
+        with self._reader.connect() as connection:
+            _refuse_newer(connection)
+        return found, found == _head()
+
     def examine(self) -> None:
         """Look through an SQLite file for damage. Raises ``Transient``."""
         if self._file is None:

@@ -24,6 +24,8 @@ from watcher.errors import (
 )
 from watcher.settings import Settings, load
 
+PROOF_HEADER = "X-Watcher-Proof"
+"""Sent with a number to ``POST /webhooks/google``: the answer shows whose web process it is."""
 _VERSION = b"v1"
 _KEY_ID = 8
 _NONCE = 12
@@ -118,6 +120,14 @@ class Keyring:
                 next_step="reconnect the account",
             ) from None
 
+    def proof(self, asked: str) -> str:
+        """What only this installation can answer to a number."""
+        return _proof(self.signing_keys("proof")[-1], asked)
+
+    def proves(self, asked: str, answer: str) -> bool:
+        """Whether the answer is that of a process with one of these keys."""
+        return any(same(_proof(key, asked), answer) for key in self.signing_keys("proof"))
+
     def signing_keys(self, purpose: str) -> list[bytes]:
         """Keys for itsdangerous, oldest first as it expects: the last one signs."""
         return [_derive(root, f"sign:{purpose}") for root in reversed(self._roots)]
@@ -144,6 +154,10 @@ def key_id(root: bytes) -> str:
 def digest(value: str) -> str:
     """SHA-256 hex of a random token: enough at rest, since the token has 256 bits."""
     return hashlib.sha256(value.encode()).hexdigest()
+
+
+def _proof(key: bytes, asked: str) -> str:
+    return hmac.new(key, asked.encode(), hashlib.sha256).hexdigest()
 
 
 def same(left: str, right: str) -> bool:

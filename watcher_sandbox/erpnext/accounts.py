@@ -37,6 +37,7 @@ class Accounts:
     wrong_keys: bool
     transaction: Callable[[], AbstractContextManager[None]]
     blank: Callable[[str, str, str], Row]
+    put: Callable[[str, Row], None]
     _users: dict[str, User]
 
     def _load_users(self) -> None:
@@ -62,7 +63,7 @@ class Accounts:
         with self.transaction():
             self._users[email] = user
             self._keep_users()
-            self.db.put("User", self.blank("User", email, ADMINISTRATOR) | self._person(user))
+            self.put("User", self.blank("User", email, ADMINISTRATOR) | self._person(user))
         return user.key, user.secret
 
     def _person(self, user: User) -> Row:
@@ -74,6 +75,7 @@ class Accounts:
             "full_name": name,
             "time_zone": self.zone,
             "user_type": "System User" if user.desk else "Website User",
+            "roles": [_role("System Manager")] if user.system_manager else [],
         }
 
     def remove_user(self, email: str) -> None:
@@ -121,3 +123,7 @@ class Accounts:
         """How Frappe calls the user in comments and notifications."""
         found = self.db.select("User", ["full_name"], "name = ?", (email,), limit=1)
         return str(found[0]["full_name"] or email) if found else email
+
+
+def _role(name: str) -> Row:
+    return {"name": secrets.token_hex(5), "role": name}

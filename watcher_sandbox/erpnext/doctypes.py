@@ -181,6 +181,7 @@ CHILD_TABLES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "query_parameters": ("Query Parameters", ("key", "value")),
     },
     "Token Cache": {"scopes": ("OAuth Scope", ("scope",))},
+    "User": {"roles": ("Has Role", ("role",))},
     "Communication": {
         "timeline_links": ("Communication Link", ("link_doctype", "link_name", "link_title")),
     },

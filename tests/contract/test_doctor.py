@@ -1,0 +1,708 @@
+"""``watcher doctor``: each check, with the thing broken that it looks at, and what it says then."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask, Response
+from werkzeug.serving import make_server
+
+from tests.certificates import Authority
+from tests.company import ANN, BOB, CLIENT_ID, Company, free_port
+from tests.ledgers import put_migrated
+from watcher.cli import cli
+from watcher.doctor import work
+from watcher.doctor.case import Case, opened
+from watcher.doctor.examine import Check, Report, examine
+from watcher.doctor.say import Finding, Verdict, ok
+from watcher.doctor.table import CHECKS
+from watcher.errors import ExitCode
+from watcher.handlers.app import create_app
+from watcher.ledger.models import Account, Channel, Tick
+from watcher.ledger.states import AccountState
+from watcher.settings import load
+from watcher_sandbox.erpnext.app import serve as serve_erpnext
+from watcher_sandbox.erpnext.doctypes import ROLES
+from watcher_sandbox.erpnext.server import Server as WebServer
+from watcher_sandbox.erpnext.site import Site
+from watcher_sandbox.google import Server
+
+Patch = pytest.MonkeyPatch
+Break = Callable[["Shop", Patch], object]
+
+
+class Shop(Company):
+    """A company without a queue, whose settings are those of this process."""
+
+    patch: Patch
+
+    def use(self) -> None:
+        """Make the settings those of this process."""
+        for name in [name for name in os.environ if name.startswith("WATCHER_")]:
+            self.patch.delenv(name)
+        for name, value in self.environ.items():
+            self.patch.setenv(name, value)
+        self.patch.chdir(self.folder)
+
+    def case(self, **changes: Any) -> Iterator[Case]:
+        self.use()
+        with opened(load(), clock=lambda: self.services.clock()) as case:
+            yield replace(case, **changes)
+
+    def look(self, name: str, **changes: Any) -> Finding:
+        """What one check finds, alone."""
+        for case in self.case(**changes):
+            report = examine(case, [check for check in CHECKS if check.name == name])
+            return report.findings[name]
+        raise AssertionError
+
+    def examine(self) -> Report:
+        for case in self.case():
+            return examine(case, CHECKS)
+        raise AssertionError
+
+    def web(self, port: int | None = None) -> WebServer:
+        """Watcher's own web server, in this process."""
+        return WebServer(create_app(self.services), "127.0.0.1", port or self.port).start()
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path, migrated_folder: Path, google_server: Server, monkeypatch: Patch
+) -> Iterator[Shop]:
+    site = Site("Asia/Kolkata", frappe=16, erpnext=True)
+    google_server.state.reset()
+    erpnext_server = serve_erpnext(site)
+    url = f"sqlite:///{tmp_path / 'data' / 'ledger.sqlite3'}"
+    put_migrated(url, migrated_folder)
+    made = Shop(
+        google=google_server.state,
+        site=site,
+        folder=tmp_path,
+        google_url=google_server.url,
+        erpnext_url=erpnext_server.url,
+        queue_url="redis://127.0.0.1:1",
+        database_url=url,
+    )
+    made.patch = monkeypatch
+    (tmp_path / "service-account.json").chmod(0o600)
+    made.set("notify_webhook_url", "http://127.0.0.1:9/hook")
+    made.setup_erpnext()
+    yield made
+    made.close()
+    erpnext_server.close()
+    site.close()
+
+
+# --- one table of what is broken ----------------------------------------------------------
+
+
+def unset(name: str) -> Break:
+    return lambda shop, _: shop.environ.pop(f"WATCHER_{name.upper()}")
+
+
+def given(**settings: str) -> Break:
+    def change(shop: Shop, _: Patch) -> None:
+        for name, value in settings.items():
+            shop.set(name, value)
+
+    return change
+
+
+def without(doctype: str, permission: str) -> Break:
+    def take(_shop: Shop, patch: Patch) -> None:
+        user, manager = ROLES[doctype]
+        patch.setitem(ROLES, doctype, (user, manager - {permission}))
+
+    return take
+
+
+def little_room(bytes_left: int) -> Break:
+    return lambda _shop, patch: patch.setattr(
+        "shutil.disk_usage", lambda _: type("U", (), {"free": bytes_left})
+    )
+
+
+def clock(**off: float) -> Break:
+    return lambda shop, _: shop.jump(**off)
+
+
+def administrator(shop: Shop, _: Patch) -> None:
+    key, secret = shop.site.add_user("Administrator", system_manager=True)
+    shop.set("erpnext_api_key", key)
+    shop.set("erpnext_api_secret", secret)
+
+
+def disabled_user(shop: Shop, _: Patch) -> None:
+    shop.services.erpnext.update(
+        {"doctype": "User", "name": "integration@scoopjoy.test", "enabled": 0}
+    )
+
+
+def more_roles(shop: Shop, _: Patch) -> None:
+    row = shop.site.row("User", "integration@scoopjoy.test")
+    assert row is not None
+    shop.site.put("User", row | {"roles": [{"role": "System Manager"}, {"role": "HR Manager"}]})
+
+
+def custom_field(**changes: Any) -> Break:
+    """Change or delete the field of the key."""
+
+    def change(shop: Shop, _: Patch) -> None:
+        (row,) = [
+            row
+            for row in shop.site.rows("Custom Field")
+            if row["fieldname"] == "custom_google_sync_key"
+        ]
+        if changes:
+            shop.site.put("Custom Field", row | changes)
+        else:
+            shop.services.erpnext.delete("Custom Field", row["name"])
+
+    return change
+
+
+def mandatory(shop: Shop, _: Patch) -> None:
+    shop.services.erpnext.insert(
+        {
+            "doctype": "Custom Field",
+            "dt": "Event",
+            "fieldname": "cost_centre",
+            "fieldtype": "Data",
+            "label": "Cost Centre",
+            "reqd": 1,
+        }
+    )
+
+
+def old_key(shop: Shop, _: Patch) -> None:
+    file = shop.folder / "service-account.json"
+    long_ago = time.time() - 400 * 86_400
+    os.utime(file, (long_ago, long_ago))
+
+
+def key(text: str) -> Break:
+    """Change the keys when there are secrets already."""
+
+    def change(shop: Shop, _: Patch) -> None:
+        shop.add()
+        shop.set("secret_keys", text.format(old=shop.key))
+
+    return change
+
+
+def not_delegated(shop: Shop, _: Patch) -> None:
+    shop.set("delegation_allow", ANN)
+    shop.google.delegated_to = []
+
+
+def in_testing(shop: Shop, _: Patch) -> None:
+    shop.consented(ANN)
+    with shop.services.db.session() as session:
+        account = session.query(Account).one()
+        account.state, account.cause = AccountState.NEEDS_RECONNECT, "invalid_grant"
+        account.granted_at = account.since - timedelta(days=7)
+
+
+def narrow(shop: Shop, _: Patch) -> None:
+    shop.consented(ANN)
+    with shop.services.db.session() as session:
+        session.query(Account).one().granted_scopes = "openid email"
+
+
+def api_off(shop: Shop, _: Patch) -> None:
+    shop.add()
+    shop.google.add_fault(match="/events", status=403, reason="accessNotConfigured", count=None)
+
+
+def dead(shop: Shop, _: Patch) -> None:
+    shop.consented(ANN)
+    with shop.services.db.session() as session:
+        session.query(Account).one().state = AccountState.NEEDS_RECONNECT
+
+
+def no_cron(shop: Shop, _: Patch) -> None:
+    shop.connect()
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    with shop.services.db.session() as session:
+        session.add(Tick(name="sweep", last_run_at=long_ago, error=""))
+
+
+def no_channel(shop: Shop, _: Patch) -> None:
+    shop.connect()
+    with shop.services.db.session() as session:
+        session.query(Channel).delete()
+
+
+def silent(shop: Shop, _: Patch) -> None:
+    shop.connect()
+    shop.later(minutes=5)
+
+
+BROKEN: list[tuple[str, Break, str, str, str]] = [
+    (
+        "settings.complete",
+        unset("erpnext_url"),
+        "fail",
+        "WATCHER_ERPNEXT_URL is not set",
+        "watcher config show",
+    ),
+    (
+        "settings.files",
+        lambda shop, _: (shop.folder / "service-account.json").chmod(0o644),
+        "warn",
+        "every user of this machine can read",
+        "chmod o-rwx ",
+    ),
+    ("data.directory", given(data_dir="nowhere"), "fail", "is not a directory", "watcher init"),
+    (
+        "data.directory",
+        lambda shop, _: (shop.folder / "data").chmod(0o755),
+        "warn",
+        "can look into",
+        "chmod 700",
+    ),
+    ("data.disk", little_room(5_000_000), "fail", "only 5 MB free", "df -h"),
+    ("data.disk", little_room(500_000_000), "warn", "only 500 MB free", "df -h"),
+    ("ledger.form", given(database_url="sqlite:///none"), "fail", "no ledger yet", "watcher init"),
+    (
+        "ledger.form",
+        lambda shop, _: (shop.folder / "data/ledger.sqlite3").write_text("not a ledger" * 999),
+        "fail",
+        "damaged or is no ledger",
+        "put a backup",
+    ),
+    (
+        "ledger.writes",
+        lambda _, patch: patch.setattr("watcher.ledger.db.LEAST_FREE_BYTES", 10**18),
+        "fail",
+        "disk is full",
+        "df -h",
+    ),
+    (
+        "ledger.keys",
+        key("another-key-of-32-characters-....."),
+        "fail",
+        "cannot open",
+        "put the old key back",
+    ),
+    (
+        "ledger.keys",
+        key("a-new-key-of-32-characters-at-least,{old}"),
+        "warn",
+        "under an older key",
+        "watcher keys rotate",
+    ),
+    (
+        "queue.answers",
+        lambda *_: None,
+        "fail",
+        "Redis does not answer",
+        "correct WATCHER_REDIS_URL",
+    ),
+    ("processes.cron", no_cron, "fail", "no sweep run", "watcher up"),
+    (
+        "address.dns",
+        given(public_url="https://nowhere.invalid"),
+        "fail",
+        "DNS knows no address of nowhere.invalid",
+        "add a DNS record",
+    ),
+    ("address.route", lambda *_: None, "fail", "nothing answers at", "see that the proxy runs"),
+    ("address.channels", no_channel, "warn", "1 calendars have no", "watcher channels renew --all"),
+    ("address.pushes", silent, "fail", "Google does not reach http", "watcher channels renew"),
+    ("google.clock", clock(minutes=10), "fail", "s ahead of that of Google", "timedatectl"),
+    ("google.clock", clock(seconds=-60), "warn", "s behind that of Google", "timedatectl"),
+    ("google.clock", given(google_token_url="http://127.0.0.1:1/token"), "fail", "reached", "see"),
+    ("google.client", given(google_client_secret="wrong"), "fail", "invalid_client", "SECRET"),
+    ("google.client", given(google_client_id="wrong"), "fail", "invalid_client", "CLIENT_ID"),
+    (
+        "google.redirect",
+        lambda shop, _: shop.google.add_client(CLIENT_ID, "x", ["https://other.example/callback"]),
+        "fail",
+        "does not know our redirect URI",
+        "/oauth/google/callback at the OAuth client",
+    ),
+    (
+        "google.redirect",
+        lambda shop, _: shop.google.behaviour.update({"consent_error": "org_internal"}),
+        "fail",
+        "does not allow this app",
+        "Sign in with an account of the organisation",
+    ),
+    (
+        "google.key",
+        given(google_service_account_file="none.json"),
+        "fail",
+        "cannot be read",
+        "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE",
+    ),
+    ("google.key", unset("delegation_allow"), "warn", "act for nobody", "DELEGATION_ALLOW"),
+    ("google.key", old_key, "warn", "is 400 days old", "make a new one"),
+    (
+        "google.key",
+        lambda shop, _: (shop.folder / "service-account.json").chmod(0o644),
+        "warn",
+        "others can read",
+        "chmod 600",
+    ),
+    (
+        "google.delegation",
+        not_delegated,
+        "fail",
+        "does not let the service account act for",
+        "https://www.googleapis.com/auth/calendar.events.readonly",
+    ),
+    ("google.grants", in_testing, "fail", "External and in Testing", "console.cloud.google.com"),
+    ("google.grants", narrow, "fail", "did not tick", f"watcher accounts invite {ANN}"),
+    ("google.accounts", dead, "warn", "1 accounts are not connected", f"accounts invite {ANN}"),
+    ("google.calendar", api_off, "fail", "accessNotConfigured", "Enable the Google Calendar API"),
+    (
+        "erpnext.reached",
+        given(erpnext_url="http://127.0.0.1:1"),
+        "fail",
+        "cannot be reached",
+        "WATCHER_ERPNEXT_URL",
+    ),
+    (
+        "erpnext.clock",
+        clock(minutes=10),
+        "fail",
+        "s ahead of that of ERPNext",
+        "timedatectl",
+    ),
+    (
+        "erpnext.user",
+        given(erpnext_api_secret="wrong"),
+        "fail",
+        "refused the API key",
+        "WATCHER_ERPNEXT_API_SECRET",
+    ),
+    ("erpnext.user", administrator, "fail", "Administrator's", "make a user of its own"),
+    ("erpnext.user", disabled_user, "warn", "is disabled in ERPNext", "enable"),
+    (
+        "erpnext.version",
+        lambda shop, _: setattr(shop.site, "version", "14.80.0"),
+        "fail",
+        "14.80.0 is not supported",
+        "bench update",
+    ),
+    (
+        "erpnext.version",
+        lambda shop, _: setattr(shop.site, "version", "15.99.1"),
+        "warn",
+        "calendar view is broken",
+        "bench update",
+    ),
+    (
+        "erpnext.may.delete.event",
+        without("Event", "delete"),
+        "fail",
+        "may not delete Event",
+        "give a role of integration@scoopjoy.test delete on Event",
+    ),
+    (
+        "erpnext.may.create.todo",
+        without("ToDo", "create"),
+        "fail",
+        "may not create ToDo",
+        "create on ToDo",
+    ),
+    ("erpnext.rights", more_roles, "warn", "more roles than Watcher needs: HR Manager", "app/user"),
+    (
+        "erpnext.fields",
+        custom_field(),
+        "fail",
+        "lacks custom_google_sync_key",
+        "watcher erpnext setup",
+    ),
+    (
+        "erpnext.fields",
+        custom_field(fieldtype="Int"),
+        "fail",
+        "is Int, not Data",
+        "watcher erpnext setup",
+    ),
+    ("erpnext.unique", custom_field(unique=0), "fail", "is not unique", "watcher erpnext setup"),
+    (
+        "erpnext.zone",
+        given(erpnext_time_zone="Europe/Berlin"),
+        "warn",
+        "written in Europe/Berlin, but the site shows them in Asia/Kolkata",
+        "WATCHER_ERPNEXT_TIME_ZONE=Asia/Kolkata",
+    ),
+    ("erpnext.mandatory", mandatory, "fail", "for want of cost_centre", "Customize Form"),
+    (
+        "erpnext.doubles",
+        lambda shop, _: shop.site.add_google_calendar(ANN),
+        "warn",
+        "they are there twice",
+        f"Google Calendar of {ANN}",
+    ),
+    (
+        "people.told",
+        unset("notify_webhook_url"),
+        "warn",
+        "nobody is told of trouble",
+        "watcher notify test",
+    ),
+    (
+        "people.told",
+        unset("admin_emails"),
+        "warn",
+        "nobody may sign in",
+        "WATCHER_ADMIN_EMAILS",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "verdict", "says", "do"),
+    BROKEN,
+    ids=[f"{row[0]}-{row[3]}" for row in BROKEN],
+)
+def test_what_is_broken_is_found_with_a_way_out(
+    shop: Shop, monkeypatch: Patch, name: str, broken: Break, verdict: str, says: str, do: str
+) -> None:
+    broken(shop, monkeypatch)
+    found = shop.look(name)
+    assert (str(found.verdict), says in found.message, do in found.do) == (verdict, True, True), (
+        found
+    )
+
+
+ELSEWHERE = {
+    "address.certificate",
+    "address.robots",
+    "queue.keeps",
+    "queue.evicts",
+    "processes.workers",
+}
+"""Checks with tests of their own, here and in tests/integration/test_doctor_queue.py."""
+
+
+def test_every_check_has_a_test_that_breaks_it() -> None:
+    broken = {name for name, *_ in BROKEN}
+    permissions = {c.name for c in CHECKS if c.name.startswith("erpnext.may.")}
+    assert broken | permissions | ELSEWHERE == {check.name for check in CHECKS}
+
+
+# --- all is well --------------------------------------------------------------------------
+
+
+def test_nothing_is_amiss_with_what_works(shop: Shop) -> None:
+    shop.connect()
+    with shop.services.db.session() as session:
+        session.query(Channel).one().last_message_at = shop.services.clock()
+        for name in ("sweep", "renew"):
+            now = shop.services.clock()
+            session.add(Tick(name=name, last_run_at=now, last_ok_at=now, error=""))
+    shop.set("delegation_allow", f"{ANN},{BOB}")
+    shop.site.version = "16.50.0"
+    web = shop.web()
+    try:
+        report = shop.examine()
+    finally:
+        web.close()
+    assert report.seconds < 5
+    amiss = report.of(Verdict.WARN, Verdict.FAIL)
+    # There is no queue here; the stand-in is on this machine.
+    assert set(amiss) == {"queue.answers"}, amiss
+    assert "ago" in report.findings["address.pushes"].message
+
+
+# --- the public address -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+class Proxy:
+    """A proxy with https for ``watcher.example.test``, in front of an application."""
+
+    HOST = "watcher.example.test"
+
+    def __init__(self, shop: Shop, authority: Authority, app: Any, **certificate: Any) -> None:
+        self.authority = authority
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(authority.issue(**{"host": self.HOST, **certificate}))
+        port = free_port()
+        self._server = make_server("127.0.0.1", port, app, threaded=True, ssl_context=context)
+        self._server.timeout = 5
+        shop.set("public_url", f"https://{self.HOST}:{port}")
+        real = socket.getaddrinfo
+
+        def found(host: Any, *args: Any, **named: Any) -> Any:
+            return real("127.0.0.1" if host == self.HOST else host, *args, **named)
+
+        shop.patch.setattr(socket, "getaddrinfo", found)
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def says(status: int = 200, text: str = "", **headers: str) -> Flask:
+    """A site that answers whatever it is asked alike."""
+    app = Flask("somebody else")
+    app.register_error_handler(404, lambda _: Response(text, status, headers))
+    return app
+
+
+def test_a_certificate_that_is_trusted(shop: Shop, authority: Authority) -> None:
+    with Proxy(shop, authority, create_app(shop.services)):
+        for name in ("address.certificate", "address.route", "address.robots"):
+            assert shop.look(name, ca_file=authority.file).verdict == Verdict.OK, name
+        private = shop.look("address.dns")
+        assert private.verdict == Verdict.WARN
+        assert "which Google cannot reach" in private.message
+        # This machine's own authorities do not count: Google knows those of the internet alone.
+        refused = shop.look("address.certificate")
+    assert refused.verdict == Verdict.FAIL
+    assert "is refused: unable to get local issuer certificate" in refused.message
+    assert "fullchain.pem" in refused.do
+
+
+@pytest.mark.parametrize(
+    ("certificate", "verdict", "words"),
+    [
+        ({"host": "other.example.test"}, "fail", "Hostname mismatch"),
+        ({"days": -1}, "fail", "expired"),
+        ({"days": 3}, "warn", "ends on"),
+    ],
+)
+def test_certificates_that_are_not_good(
+    shop: Shop, authority: Authority, certificate: dict[str, Any], verdict: str, words: str
+) -> None:
+    with Proxy(shop, authority, says(), **certificate):
+        found = shop.look("address.certificate", ca_file=authority.file)
+    assert (str(found.verdict), words in found.message, bool(found.do)) == (verdict, True, True)
+
+
+@pytest.mark.parametrize(
+    ("app", "words", "do"),
+    [
+        (says(502), "does not reach Watcher behind it (502)", "start `watcher up`"),
+        (says(404), "something else answers", "POST /webhooks/google"),
+        (says(405), "(405)", "POST /webhooks/google"),
+        (says(301, Location="https://elsewhere.example"), "is redirected", "WATCHER_PUBLIC_URL"),
+        (says(200, "hello"), "another Watcher, or another program", "same WATCHER_SECRET_KEYS"),
+    ],
+)
+def test_who_answers_in_our_place(
+    shop: Shop, authority: Authority, app: Flask, words: str, do: str
+) -> None:
+    with Proxy(shop, authority, app):
+        found = shop.look("address.route", ca_file=authority.file)
+    assert (found.verdict, words in found.message, do in found.do) == (Verdict.FAIL, True, True)
+
+
+def test_another_watcher_is_not_taken_for_this_one(shop: Shop, authority: Authority) -> None:
+    with Proxy(shop, authority, create_app(shop.services)):
+        shop.set("secret_keys", "k" * 40)
+        found = shop.look("address.route", ca_file=authority.file)
+        assert found.verdict == Verdict.FAIL
+        shop.set("secret_keys", f"{'k' * 40},{shop.key}")  # a new key, before the web knows it
+        assert shop.look("address.route", ca_file=authority.file).verdict == Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "verdict"),
+    [
+        (200, "User-agent: *\nDisallow: /\n", "fail"),
+        (200, "User-agent: APIs-Google\nDisallow: /webhooks/\n", "fail"),
+        (200, "User-agent: *\nDisallow: /private\n", "ok"),
+        (404, "", "ok"),
+        (503, "", "warn"),
+    ],
+)
+def test_robots(shop: Shop, authority: Authority, status: int, text: str, verdict: str) -> None:
+    with Proxy(shop, authority, says(status, text)):
+        found = shop.look("address.robots", ca_file=authority.file)
+    assert str(found.verdict) == verdict
+    assert verdict == "ok" or "robots.txt" in found.do
+
+
+# --- the runner ---------------------------------------------------------------------------
+
+
+def test_a_check_that_hangs_is_given_up_and_keeps_no_other(shop: Shop, monkeypatch: Patch) -> None:
+    monkeypatch.setattr("watcher.doctor.examine.ONE_SECONDS", 0.2)
+
+    def hangs(_case: Case) -> Finding:
+        time.sleep(1)
+        return ok("late")
+
+    def breaks(_case: Case) -> Finding:
+        raise KeyError("a defect")
+
+    checks = [
+        Check("a.hangs", hangs),
+        Check("a.after", lambda _: ok("never"), after=("a.hangs",)),
+        Check("b.well", lambda _: ok("well")),
+        Check("b.breaks", breaks),
+    ]
+    for case in shop.case():
+        report = examine(case, checks)
+        assert report.seconds < 1
+        assert [str(each.verdict) for each in report.findings.values()] == [
+            "fail",
+            "skip",
+            "ok",
+            "fail",
+        ]
+        assert report.findings["a.after"].because == "a.hangs"
+        assert "no answer in time" in report.findings["a.hangs"].message
+
+
+# --- the command --------------------------------------------------------------------------
+
+
+def invoke(shop: Shop, *words: str) -> Any:
+    shop.use()
+    return CliRunner().invoke(cli, ["doctor", *words], prog_name="watcher", standalone_mode=False)
+
+
+def test_the_command_ends_with_seven_and_says_what_to_do(shop: Shop) -> None:
+    shop.set("erpnext_api_secret", "wrong-secret")
+    done = invoke(shop)
+    assert done.return_value == ExitCode.UNHEALTHY
+    assert "fail  erpnext.user" in done.output
+    assert "do: check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET" in done.output
+    assert "more, because of erpnext.user" in done.output
+    document = json.loads(invoke(shop, "--json").stdout)
+    assert document["healthy"] is False
+    found = {each["name"]: each for each in document["checks"]}
+    assert set(found) == {check.name for check in CHECKS}
+    assert found["erpnext.user"]["verdict"] == "fail"
+    for text in ("wrong-secret", shop.key, shop.site.api_secret):
+        assert text not in json.dumps(document) + done.output
+
+
+def test_settings_that_cannot_be_read_are_told(shop: Shop) -> None:
+    shop.set("public_url", "http://watcher.example.com")
+    done = invoke(shop)
+    assert done.return_value == ExitCode.UNHEALTHY
+    assert "WATCHER_PUBLIC_URL: must be https" in " ".join(done.output.split())
+
+
+def test_how_long_ago_is_told_in_one_word() -> None:
+    assert [work._told(n) for n in (2, 300, 9000)] == ["2 s", "5 min", "2 h"]

@@ -1,0 +1,102 @@
+"""``doctor``."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from watcher.cli.common import App, emit, json_option, messages, pass_app, read_settings
+from watcher.cli.later import later
+from watcher.doctor import say
+from watcher.errors import ExitCode, UserError
+
+with later():
+    from watcher.doctor import case as cases
+    from watcher.doctor import examine as examining
+    from watcher.doctor import table
+    from watcher.telemetry import log as logs
+
+_COLOURS = {
+    say.Verdict.OK: "green",
+    say.Verdict.WARN: "yellow",
+    say.Verdict.FAIL: "red",
+    say.Verdict.SKIP: None,
+}
+_SILENT = 60
+
+
+@click.command(short_help="Check everything, and say what to do.")
+@json_option
+@pass_app
+def doctor(app: App) -> int:
+    """Check the settings and both sides, and say what to do; exit 7 on a failure.
+
+    \b
+    watcher doctor          what works, what does not, and what to do
+    watcher doctor --json   the same for a program
+    """
+    report = examined(app, table.CHECKS)
+    if app.as_json:
+        emit(as_json(report))
+    else:
+        show(report)
+    return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
+
+
+def examined(app: App, checks: Sequence[examining.Check]) -> examining.Report:
+    """Run these checks with the settings that are found. Settings that cannot even be read are the
+    only finding then."""
+    try:
+        loaded = read_settings()
+    except UserError as error:
+        what = " ".join(error.message.split())
+        return examining.Report(
+            {"settings.complete": say.fail(what, "watcher config validate")}, 0.0
+        )
+    # What a check meets is told as its finding, and not a second time as a line of the log.
+    logs.configure(loaded.settings.log_format, level=20 if app.verbose else _SILENT)
+    with cases.opened(loaded) as case:
+        return examining.examine(case, checks)
+
+
+def as_json(report: examining.Report) -> dict[str, Any]:
+    return {
+        "healthy": report.healthy,
+        "seconds": round(report.seconds, 2),
+        "checks": [
+            {
+                "name": name,
+                "verdict": str(each.verdict),
+                "message": each.message,
+                "do": each.do or None,
+            }
+            for name, each in report.findings.items()
+        ],
+    }
+
+
+def show(report: examining.Report) -> None:
+    """A line for each check, and below it what to do; long sentences are folded between words."""
+    tried = {name: each for name, each in report.findings.items() if not each.because}
+    width = max(len(name) for name in tried)
+    for name, each in tried.items():
+        word = click.style(f"{each.verdict:4}", fg=_COLOURS[each.verdict])
+        _folded(f"{word}  {name:{width}}  ", width + 8, each.message)
+        if each.do:
+            click.echo(f"      do: {each.do}")
+    causes = Counter(each.because for each in report.findings.values() if each.because)
+    for cause, count in causes.items():
+        click.echo(f"skip  {count} more, because of {cause}")
+    counts = ", ".join(f"{len(report.of(verdict))} {verdict}" for verdict in say.Verdict)
+    messages.print(f"{counts} in {report.seconds:.1f} s")
+
+
+def _folded(head: str, indent: int, text: str) -> None:
+    lines = textwrap.wrap(text, 80 - indent, break_long_words=False, break_on_hyphens=False)
+    for line in lines or [""]:
+        click.echo(head + line)
+        head = " " * indent

@@ -1,0 +1,156 @@
+"""The public address, tried from this machine: by it Google's notifications come, and employees."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from urllib.robotparser import RobotFileParser
+
+import requests
+
+from watcher.doctor import say
+from watcher.doctor.case import CONNECT_SECONDS, TIMEOUT, Case
+from watcher.ledger.secrets import PROOF_HEADER
+
+GOOGLES_AGENT = "APIs-Google"
+ENDS_SOON = timedelta(days=14)
+_UNSET = "WATCHER_PUBLIC_URL is not set"
+_LOCAL = "WATCHER_PUBLIC_URL is this machine's own: Google cannot reach it, stand-ins can"
+_PROXY = "correct the proxy: `POST /webhooks/google` goes to Watcher's port (deploy/README.md)"
+
+
+def dns(case: Case) -> say.Finding:
+    """The name has an address that the internet can reach."""
+    host = case.public.hostname
+    if not host:
+        return say.skip(_UNSET)
+    if case.is_local:
+        return say.skip(_LOCAL)
+    try:
+        found = socket.getaddrinfo(host, case.public.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return say.missing(
+            f"DNS knows no address of {host}",
+            f"add a DNS record for {host}, or correct WATCHER_PUBLIC_URL",
+        )
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    if not any(ipaddress.ip_address(each.partition("%")[0]).is_global for each in addresses):
+        return say.warn(
+            f"{host} is {say.listed(addresses)} here, which Google cannot reach",
+            f"ask from outside, e.g. https://dns.google/resolve?name={host}: the answer must be a "
+            "public address",
+        )
+    return say.ok(f"{host} is {say.listed(addresses)}")
+
+
+def certificate(case: Case) -> say.Finding:
+    """A chain that leads to an authority which Google knows, the right name, and time left."""
+    host, port = case.public.hostname or "", case.public.port or 443
+    if case.public.scheme != "https":
+        return say.skip(_LOCAL if host else _UNSET)
+    context = ssl.create_default_context(cafile=case.ca_file)
+    try:
+        with (
+            socket.create_connection((host, port), timeout=CONNECT_SECONDS) as raw,
+            context.wrap_socket(raw, server_hostname=host) as tls,
+        ):
+            shown = tls.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        return say.fail(
+            f"the certificate of {host} is refused: {error.verify_message}",
+            "give the proxy a certificate of a public authority with its whole chain "
+            "(fullchain.pem), e.g. by certbot or Caddy; Google pushes to no other",
+        )
+    except OSError as error:
+        return _unreachable(case, error)
+    return _time_left(host, str(shown.get("notAfter")), case.now)
+
+
+def _time_left(host: str, until: str, now: datetime) -> say.Finding:
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)
+    if ends - now < ENDS_SOON:
+        return say.warn(
+            f"the certificate of {host} ends on {ends:%Y-%m-%d}",
+            "renew it (certbot renew), and see that renewing is done by itself",
+        )
+    return say.ok(f"trusted, until {ends:%Y-%m-%d}")
+
+
+def _unreachable(case: Case, error: Exception) -> say.Finding:
+    return say.away(
+        f"nothing answers at {case.settings.public_url} ({type(error).__name__})",
+        "see that the proxy runs and listens there, and that the firewall lets it through",
+    )
+
+
+def route(case: Case) -> say.Finding:
+    """A notification sent to the public address reaches our own web process.
+
+    It answers a number that only this installation's keys can answer, so that neither another
+    program nor another Watcher is taken for it.
+    """
+    if not case.settings.public_url:
+        return say.skip(_UNSET)
+    keyring, asked = case.made.keyring, secrets.token_hex(16)
+    try:
+        answer = requests.post(
+            case.settings.notification_url,
+            headers={PROOF_HEADER: asked},
+            timeout=TIMEOUT,
+            verify=case.ca_file,
+            allow_redirects=False,
+        )
+    except (requests.RequestException, OSError) as error:
+        return _unreachable(case, error)
+    if answer.status_code == 200 and keyring.proves(asked, answer.text.strip()):
+        return say.ok(f"{case.settings.notification_url} leads to this Watcher")
+    return _somebody_else(case, answer)
+
+
+def _somebody_else(case: Case, answer: requests.Response) -> say.Finding:
+    """What has answered in our place, as far as its status tells."""
+    status, url = answer.status_code, case.settings.notification_url
+    if status in (502, 503, 504):
+        return say.away(
+            f"the proxy answers, and does not reach Watcher behind it ({status})",
+            "start `watcher up`, or correct the port in the proxy's configuration",
+        )
+    if 300 <= status < 400:
+        return say.fail(
+            f"{url} is redirected, and Google follows no redirect",
+            "set WATCHER_PUBLIC_URL to the address that answers by itself",
+        )
+    if status == 200:
+        return say.fail(
+            f"another Watcher, or another program, answers at {url}",
+            "see that the proxy leads to this installation, and that its processes have the same "
+            "WATCHER_SECRET_KEYS and version",
+        )
+    return say.fail(f"something else answers at {url} ({status})", _PROXY)
+
+
+def robots(case: Case) -> say.Finding:
+    """Google's pushes obey robots.txt: one that forbids them silences every channel."""
+    if case.is_local or not case.public.hostname:
+        return say.skip(_LOCAL if case.is_local else _UNSET)
+    try:
+        answer = requests.get(
+            f"{case.settings.public_url}/robots.txt", timeout=TIMEOUT, verify=case.ca_file
+        )
+    except (requests.RequestException, OSError) as error:
+        return _unreachable(case, error)
+    do = "let the proxy serve no /robots.txt of its own: Watcher's allows everything"
+    if answer.status_code >= 500:
+        return say.warn(f"/robots.txt is answered with {answer.status_code}", do)
+    return _may_push(case, answer.text if answer.ok else "", do)
+
+
+def _may_push(case: Case, text: str, do: str) -> say.Finding:
+    rules = RobotFileParser()
+    rules.parse(text.splitlines())
+    if not rules.can_fetch(GOOGLES_AGENT, case.settings.notification_url):
+        return say.fail(f"/robots.txt forbids {GOOGLES_AGENT} to push", do)
+    return say.ok(f"/robots.txt lets {GOOGLES_AGENT} through")

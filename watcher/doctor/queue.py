@@ -1,0 +1,65 @@
+"""Redis or Valkey: whether it answers, and keeps what it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from watcher.doctor import say
+from watcher.doctor.case import Case
+
+
+def answers(case: Case) -> say.Finding:
+    """The queue that is set, or that of ``watcher up``."""
+    own = not case.settings.redis_url
+    try:
+        case.made.doorbell.client.ping()
+    except redis.AuthenticationError:
+        return say.denied("Redis refuses the password", "correct WATCHER_REDIS_URL")
+    except redis.RedisError as error:
+        if own:
+            return say.skip("`watcher up` brings its own queue along, and does not run")
+        return say.away(
+            f"Redis does not answer ({type(error).__name__})",
+            "start Redis or Valkey, or correct WATCHER_REDIS_URL",
+        )
+    return say.ok("the queue of `watcher up` answers" if own else "Redis answers")
+
+
+def keeps(case: Case) -> say.Finding:
+    """Jobs outlive a restart of Redis. They are only late without that: cron rings again."""
+    aof = _asked(case, "appendonly")
+    if aof is None:
+        return say.skip("Redis does not let its settings be read")
+    if aof == "yes":
+        return say.ok("Redis writes what it is given to an append-only file")
+    if _asked(case, "save"):
+        return say.ok("Redis writes what it is given to a file now and then")
+    return say.warn(
+        "Redis forgets waiting jobs when it is restarted: changes are late then, not lost",
+        "redis-cli config set appendonly yes",
+    )
+
+
+def evicts(case: Case) -> say.Finding:
+    """No job is thrown away for want of memory."""
+    policy = _asked(case, "maxmemory-policy")
+    if policy is None:
+        return say.skip("Redis does not let its settings be read")
+    if policy == "noeviction" or _asked(case, "maxmemory") in ("0", None):
+        return say.ok("Redis throws no job away")
+    return say.warn(
+        f"Redis throws jobs away when its memory is full (maxmemory-policy {policy})",
+        "redis-cli config set maxmemory-policy noeviction",
+    )
+
+
+def _asked(case: Case, name: str) -> str | None:
+    """A setting of Redis; None where it is not told, as by hosted ones."""
+    try:
+        found: Any = case.made.doorbell.client.config_get(name)
+    except redis.ResponseError:
+        return None
+    value = found.get(name)
+    return None if value is None else str(value)

@@ -1,0 +1,94 @@
+"""All checks, in the order in which they are shown."""
+
+from __future__ import annotations
+
+from watcher.doctor import (
+    address,
+    clocks,
+    delegated,
+    erpnext,
+    google,
+    grants,
+    here,
+    queue,
+    rights,
+    say,
+    work,
+)
+from watcher.doctor.case import Case
+from watcher.doctor.examine import Check
+
+
+def _beside_google(case: Case) -> say.Finding:
+    return clocks.beside(case, "Google", case.settings.google_token_url)
+
+
+def _beside_erpnext(case: Case) -> say.Finding:
+    if not case.settings.erpnext_url:
+        return say.skip("WATCHER_ERPNEXT_URL is not set")
+    return clocks.beside(case, "ERPNext", f"{case.settings.erpnext_url}/api/method/ping")
+
+
+_SITE = ("erpnext.reached",)
+_KEY = ("erpnext.user",)
+_LEDGER = ("ledger.form",)
+
+CHECKS: tuple[Check, ...] = (
+    Check("settings.complete", here.settings),
+    Check("settings.files", here.secret_files),
+    Check("data.directory", here.data_dir),
+    Check("data.disk", here.disk),
+    Check("ledger.form", work.ledger),
+    Check("ledger.writes", work.writes, _LEDGER),
+    Check("ledger.keys", here.secret_keys, _LEDGER),
+    Check("queue.answers", queue.answers),
+    Check("queue.keeps", queue.keeps, ("queue.answers",)),
+    Check("queue.evicts", queue.evicts, ("queue.answers",)),
+    Check("processes.cron", work.cron, _LEDGER),
+    Check("processes.workers", work.workers, ("queue.answers",)),
+    Check("address.dns", address.dns),
+    Check("address.certificate", address.certificate),
+    Check("address.route", address.route),
+    Check("address.robots", address.robots),
+    Check("address.channels", work.channels, _LEDGER),
+    Check("address.pushes", work.pushes, _LEDGER),
+    Check("google.clock", _beside_google),
+    Check("google.client", google.client),
+    Check("google.redirect", google.redirect, ("google.client",)),
+    Check("google.key", delegated.service_account),
+    Check("google.delegation", delegated.delegated, ("google.key",)),
+    Check("google.grants", grants.grants, _LEDGER),
+    Check("google.accounts", work.accounts, _LEDGER),
+    Check("google.calendar", grants.calendar, ("ledger.keys", "ledger.writes")),
+    Check("erpnext.reached", erpnext.reached),
+    Check("erpnext.clock", _beside_erpnext, _SITE),
+    Check("erpnext.user", erpnext.user, _SITE),
+    Check("erpnext.version", erpnext.version, _KEY),
+    *(Check(name, look, _KEY) for name, look in rights.PERMISSIONS.items()),
+    Check("erpnext.rights", rights.rights, _KEY),
+    Check("erpnext.fields", erpnext.fields, _KEY),
+    Check("erpnext.unique", erpnext.unique, ("erpnext.fields",)),
+    Check("erpnext.zone", erpnext.zone, _KEY),
+    Check("erpnext.mandatory", erpnext.mandatory, _KEY),
+    Check("erpnext.doubles", erpnext.doubles, _KEY),
+    Check("people.told", here.people),
+)
+
+BOTH_SIDES = tuple(
+    check
+    for check in CHECKS
+    if check.name
+    in (
+        "google.clock",
+        "google.client",
+        "google.redirect",
+        "google.key",
+        "google.delegation",
+        "erpnext.reached",
+        "erpnext.user",
+    )
+)
+"""Those that try Google and ERPNext with what is set, and need nothing else to be there."""
+
+AT_START = tuple(check for check in CHECKS if not check.name.startswith(("processes.", "queue.")))
+"""Those for the start of ``watcher up``, which brings its processes itself."""

@@ -1,0 +1,119 @@
+"""The ledger, and those who work by it: cron, workers, watch channels, accounts."""
+
+from __future__ import annotations
+
+import redis
+
+from watcher.doctor import say
+from watcher.doctor.case import Case
+from watcher.ledger import arrivals
+from watcher.ledger.problems import ProblemState
+
+_CRON = (
+    ProblemState.NO_SWEEP_RUN,
+    ProblemState.NO_RENEW_RUN,
+    ProblemState.SWEEP_FAILS,
+    ProblemState.RENEW_FAILS,
+)
+_ADDRESS = (
+    "mend what fails under `address` here, then `watcher channels renew --all --force`; "
+    "docs/reaching.md has the other causes"
+)
+
+
+def ledger(case: Case) -> say.Finding:
+    """It opens, and has the form that this version knows."""
+    db = case.made.db
+    known, is_newest = db.form()
+    if known is None:
+        return say.missing("there is no ledger yet", "watcher init")
+    if not is_newest:
+        return say.warn(
+            "the ledger is of an older version", "watcher up (it migrates at its start)"
+        )
+    return say.ok(f"{'SQLite' if db.is_sqlite else 'PostgreSQL'}, of this version")
+
+
+def writes(case: Case) -> say.Finding:
+    """It takes a write now."""
+    case.made.db.probe()
+    return say.ok("it takes writes")
+
+
+def cron(case: Case) -> say.Finding:
+    """The periodic work runs, and ends well."""
+    for problem in case.status.problems:
+        if problem.state in _CRON:
+            said = problem.message or problem.state.replace("_", " ")
+            return say.fail(said, problem.next_step)
+    return say.ok("the periodic work runs") if _has_calendars(case) else say.skip("no calendar yet")
+
+
+def workers(case: Case) -> say.Finding:
+    """Both lanes are worked off."""
+    try:
+        found = case.made.doorbell.workers()
+    except redis.RedisError:
+        return say.skip("the queue does not answer")
+    idle = [lane for lane, count in found.items() if not count]
+    if idle:
+        return say.fail(
+            f"nobody works off {' and '.join(idle)}",
+            f"watcher up (or `watcher worker --queue {idle[0]}`)",
+        )
+    return say.ok(", ".join(f"{count} for {lane}" for lane, count in found.items()))
+
+
+def channels(case: Case) -> say.Finding:
+    """Every calendar that Google can watch is watched."""
+    counted = case.status.channels
+    if not counted.live and not counted.missing:
+        return say.skip("no calendar that Google could watch yet")
+    if counted.missing:
+        return say.warn(
+            f"{counted.missing} calendars have no watch channel: they are polled",
+            "watcher channels renew --all (says why)",
+        )
+    return say.ok(
+        f"{counted.live} open, the next one ends {counted.next_expiry:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+def pushes(case: Case) -> say.Finding:
+    """Google's notifications arrive: one was heard on the channels that are open."""
+    with case.made.db.reading() as session:
+        found = arrivals.heard(session, case.now)
+    if not found.open:
+        return say.skip("no watch channel is open yet")
+    if found.last is not None:
+        ago = max(0, round((case.now - found.last).total_seconds()))
+        return say.ok(f"Google reached us {_told(ago)} ago; heard on {found.heard} of {found.open}")
+    if not found.settled:
+        return say.skip("the watch channels are younger than two minutes: try again")
+    return say.fail(
+        f"no notification has come on any of {found.open} watch channels: Google does not reach "
+        f"{case.settings.notification_url}",
+        _ADDRESS,
+    )
+
+
+def _told(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+
+
+def accounts(case: Case) -> say.Finding:
+    """Those who have to do something themselves, or wait for an admin."""
+    states = (ProblemState.NEEDS_RECONNECT, ProblemState.DISCONNECTING)
+    found = [each for each in case.status.problems if each.state in states and each.account]
+    if found:
+        causes = say.listed(sorted({each.cause for each in found}))
+        return say.warn(f"{len(found)} accounts are not connected ({causes})", found[0].next_step)
+    active = case.status.accounts.active
+    return say.ok(f"{active} active") if active else say.skip("nobody is connected yet")
+
+
+def _has_calendars(case: Case) -> bool:
+    counted = case.status.calendars
+    return any((counted.up_to_date, counted.syncing, counted.delayed, counted.failing))
