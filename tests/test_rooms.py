@@ -45,6 +45,15 @@ MAY = {
         "settings",
         "waiting",
     },
+    "explain": {
+        "erpnext",
+        "errors",
+        "events",
+        "google",
+        "ledger",
+        "services",
+        "sync",
+    },
     "notices": {"erpnext", "errors", "ledger", "services", "settings"},
     "jobs": {
         "accounts",

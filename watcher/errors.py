@@ -82,6 +82,16 @@ OUTAGES = {
 """What a pass that failed shows when this side (``Transient.side``) did not answer."""
 
 
+LATER = {
+    "google": "try again later; https://www.google.com/appsstatus shows what Google knows",
+    "erpnext": "check WATCHER_ERPNEXT_URL and that the site runs, then try again",
+    "ledger": "check WATCHER_DATABASE_URL and that the database runs, then try again",
+    "": "try again",
+    "queue": "check that Redis or Valkey runs, then try again",
+}
+"""What a person can do when this side did not answer; ``""`` is no outage."""
+
+
 class WatcherError(Exception):
     """Base of all errors that Watcher raises on purpose.
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
@@ -44,9 +44,11 @@ def utc_now() -> datetime:
 
 @dataclass(slots=True)
 class Kept:
-    """What one process has made or asked for already; guarded by ``lock``."""
+    """What one process has made or asked for already; guarded by ``lock``. ``seconds`` is how long
+    an answer of ERPNext is waited for."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
+    seconds: float = 60.0
     tokens: AccessTokens | None = None
     erpnext: ErpNextClient | None = None
     site: KnownSite | None = None
@@ -126,7 +128,7 @@ class Services:
         """Raises ``UserError`` naming every ERPNext setting that is missing."""
         with self._kept.lock:
             if self._kept.erpnext is None:
-                self._kept.erpnext = erpnext_client(self.settings)
+                self._kept.erpnext = erpnext_client(self.settings, self._kept.seconds)
             return self._kept.erpnext
 
     def mirror(self) -> EventMirror:
@@ -227,9 +229,18 @@ def delegation(settings: Settings) -> Delegation:
     return Delegation.read(settings.google_service_account_file, settings.delegation_allow)
 
 
-def erpnext_client(settings: Settings) -> ErpNextClient:
+def impatient(services: Services, seconds: float = 8.0) -> Services:
+    """The same, for somebody who waits for what is asked of ERPNext: an answer that takes longer
+    than ``seconds`` is not waited for."""
+    other = replace(services)
+    other._kept.seconds = seconds
+    return other
+
+
+def erpnext_client(settings: Settings, seconds: float = 60.0) -> ErpNextClient:
     """Raises ``UserError`` naming every ERPNext setting that is missing."""
     wanted = ("erpnext_url", "erpnext_api_key", "erpnext_api_secret")
     require(settings, *wanted, why="writing to ERPNext")
     secret = settings.erpnext_api_secret.get_secret_value()
-    return ErpNextClient(settings.erpnext_url, settings.erpnext_api_key, secret)
+    timeout = (5.0, seconds)
+    return ErpNextClient(settings.erpnext_url, settings.erpnext_api_key, secret, timeout=timeout)

@@ -13,7 +13,7 @@ import click
 from watcher import __version__
 from watcher.cli.common import json_option, messages, noted
 from watcher.cli.everywhere import accept_everywhere
-from watcher.errors import ExitCode, Transient, WatcherError
+from watcher.errors import LATER, ExitCode, Transient, WatcherError
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ MODULES = {
     "tokens": "tokens",
     "resync": "sync",
     "verify": "sync",
+    "explain": "explain",
     "status": "status",
     "queue": "status",
     "keys": "keys",
@@ -97,7 +98,7 @@ def main() -> None:
         messages.print("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
     except WatcherError as error:
-        later = _LATER.get(error.side, "") if isinstance(error, Transient) else ""
+        later = LATER.get(error.side, "") if isinstance(error, Transient) else ""
         _tell(error.message, error.next_step or later)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # e.g. `watcher accounts list | head`
@@ -114,13 +115,6 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
 
 
-_LATER = {
-    "google": "try again later; https://www.google.com/appsstatus shows what Google knows",
-    "erpnext": "check WATCHER_ERPNEXT_URL and that the site runs, then try again",
-    "ledger": "check WATCHER_DATABASE_URL and that the database runs, then try again",
-    "": "try again",
-    "queue": "check that Redis or Valkey runs, then try again",
-}
 _MORE = "`watcher -v ...` shows more"
 
 

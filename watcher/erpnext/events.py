@@ -92,6 +92,33 @@ class EventMirror:
             ],
         )
 
+    def rows_of_events(self, event_ids: Iterable[str]) -> list[Row]:
+        """Rows of these events and series (ids as Data fields hold them), in whichever calendar."""
+        wanted = [event_id for event_id in dict.fromkeys(event_ids) if event_id]
+        found: dict[str, Row] = {}
+        for name in ("custom_google_event_id", "custom_google_recurring_event_id"):
+            for chunk in chunks(wanted, BATCH):
+                found |= {row.name: row for row in self._rows([[name, "in", chunk]])}
+        return list(found.values())
+
+    def titled(self, account: str, word: str, most: int) -> list[Row]:
+        """The first rows of an account (as its field holds it) with ``word`` in the title, of those
+        that every desk user may read."""
+        filters: list[list[Any]] = [
+            ["custom_google_account", "=", account],
+            ["subject", "like", f"%{word}%"],
+            ["event_type", "=", "Public"],
+        ]
+        fields = [*FIELDS, *sorted(self.site_fields)]
+        rows = self.client.get_list("Event", fields, filters, limit_page_length=most)
+        return [row_of(row) for row in rows]
+
+    def named(self, name: str) -> Row | None:
+        """The row of this name, mirrored or not (then it has no key); None where there is none that
+        the API user may list."""
+        rows = self._rows([["name", "=", name]])
+        return rows[0] if rows else None
+
     def _rows(
         self, filters: list[list[Any]], or_filters: list[list[Any]] | None = None
     ) -> list[Row]:

@@ -68,6 +68,14 @@ def parse_event(item: Mapping[str, Any], calendar_zone: tzinfo) -> GoogleEvent:
     )
 
 
+def original_start(item: Mapping[str, Any], calendar_zone: tzinfo) -> EventTime | None:
+    """When an instance of a series began before it was moved; None for what is no instance."""
+    try:
+        return _time(item.get("originalStartTime"), "original start", calendar_zone)
+    except Unmappable:
+        return None
+
+
 def _text(item: Mapping[str, Any], name: str) -> str | None:
     value = item.get(name)
     return value if isinstance(value, str) and value else None

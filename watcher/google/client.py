@@ -1,4 +1,4 @@
-"""The six calls that Watcher makes to Google Calendar, each bounded, guarded and typed.
+"""The calls that Watcher makes to Google Calendar, each bounded, guarded and typed.
 
 A delta (``changes``) and the listing that minted its token must ask the same question, so both
 take their parameters from ``QUERY``; ``QUERY_FINGERPRINT`` is kept beside each token. The reads
@@ -204,6 +204,21 @@ class CalendarClient:
         except CalendarGone:
             return None
         return items
+
+    def event(self, calendar_id: str, event_id: str) -> dict[str, Any] | None:
+        """One event, series or instance as Google holds it now, also one that was deleted a while
+        ago (its status is ``cancelled``). None when Google does not know it (404, 410), which it
+        answers, too, when it does not show the calendar."""
+        params = {"calendarId": calendar_id, "eventId": event_id, "fields": ITEM_FIELDS}
+        try:
+            return self._call("get", "events.get", params)
+        except CalendarGone:
+            return None
+
+    def find(self, calendar_id: str, words: str) -> list[dict[str, Any]]:
+        """The first events, at any time, in whose texts Google finds ``words``; series as such."""
+        params = {"calendarId": calendar_id, "q": words, "fields": PAGE_FIELDS}
+        return _page(self._call("find", "events.list", params), "find").items
 
     def _pages(self, kind: CallKind, **params: Any) -> Iterator[dict[str, Any]]:
         method = "events.instances" if kind == "instances" else "events.list"

@@ -21,7 +21,9 @@ from typing import Literal
 
 from watcher import errors
 
-CallKind = Literal["prove", "mint", "delta", "snapshot", "instances", "watch", "stop"]
+CallKind = Literal[
+    "prove", "mint", "delta", "snapshot", "instances", "get", "find", "watch", "stop"
+]
 Retry = Literal["never", "refused", "unclear"]
 
 SIDE = "google"
@@ -288,7 +290,7 @@ def _by_status(answer: FailedAnswer) -> CallFailed:
         return CallFailed(Unauthorized())
     if status == 410 and kind == "delta":
         return CallFailed(errors.SyncTokenExpired(message, cause="gone", side=SIDE))
-    gone = {"stop": (404, 410), "instances": (410,)}
+    gone = {"stop": (404, 410), "instances": (410,), "get": (410,)}
     if status in gone.get(kind, ()):
         return CallFailed(errors.CalendarGone(message, cause="gone", side=SIDE))
     if not found.is_google or status < 400 or status in (410, 412):

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from watcher.erpnext.erasure import Note
 from watcher.erpnext.events import EventMirror
+from watcher.erpnext.site import Site
 from watcher.events.compare import Place
 from watcher.events.mapping import data_id
 from watcher.events.model import MappingRules, Window
@@ -89,16 +90,7 @@ def make_pass(
     This is the one place that decides between delta and snapshot. Raises what a first look at the
     ERPNext site raises.
     """
-    site, settings, now = services.site(), services.settings, services.clock()
-    rules = make_rules(settings, work, site, services.employee(work.erpnext_user))
-    basis = Basis(
-        work=work,
-        rules=rules,
-        window=window_of(settings, now),
-        now=now,
-        api_user=site.api_user,
-        policy=policy_fingerprint(settings, rules),
-    )
+    basis = make_basis(services, work, services.site(), services.employee(work.erpnext_user))
     mirror = services.mirror()
     snapshot = basis.owes_snapshot or was_touched(mirror, work, basis.calendar)
     kind: Kind = "snapshot" if snapshot else "delta"
@@ -109,6 +101,20 @@ def make_pass(
         mirror=mirror,
         hold=hold,
         note_erased=lambda rows: _note_erased(services, rows),
+    )
+
+
+def make_basis(services: Services, work: Work, site: Site, employee: str | None) -> Basis:
+    """What is decided on, as of now. ``employee`` is the ERPNext Employee of the account's user."""
+    settings, now = services.settings, services.clock()
+    rules = make_rules(settings, work, site, employee)
+    return Basis(
+        work=work,
+        rules=rules,
+        window=window_of(settings, now),
+        now=now,
+        api_user=site.api_user,
+        policy=policy_fingerprint(settings, rules),
     )
 
 

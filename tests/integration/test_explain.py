@@ -1,0 +1,343 @@
+"""Why an event is, or is not, in ERPNext: one test for each kind of answer, in this process against
+both stand-ins."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from tests.company import ADMIN, ANN, BOB, Company
+from tests.integration.test_cli_runner import run
+from watcher.errors import ExitCode
+from watcher.explain.answers import Answer, Report, Verdict
+from watcher.explain.search import explain
+from watcher.ledger import accounts, channels, owing
+from watcher.ledger.states import AccountState
+
+pytestmark = pytest.mark.one_shape("sqlite")
+SECRET = "Oncology"
+
+
+def ask(company: Company, text: str) -> Report:
+    return explain(company.services, text)
+
+
+def the(company: Company, text: str, verdict: Verdict, *says: str) -> Answer:
+    """The one answer, which must be this and say these."""
+    report = ask(company, text)
+    assert len(report.answers) == 1, report
+    (answer,) = report.answers
+    whole = " ".join([answer.what, answer.headline, *(said.text for said in answer.said)])
+    assert answer.verdict == verdict, answer
+    for text in says:
+        assert text in whole, whole
+    return answer
+
+
+def put(company: Company, email: str = ANN, **extra: Any) -> str:
+    return company.google.insert_event(email, company.timed(**extra))
+
+
+def desk(company: Company, method: str, name: str, **fields: Any) -> None:
+    """As an administrator of the site, in the Desk."""
+    key, secret = company.site.add_user(ADMIN, system_manager=True)
+    answer = requests.request(
+        method,
+        f"{company.environ['WATCHER_ERPNEXT_URL']}/api/resource/Event/{name}",
+        json=fields,
+        headers={"Authorization": f"token {key}:{secret}"},
+        timeout=30,
+    )
+    assert answer.ok, answer.text
+
+
+def name_of(company: Company, event_id: str) -> str:
+    rows = company.site.events()
+    return next(str(r["name"]) for r in rows if r["custom_google_event_id"] == event_id)
+
+
+def eids_link(company: Company, event_id: str, email: str = ANN) -> str:
+    return str(company.google.get_event(email, event_id)["htmlLink"])
+
+
+# --- as it should be ------------------------------------------------------------------------
+
+
+def test_an_event_is_found_in_each_way_and_nothing_is_changed(company: Company) -> None:
+    company.connect()
+    event = put(company, summary="Stand-up")
+    put(company, hours=50, summary="Review")
+    company.sync()
+    name, before = name_of(company, event), company.site.dump()
+    for text in (event, name, eids_link(company, event), f"{ANN} stand", f"{ANN} {event}"):
+        answer = the(company, text, Verdict.IN_ERPNEXT, f"It is in ERPNext as {name}", "Stand-up")
+        assert (answer.event, answer.erpnext, answer.title) == (event, name, "Stand-up")
+        assert {said.source for said in answer.said} == {
+            "Google now",
+            "ledger",
+            "rules",
+            "ERPNext now",
+        }
+    assert company.site.dump() == before
+
+
+def test_private_events_are_named_by_nothing_and_found_by_no_word(company: Company) -> None:
+    company.connect()
+    event = put(company, summary=SECRET, visibility="private")
+    company.sync()
+    answer = the(company, event, Verdict.IN_ERPNEXT, 'as "Busy"', "private event, title not shown")
+    assert answer.private
+    assert answer.title is None
+    assert ask(company, f"{ANN} {SECRET}").code == ExitCode.NOT_FOUND
+    day = company.google.get_event(ANN, event)["start"]["dateTime"][:10]
+    assert SECRET not in json.dumps(ask(company, f"{ANN} {day}").as_json())
+    # Made private in Google, and ERPNext still shows it: the title is not for the admin any more.
+    late = put(company, hours=30, summary=f"{SECRET} again")
+    company.sync()
+    company.google.patch_event(ANN, late, {"visibility": "private"})
+    for text in (late, name_of(company, late)):
+        answer = the(company, text, Verdict.WAITING, "still readable in ERPNext although")
+        assert SECRET not in json.dumps(answer.as_json())
+    assert not ask(company, f"{ANN} {SECRET}").answers
+
+
+def test_private_events_that_are_left_out_tell_not_even_their_time(company: Company) -> None:
+    company.set("private_events", "skip")
+    company.connect()
+    event = put(company, summary=SECRET, visibility="private")
+    company.sync()
+    answer = the(company, event, Verdict.LEFT_OUT, "WATCHER_PRIVATE_EVENTS=skip")
+    start = company.google.get_event(ANN, event)["start"]["dateTime"]
+    assert answer.day is None
+    assert start[11:16] not in answer.what
+
+
+# --- left out by the rules ------------------------------------------------------------------
+
+
+def test_what_the_rules_leave_out(company: Company) -> None:
+    company.connect()
+    declined = [{"email": ANN, "self": True, "responseStatus": "declined"}]
+    far = put(company, hours=60 * 24, summary="Offsite")
+    old = put(company, hours=-30 * 24, summary="Kick-off")
+    no = put(company, summary="Declined", attendees=declined)
+    office = put(
+        company, eventType="workingLocation", workingLocationProperties={"type": "homeOffice"}
+    )
+    company.sync()
+    the(company, f"{ANN} offsite", Verdict.LEFT_OUT, "it begins after", "WINDOW_FUTURE_DAYS")
+    the(company, far, Verdict.LEFT_OUT, "outside the mirrored window, which is from")
+    the(company, old, Verdict.LEFT_OUT, "it ended before")
+    the(company, no, Verdict.LEFT_OUT, "the employee has declined it", "answer to the invitation")
+    the(company, office, Verdict.LEFT_OUT, "it is a working location")
+
+
+def test_what_is_gone_in_google(company: Company) -> None:
+    company.connect()
+    event = put(company, summary="Lunch")
+    company.sync()
+    company.google.delete_event(ANN, event)
+    the(company, event, Verdict.WAITING, "It is deleted in Google", "still stands in ERPNext")
+    company.sync()
+    name = name_of(company, event)
+    for text in (event, name, f"{ANN} lunch"):
+        the(company, text, Verdict.GONE, f"{name} is Cancelled in ERPNext")
+
+
+def test_a_series_its_instances_and_a_moved_one(company: Company) -> None:
+    company.connect()
+    daily = ["RRULE:FREQ=DAILY;COUNT=5"]
+    series = put(company, hours=3, summary="Stand-up", recurrence=daily)
+    company.sync()
+    now = company.services.clock()
+    first, second, *_ = company.google.instance_ids(ANN, series, now, now + timedelta(days=9))
+    body = company.timed(hours=200)
+    company.google.move_instance(ANN, first, body["start"], body["end"])
+    company.google.cancel_instance(ANN, second)
+    the(company, series, Verdict.WAITING, "3 are in ERPNext as in Google", "2 are still to be")
+    company.sync()
+    the(company, series, Verdict.IN_ERPNEXT, "4 are in ERPNext as in Google", "with 4 instances")
+    the(company, first, Verdict.IN_ERPNEXT, "instance of the series", "by its series it would")
+    the(company, second, Verdict.GONE, "This instance of the series is cancelled in Google")
+    the(company, f"{ANN} stand", Verdict.IN_ERPNEXT, "one instance of the series")
+
+
+# --- what waits, and for what ---------------------------------------------------------------
+
+
+def test_what_waits_for_its_reading(company: Company) -> None:
+    company.connect_at_rest()
+    event = put(company, summary="New")
+    answer = the(company, event, Verdict.WAITING, "not in ERPNext yet", "has not read this", "poll")
+    assert not answer.steps
+    with company.services.db.session() as session:
+        owing.owe_looks(session, [company.calendar().id], "push", company.services.clock())
+    the(company, event, Verdict.WAITING, "waits for a worker since")
+    company.later(minutes=5)
+    late = the(company, event, Verdict.WAITING, "waits for a worker since")
+    assert "watcher up" in late.steps[0]
+    company.sync()
+    the(company, event, Verdict.IN_ERPNEXT, "Read: the first time after the last change")
+
+
+def test_a_calendar_without_a_channel(company: Company) -> None:
+    company.connect()
+    event = put(company)
+    with company.services.db.session() as session:
+        now = company.services.clock()
+        live = channels.live(session, company.calendar().id, now)
+        assert live is not None
+        channels.stopped(session, live.id, now)
+    answer = the(company, event, Verdict.WAITING, "no channel is open")
+    assert answer.steps == (f"watcher channels renew {ANN}",)
+
+
+def test_a_failing_calendar_says_why_and_when_it_is_tried_again(company: Company) -> None:
+    company.connect()
+    event = put(company)
+    company.site.add_fault("insert_many", status=503, count=None)
+    assert company.sync() == "failed"
+    the(company, event, Verdict.BLOCKED, "Syncing this calendar has failed once", "tried again at")
+
+
+@pytest.mark.parametrize(
+    ("state", "cause", "step"),
+    [
+        (AccountState.PAUSED, "by_admin", f"watcher accounts resume {ANN}"),
+        (AccountState.NEEDS_RECONNECT, "invalid_grant", "Admin console"),
+    ],
+)
+def test_an_account_that_does_not_work_is_left_alone(
+    company: Company, state: AccountState, cause: str, step: str
+) -> None:
+    company.connect()
+    event = put(company, summary="Kept")
+    company.sync()
+    with company.services.db.session() as session:
+        now = company.services.clock()
+        accounts.set_state(accounts.get(session, ANN), state, cause, now)
+    asked = company.google.log.counts()
+    for text in (event, eids_link(company, event), f"{ANN} kept"):
+        answer = the(company, text, Verdict.BLOCKED, f"({cause})", "read or written meanwhile")
+        assert step in answer.steps[0]
+    assert company.google.log.counts() == asked
+
+
+# --- ERPNext's part -------------------------------------------------------------------------
+
+
+def test_what_erpnext_refuses_is_told_in_its_words(company: Company) -> None:
+    company.connect()
+    field = {"fieldname": "outlet", "label": "Outlet", "fieldtype": "Data", "reqd": 1}
+    company.services.erpnext.insert({"doctype": "Custom Field", "dt": "Event", **field})
+    event = put(company, summary="Shift")
+    company.sync()
+    answer = the(company, event, Verdict.SET_ASIDE, "ERPNext has refused it", "Outlet", "tried")
+    assert answer.title == "Shift"
+
+
+def test_what_others_do_to_rows(company: Company) -> None:
+    company.connect()
+    moved, gone = put(company, summary="Moved"), put(company, hours=30, summary="Gone")
+    company.sync()
+    desk(company, "PUT", name_of(company, moved), subject="Dragged")
+    answer = the(company, moved, Verdict.DIFFERS, "(subject)", f"{ADMIN} has written", "next poll")
+    assert answer.steps == (f"watcher resync {ANN}",)
+    name = name_of(company, gone)
+    desk(company, "DELETE", name)
+    for text in (gone, name):
+        the(company, text, Verdict.DIFFERS, f"{name} was deleted in ERPNext by {ADMIN}", "full")
+    company.sync(snapshot=True)
+    the(company, gone, Verdict.IN_ERPNEXT, "as it stands in Google")
+
+
+def test_the_same_event_in_two_calendars(company: Company) -> None:
+    company.connect()
+    company.add(BOB)
+    event = put(company, summary="Meeting")
+    company.google.insert_event(BOB, company.timed(summary="Meeting", id=event))
+    company.sync()
+    company.sync(BOB)
+    report = ask(company, event)
+    assert [answer.account for answer in report.answers] == [ANN, BOB]
+    texts = " ".join(said.text for answer in report.answers for said in answer.said)
+    assert "each with a row of its own" in texts
+    the(company, eids_link(company, event, BOB), Verdict.IN_ERPNEXT, f"the calendar of {BOB}")
+
+
+def test_an_event_of_the_desks_own(company: Company) -> None:
+    company.connect()
+    doc = {"doctype": "Event", "subject": "Own", "starts_on": "2026-12-24 10:00:00"}
+    made = company.services.erpnext.insert({**doc, "event_type": "Public"})
+    the(company, str(made["name"]), Verdict.NOT_MIRRORED, "was made in ERPNext, not by Watcher")
+
+
+# --- not found, and sides that are away -----------------------------------------------------
+
+
+def test_what_is_not_found_says_what_was_looked_through(company: Company) -> None:
+    company.connect()
+    company.google.add_calendar("outlet@group.calendar.google.com", owner=BOB)
+    other = company.google.insert_event("outlet@group.calendar.google.com", company.timed())
+    for text, said in (
+        ("nosuchevent1", "Google, in 1 of 1 mirrored calendars"),
+        ("EV99999", "ERPNext, for the Event EV99999"),
+        (f"{ANN} nothing", f"Google, in the calendar {ANN}"),
+        (f"{BOB} lunch", f"the ledger, for the account {BOB}"),
+        (eids_link(company, other, "outlet@group.calendar.google.com"), "the ledger"),
+    ):
+        report = ask(company, text)
+        assert (report.code, report.answers) == (ExitCode.NOT_FOUND, ())
+        assert said in " ".join(report.searched)
+    assert "is not mirrored" in report.sentence
+    assert "watcher calendars add" in report.steps[0]
+
+
+def test_a_side_that_is_away_leaves_what_the_ledger_knows(company: Company) -> None:
+    company.connect()
+    event = put(company, summary=SECRET)
+    company.sync()
+    name = name_of(company, event)
+    company.site.add_fault(status=503, count=None)
+    answer = the(company, eids_link(company, event), Verdict.UNKNOWN, "whether ERPNext holds it")
+    assert ask(company, event).code == ExitCode.UNAVAILABLE
+    assert ask(company, name).code == ExitCode.UNAVAILABLE
+    assert answer.title == SECRET
+    company.site.clear_faults()
+    company.google.add_fault(match="/calendar/v3/", status=503)
+    link = eids_link(company, event)
+    report = ask(company, link)
+    the(company, name, Verdict.UNKNOWN, "Google did not answer", f"{name} is there", "last read")
+    assert report.code == ExitCode.UNAVAILABLE
+    assert SECRET not in json.dumps(report.as_json())  # it may have become private meanwhile
+    # A side that is away is asked once.
+    before = company.google.log.counts()["events.get"]
+    ask(company, "nosuchevent1")
+    assert company.google.log.counts()["events.get"] == before + 1
+
+
+def test_a_calendar_that_google_no_longer_shows(company: Company) -> None:
+    company.connect()
+    event = put(company)
+    company.sync()
+    company.google.remove_access(ANN, ANN)
+    the(company, event, Verdict.BLOCKED, "Google does not show this calendar to the employee")
+
+
+def test_the_command(company: Company) -> None:
+    company.connect()
+    event = put(company, summary="Stand-up")
+    put(company, hours=26, summary="Stand-up late")
+    company.sync()
+    says = ('"Stand-up"', "It is in ERPNext as", "Google now", "ledger", "Times are of Asia/Kol")
+    run(company, "explain", event, says=says)
+    run(company, "explain", ANN, "stand-up", says=("Stand-up late", f"event {event}", "facts"))
+    data = run(company, "explain", event, "--json").data
+    assert data["found"]
+    assert data["answers"][0]["verdict"] == "in_erpnext"
+    run(company, "explain", "nosuchevent1", code=5, says=("was not found", "looked at:"))
+    run(company, "explain", ANN, code=2, says=("which event of", "do: give an event's id"))

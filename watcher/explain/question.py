@@ -1,0 +1,167 @@
+"""What was asked for: an event by its id, by Google's link or by ERPNext's name, or an employee's
+event by words of its title or by its day. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from watcher.errors import UserError
+
+DOMAINS = {
+    "g": "group.calendar.google.com",
+    "i": "import.calendar.google.com",
+    "m": "gmail.com",
+    "v": "group.v.calendar.google.com",
+}
+"""How Google's links shorten the domain of a calendar's id."""
+MOST_CHARACTERS = 2000
+
+_NAME = re.compile(r"EV-?\d{3,}", re.IGNORECASE)
+_EVENT_ID = re.compile(r"_?[a-z0-9_@.-]{5,1024}", re.IGNORECASE)
+_UID = "@google.com"
+_RELATIVE = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_DAY_FORMATS = ("%Y-%m-%d", "%d.%m.%Y")
+_NAMED_FORMATS = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Day:
+    """A date, or so many days from today."""
+
+    date: dt.date | None = None
+    offset: int = 0
+
+    def on(self, today: dt.date) -> dt.date:
+        return self.date or today + dt.timedelta(days=self.offset)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ByEvent:
+    """An event's id as Google knows it; ``calendar_id`` is empty where nothing names the calendar.
+    ``text`` is what was given."""
+
+    text: str
+    event_id: str
+    calendar_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ByName:
+    """The name of a row of ERPNext's Event."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ByPerson:
+    """An employee's events with all of these words in the title, on this day if one was given."""
+
+    email: str
+    words: tuple[str, ...] = ()
+    day: Day | None = None
+
+    @property
+    def id_in_it(self) -> str:
+        """The one word that may be meant as an event's id; empty where there is none."""
+        one = self.words[0] if len(self.words) == 1 and self.day is None else ""
+        return one if _EVENT_ID.fullmatch(one) else ""
+
+
+Question = ByEvent | ByName | ByPerson
+
+
+def read(text: str, today: dt.date) -> Question:
+    """What ``text`` asks for. A date without a year is the one nearest to ``today``. Raises
+    ``UserError``."""
+    words = text.split()
+    if not words or len(text) > MOST_CHARACTERS:
+        raise _unclear("there is nothing to look for" if not words else "that is too long")
+    first = words[0].strip("<>")
+    if "://" in first:
+        return _link(first)
+    if first.lower().endswith(_UID):
+        return ByEvent(text=first, event_id=first[: -len(_UID)])
+    if "@" in first:
+        return _person(first.lower(), words[1:], today)
+    if len(words) > 1:
+        raise _unclear(f"{first!r} is not an employee's address, and more words follow it")
+    if _NAME.fullmatch(first):
+        return ByName(name=first.upper())
+    if not _EVENT_ID.fullmatch(first):
+        raise _unclear(f"{first[:60]!r} is neither an event's id nor a link nor ERPNext's name")
+    return ByEvent(text=first, event_id=first)
+
+
+def _unclear(what: str) -> UserError:
+    return UserError(
+        what,
+        next_step="give an event's id, its link in Google Calendar, ERPNext's name such as "
+        "EV00001, or an address with words of the title or a date: "
+        'watcher explain ann@example.com "stand-up 2026-12-01"',
+    )
+
+
+def _link(text: str) -> ByEvent:
+    """``.../event?eid=X`` and ``.../eventedit/X``: base64 of event and calendar id."""
+    try:
+        parts = urlsplit(text)
+        given = parse_qs(parts.query).get("eid", [""])[0]
+    except ValueError:
+        raise _unclear("that is no link to an event in Google Calendar") from None
+    found = re.search(r"/(?:eventedit|event)/([\w+/=-]+)", parts.path)
+    packed = (given or (found[1] if found else "")).replace(" ", "+").rstrip("=")
+    plain = packed.replace("+", "-").replace("/", "_")
+    try:
+        decoded = base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4)).decode()
+    except (binascii.Error, ValueError):
+        decoded = ""
+    event_id, _, calendar_id = decoded.partition(" ")
+    if not _EVENT_ID.fullmatch(event_id):
+        raise _unclear("that is no link to an event in Google Calendar")
+    return ByEvent(text=text, event_id=event_id, calendar_id=_whole(calendar_id.strip()))
+
+
+def _whole(calendar_id: str) -> str:
+    local, at, domain = calendar_id.rpartition("@")
+    return f"{local}{at}{DOMAINS.get(domain, domain)}"
+
+
+def _person(email: str, words: list[str], today: dt.date) -> ByPerson:
+    if not words:
+        raise _unclear(f"which event of {email}?")
+    day, rest = _day_in(words, today)
+    return ByPerson(email=email, words=tuple(rest), day=day)
+
+
+def _day_in(words: list[str], today: dt.date) -> tuple[Day | None, list[str]]:
+    """The first date among the words, and the other words."""
+    for at in range(len(words)):
+        for length in (3, 2, 1):
+            part = words[at : at + length]
+            day = _day(" ".join(part).strip(",").lower(), today) if len(part) == length else None
+            if day is not None:
+                return day, words[:at] + words[at + length :]
+    return None, words
+
+
+def _day(text: str, today: dt.date) -> Day | None:
+    if text in _RELATIVE:
+        return Day(offset=_RELATIVE[text])
+    text = text.replace(",", "")
+    found = [_date(text, form) for form in (*_DAY_FORMATS, *_NAMED_FORMATS)]
+    years = (today.year - 1, today.year, today.year + 1)
+    found += [_date(f"{text} {year}", form) for year in years for form in _NAMED_FORMATS]
+    dates = [each for each in found if each is not None]
+    return Day(date=min(dates, key=lambda each: abs(each - today))) if dates else None
+
+
+def _date(text: str, form: str) -> dt.date | None:
+    try:
+        return dt.datetime.strptime(text, form).date()  # noqa: DTZ007 - a date has no zone
+    except ValueError:
+        return None

@@ -1,0 +1,155 @@
+"""Which event is meant: looked for in the ledger, in ERPNext and at Google, with a bounded number
+of calls. ``explain`` is the one function of this room that others call."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from watcher.erpnext.deletions import Deletion, last_deletion
+from watcher.events.model import Row
+from watcher.explain import question
+from watcher.explain.answers import Answer, Report, Verdict
+from watcher.explain.by_person import by_person
+from watcher.explain.gather import at_google, read_item
+from watcher.explain.gathered import Silence
+from watcher.explain.hunt import Hunt
+from watcher.ledger import told
+from watcher.ledger.told import CalendarTold
+from watcher.services import Services
+
+MOST_ASKED: Final = 20
+"""So many calendars are asked for an event of which nothing says in which one it is."""
+
+
+def explain(services: Services, text: str) -> Report:
+    """What can be told of the event that ``text`` asks for: see ``question``. Both sides are asked
+    now, and nothing is changed. Raises ``UserError`` for what is no question, ``LedgerAway``."""
+    asked = question.read(text, services.clock().date())
+    hunt = Hunt.begin(services)
+    if isinstance(asked, question.ByEvent):
+        _by_event(hunt, asked)
+    elif isinstance(asked, question.ByName):
+        _by_name(hunt, asked)
+    else:
+        by_person(hunt, asked)
+    return hunt.report()
+
+
+def _by_event(hunt: Hunt, asked: question.ByEvent) -> None:
+    """The calendar that the link names, those in which the event stands aside or has a row, and
+    else all that are mirrored, as far as they are few."""
+    calendars = _named(hunt, asked.calendar_id) if asked.calendar_id else _noted(hunt, asked)
+    for calendar in calendars:
+        hunt.explain_if_known(calendar, asked.event_id)
+    if hunt.answers:
+        return
+    if asked.calendar_id:
+        _elsewhere(hunt, asked, is_connected=bool(calendars))
+    else:
+        _ask_all(hunt, asked.event_id)
+
+
+def _named(hunt: Hunt, calendar_id: str) -> list[CalendarTold]:
+    with hunt.asking.services.db.reading() as session:
+        pairs = told.of_address(session, calendar_id)
+    hunt.searched.append(f"the ledger, for the calendar {calendar_id}")
+    return hunt.told(pairs)
+
+
+def _noted(hunt: Hunt, asked: question.ByEvent) -> list[CalendarTold]:
+    with hunt.asking.services.db.reading() as session:
+        pairs = told.of_calendars(session, told.setting_aside(session, asked.event_id))
+    found = hunt.told(pairs)
+    hunt.searched.append("the ledger, for events that were set aside")
+    rows = hunt.rows_of(asked.event_id)
+    hunt.searched.append("ERPNext, for rows of this event")
+    owners = [row.owner_ids for row in rows if row.owner_ids is not None]
+    known = {calendar.id for calendar in found}
+    return [*found, *(each for each in hunt.of_owners(owners) if each.id not in known)]
+
+
+def _elsewhere(hunt: Hunt, asked: question.ByEvent, *, is_connected: bool) -> None:
+    """The same event may stand in a colleague's calendar."""
+    hunt.searched.append("ERPNext, for rows of this event from other calendars")
+    for row in hunt.rows_of(asked.event_id):
+        for calendar in hunt.of_owners([row.owner_ids] if row.owner_ids else []):
+            hunt.explain(calendar, row.event_id)
+    if not hunt.answers and not is_connected:
+        hunt.sentence = (
+            f"The calendar {asked.calendar_id} is not mirrored: nobody who is connected has it."
+        )
+        hunt.steps.append(
+            f"connect the employee (watcher accounts invite EMAIL) or the calendar (watcher "
+            f"calendars add EMAIL {asked.calendar_id})"
+        )
+
+
+def _ask_all(hunt: Hunt, event_id: str) -> None:
+    with hunt.asking.services.db.reading() as session:
+        pairs, count = told.mirrored(session, MOST_ASKED)
+    for calendar in hunt.told(pairs):
+        client = hunt.asking.google(calendar)
+        item = hunt.asking.ask("google", partial(client.event, calendar.google_id, event_id))
+        if item is None or isinstance(item, Silence):
+            continue
+        on = hunt.ground(calendar)
+        is_series = bool(item.get("recurrence"))
+        google = at_google(hunt.asking, on, event_id) if is_series else read_item(on, item)
+        hunt.explain(calendar, event_id, google)
+    hunt.searched.append(f"Google, in {len(pairs)} of {count} mirrored calendars")
+    if len(pairs) < count:
+        hunt.steps.append(f"name the employee as well: watcher explain EMAIL {event_id}")
+
+
+# --- by ERPNext's name ----------------------------------------------------------------------
+
+
+def _by_name(hunt: Hunt, asked: question.ByName) -> None:
+    mirror = hunt.mirror()
+    if isinstance(mirror, Silence):
+        return
+    row = hunt.asking.ask("erpnext", partial(mirror.named, asked.name))
+    hunt.searched.append(f"ERPNext, for the Event {asked.name}")
+    if isinstance(row, Row):
+        _of_row(hunt, row)
+    elif row is None:
+        _of_deleted(hunt, asked.name)
+
+
+def _of_row(hunt: Hunt, row: Row) -> None:
+    if not row.event_id:
+        by = f"{row.modified_by} has last written it"
+        _not_mirrored(hunt, row.name, f"{row.name} was made in ERPNext, not by Watcher; {by}.")
+        return
+    calendars = hunt.of_owners([row.owner_ids] if row.owner_ids else [])
+    for calendar in calendars:
+        hunt.explain(calendar, row.event_id)
+    if not calendars:
+        account, calendar_id = row.owner_ids or ("", "")
+        text = (
+            f"{row.name} came from the calendar {calendar_id} of {account}, which Watcher does not "
+            "know (any more): nothing keeps it current."
+        )
+        _not_mirrored(hunt, row.name, text)
+
+
+def _of_deleted(hunt: Hunt, name: str) -> None:
+    client = hunt.asking.services.erpnext
+    found = hunt.asking.ask("erpnext", lambda: last_deletion(client, name=name))
+    hunt.searched.append("ERPNext's deleted documents")
+    if not isinstance(found, Deletion):
+        return
+    calendars = hunt.of_owners([found.owner_ids]) if found.event_id else []
+    for calendar in calendars:
+        hunt.explain(calendar, found.event_id)
+    if not calendars:
+        at = hunt.clock.site(found.at, hunt.clock.zone)
+        text = f"{name} was deleted {at} by {found.by}; it was not mirrored from a known calendar."
+        _not_mirrored(hunt, name, text)
+
+
+def _not_mirrored(hunt: Hunt, name: str, text: str) -> None:
+    hunt.answers.append(
+        Answer(verdict=Verdict.NOT_MIRRORED, headline=text, what=f"Event {name}", erpnext=name)
+    )
