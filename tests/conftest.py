@@ -22,7 +22,7 @@ from tests.forked import start_tied
 from tests.ledgers import POSTGRES, Postgres, put_migrated
 from tests.waiting import wait_for
 from watcher.ledger.db import Database
-from watcher.processes.up import valkey_binary
+from watcher.processes import valkey
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.site import Site
 from watcher_sandbox.google import Server, keys
@@ -157,7 +157,7 @@ def valkey_server() -> Iterator[str]:
         socket = Path(folder) / "valkey.sock"
         server = start_tied(
             [
-                str(valkey_binary()),
+                str(valkey.binary()),
                 "--port",
                 "0",
                 "--unixsocket",

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from watcher.processes.up import die_with_parent, tied
+from watcher.processes.children import die_with_parent, tied
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.preloaded", "tests.forked"])

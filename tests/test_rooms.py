@@ -77,7 +77,17 @@ MAY = {
     "handlers": {"accounts", "errors", "google", "ledger", "services"},
     "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": BASE
-    | {"doctor", "handlers", "jobs", "ledger", "services", "settings", "telemetry", "waiting"},
+    | {
+        "doctor",
+        "handlers",
+        "jobs",
+        "ledger",
+        "services",
+        "settings",
+        "telemetry",
+        "waiting",
+        "worker",
+    },
     "__main__": {"cli"},
 }
 """Which rooms a room may import; ``cli`` may import all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -76,20 +77,13 @@ def parts(company: Company) -> dict[str, psutil.Process]:
     found: dict[str, psutil.Process] = {}
     for process in ours(company):
         try:
-            words = process.cmdline()
+            # e.g. watcher:live-1, watcher:backfil (so many letters has the kernel), valkey-server
+            words = set(re.split(r"\W", process.name()))
             if process.ppid() != company.processes[-1].pid:
                 continue
         except psutil.NoSuchProcess:
             continue
-        if not words:
-            continue  # it has ended, and its parent has not looked yet
-        if "valkey" in words[0]:
-            found["valkey"] = process
-        else:
-            name = words[words.index("watcher") + 1] if "watcher" in words else ""
-            name = words[-1] if name == "worker" else name
-            if name in PARTS:
-                found[name] = process
+        found |= {part: process for part in PARTS if part[:7] in words}
     return found
 
 

@@ -1,9 +1,15 @@
-"""How ``watcher up`` starts its children."""
+"""How ``watcher up`` starts its children, and how what they say becomes its log."""
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +17,82 @@ import psutil
 import pytest
 
 from tests.waiting import wait_for
-from watcher.processes import up
-from watcher.settings import Settings
+from watcher.processes import children, relay
 
-PARENT = """
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere children are commands")
+
+TIED = """
 import subprocess, sys, time
-from watcher.processes.up import tied
+from watcher.processes.children import tied
 print(subprocess.Popen(tied(["/bin/sleep", "60"])).pid, flush=True)
 time.sleep(60)
 """
+FORKS = """
+import json, os, signal, sys, threading, time
+from watcher.errors import UserError
+from watcher.processes.children import Output, fork
+
+kept = open(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: print("the supervisor's handler"))
+
+def look():
+    there = sorted(os.listdir("/proc/self/fd"))
+    signals = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    blocked = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    name = open("/proc/self/comm").read().strip()
+    print(json.dumps([there, signals, blocked, name, os.getsid(0) == os.getpid()]), flush=True)
+    return 7
+
+def refuse():
+    raise UserError("no key", next_step="make one")
+
+def say(name, task):
+    output = Output.piped()
+    child = fork(name, task, kept.close, output)
+    output.close()
+    with os.fdopen(output.reader) as said:
+        text = said.read()
+    while child.poll() is None:
+        time.sleep(0.01)
+    return [child.poll(), text]
+
+found = [say("backfill-12", look), say("web", refuse), say("web", lambda: 1 // 0)]
+sleeper = fork("cron", lambda: time.sleep(60), kept.close, Output())
+sleeper.send_signal(signal.SIGTERM)
+while sleeper.poll() is None:
+    time.sleep(0.01)
+found.append(sleeper.poll())
+threading.Thread(target=time.sleep, args=(0.5,), daemon=True).start()
+try:
+    fork("web", look, kept.close, Output())
+except RuntimeError as error:
+    found.append(str(error))
+json.dump(found, sys.stdout)
+"""
+
+
+@on_linux
+@pytest.mark.system
+def test_a_forked_child_is_a_process_of_its_own(tmp_path: Path) -> None:
+    kept = tmp_path / "lock"
+    kept.touch()
+    ran = subprocess.run(
+        [sys.executable, "-c", FORKS, str(kept)], capture_output=True, text=True, check=True
+    )
+    looked, refused, broken, stopped, threads = json.loads(ran.stdout)
+    code, text = looked
+    there, default, blocked, name, leads = json.loads(text)
+    assert code == 7
+    assert len(there) == 4, "stdin, stdout, stderr, and the listing itself"
+    assert (default, blocked, name, leads) == (True, [], "watcher:backfil", True)
+    assert (refused[0], "no key; make one" in refused[1]) == (2, True)
+    assert (broken[0], "ZeroDivisionError" in broken[1]) == (1, True)
+    assert stopped == -signal.SIGTERM
+    assert "threads" in threads
 
 
 @pytest.mark.system
-def test_no_python_of_ours_runs_between_fork_and_exec(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With threads running, a child could inherit a lock that nobody releases."""
+def test_no_python_of_ours_runs_between_fork_and_exec(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
     class Popen(subprocess.Popen[bytes]):
@@ -35,23 +101,85 @@ def test_no_python_of_ours_runs_between_fork_and_exec(
             super().__init__(command, **options)
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    supervisor = up.Supervisor(
-        Settings(data_dir=tmp_path, log_format="console"), "127.0.0.1", 8080, 1
-    )
-    child = up.Child("true", ["/bin/true"])
-    supervisor._start(child)
-    assert child.process is not None
-    assert child.process.wait(20) == 0
+    assert children.run(["/bin/true"], children.Output()).wait(20) == 0
     assert seen.get("preexec_fn") is None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere children watch their parent")
+@on_linux
 @pytest.mark.system
 def test_a_child_dies_with_its_parent_also_when_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+    with subprocess.Popen([sys.executable, "-c", TIED], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         wait_for(lambda: child.name() == "sleep", what="the command")
         parent.kill()
         parent.wait()
     wait_for(lambda: not child.is_running() or child.status() == "zombie", what="its end")
+
+
+# --- what they say ------------------------------------------------------------------------
+
+
+@contextmanager
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            try:
+                os.close(end)
+            except OSError:
+                continue  # the relay has closed it
+
+
+def test_what_children_say_becomes_lines_of_json(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    passing = relay.Relay()
+    with pipe() as (log, stderr), pipe() as (reader, writer):
+        monkeypatch.setattr(relay, "_STDERR", stderr)
+        passing.add(reader, "web")
+        os.write(writer, b'{"event": "one"}\n{"event"')
+        passing.turn(1)
+        assert os.read(log, 100) == b'{"event": "one"}\n'
+        os.write(writer, b': "two"}\n# a warning\n\n{"event": "last, without an end"}')
+        os.close(writer)
+        passing.turn(1)
+        passing.turn(1)
+        assert os.read(log, 100) == b'{"event": "two"}\n{"event": "last, without an end"}\n'
+        assert [record.getMessage() for record in caplog.records] == ["web: # a warning"]
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(reader)
+
+
+def test_a_log_that_nobody_reads_keeps_the_supervisor_from_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passing = relay.Relay()
+    lines = [b"{%099d\n" % number for number in range(1_000)]  # more than a pipe holds
+    with pipe() as (log, stderr), pipe() as (reader, writer), pipe() as (wake, told):
+        monkeypatch.setattr(relay, "_STDERR", stderr)
+        passing.add(reader, "web")
+        for line in lines:
+            os.write(writer, line)
+            passing.turn(0, wake)
+        os.write(told, b".")
+        passing.turn(60, wake)  # ends at once
+        read = b""
+        while len(read) < len(b"".join(lines)):
+            read += os.read(log, 65_536)
+            passing.turn(0, wake)
+        assert read == b"".join(lines)
+
+
+def test_a_log_whose_reader_is_gone_stops_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    passing = relay.Relay()
+    with pipe() as (log, stderr), pipe() as (reader, writer):
+        monkeypatch.setattr(relay, "_STDERR", stderr)
+        os.close(log)
+        passing.add(reader, "web")
+        for _ in range(100):
+            os.write(writer, b"{" + b"x" * 4_000 + b"\n")
+            passing.turn(0)

@@ -16,6 +16,7 @@ with later():
     from watcher import services as composed
     from watcher import settings as declared
     from watcher import worker as rq_worker
+    from watcher.processes import children
     from watcher.processes import cron as ticker
     from watcher.processes import up as supervisor
     from watcher.processes import web as server
@@ -36,7 +37,7 @@ PORT = click.option(
 def _settings() -> declared.Settings:
     settings = read_settings(complete=True).settings
     account = composed.delegation(settings).key
-    if account is not None and supervisor.PARENT not in os.environ:
+    if account is not None and children.PARENT not in os.environ:
         logs.configure(settings.log_format)
         log.info(
             "service account %s (key file %s days old); in the Admin console: client ID %s, "
@@ -69,7 +70,7 @@ def up(host: str, port: int, workers: int) -> int:
 @PORT
 def web(host: str, port: int) -> int:
     """The web server alone: notifications, connect pages, dashboard."""
-    supervisor.watch_parent()
+    children.watch_parent()
     return server.serve(_settings(), host, port)
 
 
@@ -84,12 +85,12 @@ def web(host: str, port: int) -> int:
 )
 def worker(lane: Lane) -> int:
     """One RQ worker: `live` for pushes, `backfill` for bulk work."""
-    supervisor.watch_parent()
+    children.watch_parent()
     return rq_worker.serve(_settings(), lane)
 
 
 @click.command(short_help="The ticker: sweep, poll, renew, refresh, reconcile.")
 def cron() -> int:
     """The ticker: sweep, poll, renew channels, refresh tokens, reconcile."""
-    supervisor.watch_parent()
+    children.watch_parent()
     return ticker.serve(_settings())

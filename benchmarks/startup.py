@@ -1,0 +1,205 @@
+"""How long the command line and ``watcher up`` take to be there, and how much memory all processes
+of an idle installation with two accounts hold together.
+
+Each figure stands beside a bare counterpart that is measured in the same run, by turns: a Python
+that only imports click, and a Flask with one route under gunicorn. Machines are noisy: compare
+figures of the same run only.
+
+    .venv/bin/python benchmarks/startup.py [rounds]
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import requests
+
+from watcher_sandbox.erpnext.app import serve as serve_erpnext
+from watcher_sandbox.erpnext.site import Site
+from watcher_sandbox.google import GoogleState
+from watcher_sandbox.google import serve as serve_google
+
+ANN, BOB = "ann@scoopjoy.test", "bob@scoopjoy.test"
+BIN = Path(sys.executable).parent
+WATCHER = str(BIN / "watcher")
+TAB = {"_WATCHER_COMPLETE": "bash_complete", "COMP_WORDS": "watcher acc", "COMP_CWORD": "1"}
+BARE_APP = """
+from flask import Flask
+app = Flask("bare")
+app.get("/readyz")(lambda: "ready")
+"""
+WORKERS = 3
+"""Two for pushes and one for bulk work, as ``watcher up`` has by default."""
+IDLE_SECONDS = 15.0
+PROMPT = {
+    "watcher --help": ([WATCHER, "--help"], {}),
+    "watcher --version": ([WATCHER, "--version"], {}),
+    "watcher accounts add --help": ([WATCHER, "accounts", "add", "--help"], {}),
+    "Tab after `watcher acc`": ([WATCHER], TAB),
+    "bare: python -c 'import click'": ([sys.executable, "-c", "import click"], {}),
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def seconds_of(command: Sequence[str], environ: Mapping[str, str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, env={**os.environ, **environ}, stdout=subprocess.PIPE, check=True)
+    return time.perf_counter() - began
+
+
+def until(what: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    deadline = time.perf_counter() + seconds
+    while not what():
+        if process.poll() is not None or time.perf_counter() > deadline:
+            raise SystemExit(f"{process.args!r} did not get ready")
+        time.sleep(0.01)
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+@contextmanager
+def started(
+    command: Sequence[str], environ: Mapping[str, str], folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command whose messages go to ``folder/log``; it is ended with its children."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env={**os.environ, **environ}, cwd=folder, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def memory(process: subprocess.Popen[bytes]) -> float:
+    """MiB of all its processes together (PSS: what several share is counted once)."""
+    return sum(p.memory_full_info().pss for p in family(process)) / 2**20
+
+
+def bare(folder: Path) -> tuple[float, float]:
+    """Seconds to the first answer of a bare Flask under gunicorn, and its memory."""
+    (folder / "bare.py").write_text(BARE_APP)
+    port = free_port()
+    options = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "8"]
+    began = time.perf_counter()
+    with started([sys.executable, "-m", "gunicorn", *options, "bare:app"], {}, folder) as process:
+        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), process)
+        return time.perf_counter() - began, memory(process)
+
+
+def up(environ: Mapping[str, str], folder: Path) -> tuple[float, float]:
+    """Seconds until a notification can be recorded, and until all workers wait for jobs."""
+    port = free_port()
+    began = time.perf_counter()
+    with started([WATCHER, "up", "--port", str(port)], environ, folder) as process:
+        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), process)
+        ready = time.perf_counter() - began
+        until(lambda: (folder / "log").read_text().count(" is ready") >= WORKERS, process)
+        return ready, time.perf_counter() - began
+
+
+def idle(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, float]]:
+    """Memory of each process, once all was mirrored and nothing has happened for a while."""
+    port = free_port()
+    with started([WATCHER, "up", "--port", str(port)], environ, folder) as process:
+        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), process)
+        for email in (ANN, BOB):
+            add = [WATCHER, "accounts", "add", email, "--via", "service-account"]
+            subprocess.run(add, env={**os.environ, **environ}, cwd=folder, check=True)
+        time.sleep(IDLE_SECONDS)
+        for each in family(process):
+            yield each.name(), each.memory_full_info().pss / 2**20
+
+
+@contextmanager
+def installation() -> Iterator[tuple[dict[str, str], Path]]:
+    """Stand-ins for both sides, two employees, and the settings of a Watcher between them."""
+    google, site = GoogleState(), Site("Asia/Kolkata")
+    google_server, erpnext_server = serve_google(google), serve_erpnext(site)
+    with tempfile.TemporaryDirectory(prefix="watcher-bench-") as name:
+        folder = Path(name)
+        for email in (ANN, BOB):
+            google.add_user(email)
+            site.add_user(email)
+        environ = {
+            "WATCHER_DATA_DIR": str(folder / "data"),
+            "WATCHER_SECRET_KEYS": secrets.token_hex(32),
+            "WATCHER_PUBLIC_URL": "http://127.0.0.1:9",
+            "WATCHER_GOOGLE_API_URL": google_server.url,
+            "WATCHER_GOOGLE_TOKEN_URL": f"{google_server.url}/token",
+            "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE": str(
+                google.make_service_account(folder / "key.json")
+            ),
+            "WATCHER_DELEGATION_ALLOW": "@scoopjoy.test",
+            "WATCHER_ERPNEXT_URL": erpnext_server.url,
+            "WATCHER_ERPNEXT_API_KEY": site.api_key,
+            "WATCHER_ERPNEXT_API_SECRET": site.api_secret,
+            "WATCHER_LOG_FORMAT": "json",
+        }
+        subprocess.run(
+            [WATCHER, "erpnext", "setup"],
+            env={**os.environ, **environ},
+            check=True,
+            capture_output=True,
+        )
+        yield environ, folder
+    google_server.close()
+    erpnext_server.close()
+
+
+def show(name: str, values: Sequence[float], unit: str = "s") -> None:
+    spread = f"{min(values):.2f} to {max(values):.2f}"
+    print(f"{name:48} {statistics.median(values):7.2f} {unit}   ({spread})")
+
+
+def main(rounds: int) -> None:
+    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.machine()};")
+    print(f"medians of {rounds} rounds, by turns; load {os.getloadavg()[0]:.1f} at the start\n")
+    prompt = [{name: seconds_of(*call) for name, call in PROMPT.items()} for _ in range(3 * rounds)]
+    for name in PROMPT:
+        show(name, [took[name] for took in prompt])
+    with installation() as (environ, folder):
+        taken = [(up(environ, folder), bare(folder)) for _ in range(rounds)]
+        show("watcher up: a notification can be recorded", [ready for (ready, _), _ in taken])
+        show("watcher up: all workers wait for jobs", [full for (_, full), _ in taken])
+        show("bare: Flask under gunicorn answers", [ready for _, (ready, _) in taken])
+        show("bare: its memory", [used for _, (_, used) in taken], "MiB")
+        parts = list(idle(environ, folder))
+        print(f"{'all processes of watcher up, idle':48} {sum(m for _, m in parts):7.2f} MiB PSS")
+        for name, used in parts:
+            print(f"    {name:44} {used:7.2f} MiB")
+
+
+if __name__ == "__main__":
+    os.environ["NO_PROXY"] = "*"
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
