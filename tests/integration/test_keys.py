@@ -158,6 +158,16 @@ def test_a_link_signed_with_the_new_key_works_in_a_process_with_the_old(shop: Co
     assert connect.read_link(web, link.rpartition("/")[2]) is not None
 
 
+def test_a_part_that_comes_back_with_older_settings_opens_what_was_rotated(shop: Company) -> None:
+    """``watcher up`` starts its parts again with the settings that it was itself started with."""
+    settings, old = shop.settings, shop.services.keyring.first
+    assert shop.watcher("keys", "add").returncode == 0
+    assert shop.watcher("keys", "rotate").returncode == 0
+    again = build(settings)
+    again.db.dispose()
+    assert again.keyring.first != old
+
+
 def test_a_ciphertext_is_bound_to_its_row(shop: Company) -> None:
     services = shop.services
     with services.db.session() as session:

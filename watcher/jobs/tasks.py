@@ -5,7 +5,6 @@ One process keeps its services, and with them its connections, warm between jobs
 
 from __future__ import annotations
 
-import functools
 import logging
 
 from rq import get_current_job
@@ -13,17 +12,22 @@ from rq import get_current_job
 from watcher.errors import Transient
 from watcher.ledger.rings import Lane
 from watcher.services import Services, build
-from watcher.settings import load
+from watcher.settings import Settings, load
 from watcher.sync.attempt import End
 from watcher.sync.work import work_off
 
 log = logging.getLogger(__name__)
 
 
-@functools.lru_cache(maxsize=1)
-def process_services() -> Services:
-    """This process's own; made at the first job, after any fork."""
-    return build(load().settings)
+_own: list[Services] = []
+
+
+def process_services(settings: Settings | None = None) -> Services:
+    """This process's own; made when they are first asked for, after any fork, by these settings,
+    else by those that are set now."""
+    if not _own:
+        _own.append(build(settings or load().settings))
+    return _own[0]
 
 
 def sync_calendar(calendar_id: int, reason: str) -> str:

@@ -31,9 +31,13 @@ def used(session: Session) -> Counter[str]:
 
 
 def require_known(db: Database, keyring: Keyring) -> None:
-    """Raises ``UserError`` when the ledger holds secrets that no given key opens."""
+    """Raises ``UserError`` when the ledger holds secrets that no given key opens, nor one that has
+    come in since the settings were read."""
     with db.reading() as session:
-        unknown = {key: n for key, n in used(session).items() if key not in keyring.ids}
+        found = used(session)
+    if found.keys() - set(keyring.ids):
+        keyring.look_again()
+    unknown = {key: n for key, n in found.items() if key not in keyring.ids}
     if unknown:
         what = ", ".join(f"{n} under key {key}" for key, n in sorted(unknown.items()))
         raise UserError(
