@@ -193,7 +193,8 @@ def test_verify_names_what_differs_and_changes_nothing(shop: Company) -> None:
     assert (found["missing"], found["extra"]) == (6, 1)
     assert found["different"] >= 1
     assert len(found["missing_examples"]) == 5
-    assert set(found["missing_examples"][0]) == {"event", "detail"}
+    named = {"event", "detail", "title", "day", "private"}
+    assert set(found["missing_examples"][0]) == named
     done = run(shop, "verify", ANN, code=7, says=("6 missing", "... and 1 more missing"))
     assert f"do: watcher resync {ANN}" in done.says
     assert "(subject)" in done.says

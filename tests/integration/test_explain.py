@@ -341,3 +341,26 @@ def test_the_command(company: Company) -> None:
     assert data["answers"][0]["verdict"] == "in_erpnext"
     run(company, "explain", "nosuchevent1", code=5, says=("was not found", "looked at:"))
     run(company, "explain", ANN, code=2, says=("which event of", "do: give an event's id"))
+
+
+# --- names elsewhere ------------------------------------------------------------------------
+
+
+def test_verify_and_queue_name_events_by_title_and_day(company: Company) -> None:
+    company.connect()
+    field = {"fieldname": "outlet", "label": "Outlet", "fieldtype": "Data", "reqd": 1}
+    company.services.erpnext.insert({"doctype": "Custom Field", "dt": "Event", **field})
+    put(company, summary="Shift")
+    put(company, hours=30, summary=SECRET, visibility="private")
+    company.sync()
+    named = run(company, "queue", "show", "--json").data["quarantined"]
+    assert {(each["title"], each["private"]) for each in named} == {("Shift", False), (None, True)}
+    assert all(each["day"] for each in named)
+    says = ('"Shift" on 20', "private event, title not shown on 20")
+    shown = run(company, "queue", "show", says=says)
+    compared = run(company, "verify", ANN, code=7, says=says)
+    assert SECRET not in shown.says + compared.says
+    company.google.add_fault(match="/calendar/v3/", status=503)
+    company.google.log.clear()
+    run(company, "queue", "show", says=("Value missing",))
+    assert company.google.log.counts()["events.get"] == 1

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -131,6 +131,16 @@ def ends_a_mirror(function: F) -> F:
 def emit(document: object) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(document, indent=2, default=str))
+
+
+def called(event: Mapping[str, Any]) -> str:
+    """An event's name for people: title and day as far as they are known and may be shown
+    (``title``, ``day`` and ``private``), and its id (``event``)."""
+    title = "private event, title not shown" if event["private"] else ""
+    if event["title"] is not None:
+        title = f'"{event["title"]}"'
+    named = " on ".join(filter(None, (title, event["day"])))
+    return f"{named}, event {event['event']}" if named else str(event["event"])
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:

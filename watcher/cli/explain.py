@@ -7,8 +7,11 @@ import textwrap
 import click
 
 from watcher.cli import common
-from watcher.explain import answers, search
-from watcher.services import impatient
+from watcher.cli.later import later
+
+with later():
+    from watcher import services
+    from watcher.explain import answers, search
 
 WIDTH = 80
 
@@ -30,7 +33,7 @@ def explain(app: common.App, what: str, words: tuple[str, ...]) -> int:
       watcher explain ann@example.com stand-up
       watcher explain ann@example.com 2026-12-01
     """
-    report = search.explain(impatient(app.services), " ".join([what, *words]))
+    report = search.explain(services.impatient(app.services), " ".join([what, *words]))
     if app.as_json:
         common.emit(report.as_json())
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from watcher.cli.common import (
     App,
+    called,
     emit,
     iso,
     json_option,
@@ -22,6 +24,7 @@ from watcher.cli.later import later
 from watcher.errors import ExitCode
 
 with later():
+    from watcher.explain import naming, words
     from watcher.ledger import aside, calendars, models, overview, owing
     from watcher.ledger import document as documents
     from watcher.ledger import problems as known
@@ -135,41 +138,20 @@ def queue() -> None:
 @json_option
 @pass_app
 def show(app: App) -> None:
-    """Calendars whose last try failed, and events that were set aside, each with the reason."""
+    """Calendars whose last try failed, and events that were set aside, each with the reason.
+
+    Google is asked for the titles of these events, as far as an admin may know them."""
     services = app.services
+    failed = _failed(app)
     with services.db.reading() as session:
-        failed: list[dict[str, Any]] = [
-            {
-                "account": session.get_one(models.Account, c.account_id).email,
-                "calendar": c.google_id,
-                "cause": c.cause,
-                "message": c.message,
-                "attempts": c.failures,
-                "next_try": iso(c.retry_at),
-            }
-            for c in calendars.failed(session)
-        ]
-        found: list[dict[str, Any]] = [
-            {
-                "account": account.email,
-                "calendar": calendar.google_id,
-                "event": row.event_id,
-                "message": row.message,
-                "attempts": row.attempts,
-                "last": iso(row.last_at),
-                "kind": row.kind,
-                "cause": row.cause,
-                "next_try": iso(row.next_try_at),
-                "next_step": row.step,
-            }
-            for row, calendar, account in aside.everything(session)
-        ]
+        set_aside = aside.everything(session)
+    found = _events(set_aside, naming.names_of(services, set_aside))
     lanes = services.doorbell.lengths()
     if app.as_json:
         emit({"waiting": lanes, "failed": failed, "quarantined": found})
         return
-    words = [f"{lane} {count}" for lane, count in (lanes or {}).items()]
-    messages.print(f"waiting: {', '.join(words) or 'the queue does not answer'}")
+    waiting = [f"{lane} {count}" for lane, count in (lanes or {}).items()]
+    messages.print(f"waiting: {', '.join(waiting) or 'the queue does not answer'}")
     show_table(
         ("calendar", "failed with", "attempts", "next try"),
         [
@@ -183,7 +165,7 @@ def show(app: App) -> None:
         [
             (
                 who(f["account"], f["calendar"]),
-                f["event"],
+                called(f),
                 f["message"],
                 f["attempts"],
                 f["next_try"] or "when it changes",
@@ -194,6 +176,42 @@ def show(app: App) -> None:
     )
     for step in dict.fromkeys(f["next_step"] for f in found if f["next_step"]):
         messages.print(f"do: {step}", soft_wrap=True, markup=False)
+
+
+def _failed(app: App) -> list[dict[str, Any]]:
+    with app.services.db.reading() as session:
+        return [
+            {
+                "account": session.get_one(models.Account, c.account_id).email,
+                "calendar": c.google_id,
+                "cause": c.cause,
+                "message": c.message,
+                "attempts": c.failures,
+                "next_try": iso(c.retry_at),
+            }
+            for c in calendars.failed(session)
+        ]
+
+
+def _events(
+    set_aside: Sequence[naming.SetAside], names: Mapping[str, words.Name]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "account": account.email,
+            "calendar": calendar.google_id,
+            "event": row.event_id,
+            **names.get(row.sync_key, words.Name()).as_json(),
+            "message": row.message,
+            "attempts": row.attempts,
+            "last": iso(row.last_at),
+            "kind": row.kind,
+            "cause": row.cause,
+            "next_try": iso(row.next_try_at),
+            "next_step": row.step,
+        }
+        for row, calendar, account in set_aside
+    ]
 
 
 @queue.command("retry")

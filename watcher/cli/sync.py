@@ -15,6 +15,7 @@ from watcher import errors
 from watcher.cli.common import (
     App,
     Whose,
+    called,
     emit,
     json_option,
     messages,
@@ -25,11 +26,12 @@ from watcher.cli.common import (
     worst,
 )
 from watcher.cli.later import later
-from watcher.ledger.states import AccountState, CalendarState
+from watcher.ledger import states
 
 with later():
     from rich import progress
 
+    from watcher.explain import words
     from watcher.ledger import calendars, models, owing
     from watcher.sync import comparing, passes, story
     from watcher.sync import work as syncing
@@ -73,7 +75,7 @@ class Chosen:
 
 def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
     found = []
-    chosen = select_accounts(app, whose, (AccountState.ACTIVE,))
+    chosen = select_accounts(app, whose, (states.AccountState.ACTIVE,))
     with app.services.db.reading() as session:
         for account in chosen:
             for c in calendars.of_account(session, account.id):
@@ -154,7 +156,7 @@ def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
         if time.monotonic() > deadline:
             raise errors.Elsewhere("a worker is still at this calendar; it goes on there")
         time.sleep(0.5)
-    if calendar.state == CalendarState.HELD:
+    if calendar.state == states.CalendarState.HELD:
         step = "look with --dry-run, then repeat with --force if that is right"
         return {
             "outcome": f"held: {calendar.message}",
@@ -193,7 +195,10 @@ def _counts(app: App, target: Chosen) -> dict[str, int]:
 
 
 def _failure_code(calendar: models.Calendar) -> int:
-    if calendar.state == CalendarState.GONE or calendar.cause in ("not_found", "no_own_calendar"):
+    if calendar.state == states.CalendarState.GONE or calendar.cause in (
+        "not_found",
+        "no_own_calendar",
+    ):
         return errors.ExitCode.NOT_FOUND
     if calendar.cause.lower() in PERMISSION_CAUSES:
         return errors.ExitCode.PERMISSION
@@ -247,16 +252,25 @@ def verify(app: App, whose: Whose) -> int:
 
 
 def _verify_one(app: App, target: Chosen) -> dict[str, Any]:
-    found, mirrored = comparing.compare(_pass(app, target))
+    compared = comparing.compare(_pass(app, target))
+    found = compared.difference
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
-    result |= {"code": errors.ExitCode.UNHEALTHY if found.count else 0, "events": mirrored}
+    result |= {"code": errors.ExitCode.UNHEALTHY if found.count else 0}
+    result |= {"events": compared.mirrored}
     for name in ("missing", "extra", "different"):
         rows = getattr(found, name)
         result[name] = len(rows)
-        result[f"{name}_examples"] = [
-            {"event": event_id, "detail": detail} for _, event_id, detail in rows[:EXAMPLES]
-        ]
+        result[f"{name}_examples"] = [_example(compared, *row) for row in rows[:EXAMPLES]]
     return result
+
+
+def _example(
+    compared: comparing.Comparison, key: str, event_id: str, detail: str
+) -> dict[str, Any]:
+    """One event that differs, by the name that an admin may know, where Google still has it."""
+    event, clock = compared.events.get(key), words.Clock(compared.rules.site_zone)
+    name = words.name_of(event, compared.rules, clock) if event is not None else words.Name()
+    return {"event": event_id, "detail": detail, **name.as_json()}
 
 
 def _verify_line(result: dict[str, Any]) -> str:
@@ -270,7 +284,7 @@ def _verify_line(result: dict[str, Any]) -> str:
         f"{result['different']} different of {result['events']}"
     ]
     for kind in ("missing", "extra", "different"):
-        lines += [f"    {kind}: {e['event']} ({e['detail']})" for e in result[f"{kind}_examples"]]
+        lines += [f"    {kind}: {called(e)} ({e['detail']})" for e in result[f"{kind}_examples"]]
         if result[kind] > EXAMPLES:
             lines.append(f"    ... and {result[kind] - EXAMPLES} more {kind}")
     return "\n".join([*lines, f"  do: watcher resync {result['account']}"])

@@ -90,6 +90,9 @@ class Name:
     text: str = ""
     span: str = ""
 
+    def as_json(self) -> dict[str, str | bool | None]:
+        return {"title": self.title, "day": self.day, "private": self.private}
+
 
 def name_of(event: model.GoogleEvent, rules: model.MappingRules, clock: Clock) -> Name:
     title = privacy.title_of(event, rules.default_event_type)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from watcher.events.compare import Difference, difference
-from watcher.events.model import ErpEvent
+from watcher.events.mapping import sync_key
+from watcher.events.model import ErpEvent, GoogleEvent, MappingRules
 from watcher.events.window import REACH
 from watcher.sync.decide import map_reading
 from watcher.sync.passes import Pass
@@ -13,17 +15,30 @@ from watcher.sync.reading import list_window
 from watcher.sync.story import rows_of_listing
 
 
-def compare(p: Pass) -> tuple[Difference, int]:
-    """What ERPNext holds against what Google holds in the window, now; writes nothing. The mirror
-    is not late for what lies beyond the end to which it has been filled.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """What was found. ``mirrored`` is how many of Google's events are mirrored, ``events`` are
+    Google's by their sync keys, ``rules`` those by which they were mapped."""
 
-    Returns the difference and how many of Google's events are mirrored.
-    """
+    difference: Difference
+    mirrored: int
+    events: Mapping[str, GoogleEvent]
+    rules: MappingRules
+
+
+def compare(p: Pass) -> Comparison:
+    """What ERPNext holds against what Google holds in the window, now; writes nothing. The mirror
+    is not late for what lies beyond the end to which it has been filled."""
     window = p.basis.window
     end = min(window.end - REACH, p.basis.work.window_end or window.end)
     p = replace(p, basis=replace(p.basis, window=replace(window, end=end)))
-    reading = list_window(p)
+    reading, rules = list_window(p), p.basis.rules
     mapped = map_reading(p.basis, reading)
     rows = rows_of_listing(p, mapped.keys, p.basis.work.rows_seen)
-    found = difference(mapped.told(p.basis.rules), rows, p.basis.place(reading.zone))
-    return found, sum(isinstance(event, ErpEvent) for event in mapped.live)
+    keys = [sync_key(rules.account, rules.calendar_id, event.id) for event in reading.listed]
+    return Comparison(
+        difference=difference(mapped.told(rules), rows, p.basis.place(reading.zone)),
+        mirrored=sum(isinstance(event, ErpEvent) for event in mapped.live),
+        events=dict(zip(keys, reading.listed, strict=True)),
+        rules=rules,
+    )
