@@ -140,6 +140,41 @@ def test_a_room_imports_only_its_own(path: Path) -> None:
             assert room in ONLY[top], f"{room} imports {top}"
 
 
+LIGHT = {
+    "watcher.__version__",
+    "watcher.errors",
+    "watcher.doctor.say",
+    "watcher.google.endpoints",
+    "watcher.ledger.rings",
+    "watcher.ledger.states",
+}
+"""What a module of commands may import at once: it takes no time. All else waits for a command to
+run (``with later():``), since help and completion import these modules, too."""
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda p: p.name)
+def test_a_module_of_commands_lets_its_rooms_wait(path: Path) -> None:
+    known = (*sys.stdlib_module_names, "click")
+    body = ast.parse(path.read_text()).body
+    waiting = [node for node in body if isinstance(node, ast.With)]
+    found = {name for node in body if node not in waiting for name in _names(node)}
+    heavy = {
+        name
+        for name in found - LIGHT
+        if name.partition(".")[0] not in known and not name.startswith("watcher.cli")
+    }
+    assert not heavy
+
+
+def _names(node: ast.stmt) -> Iterator[str]:
+    """Modules that one statement imports; of ``from watcher.x import y`` both may be meant."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        both = {f"{node.module}.{alias.name}" for alias in node.names}
+        yield from both & LIGHT or ({node.module} if node.module != "watcher" else both)
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "events").glob("*.py")), ids=lambda p: p.name)
 def test_the_pure_room_knows_the_standard_library_and_a_pure_cleaner_alone(path: Path) -> None:
     for name in imports(path):

@@ -13,36 +13,38 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
 )
+from pydantic.fields import FieldInfo
 
 from watcher.errors import UserError
 
 PREFIX = "WATCHER_"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
-CommaList = Annotated[tuple[str, ...], NoDecode]
+CommaList = tuple[str, ...]
 
 
 # A unix socket's path is limited to 108 bytes on Linux and 104 on macOS.
 _SOCKET_PATH_LIMIT = 100
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The whole configuration of one Watcher installation (see docs/settings.md)."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, validate_default=True)
 
     data_dir: Path = Field(
         default=Path("./watcher-data"),
@@ -228,19 +230,6 @@ class Settings(BaseSettings):
     @property
     def notification_url(self) -> str:
         return f"{self.public_url}/webhooks/google"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Switch pydantic's own sources off: values come from ``load`` alone, which knows the
-        source of each."""
-        return (init_settings,)
 
 
 SECRETS = frozenset(

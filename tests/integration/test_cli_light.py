@@ -16,6 +16,8 @@ from typing import Any
 import click
 import pytest
 
+from tests import preloaded
+from tests.forked import CONTEXT
 from watcher.cli import MODULES, cli, later
 
 HEAVY = {
@@ -95,7 +97,7 @@ def asked() -> dict[str, Any]:
 def test_help_version_and_tab_load_no_library_that_takes_long(asked: dict[str, Any]) -> None:
     assert len(asked) > 40
     _, loaded = list(asked.values())[-1]
-    assert not HEAVY & set(loaded)
+    assert HEAVY & set(loaded) == set()
 
 
 def test_tab_offers_commands_and_options(asked: dict[str, Any]) -> None:
@@ -108,6 +110,17 @@ def test_tab_offers_commands_and_options(asked: dict[str, Any]) -> None:
 def test_a_word_that_is_no_command_names_the_one_that_was_meant(asked: dict[str, Any]) -> None:
     said, _ = asked["accuonts"]
     assert "accounts" in said
+
+
+def test_up_loads_what_its_parts_need_and_no_more() -> None:
+    """In the fork server of tests/forked.py, which has imported every command, as ``up`` does."""
+    answer, question = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=preloaded.tell, args=(question,), daemon=True)
+    process.start()
+    loaded = set(answer.recv())
+    process.join()
+    assert {"watcher.worker", "watcher.processes.web", "watcher.processes.cron"} <= loaded
+    assert not {"alembic", "IPython", "pydantic_settings", "valkey", "watcher_sandbox"} & loaded
 
 
 def test_every_command_is_where_the_table_says() -> None:

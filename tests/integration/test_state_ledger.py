@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import StatementError
 
@@ -22,7 +23,8 @@ from watcher.errors import ExitCode, Transient, UserError, WatcherError
 from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, budget, calendars, leases, runs
 from watcher.ledger.accounts import LedgerTokens
-from watcher.ledger.db import Database
+from watcher.ledger.db import REVISIONS, Database
+from watcher.ledger.migrations import run
 from watcher.ledger.models import (
     Account,
     Base,
@@ -64,6 +66,11 @@ def test_migrations_make_exactly_the_models(db: Database) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     assert set(inspect(db.engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+
+
+def test_the_files_of_migrations_are_named_as_alembic_orders_them() -> None:
+    known = ScriptDirectory.from_config(run.config()).walk_revisions()
+    assert [script.revision for script in known] == REVISIONS[::-1]
 
 
 def test_several_processes_migrate_one_empty_ledger(empty_url: str) -> None:

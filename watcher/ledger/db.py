@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 import sqlite3
 import time
@@ -11,11 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -23,6 +20,8 @@ from watcher import errors
 from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+REVISIONS = sorted(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*_*.py"))
+"""All that this version knows, oldest first: a migration's file begins with its revision."""
 BUSY_MS = 15_000
 READ_ONLY = "25006"
 """PostgreSQL's code for a write where none is taken, such as on a standby."""
@@ -146,7 +145,7 @@ class Database:
                 self._file.make()
             self._file.require()
         revision = self.revision()
-        if revision == _head():
+        if revision == REVISIONS[-1]:
             return
         if revision is None and not make:
             raise errors.WatcherError(
@@ -156,15 +155,14 @@ class Database:
                 exit_code=errors.ExitCode.UNAVAILABLE,
             )
         with self._migration_lock() as connection:
-            config = _alembic()
             _refuse_newer(connection)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            # Alembic takes a tenth of a second to load and is needed once for each version.
+            importlib.import_module("watcher.ledger.migrations.run").upgrade(connection)
 
     def revision(self) -> str | None:
         try:
             with self._reader.connect() as connection:
-                return MigrationContext.configure(connection).get_current_revision()
+                return _current(connection)
         except DatabaseError as error:
             failure = self._failure(error)
             if failure is None:
@@ -188,7 +186,7 @@ class Database:
         found = self.revision()
         with self._reader.connect() as connection:
             _refuse_newer(connection)
-        return found, found == _head()
+        return found, found == REVISIONS[-1]
 
     def examine(self) -> None:
         """Look through an SQLite file for damage. Raises ``Transient``."""
@@ -295,20 +293,17 @@ def _server(url: str) -> Engine:
     return engine
 
 
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
-
-
-def _head() -> str | None:
-    return ScriptDirectory.from_config(_alembic()).get_current_head()
+def _current(connection: Connection) -> str | None:
+    """The ledger's revision, as Alembic notes it; None before the first migration."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def _refuse_newer(connection: Connection) -> None:
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = {s.revision for s in ScriptDirectory.from_config(_alembic()).walk_revisions()}
-    if current is not None and current not in known:
+    current = _current(connection)
+    if current is not None and current not in REVISIONS:
         raise errors.UserError(
             f"the ledger was written by a newer Watcher (revision {current})",
             next_step="install that version again, or restore a backup of the ledger",
