@@ -760,7 +760,7 @@ def test_first_steps(run: Any, tmp_path: Path) -> None:
     run("up", code=ExitCode.USAGE)
     with env.open("a") as handle:
         handle.writelines(f"{name}={value}\n" for name, value in FILLED.items())
-    run("config", "validate")
+    run("config", "validate", "--offline")
     shown = run("config", "show")
     told = json.loads(run("config", "show", "--json").stdout)
     assert list(told) == [env_name(field) for field in fields()]

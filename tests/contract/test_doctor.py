@@ -27,11 +27,12 @@ from watcher.doctor import work
 from watcher.doctor.case import Case, opened
 from watcher.doctor.examine import Check, Report, examine
 from watcher.doctor.say import Finding, Verdict, ok
-from watcher.doctor.table import CHECKS
+from watcher.doctor.table import AT_START, CHECKS
 from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
 from watcher.ledger.models import Account, Channel, Tick
 from watcher.ledger.states import AccountState
+from watcher.processes import first_look
 from watcher.settings import load
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.doctypes import ROLES
@@ -678,17 +679,17 @@ def test_a_check_that_hangs_is_given_up_and_keeps_no_other(shop: Shop, monkeypat
 
 def invoke(shop: Shop, *words: str) -> Any:
     shop.use()
-    return CliRunner().invoke(cli, ["doctor", *words], prog_name="watcher", standalone_mode=False)
+    return CliRunner().invoke(cli, words, prog_name="watcher", standalone_mode=False)
 
 
 def test_the_command_ends_with_seven_and_says_what_to_do(shop: Shop) -> None:
     shop.set("erpnext_api_secret", "wrong-secret")
-    done = invoke(shop)
+    done = invoke(shop, "doctor")
     assert done.return_value == ExitCode.UNHEALTHY
     assert "fail  erpnext.user" in done.output
     assert "do: check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET" in done.output
     assert "more, because of erpnext.user" in done.output
-    document = json.loads(invoke(shop, "--json").stdout)
+    document = json.loads(invoke(shop, "doctor", "--json").stdout)
     assert document["healthy"] is False
     found = {each["name"]: each for each in document["checks"]}
     assert set(found) == {check.name for check in CHECKS}
@@ -699,10 +700,69 @@ def test_the_command_ends_with_seven_and_says_what_to_do(shop: Shop) -> None:
 
 def test_settings_that_cannot_be_read_are_told(shop: Shop) -> None:
     shop.set("public_url", "http://watcher.example.com")
-    done = invoke(shop)
+    done = invoke(shop, "doctor")
     assert done.return_value == ExitCode.UNHEALTHY
     assert "WATCHER_PUBLIC_URL: must be https" in " ".join(done.output.split())
 
 
 def test_how_long_ago_is_told_in_one_word() -> None:
     assert [work._told(n) for n in (2, 300, 9000)] == ["2 s", "5 min", "2 h"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "code", "says"),
+    [
+        (given(erpnext_api_secret="wrong"), ExitCode.PERMISSION, "ERPNext refused the API key"),
+        (given(google_client_secret="wrong"), ExitCode.PERMISSION, "invalid_client"),
+        (given(erpnext_url="http://127.0.0.1:1"), ExitCode.UNAVAILABLE, "cannot be reached"),
+        (given(), ExitCode.OK, "both sides accept them"),
+    ],
+)
+def test_validating_the_settings_tries_both_sides(
+    shop: Shop, monkeypatch: Patch, broken: Break, code: int, says: str
+) -> None:
+    broken(shop, monkeypatch)
+    done = invoke(shop, "config", "validate")
+    assert (done.return_value, says in done.output) == (code, True), done.output
+    assert invoke(shop, "config", "validate", "--offline").return_value == ExitCode.OK
+
+
+# --- the start of `watcher up` ------------------------------------------------------------
+
+
+def test_a_start_says_what_is_wrong_and_when_it_is_mended(
+    shop: Shop, monkeypatch: Patch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a process: `look` is what `up` calls, `stop` the end of its pauses."""
+    caplog.set_level("INFO")
+    shop.set("erpnext_api_secret", "wrong-secret")
+    pauses: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0)
+            if len(pauses) == 2:
+                shop.set("erpnext_api_secret", shop.site.api_secret)
+            return False
+
+    def look() -> Report:
+        for case in shop.case():
+            return examine(case, [check for check in AT_START if check.side == "erpnext"])
+        raise AssertionError
+
+    first_look.watch(look, Stop())
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    refused = "ERPNext refused the API key; do: check WATCHER_ERPNEXT_API_KEY"
+    errors = [text for level, text in told if level == "ERROR"]
+    assert [refused in text for text in errors] == [True], "told once, although it lasts"
+    assert ("INFO", "erpnext.user is mended") in told
+    assert "both sides were tried" in told[-1][1]
+    assert len(pauses) == 2
+    assert pauses[0] < pauses[1]
+    assert "wrong-secret" not in caplog.text
+
+
+def test_the_start_tries_what_its_processes_do_not_find_out_themselves() -> None:
+    names = {check.name for check in AT_START}
+    assert names >= {"google.client", "google.delegation", "erpnext.user", "address.route"}
+    assert not names & {"google.calendar", "address.pushes", "processes.cron", "queue.answers"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from watcher import __version__
+from watcher.cli import doctor
 from watcher.cli.common import (
     App,
     emit,
@@ -20,12 +21,14 @@ from watcher.cli.common import (
     show_table,
 )
 from watcher.cli.later import later
-from watcher.errors import WatcherError
+from watcher.doctor import say
+from watcher.errors import ExitCode, WatcherError
 from watcher.google.endpoints import CALENDAR_SCOPE
 
 with later():
     from watcher import services as composed
     from watcher import settings as declared
+    from watcher.doctor import table
     from watcher.ledger import db as database
     from watcher.ledger import ledger_file
 
@@ -119,11 +122,29 @@ def _masked(settings: declared.Settings, name: str) -> str:
     return declared.plain(value)
 
 
-@config.command("validate")
+@config.command("validate", short_help="Check all settings, and try both sides.")
+@click.option("--offline", is_flag=True, help="Do not try Google and ERPNext.")
 @pass_app
-def validate(_app: App) -> None:
-    """Check all settings; every problem is named at once."""
+def validate(app: App, offline: bool) -> int:
+    """Check all settings, and try both sides with them; every problem is named at once."""
     settings = read_settings(complete=True).settings
+    _tell_service_account(settings)
+    messages.print("the settings are complete")
+    return ExitCode.OK if offline else _try_both_sides(app)
+
+
+def _try_both_sides(app: App) -> int:
+    """Returns the exit code of the first thing that fails."""
+    report = doctor.examined(app, table.BOTH_SIDES)
+    doctor.show(report.of(say.Verdict.WARN, say.Verdict.FAIL))
+    failed = report.of(say.Verdict.FAIL)
+    if not failed:
+        messages.print("both sides accept them; `watcher doctor` looks at the rest")
+    return next((each.code for each in failed.values()), ExitCode.OK)
+
+
+def _tell_service_account(settings: declared.Settings) -> None:
+    """What the Workspace admin has to enter."""
     account = composed.delegation(settings).key
     if account is not None:
         messages.print(
@@ -136,7 +157,6 @@ def validate(_app: App) -> None:
             messages.print(f"  warning: {warning}", soft_wrap=True, markup=False)
         if not settings.delegation_allow:
             messages.print("  warning: WATCHER_DELEGATION_ALLOW is empty, so it may act for nobody")
-    messages.print("the settings are complete")
 
 
 @click.command()

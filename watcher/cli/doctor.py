@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -43,7 +43,9 @@ def doctor(app: App) -> int:
     if app.as_json:
         emit(as_json(report))
     else:
-        show(report)
+        show(report.findings)
+        counts = ", ".join(f"{len(report.of(verdict))} {verdict}" for verdict in say.Verdict)
+        messages.print(f"{counts} in {report.seconds:.1f} s")
     return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
 
 
@@ -79,20 +81,18 @@ def as_json(report: examining.Report) -> dict[str, Any]:
     }
 
 
-def show(report: examining.Report) -> None:
+def show(findings: Mapping[str, say.Finding]) -> None:
     """A line for each check, and below it what to do; long sentences are folded between words."""
-    tried = {name: each for name, each in report.findings.items() if not each.because}
-    width = max(len(name) for name in tried)
+    tried = {name: each for name, each in findings.items() if not each.because}
+    width = max((len(name) for name in tried), default=0)
     for name, each in tried.items():
         word = click.style(f"{each.verdict:4}", fg=_COLOURS[each.verdict])
         _folded(f"{word}  {name:{width}}  ", width + 8, each.message)
         if each.do:
             click.echo(f"      do: {each.do}")
-    causes = Counter(each.because for each in report.findings.values() if each.because)
+    causes = Counter(each.because for each in findings.values() if each.because)
     for cause, count in causes.items():
         click.echo(f"skip  {count} more, because of {cause}")
-    counts = ", ".join(f"{len(report.of(verdict))} {verdict}" for verdict in say.Verdict)
-    messages.print(f"{counts} in {report.seconds:.1f} s")
 
 
 def _folded(head: str, indent: int, text: str) -> None:

@@ -90,5 +90,10 @@ BOTH_SIDES = tuple(
 )
 """Those that try Google and ERPNext with what is set, and need nothing else to be there."""
 
-AT_START = tuple(check for check in CHECKS if not check.name.startswith(("processes.", "queue.")))
-"""Those for the start of ``watcher up``, which brings its processes itself."""
+AT_START = tuple(
+    check
+    for check in CHECKS
+    if check.side in ("data", "ledger", "address", "google", "erpnext")
+    and check.name not in ("address.channels", "address.pushes", "google.calendar")
+)
+"""Those for the start of ``watcher up``: what its processes find out by their work is left out."""

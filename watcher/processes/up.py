@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
+import math
 import os
 import select
 import signal
@@ -27,7 +28,7 @@ import redis
 from watcher import worker
 from watcher.errors import UserError, WatcherError
 from watcher.ledger.ledger_file import private_folder
-from watcher.processes import children, cron, valkey, web
+from watcher.processes import children, cron, first_look, valkey, web
 from watcher.processes.relay import Relay
 from watcher.processes.signals import stop_pipe
 from watcher.services import Ledger, build
@@ -44,7 +45,8 @@ STEP_SECONDS = 0.2
 
 @dataclass(slots=True)
 class Child:
-    """One supervised process: a ``command``, or, where that is safe, a ``task`` in a fork."""
+    """One supervised process: a ``command``, or, where that is safe, a ``task`` in a fork. One that
+    is to run ``once`` is not started again when it has ended."""
 
     name: str
     command: Sequence[str]
@@ -53,6 +55,7 @@ class Child:
     started: float = 0.0
     failures: int = 0
     retry_at: float = 0.0
+    once: bool = False
 
 
 def parts(settings: Settings, host: str, port: int, workers: int) -> list[Child]:
@@ -77,6 +80,12 @@ def parts(settings: Settings, host: str, port: int, workers: int) -> list[Child]
             "backfill-1",
             [*own, "worker", "--queue", "backfill"],
             partial(worker.serve, settings, "backfill"),
+        ),
+        Child(
+            "look",
+            [*own, "doctor"],
+            partial(first_look.serve, settings, host, port),
+            once=True,
         ),
     ]
     if settings.redis_url:
@@ -163,6 +172,9 @@ class Supervisor:
             child.retry_at = now + AGAIN.seconds(child.failures)
             child.failures = 0 if lived > 30 else child.failures + 1
             child.process = None
+            if child.once:
+                child.retry_at = math.inf
+                continue
             log.warning("%s ended with code %s, started again", child.name, code)
 
     def _stop_all(self) -> None:
