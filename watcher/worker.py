@@ -22,7 +22,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from watcher.jobs import tasks
+from watcher.jobs import pulse, tasks
 from watcher.jobs.doorbell import TASK
 from watcher.ledger import rings
 from watcher.settings import Settings
@@ -89,6 +89,8 @@ def serve(settings: Settings, lane: rings.Lane) -> int:
         maintenance_interval=60,
     )
     log.info("worker of lane %s is ready", lane)
+    beats = pulse.Pulse(services, pulse.myself(lane))
+    beats.begin()
     try:
         worker.work(logging_level="WARNING", max_jobs=MAX_JOBS, with_scheduler=False)
     except redis.RedisError as error:
@@ -96,6 +98,7 @@ def serve(settings: Settings, lane: rings.Lane) -> int:
         # work back.
         log.warning("the queue went away (%s): this worker ends", type(error).__name__)
         return 1
+    beats.end()
     return 0
 
 

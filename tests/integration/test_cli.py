@@ -173,7 +173,7 @@ def test_status_is_what_scripts_rely_on(shop: Company) -> None:
         "paused",
         "poll_only",
     }
-    assert set(status["channels"]) == {"live", "missing", "next_expiry"}
+    assert set(status["channels"]) == {"live", "silent", "missing", "next_expiry"}
     assert set(status["queue"]) == {"live", "backfill", "oldest_seconds"}
     assert {"p50", "p95", "count"} <= set(status["freshness_seconds"])
     for problem in status["problems"]:

@@ -70,6 +70,7 @@ def test_a_ledger_of_0_1_0_is_carried_over_whole(old: Database) -> None:
             live = channels.live(session, calendar.id, THEN)
             assert live is not None
             assert live.resource_id
+            assert (live.heard_at is None) == (live.last_message_at is None), "as before"
         assert session.scalar(select(func.count(Run.id))) == 6
         assert session.scalar(select(func.count(Invitation.id))) == 1
         assert session.get_one(Counter, "forged").value == 3

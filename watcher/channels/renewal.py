@@ -24,7 +24,7 @@ from watcher.errors import (
     WatcherError,
     contained,
 )
-from watcher.ledger import accounts, calendars, channels, leases
+from watcher.ledger import accounts, calendars, channels, leases, watched
 from watcher.ledger.models import Account
 from watcher.services import Services
 
@@ -129,6 +129,7 @@ def _due(services: Services, wanted: Wanted) -> list[_Target]:
     now = services.clock()
     with services.db.session() as session:
         channels.expire(session, now)
+        watched.try_silent(session, now)
     # Apart: who changes both locks the calendar first, and the channel after it.
     if wanted.force:
         with services.db.session() as session:

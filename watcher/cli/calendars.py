@@ -54,11 +54,11 @@ def list_(app: App, email: str | None) -> None:
                         "state": state,
                         "push": push,
                         "last_success": iso(c.last_success_at),
-                        "message": c.message,
+                        "message": standing.trouble(c, state),
                     }
                 )
                 name, last = who(account.email, c.google_id), short_time(c.last_success_at)
-                rows.append((name, state, push, last, c.message))
+                rows.append((name, state, push, last, standing.trouble(c, state)))
     if app.as_json:
         emit(found)
     else:

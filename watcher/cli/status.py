@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -25,9 +26,15 @@ from watcher.errors import ExitCode
 
 with later():
     from watcher.explain import naming, words
+    from watcher.jobs import pulse
     from watcher.ledger import aside, calendars, models, overview, owing
     from watcher.ledger import document as documents
     from watcher.ledger import problems as known
+
+COLOURS = {"green": "green", "amber": "yellow", "red": "red"}
+WIDTH, LABEL = 80, 13
+SHOWN_ALIKE = 3
+_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
 @click.command()
@@ -36,11 +43,8 @@ with later():
 def status(app: App) -> int:
     """One screen; exit 7 when something needs a person."""
     services = app.services
-    lanes = services.doorbell.lengths()
-    with services.db.reading() as session:
-        document = overview.status(services.db, session, services.clock(), lanes)
-    if not services.settings.redis_url:
-        document = _with_own_queue(document)
+    refusal = pulse.write_tried(services)
+    document = overview.look(services, refusal=refusal, silence=pulse.from_here(services))
     if app.as_json:
         emit(document.as_json())
     else:
@@ -48,67 +52,77 @@ def status(app: App) -> int:
     return ExitCode.OK if document.healthy else ExitCode.UNHEALTHY
 
 
-def _with_own_queue(document: documents.Status) -> documents.Status:
-    """Where no queue is set, it comes and goes with `watcher up`."""
-    step = "start `watcher up`: it brings the queue along"
-    problems = [
-        replace(each, next_step=step) if each.state == known.ProblemState.QUEUE_DOWN else each
-        for each in document.problems
-    ]
-    return replace(document, problems=tuple(problems))
-
-
 def _screen(document: documents.Status) -> None:
-    word = "healthy" if document.healthy else "needs attention"
-    click.echo(f"Watcher {document.version}: {word}")
+    _styled(f"Watcher {document.version}: {document.word}", COLOURS[document.light])
     shown = document.as_json()
-    for part in ("accounts", "calendars", "channels", "queue"):
-        values = ", ".join(f"{k.replace('_', ' ')} {_value(v)}" for k, v in shown[part].items())
-        click.echo(f"{part:12} {values}")
+    for part in ("accounts", "calendars", "channels", "queue", "processes"):
+        values = [f"{k.replace('_', ' ')} {_value(v)}" for k, v in shown[part].items()]
+        _line(part, ", ".join(values))
     fresh = document.freshness_seconds
-    if fresh.count:
-        click.echo(
-            f"{'freshness':12} p50 {fresh.p50} s, p95 {fresh.p95} s, p99 {fresh.p99} s "
-            f"of {fresh.count} passes after a push in 24 h"
-        )
-    else:
-        click.echo(f"{'freshness':12} no pushed change in 24 h")
+    pushed = f"p50 {fresh.p50} s, p95 {fresh.p95} s, p99 {fresh.p99} s"
+    many = f"of {fresh.count} passes after a push in 24 h"
+    _line("freshness", f"{pushed} {many}" if fresh.count else "no pushed change in 24 h")
     calls = document.google_calls
-    click.echo(
-        f"{'google calls':12} {calls.today} today, forecast {calls.forecast_day} "
-        f"of {calls.day_line}"
-    )
+    _line("google calls", f"{calls.today} today, forecast {calls.forecast_day} of {calls.day_line}")
     _erpnext(document.erpnext)
     _set_aside(document.set_aside)
-    for problem in document.problems:
-        account, calendar = problem.account, problem.calendar
-        name = who(account, calendar or account) if account else "Watcher"
-        click.echo(f"! {name}: {problem.state} ({problem.cause})")
-        if problem.message:
-            _indented(problem.message)
-        click.echo(f"    do: {problem.next_step}")
+    _told("!", document.problems, COLOURS["red"])
+    _told("~", document.warnings, COLOURS["amber"])
+
+
+def _line(label: str, text: str) -> None:
+    """A label and what is behind it, in lines that fit a narrow terminal."""
+    _wrapped(f"{label:{LABEL - 1}} {text}", " " * LABEL, "")
+
+
+def _told(mark: str, found: Sequence[known.Problem], colour: str) -> None:
+    """Each with since when, what it holds up, in whose words, and what to do. Of many that are
+    alike, such as accounts to be connected again, the first are shown in full."""
+    alike: Counter[tuple[str, str]] = Counter()
+    for problem in found:
+        alike[problem.state, problem.cause] += 1
+        if alike[problem.state, problem.cause] <= SHOWN_ALIKE:
+            _problem(mark, problem, colour)
+    for (state, cause), number in alike.items():
+        if number > SHOWN_ALIKE:
+            _styled(f"{mark} and {number - SHOWN_ALIKE} more: {state} ({cause})", colour)
+            _indented("do: watcher status --json names them all")
+
+
+def _problem(mark: str, problem: known.Problem, colour: str) -> None:
+    account, calendar = problem.account, problem.calendar
+    name = who(account, calendar or account) if account else "Watcher"
+    since = f", since {iso(problem.since)}" if problem.since else ""
+    _styled(f"{mark} {name}: {problem.state} ({problem.cause}){since}", colour)
+    for sentence in (problem.facts, problem.message):
+        if sentence:
+            _indented(sentence)
+    _indented(f"do: {problem.next_step}")
+
+
+def _styled(text: str, colour: str) -> None:
+    """A line that says a state, in its colour where there is a terminal, unless NO_COLOR is set."""
+    plain = "NO_COLOR" in os.environ
+    for line in textwrap.wrap(text, WIDTH, subsequent_indent="    ", **_WHOLE_WORDS):
+        click.echo(line if plain else click.style(line, fg=colour, bold=True))
 
 
 def _indented(text: str) -> None:
-    """Print a sentence indented, in lines that fit a narrow terminal. Words are not broken, so that
-    a command in it can be copied."""
-    margin = " " * 4
-    click.echo(
-        textwrap.fill(
-            text,
-            80,
-            initial_indent=margin,
-            subsequent_indent=margin,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    )
+    """A sentence below a problem."""
+    _wrapped(text, " " * 4, " " * 4)
+
+
+def _wrapped(text: str, margin: str, first: str) -> None:
+    """Print in lines that fit a narrow terminal. Words are not broken, so that a command in it can
+    be copied."""
+    margins: dict[str, Any] = {"initial_indent": first, "subsequent_indent": margin}
+    click.echo(textwrap.fill(text, WIDTH, **margins, **_WHOLE_WORDS))
 
 
 def _erpnext(site: documents.SiteKnown) -> None:
     """The site's versions, and what is known of its Frappe."""
     named = ", ".join(f"{app} {version}" for app, version in site.versions.items())
-    click.echo(f"{'erpnext':12} {named or 'not read yet'}")
+    _line("erpnext", named or "not read yet")
     for sentence in site.warnings:
         _indented(f"note: {sentence}")
 
@@ -116,13 +130,12 @@ def _erpnext(site: documents.SiteKnown) -> None:
 def _set_aside(found: documents.SetAside) -> None:
     """How many events were set aside and why, and when the next of them is tried again."""
     if not found.count:
-        click.echo(f"{'set aside':12} 0")
+        _line("set aside", "0")
         return
     again = f", next try {iso(found.next_try)}" if found.next_try else ""
-    click.echo(f"{'set aside':12} {found.count}, the oldest since {iso(found.oldest)}{again}")
+    _line("set aside", f"{found.count}, the oldest since {iso(found.oldest)}{again}")
     for cause in found.causes:
         _indented(f"{cause.count} x {cause.cause}: {cause.message}")
-    click.echo("    do: watcher queue show")
 
 
 def _value(value: object) -> str:

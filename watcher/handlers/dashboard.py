@@ -10,10 +10,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from watcher.handlers.admin import signed_in
-from watcher.handlers.context import services
-from watcher.ledger import channels, overview, standing
-from watcher.ledger.models import Account, Calendar, Channel, Run
-from watcher.ledger.states import AccountState
+from watcher.handlers.context import readiness, services
+from watcher.ledger import fleet, overview, standing, watched
+from watcher.ledger.models import Account, Calendar, Run
 
 bp = Blueprint("dashboard", __name__)
 
@@ -33,10 +32,9 @@ def home() -> ResponseReturnValue:
     admin = signed_in()
     if admin is None:
         return render_template("sign_in.html", configured=bool(app.settings.admin_emails))
-    now = app.clock()
-    calendars = _calendars()
+    status = overview.look(app, refusal=readiness().now().refusal)
     with app.db.reading() as db:
-        status = overview.status(app.db, db, now, app.doorbell.lengths())
+        calendars = _calendars(fleet.look(app.db, db, app.clock()))
         recent = [
             {"run": run, "email": email}
             for run, email in db.execute(
@@ -48,38 +46,31 @@ def home() -> ResponseReturnValue:
             )
         ]
     return render_template(
-        "dashboard.html", status=status, calendars=calendars, recent=recent, admin=admin, now=now
+        "dashboard.html", status=status, calendars=calendars, recent=recent, admin=admin
     )
 
 
-def _calendars() -> list[dict[str, Any]]:
-    app = services()
-    now = app.clock()
-    with app.db.reading() as db:
-        seen = standing.moment(app.db, db, now)
-        rows = db.execute(
-            select(Calendar, Account)
-            .join(Account)
-            .where(Calendar.removed.is_(False), Account.state != AccountState.DISCONNECTED)
-            .order_by(Account.email)
-        )
-        return [
-            {
-                "email": account.email,
-                "id": calendar.google_id,
-                "state": standing.calendar_status(calendar, account, seen),
-                "message": calendar.message,
-                "last": calendar.last_success_at,
-                "push": calendar.push_supported,
-                "left": _life_left(channels.live(db, calendar.id, now), now),
-            }
-            for calendar, account in rows.all()
-        ]
+def _calendars(found: fleet.Fleet) -> list[dict[str, Any]]:
+    return [
+        {
+            "email": account.email,
+            "id": calendar.google_id,
+            "state": found.statuses[calendar.id],
+            "message": standing.trouble(calendar, found.statuses[calendar.id]),
+            "last": calendar.last_success_at,
+            "push": _push(calendar, found.watches.get(calendar.id), found.seen.now),
+            "left": watch.left(found.seen.now) if watch is not None and watch.heard else None,
+        }
+        for calendar, account in found.pairs
+        for watch in [found.watches.get(calendar.id)]
+    ]
 
 
-def _life_left(channel: Channel | None, now: datetime) -> int | None:
-    """Percent of the live channel's life that is left."""
-    if channel is None or channel.opened_at is None or channel.expires_at is None:
-        return None
-    life = (channel.expires_at - channel.opened_at).total_seconds()
-    return max(0, min(100, round(100 * (channel.expires_at - now).total_seconds() / max(life, 1))))
+def _push(calendar: Calendar, watch: watched.Watch | None, now: datetime) -> str:
+    """How its changes become known, where no channel that was heard tells of them."""
+    if calendar.push_supported is False:
+        return "polled"
+    if watch is None or watch.heard:
+        return ""
+    fresh = now - watch.opened_at <= watched.HEARD_WITHIN
+    return "just opened" if fresh else "silent: polled"

@@ -16,6 +16,7 @@ from watcher.errors import Transient
 from watcher.services import Services
 
 KEPT_SECONDS = 3.0
+OK = "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Ready:
 
     ledger: str
     queue: str
+
+    @property
+    def refusal(self) -> str:
+        """Why the ledger takes no write; empty when it does."""
+        return "" if self.ledger == OK else self.ledger
 
 
 class Readiness:
@@ -54,11 +60,11 @@ class Readiness:
             self._services.db.probe()
         except Transient as error:
             return error.message
-        return "ok"
+        return OK
 
     def _queue_word(self) -> str:
         try:
             self._services.doorbell.client.ping()
         except redis.RedisError:
             return "unavailable"
-        return "ok"
+        return OK

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
-from watcher.ledger import channels, erpnext, notices, standing, steps, watched
+from watcher.ledger import (
+    causes,
+    channels,
+    erpnext,
+    notices,
+    outages,
+    presence,
+    standing,
+    steps,
+    watched,
+)
+from watcher.ledger.causes import Place
 from watcher.ledger.fleet import Fleet
 from watcher.ledger.models import Account, Calendar, Tick
 from watcher.ledger.problems import Problem, ProblemState
@@ -22,24 +33,71 @@ FAILS = {"sweep": ProblemState.SWEEP_FAILS, "renew": ProblemState.RENEW_FAILS}
 DISCONNECT_GRACE = timedelta(minutes=15)
 
 
-def find(session: Session, fleet: Fleet) -> list[Problem]:
-    """All that the ledger knows of; that the queue is away it cannot know."""
+def find(session: Session, fleet: Fleet, place: Place, *, queue_answers: bool) -> list[Problem]:
+    """All that needs a person: one problem for one cause, the installation's first."""
     now = fleet.seen.now
-    return [
-        *_of_accounts(session, now),
-        *_of_calendars(session, fleet),
+    found = [
+        *_of_processes(session, now, place),
+        *(() if queue_answers else [_queue_down(place)]),
         *(_of_cron(session, now) if fleet.pairs else ()),
+        *_pushes(session, now, place),
         *_undelivered(session, now),
         *erpnext.problems(session, now),
+        *_of_accounts(session, now),
+        *outages.merged(session, _of_calendars(session, fleet), place),
     ]
+    return causes.settled(found, place)
 
 
-def queue_down() -> Problem:
+# --- the installation ---------------------------------------------------------------------
+
+
+def _of_processes(session: Session, now: datetime, place: Place) -> Iterator[Problem]:
+    if place.refusal:
+        yield Problem(
+            state=ProblemState.LEDGER_REFUSES_WRITES,
+            cause=Cause.LEDGER_REFUSES_WRITES,
+            since=_last_tick(session),
+            next_step="see that its disk is not full, and that the user of the service may write "
+            "to it (WATCHER_DATABASE_URL, WATCHER_DATA_DIR)",
+            message=f"a write was tried: {place.refusal}",
+        )
+    known = presence.problems(session, now)
+    yield from known
+    if place.silence and Cause.WEB_NOT_ANSWERING not in [problem.cause for problem in known]:
+        name, _, reason = place.silence.partition(": ")
+        yield presence.not_answering(name, reason, now)
+
+
+def _last_tick(session: Session) -> datetime | None:
+    """When the ledger last took a write of cron's."""
+    return session.scalar(select(func.max(Tick.last_ok_at)))
+
+
+def _queue_down(place: Place) -> Problem:
+    bring = "start `watcher up`: it brings the queue along"
     return Problem(
         state=ProblemState.QUEUE_DOWN,
         cause=Cause.REDIS_UNREACHABLE,
-        next_step="start Redis/Valkey",
+        next_step=bring if place.own_queue else "start Redis/Valkey",
     )
+
+
+def _pushes(session: Session, now: datetime, place: Place) -> Iterator[Problem]:
+    quiet = watched.silence(session, now)
+    if quiet is not None:
+        address = place.public_url or "WATCHER_PUBLIC_URL"
+        yield Problem(
+            state=ProblemState.NO_PUSH_ARRIVES,
+            cause=Cause.NO_PUSH_ARRIVES,
+            since=quiet.since,
+            calendars=quiet.channels,
+            next_step=f"see from outside that {address}/healthz answers (the address itself, port "
+            "443, a certificate that browsers trust), and that the proxy passes POST "
+            "/webhooks/google on and robots.txt forbids nothing",
+            message="Google says `sync` as soon as a channel is open, and nothing of it has come. "
+            "Changes are found by polling, minutes later; every 5 minutes it is tried again",
+        )
 
 
 # --- accounts -----------------------------------------------------------------------------
@@ -92,6 +150,7 @@ def _failed(calendar: Calendar, account: Account, state: ProblemState) -> Proble
         since=calendar.since,
         next_step=steps.for_calendar(calendar, account),
         message=calendar.message,
+        next_try=calendar.retry_at,
     )
 
 
@@ -136,7 +195,7 @@ def _short_channel(
     )
 
 
-# --- the installation ---------------------------------------------------------------------
+# --- cron and the notices ----------------------------------------------------------------
 
 
 def _of_cron(session: Session, now: datetime) -> Iterator[Problem]:

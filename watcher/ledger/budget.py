@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from watcher.errors import Transient
 from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
+from watcher.ledger.document import GoogleCalls
 from watcher.ledger.models import Account, Calendar, Usage
 from watcher.ledger.upsert import Change, upsert
 
@@ -88,3 +89,9 @@ def poll_minutes(session: Session, wanted: float, unwatched: bool) -> float:
     ).scalar_one()
     per_day = fleet * 1_440 / wanted
     return wanted * max(1.0, per_day / (DAY_LINE * STRETCH_FROM))
+
+
+def calls(session: Session, now: datetime) -> GoogleCalls:
+    return GoogleCalls(
+        today=today(session, now), forecast_day=forecast(session, now), day_line=DAY_LINE
+    )

@@ -156,9 +156,9 @@ def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
 
 
 def is_watched(session: Session, calendar: Calendar, now: datetime) -> bool:
-    """Whether a channel tells of changes now and until another one is asked for."""
+    """Whether a channel that was heard tells of changes, now and until another one is asked for."""
     channel = live(session, calendar.id, now)
-    if channel is None or channel.expires_at is None:
+    if channel is None or channel.expires_at is None or channel.heard_at is None:
         return False
     return calendar.watch_retry_at is None or channel.expires_at > calendar.watch_retry_at
 
@@ -224,11 +224,13 @@ def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: d
     Google may have dropped the channel without a word. It is made due for renewal; True when it
     was.
 
-    A channel that has not even delivered its ``sync`` message is left: a new one would fare no
-    better, since it is our address that cannot be reached.
+    A channel that has not even delivered its ``sync`` message is left: most likely it is our
+    address that cannot be reached (``watched.try_silent`` sees to it).
     """
     channel = live(session, calendar_id, now)
-    if channel is None or channel.last_message_at is None or channel.last_message_at >= change:
+    if channel is None or channel.heard_at is None:
+        return False
+    if max(channel.heard_at, channel.last_message_at or channel.heard_at) >= change:
         return False
     channel.renew_at = now
     return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from watcher.ledger.problems import Problem
@@ -37,9 +38,12 @@ class CalendarCounts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelCounts:
-    """Calendars that are watched, and those that should be and are not."""
+    """Calendars that are watched: ``live`` are those from whose channel a message came, ``silent``
+    those from whose channel none came so far, ``missing`` those that should have one and have
+    none."""
 
     live: int
+    silent: int
     missing: int
     next_expiry: datetime | None
 
@@ -52,6 +56,25 @@ class QueueCounts:
     live: int
     backfill: int
     oldest_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessCounts:
+    """Processes that run, by kind: ``live`` and ``backfill`` are workers."""
+
+    web: int
+    live: int
+    backfill: int
+    cron: int
+
+
+class Light(StrEnum):
+    """The state of everything in one word. ``amber``: something waits or stands aside, and nothing
+    needs a person so far."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,30 +128,62 @@ class SiteKnown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """How everything is at one moment."""
+    """How everything is at one moment. ``problems`` need a person, ``warnings`` do not yet; one
+    cause is one entry, and those of the whole installation come first."""
 
     version: str
     healthy: bool
+    light: Light
     accounts: AccountCounts
     calendars: CalendarCounts
     channels: ChannelCounts
     queue: QueueCounts
+    processes: ProcessCounts
     freshness_seconds: Freshness
     google_calls: GoogleCalls
     quarantined: int
     set_aside: SetAside
     erpnext: SiteKnown
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+    @property
+    def word(self) -> str:
+        """The light as the first line of ``watcher status`` has it."""
+        return {
+            Light.GREEN: "healthy",
+            Light.AMBER: "healthy, but not all is done",
+            Light.RED: "needs attention",
+        }[self.light]
+
+    @property
+    def sentence(self) -> str:
+        """The light in words."""
+        return {
+            Light.GREEN: "All is well",
+            Light.AMBER: "Nothing needs you, but not all is done",
+            Light.RED: "Needs attention",
+        }[self.light]
 
     def as_json(self) -> dict[str, Any]:
-        """Dates as ``2026-12-01T08:55:17Z``; a problem without a message has no such key."""
+        """Dates as ``2026-12-01T08:55:17Z``; a problem has no key for what there is not to say."""
         document: dict[str, Any] = _plain(asdict(self))
+        for name in ("problems", "warnings"):
+            document[name] = [_said(each) for each in document[name]]
         return document
+
+
+ALWAYS = ("account", "calendar", "state", "cause", "since", "next_step")
+"""Keys that every problem has."""
+
+
+def _said(problem: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in problem.items() if k in ALWAYS or v is not None}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items() if not (k == "message" and v is None)}
+        return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else value

@@ -17,13 +17,13 @@ Pair = tuple[models.Calendar, models.Account]
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """``statuses`` and ``live`` are by calendar id; ``live`` holds the expiry of the channel of a
-    calendar that has one."""
+    """``statuses`` and ``watches`` are by calendar id; ``watches`` holds those that have a live
+    channel."""
 
     seen: standing.Moment
     pairs: Sequence[Pair]
     statuses: Mapping[int, states.CalendarStatus]
-    live: Mapping[int, datetime]
+    watches: Mapping[int, watched.Watch]
 
     def active(self) -> list[Pair]:
         """Those whose account Watcher works for."""
@@ -34,20 +34,24 @@ class Fleet:
         return [
             (c, a)
             for c, a in self.active()
-            if c.push_supported is not False and c.id not in self.live
+            if c.push_supported is not False and c.id not in self.watches
         ]
 
     def count(self, status: states.CalendarStatus) -> int:
         return sum(1 for each in self.statuses.values() if each == status)
 
-    def longest_wait(self) -> float:
-        """Seconds for which the oldest known change has waited."""
-        waits = [
-            self.seen.now - since
-            for c, _ in self.active()
+    def waits(self) -> list[tuple[Pair, datetime]]:
+        """Calendars that owe a known change, each with since when it waits."""
+        return [
+            ((c, a), since)
+            for c, a in self.active()
             if c.dirty_seq > c.synced_seq
             if (since := standing.waiting_since(c, self.seen)) is not None
         ]
+
+    def longest_wait(self) -> float:
+        """Seconds for which the oldest known change has waited."""
+        waits = [self.seen.now - since for _, since in self.waits()]
         return max((wait.total_seconds() for wait in waits), default=0.0)
 
 

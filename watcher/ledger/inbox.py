@@ -10,8 +10,9 @@ from sqlalchemy import and_, case, func, literal, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher.ledger.calendars import RUNG_PATIENCE
+from watcher.ledger.columns import UtcDateTime
 from watcher.ledger.due import pauses
-from watcher.ledger.models import Account, Calendar, Channel, UtcDateTime
+from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.secrets import digest, same
 from watcher.ledger.states import ACCEPTED, AccountState, ChannelState
 
@@ -64,6 +65,8 @@ def record(session: Session, message: Message, now: datetime) -> Verdict:
         _stop_once(channel, message.resource_id, active, now)
         return Verdict("retired", channel.calendar_id)
     made = _make_dirty(session, channel.calendar_id, active, now)
+    if channel.heard_at is None:
+        channel.heard_at = now  # once for each channel, also where nothing else is written
     if made is None:
         return Verdict("coalesced", channel.calendar_id)
     channel.last_message_at, channel.last_message_number = now, message.number

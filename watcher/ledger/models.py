@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    DateTime,
-    Dialect,
-    Enum,
     Float,
     ForeignKey,
     Index,
@@ -25,47 +20,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
 
+from watcher.ledger.columns import BigId, UtcDateTime, words
 from watcher.ledger.states import AccountState, CalendarState, ChannelState
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes in, aware UTC datetimes out, on databases with and without zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("the ledger takes aware datetimes only")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        assert isinstance(value, datetime)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-BigId = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _words(states: type[StrEnum], length: int) -> Enum:
-    """A column of the states' values, as plain text."""
-    return Enum(
-        states, native_enum=False, length=length, values_callable=lambda s: [w.value for w in s]
-    )
 
 
 class Base(DeclarativeBase):
     type_annotation_map = {
-        AccountState: _words(AccountState, 20),
-        CalendarState: _words(CalendarState, 20),
-        ChannelState: _words(ChannelState, 12),
+        AccountState: words(AccountState, 20),
+        CalendarState: words(CalendarState, 20),
+        ChannelState: words(ChannelState, 12),
     }
     metadata = MetaData(
         naming_convention={
@@ -176,7 +140,8 @@ class Calendar(Base):
 
 
 class Channel(Base):
-    """One watch channel."""
+    """One watch channel. ``heard_at`` is when its first message came: Google sends one, ``sync``,
+    as soon as a channel is open. Without it nobody knows whether Google reaches us."""
 
     __tablename__ = "channels"
 
@@ -191,6 +156,7 @@ class Channel(Base):
     renew_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    heard_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_message_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_message_number: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str] = mapped_column(Text, default="")
@@ -314,6 +280,26 @@ class Tick(Base):
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     last_run_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_ok_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str] = mapped_column(Text, default="")
+
+
+class Process(Base):
+    """A long-running process of Watcher, as it last told of itself (``presence``). ``kind`` is
+    ``web``, ``live``, ``backfill`` or ``cron``; ``address`` is where a web process listens;
+    ``restarts`` counts the starts in a row that followed an early end; ``ended_at`` is set by one
+    that was asked to end; ``unwell_since`` is when such a row of starts, or ``error``, began."""
+
+    __tablename__ = "processes"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    host: Mapped[str] = mapped_column(String(80))
+    address: Mapped[str] = mapped_column(String(120), default="")
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    restarts: Mapped[int] = mapped_column(Integer, default=0)
+    unwell_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str] = mapped_column(Text, default="")
 
 

@@ -2,53 +2,93 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from watcher import __version__
-from watcher.ledger import alarms, aside, budget, erpnext, fleet
+from watcher.ledger import alarms, aside, budget, erpnext, fleet, freshness, presence, warnings
+from watcher.ledger.causes import NOWHERE, Place
 from watcher.ledger.db import Database
 from watcher.ledger.document import (
     AccountCounts,
     CalendarCounts,
     ChannelCounts,
-    Freshness,
-    GoogleCalls,
+    Light,
     QueueCounts,
     Status,
 )
-from watcher.ledger.models import Account, Run
+from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState, CalendarStatus
+from watcher.settings import Settings
 
-FRESHNESS_OVER = timedelta(hours=24)
+
+class Watched(Protocol):
+    """What ``look`` needs of a process: ``services.Services`` has it all."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def db(self) -> Database: ...
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
+    @property
+    def doorbell(self) -> Lengths: ...
+
+
+class Lengths(Protocol):
+    def lengths(self) -> Mapping[str, int] | None: ...
+
+
+def look(app: Watched, *, refusal: str = "", silence: str = "") -> Status:
+    """How everything is now, for whoever tells of it: the command, the dashboard, the metrics and
+    the notices. ``refusal`` and ``silence`` as in ``Place``. Raises ``LedgerAway``."""
+    place = Place(
+        public_url=app.settings.public_url,
+        erpnext_host=urlsplit(app.settings.erpnext_url).netloc,
+        google_host=urlsplit(app.settings.google_api_url).netloc,
+        own_queue=not app.settings.redis_url,
+        refusal=refusal,
+        silence=silence,
+    )
+    lanes = app.doorbell.lengths()
+    with app.db.reading() as session:
+        return status(app.db, session, app.clock(), lanes, place)
 
 
 def status(
-    db: Database, session: Session, now: datetime, waiting: Mapping[str, int] | None
+    db: Database,
+    session: Session,
+    now: datetime,
+    waiting: Mapping[str, int] | None,
+    place: Place = NOWHERE,
 ) -> Status:
     """How everything is. ``waiting`` maps lanes to queue lengths; None: Redis does not answer."""
     calendars = fleet.look(db, session, now)
     stand_aside = [row for row, _, _ in aside.everything(session)]
-    problems = alarms.find(session, calendars)
-    if waiting is None:
-        problems.append(alarms.queue_down())
+    problems = alarms.find(session, calendars, place, queue_answers=waiting is not None)
+    set_aside = erpnext.set_aside(stand_aside)
+    waits = warnings.find(calendars, set_aside, problems)
     return Status(
         version=__version__,
         healthy=not problems,
+        light=Light.RED if problems else Light.AMBER if waits else Light.GREEN,
         accounts=_accounts(session),
         calendars=_calendars(calendars),
         channels=_channels(calendars),
         queue=_queue(calendars, waiting or {}),
-        freshness_seconds=freshness(session, now),
-        google_calls=_google_calls(session, now),
+        processes=presence.counts(session, now),
+        freshness_seconds=freshness.measured(session, now),
+        google_calls=budget.calls(session, now),
         quarantined=len(stand_aside),
-        set_aside=erpnext.set_aside(stand_aside),
+        set_aside=set_aside,
         erpnext=erpnext.site(session),
         problems=tuple(problems),
+        warnings=tuple(waits),
     )
 
 
@@ -76,9 +116,10 @@ def _calendars(calendars: fleet.Fleet) -> CalendarCounts:
 
 def _channels(calendars: fleet.Fleet) -> ChannelCounts:
     return ChannelCounts(
-        live=len(calendars.live),
+        live=sum(watch.heard for watch in calendars.watches.values()),
+        silent=sum(not watch.heard for watch in calendars.watches.values()),
         missing=len(calendars.unwatched()),
-        next_expiry=min(calendars.live.values(), default=None),
+        next_expiry=min((watch.expires_at for watch in calendars.watches.values()), default=None),
     )
 
 
@@ -88,36 +129,3 @@ def _queue(calendars: fleet.Fleet, waiting: Mapping[str, int]) -> QueueCounts:
         backfill=waiting.get("backfill", 0),
         oldest_seconds=round(calendars.longest_wait(), 1),
     )
-
-
-def _google_calls(session: Session, now: datetime) -> GoogleCalls:
-    return GoogleCalls(
-        today=budget.today(session, now),
-        forecast_day=budget.forecast(session, now),
-        day_line=budget.DAY_LINE,
-    )
-
-
-def freshness(session: Session, now: datetime) -> Freshness:
-    """From Google's ``updated`` to ERPNext, over the passes that a push began in the last day."""
-    lags = session.scalars(
-        select(Run.lag_google).where(
-            Run.lag_google.is_not(None),
-            Run.started_at > now - FRESHNESS_OVER,
-            Run.reason == "push",
-        )
-    )
-    values = sorted(float(lag) for lag in lags if lag is not None)
-    return Freshness(
-        p50=percentile(values, 0.50),
-        p95=percentile(values, 0.95),
-        p99=percentile(values, 0.99),
-        count=len(values),
-    )
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Nearest-rank percentile of sorted values; None when there are none."""
-    if not values:
-        return None
-    return round(values[math.ceil(len(values) * share) - 1], 3)

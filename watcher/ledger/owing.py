@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from watcher.ledger import models
 from watcher.ledger.batches import BATCH
 from watcher.ledger.calendars import in_lock_order
+from watcher.ledger.columns import UtcDateTime
 from watcher.ledger.db import LOCKED, Database
 
 
@@ -61,7 +62,7 @@ def _look(reason: str, now: datetime) -> dict[str, Any]:
     return {
         "dirty_seq": models.Calendar.dirty_seq + 1,
         "dirty_reason": reason,
-        "dirty_at": func.coalesce(models.Calendar.dirty_at, literal(now, models.UtcDateTime())),
+        "dirty_at": func.coalesce(models.Calendar.dirty_at, literal(now, UtcDateTime())),
     }
 
 

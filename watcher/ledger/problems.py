@@ -27,13 +27,26 @@ class ProblemState(StrEnum):
     SWEEP_FAILS = "sweep_fails"
     RENEW_FAILS = "renew_fails"
     NOTICES_UNDELIVERED = "notices_undelivered"
+    NO_PUSH_ARRIVES = "no_push_arrives"
+    NOT_RUNNING = "not_running"
+    NOT_ANSWERING = "not_answering"
+    RESTARTS = "restarts"
+    LEDGER_REFUSES_WRITES = "ledger_refuses_writes"
+    # What waits and mends itself: warnings.
+    SET_ASIDE = "set_aside"
+    CHANGES_WAIT = "changes_wait"
+    CHANNEL_SILENT = "channel_silent"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
     """Something that needs a person, or soon will. ``account`` is an address, ``calendar`` Google's
     id of one; both are None for what concerns the whole installation. ``since`` is None where the
-    ledger does not know it, ``message`` where there is nothing to add to state and cause."""
+    ledger does not know it, ``message`` where there is nothing to add to state and cause.
+
+    ``calendars`` is how many calendars one cause holds up, ``count`` how many events; ``host`` is
+    the other side; ``last_try`` and ``next_try`` are set where something is tried again by itself.
+    """
 
     account: str | None = None
     calendar: str | None = None
@@ -42,3 +55,32 @@ class Problem:
     since: datetime | None = None
     next_step: str
     message: str | None = None
+    calendars: int | None = None
+    count: int | None = None
+    host: str | None = None
+    last_try: datetime | None = None
+    next_try: datetime | None = None
+
+    @property
+    def holds(self) -> str:
+        """What it holds up, and on which side: for people."""
+        parts = [f"at {self.host}"] if self.host else []
+        if self.calendars is not None:
+            parts.append(f"holds up {_many(self.calendars, 'calendar')}")
+        if self.count is not None:
+            parts.append(_many(self.count, "event"))
+        return ", ".join(parts)
+
+    @property
+    def facts(self) -> str:
+        """``holds``, with the tries: for people."""
+        tries = [
+            f"{word} try {moment:%Y-%m-%d %H:%M:%S}"
+            for word, moment in (("last", self.last_try), ("next", self.next_try))
+            if moment is not None
+        ]
+        return ", ".join(part for part in (self.holds, *tries) if part)
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number:,} {word}s"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session
 
+from watcher.ledger import presence
 from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
 from watcher.ledger.models import (
@@ -61,6 +62,7 @@ def prune(db: Database, now: datetime) -> int:
     delete_all(db, Channel.id, Channel.closed_at < now - KEEP_CHANNELS)
     with db.session() as session:
         _forget_dead_grants(session, now)
+        presence.prune(session, now)
     return delete_all(db, Run.id, Run.started_at < now - KEEP_RUNS)
 
 

@@ -58,6 +58,12 @@ def calendar_status(
     return CalendarStatus.SYNCING
 
 
+def trouble(calendar: models.Calendar, status: CalendarStatus) -> str:
+    """What the last pass met, as long as it has not been overcome: a sentence of an old failure is
+    kept in the row until the next pass has gone through."""
+    return calendar.message if status in (CalendarStatus.FAILING, CalendarStatus.DELAYED) else ""
+
+
 def waiting_since(calendar: models.Calendar, seen: Moment) -> datetime | None:
     """Since when the calendar has owed work that nobody has begun, as far as the ledger knows: the
     change became known, a worker was rung, or the lease of the last worker ended. What a clock

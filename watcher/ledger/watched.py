@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, true
 from sqlalchemy.orm import Session
 
 from watcher.ledger.models import Account, Calendar, Channel
@@ -16,6 +16,11 @@ from watcher.ledger.states import CalendarState, ChannelState
 CHANNEL_GRACE = timedelta(minutes=15)
 """A calendar may be without a channel for a while: connecting, or waiting for a retry."""
 SURE_AFTER = 3
+HEARD_WITHIN = timedelta(minutes=2)
+"""Google sends ``sync`` when it opens a channel: so long its first message may take."""
+TRY_EVERY = timedelta(minutes=5)
+"""How often a channel is opened to find out whether pushes arrive again."""
+_OPEN = (Channel.state == ChannelState.LIVE, Account.is_active, Calendar.removed.is_(False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +32,93 @@ class Gap:
     refusal: str
 
 
-def live_channels(session: Session, now: datetime) -> dict[int, datetime]:
-    """Calendar id -> latest expiry of its live channels."""
-    rows = session.execute(
-        select(Channel.calendar_id, func.max(Channel.expires_at))
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The live channel of a calendar: its life, and whether it was ever heard."""
+
+    opened_at: datetime
+    expires_at: datetime
+    heard: bool
+
+    def left(self, now: datetime) -> int:
+        """Percent of its life that is left."""
+        life = (self.expires_at - self.opened_at).total_seconds()
+        share = (self.expires_at - now).total_seconds() / max(life, 1)
+        return max(0, min(100, round(100 * share)))
+
+
+def live_channels(session: Session, now: datetime) -> dict[int, Watch]:
+    """Calendar id -> its live channel."""
+    rows = session.scalars(
+        select(Channel)
+        .join(Calendar, Channel.calendar_id == Calendar.id)
+        .join(Account, Calendar.account_id == Account.id)
+        .where(Channel.expires_at > now, *_OPEN)
+        .order_by(Channel.expires_at)
+    )
+    return {
+        row.calendar_id: Watch(row.opened_at, row.expires_at, row.heard_at is not None)
+        for row in rows
+        if row.opened_at and row.expires_at
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Google's messages do not arrive: of no channel that was opened ``since`` then."""
+
+    since: datetime
+    channels: int
+
+
+def silence(session: Session, now: datetime) -> Silence | None:
+    """Whether the newest channels are silent although Google has had the time to say ``sync``. None
+    where pushes arrive, as far as the ledger can tell. Google loses a message now and then, so that
+    a single silent channel says nothing while others are heard."""
+    found = _silent(session, now, _last_heard(session, now))
+    if not found:
+        return None
+    since = min(channel.opened_at for channel in found if channel.opened_at)
+    spoken = or_(Channel.heard_at > since, Channel.last_message_at > since)
+    one_is_heard = session.scalar(select(Channel.id).where(spoken).limit(1)) is not None
+    return None if len(found) == 1 and one_is_heard else Silence(since, len(found))
+
+
+def try_silent(session: Session, now: datetime) -> None:
+    """Have silent channels replaced: each of them once pushes arrive again, which a channel that
+    was opened later has shown, and before that a single one now and then, to find it out."""
+    heard = _last_heard(session, now)
+    still = _silent(session, now, heard)
+    later = {channel.id for channel in still}
+    due = [channel for channel in _silent(session, now, None) if channel.id not in later]
+    newest = max(still, key=lambda channel: channel.opened_at or now, default=None)
+    if newest is not None and newest.opened_at and now - newest.opened_at >= TRY_EVERY:
+        due.append(newest)
+    for channel in due:
+        channel.renew_at = now
+
+
+def _last_heard(session: Session, now: datetime) -> datetime | None:
+    """When the newest channel that was heard was opened."""
+    heard = Channel.heard_at.is_not(None), Channel.opened_at <= now
+    return session.scalar(select(func.max(Channel.opened_at)).where(*heard))
+
+
+def _silent(session: Session, now: datetime, since: datetime | None) -> Sequence[Channel]:
+    """Live channels that should have been heard and were not; with ``since`` those opened later."""
+    late = Channel.opened_at > since if since is not None else true()
+    return session.scalars(
+        select(Channel)
         .join(Calendar, Channel.calendar_id == Calendar.id)
         .join(Account, Calendar.account_id == Account.id)
         .where(
-            Channel.state == ChannelState.LIVE,
+            *_OPEN,
             Channel.expires_at > now,
-            Account.is_active,
+            Channel.heard_at.is_(None),
+            Channel.opened_at <= now - HEARD_WITHIN,
+            late,
         )
-        .group_by(Channel.calendar_id)
-    )
-    return {row[0]: row[1] for row in rows if row[1] is not None}
+    ).all()
 
 
 def is_overdue(calendar: Calendar, gap: Gap, now: datetime) -> bool:

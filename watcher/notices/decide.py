@@ -12,49 +12,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watcher.errors import OUTAGES, Cause
+from watcher.errors import OUTAGES
+from watcher.ledger.causes import WIDE
 
 ALIKE = 5
 """So many accounts or calendars that fail alike within ``TOGETHER`` have a common cause."""
 TOGETHER = timedelta(minutes=10)
 AGAIN = (timedelta(0), timedelta(days=2), timedelta(days=7))
 AT_ONCE, A_WHILE, OUTAGE = timedelta(seconds=60), timedelta(minutes=5), timedelta(minutes=15)
-
-ERPNEXT = frozenset(
-    {
-        Cause.ERPNEXT_UNAVAILABLE,
-        Cause.AUTH,
-        Cause.PERMISSION,
-        Cause.NO_SITE,
-        Cause.REDIRECTED,
-        Cause.API_USER_ADMINISTRATOR,
-    }
-)
-"""Causes for which no ToDo can be written either."""
-WIDE = ERPNEXT | frozenset(
-    {
-        # Google refuses the program, whoever it acts for.
-        "deleted_client",
-        "invalid_client",
-        "disabled_client",
-        "access_not_configured",
-        "service_disabled",
-        "project_suspended",
-        Cause.SERVICE_ACCOUNT_KEY,
-        Cause.NO_SERVICE_ACCOUNT,
-        Cause.MISSING_FIELDS,
-        Cause.NO_CONNECTED_APP,
-        Cause.GOOGLE_UNAVAILABLE,
-        Cause.LEDGER_UNAVAILABLE,
-        # The settings and the workers are there for all calendars.
-        Cause.SETTINGS,
-        Cause.WAITING_FOR_WORKER,
-        # ERPNext refuses whatever it is sent, or answers everybody late.
-        Cause.REFUSED_BY_ERPNEXT,
-        Cause.ERPNEXT_QUEUE_FULL,
-    }
-)
-"""Causes that concern the whole installation, even while only one calendar shows them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

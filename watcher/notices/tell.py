@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from watcher.erpnext import todos
 from watcher.erpnext.connected_app import desk_link
 from watcher.errors import WatcherError, contained
-from watcher.ledger import connect, leases, overview
+from watcher.ledger import causes, connect, leases, overview
 from watcher.ledger import notices as ledger
 from watcher.ledger.models import Account, Notice
 from watcher.ledger.problems import Problem
@@ -57,11 +57,8 @@ def tell(services: Services) -> int:
 
 def observe(services: Services) -> list[Trouble]:
     """Bring the ledger's notices up to what is wrong now."""
+    troubles = [_trouble(problem) for problem in overview.look(services).problems]
     now = services.clock()
-    lanes = services.doorbell.lengths()
-    with services.db.reading() as session:
-        problems = overview.status(services.db, session, now, lanes).problems
-    troubles = [_trouble(problem) for problem in problems]
     with services.db.session() as session:
         rows = {row.key: row for row in ledger.lasting(session)}
         ledger.mend(session, decide.vanished([_known(row) for row in rows.values()], troubles), now)
@@ -95,7 +92,7 @@ def _trouble(problem: Problem) -> Trouble:
         calendar=problem.calendar,
         state=problem.state,
         cause=problem.cause,
-        text=problem.message or "",
+        text=". ".join(part for part in (problem.message, problem.holds) if part),
         step=problem.next_step,
     )
 
@@ -170,7 +167,7 @@ def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> l
     """The media by which this can be told: never one that is itself in trouble."""
     usable = decide.usable(media.configured(services.settings), notice.cause)
     if (
-        not any(trouble.cause in decide.ERPNEXT for trouble in troubles)
+        not any(trouble.cause in causes.ERPNEXT for trouble in troubles)
         and _employee(services, notice) is not None
     ):
         usable.append(TODO)

@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from watcher.errors import ExitCode, WatcherError
+from watcher.jobs.pulse import CHILD
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +107,12 @@ class Output:
             os.close(self.writer)
 
 
-def run(command: Sequence[str], output: Output) -> subprocess.Popen[bytes]:
-    """Start a command. No code of ours runs between fork and exec (``preexec_fn``)."""
+def run(command: Sequence[str], output: Output, name: str = "") -> subprocess.Popen[bytes]:
+    """Start a command, which is to call itself ``name``. No code of ours runs between fork and exec
+    (``preexec_fn``)."""
     return subprocess.Popen(
         tied(command),
-        env={**os.environ, PARENT: str(os.getpid())},
+        env={**os.environ, PARENT: str(os.getpid()), CHILD: name},
         start_new_session=True,
         stdout=output.writer,
         stderr=output.writer,
@@ -150,6 +152,7 @@ def _settle(name: str, parent: int, output: Output) -> None:
     if os.getppid() != parent:
         os._exit(ExitCode.ERROR)
     os.setsid()
+    os.environ[CHILD] = name
     if sys.platform == "linux":
         # What `top` and `ps -o comm` show; the kernel has 15 bytes for it.
         ctypes.CDLL(None).prctl(_PR_SET_NAME, f"watcher:{name}".encode()[:15])

@@ -12,8 +12,9 @@ import threading
 import time
 
 from watcher.errors import WatcherError
+from watcher.jobs import pulse
 from watcher.jobs.timetable import Periodic, timetable
-from watcher.ledger import leases, runs
+from watcher.ledger import leases, presence, runs
 from watcher.processes.signals import stop_event
 from watcher.services import Services, build
 from watcher.settings import Settings
@@ -73,6 +74,8 @@ def serve(settings: Settings) -> int:
     logs.configure(settings.log_format)
     services = build(settings)
     stop = stop_event()
+    beats = pulse.Pulse(services, pulse.myself(presence.CRON))
+    beats.begin()
     threads = [
         threading.Thread(target=_tick, args=(services, lease, row, stop))
         for lease, row in timetable(services).items()
@@ -87,4 +90,5 @@ def serve(settings: Settings) -> int:
             return 1
     for thread in threads:
         thread.join(timeout=20)
+    beats.end()
     return 0

@@ -130,7 +130,7 @@ class Supervisor:
             if child.task is not None and sys.platform == "linux":
                 child.process = children.fork(child.name, child.task, self._leave, output)
             else:
-                child.process = children.run(child.command, output)
+                child.process = children.run(child.command, output, child.name)
         finally:
             output.close()
         child.started = time.monotonic()

@@ -9,6 +9,8 @@ from gunicorn.app.base import BaseApplication
 
 from watcher.handlers.app import create_app
 from watcher.handlers.context import missed_of
+from watcher.jobs import pulse
+from watcher.ledger import presence
 from watcher.processes.children import die_with_parent
 from watcher.services import Ledger, build
 from watcher.settings import Settings
@@ -20,14 +22,20 @@ THREADS = 8
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn without its command line. Services are made after its fork."""
 
-    def __init__(self, settings: Settings, options: dict[str, Any]) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, address: str, options: dict[str, Any]) -> None:
+        self._settings, self._address = settings, address
+        self._beats: pulse.Pulse | None = None
         self._options = options
         super().__init__()
 
     def load_config(self) -> None:
         for name, value in self._options.items():
             self.cfg.set(name, value)
+        self.cfg.set("worker_exit", self._ended)
+
+    def _ended(self, _server: object, _worker: object) -> None:
+        if self._beats is not None:
+            self._beats.end()
 
     def load(self) -> Flask:
         die_with_parent()
@@ -35,6 +43,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
         services = build(self._settings, ledger=Ledger.AS_IT_IS)
         app = create_app(services)
         missed_of(app).begin()  # the port is open by now: gunicorn binds before it loads
+        me = pulse.myself(presence.WEB, self._address)
+        self._beats = pulse.Pulse(services, me, lambda: pulse.silent(self._address))
+        self._beats.begin()
         return app
 
 
@@ -48,6 +59,7 @@ def serve(settings: Settings, host: str, port: int) -> int:
     listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     _Server(
         settings,
+        pulse.listening_at(host, port),
         {
             "bind": listen,
             "workers": 1,

@@ -10,7 +10,7 @@ import pytest
 from watcher.errors import AccessLost, AppDead, Transient
 from watcher.google.consent import ConsentDenied, callback_error
 from watcher.google.errors import QUOTA_PAUSE, classify
-from watcher.notices.decide import WIDE
+from watcher.ledger.causes import WIDE
 
 
 def body(reason: str, message: str = "No.", domain: str = "global", **more: Any) -> str:

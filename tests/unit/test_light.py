@@ -1,0 +1,459 @@
+"""The light tells the truth: each trouble of which `watcher status` once said "healthy"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.company import free_port
+from watcher.cli.status import _screen
+from watcher.handlers.app import create_app
+from watcher.jobs import pulse
+from watcher.ledger import accounts, aside, calendars, channels, inbox, overview, presence, runs
+from watcher.ledger import watched as channels_watched
+from watcher.ledger.document import Status
+from watcher.ledger.models import Calendar, Channel, Run
+from watcher.ledger.presence import Me
+from watcher.ledger.secrets import digest
+from watcher.ledger.states import AccountState, CalendarState, ChannelState
+from watcher.notices.tell import observe
+from watcher.services import Ledger, Services, build
+from watcher.settings import load
+
+NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+HERE = pulse.myself("web").host
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    """A ledger with three employees, no queue and no process."""
+    environ = {
+        "WATCHER_DATA_DIR": str(tmp_path / "data"),
+        "WATCHER_SECRET_KEYS": "k" * 40,
+        "WATCHER_PUBLIC_URL": "https://watcher.example.com",
+        "WATCHER_ERPNEXT_URL": "https://erp.example.com",
+    }
+    made = build(load(environ, tmp_path).settings, ledger=Ledger.MADE, clock=lambda: NOW)
+    with made.db.session() as session:
+        for n in range(3):
+            account = accounts.add(
+                session,
+                email=f"e{n}@example.com",
+                source="service-account",
+                state=AccountState.ACTIVE,
+                now=NOW - timedelta(days=1),
+            )
+            calendar = calendars.add(session, account.id, account.email, NOW - timedelta(days=1))
+            calendar.state, calendar.synced_seq = CalendarState.OK, calendar.dirty_seq
+            calendar.snapshot_seq = 0
+        for name in ("sweep", "renew"):
+            runs.tick(session, name, NOW)
+    yield made
+    made.doorbell.client.close()
+    made.db.dispose()
+
+
+def status(services: Services, now: datetime = NOW) -> Status:
+    """While the queue answers and cron ticks."""
+    with services.db.session() as session:
+        for name in ("sweep", "renew"):
+            runs.tick(session, name, now)
+    with services.db.reading() as session:
+        return overview.status(services.db, session, now, {"live": 0, "backfill": 0})
+
+
+def watch(services: Services, *opened: datetime) -> list[str]:
+    """Live channels, one for each calendar, of which nothing was heard."""
+    names = []
+    with services.db.session() as session:
+        for n, at in enumerate(opened):
+            names.append(f"channel-{n}")
+            session.add(
+                Channel(
+                    id=names[-1],
+                    calendar_id=n + 1,
+                    resource_id="r",
+                    token_hash=digest("token"),
+                    state=ChannelState.LIVE,
+                    requested_at=at,
+                    opened_at=at,
+                    expires_at=at + timedelta(days=7),
+                    renew_at=at + timedelta(days=5),
+                    error="",
+                )
+            )
+    return names
+
+
+def say(services: Services, channel: str, at: datetime) -> str:
+    """A message of Google's arrives."""
+    message = inbox.Message(channel_id=channel, token="token", resource_id="r", number=1)  # noqa: S106
+    with services.db.session() as session:
+        return inbox.record(session, message, at).word
+
+
+def heard(services: Services) -> None:
+    """Every calendar is watched and was told of."""
+    for name in watch(services, *[NOW - MINUTE] * 3):
+        say(services, name, NOW - MINUTE)
+    done(services)
+
+
+def done(services: Services) -> None:
+    """What was told of is read."""
+    with services.db.session() as session:
+        session.query(Calendar).update({"rung_at": None, "synced_seq": Calendar.dirty_seq})
+
+
+# --- pushes that do not arrive ------------------------------------------------------------
+
+
+def test_channels_that_nothing_comes_from_are_one_problem_after_two_minutes(
+    services: Services,
+) -> None:
+    watch(services, *[NOW] * 3)
+    assert status(services, NOW + MINUTE).healthy, "Google may take a moment"
+    found = status(services, NOW + 3 * MINUTE)
+    (problem,) = found.problems
+    assert (problem.state, problem.calendars) == ("no_push_arrives", 3)
+    assert (problem.account, problem.since) == (None, NOW)
+    assert (found.channels.live, found.channels.silent, found.channels.missing) == (0, 3, 0)
+
+
+def test_what_to_check_names_the_public_address_and_admins_are_told(services: Services) -> None:
+    watch(services, *[NOW - 3 * MINUTE] * 3)
+    found = [trouble for trouble in observe(services) if trouble.cause == "no_push_arrives"]
+    assert "https://watcher.example.com/healthz" in found[0].step
+    assert "holds up 3 calendars" in found[0].text
+
+
+def test_a_channel_is_heard_also_where_a_waiting_job_serves_the_message(services: Services) -> None:
+    (name, *_) = watch(services, *[NOW] * 3)
+    with services.db.session() as session:
+        session.get_one(Calendar, 1).rung_at = NOW
+        session.get_one(Calendar, 1).dirty_reason = "push"
+    assert say(services, name, NOW) == "coalesced"
+    found = status(services, NOW + 3 * MINUTE)
+    assert (found.channels.live, found.channels.silent) == (1, 2)
+
+
+def test_one_lost_sync_is_amber_and_no_alarm(services: Services) -> None:
+    first, second, _ = watch(services, NOW, NOW, NOW + SECOND)
+    for name in (first, second):
+        say(services, name, NOW + 2 * SECOND)
+    done(services)
+    found = status(services, NOW + 3 * MINUTE)
+    assert (found.healthy, found.light) == (True, "amber")
+    assert [(w.state, w.calendars) for w in found.warnings] == [("channel_silent", 1)]
+
+
+def test_a_new_address_that_is_wrong_is_seen_while_old_channels_are_heard(
+    services: Services,
+) -> None:
+    old, *_ = watch(services, NOW - timedelta(days=3), NOW, NOW)
+    say(services, old, NOW + MINUTE)
+    done(services)
+    (problem,) = status(services, NOW + 3 * MINUTE).problems
+    assert (problem.state, problem.calendars) == ("no_push_arrives", 2)
+
+
+def due(services: Services, now: datetime) -> list[str]:
+    with services.db.session() as session:
+        channels_watched.try_silent(session, now)
+    with services.db.reading() as session:
+        return [
+            c.id
+            for c in session.query(Channel).order_by(Channel.id)
+            if c.renew_at and c.renew_at <= now
+        ]
+
+
+def test_one_silent_channel_is_tried_again_and_all_when_pushes_arrive(services: Services) -> None:
+    first, *_, last = watch(services, NOW, NOW + SECOND, NOW + 2 * SECOND)
+    assert due(services, NOW + 4 * MINUTE) == []
+    assert due(services, NOW + 6 * MINUTE) == [last]
+    say(services, last, NOW + 6 * MINUTE)
+    assert due(services, NOW + 7 * MINUTE)[0] == first
+    assert len(due(services, NOW + 7 * MINUTE)) == 3
+
+
+def test_a_silent_channel_is_polled_for(services: Services) -> None:
+    name, *_ = watch(services, *[NOW] * 3)
+    with services.db.session() as session:
+        calendar = session.get_one(Calendar, 1)
+        assert not channels.is_watched(session, calendar, NOW + MINUTE)
+    say(services, name, NOW + MINUTE)
+    with services.db.session() as session:
+        assert channels.is_watched(session, session.get_one(Calendar, 1), NOW + MINUTE)
+
+
+# --- processes ----------------------------------------------------------------------------
+
+
+def me(kind: str) -> Me:
+    return Me(name=f"{HERE}:{kind}", kind=kind, host=HERE)
+
+
+def run_all(services: Services, *kinds: str, began: datetime = NOW - 10 * MINUTE) -> None:
+    with services.db.session() as session:
+        for kind in kinds:
+            presence.begin(session, me(kind), began)
+            presence.tick(session, me(kind), NOW)
+
+
+@pytest.mark.parametrize("gone", presence.KINDS)
+def test_a_process_that_is_gone_is_named(services: Services, gone: str) -> None:
+    heard(services)
+    run_all(services, *presence.KINDS)
+    assert status(services).healthy
+    with services.db.session() as session:
+        for kind in presence.KINDS:
+            presence.tick(session, me(kind), NOW if kind == gone else NOW + 100 * SECOND)
+    found = status(services, NOW + 100 * SECOND)
+    (problem,) = found.problems
+    assert (problem.state, problem.since) == ("not_running", NOW)
+    assert getattr(found.processes, gone) == 0
+
+
+def test_all_stopped_is_one_line_at_once(services: Services) -> None:
+    heard(services)
+    run_all(services, *presence.KINDS)
+    with services.db.session() as session:
+        for kind in presence.KINDS:
+            presence.end(session, me(kind), NOW)
+    later = NOW + timedelta(hours=1)
+    with services.db.reading() as session:
+        found = overview.status(services.db, session, later, None).problems
+    assert [p.cause for p in found if p.state != "queue_down"] == ["watcher_not_running"]
+
+
+def test_a_crash_loop_is_told_and_one_accident_is_not(services: Services) -> None:
+    heard(services)
+    run_all(services, *presence.KINDS)
+    for restart in range(4):
+        with services.db.session() as session:
+            presence.begin(session, me("web"), NOW + restart * 5 * SECOND)
+        found = status(services, NOW + restart * 5 * SECOND).problems
+        assert [p.state for p in found] == (["restarts"] if restart > 2 else [])
+    assert found[0].since == NOW
+
+
+def test_a_web_server_that_hangs_is_told(services: Services) -> None:
+    """It lives and ticks, and does not answer its own question."""
+    heard(services)
+    run_all(services, *presence.KINDS)
+    closed = f"http://127.0.0.1:{free_port()}"
+    hangs = Me(name=f"{HERE}:web", kind="web", host=HERE, address=closed)
+    pulse.Pulse(services, hangs, lambda: pulse.silent(closed)).beat()
+    (problem,) = status(services).problems
+    assert (problem.state, problem.since) == ("not_answering", NOW)
+
+
+class Answers(BaseHTTPRequestHandler):
+    code = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.code)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nobody reads it."""
+
+
+@pytest.mark.parametrize(("code", "word"), [(200, ""), (500, "it answers with 500")])
+def test_status_asks_the_web_server_of_this_machine(
+    services: Services, code: int, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Answers, "code", code)
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = pulse.listening_at("0.0.0.0", server.server_port)  # noqa: S104
+    web = Me(name=f"{HERE}:web", kind="web", host=HERE, address=address)
+    with services.db.session() as session:
+        presence.begin(session, web, NOW)
+    assert pulse.from_here(services) == (f"{HERE}:web: {word}" if word else "")
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_ledger_that_takes_no_write_is_a_problem(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full as far as SQLite knows: the file may not grow."""
+    heard(services)
+    assert pulse.write_tried(services) == ""
+    monkeypatch.setattr("watcher.ledger.runs.tick", fill)
+    refusal = pulse.write_tried(services)
+    assert "full" in refusal
+    (problem,) = [
+        p for p in overview.look(services, refusal=refusal).problems if "ledger" in p.cause
+    ]
+    assert refusal in str(problem.message)
+    assert problem.since == NOW
+
+
+def fill(session: Any, *_: object) -> None:
+    session.execute(text("PRAGMA max_page_count = 1"))
+    session.execute(text("INSERT INTO facts VALUES ('big', hex(zeroblob(100000)), '2026-11-30')"))
+
+
+# --- one cause, one line ------------------------------------------------------------------
+
+
+def fail(services: Services, many: int, cause: str = "erpnext_unavailable") -> None:
+    with services.db.session() as session:
+        for n in range(1, many + 1):
+            calendar = session.get_one(Calendar, n)
+            calendar.state, calendar.cause, calendar.failures = CalendarState.RETRYING, cause, 2
+            calendar.message, calendar.dirty_seq = "an old sentence", calendar.synced_seq + 1
+            calendar.since, calendar.retry_at = NOW - n * MINUTE, NOW + n * SECOND
+            session.add(
+                Run(
+                    calendar_id=n,
+                    kind="failed",
+                    reason="poll",
+                    started_at=NOW - (many - n) * SECOND,
+                    error=f"{cause}: answer {n}",
+                )
+            )
+
+
+def test_an_outage_is_one_problem_with_its_figures(services: Services) -> None:
+    heard(services)
+    fail(services, 3)
+    found = overview.look(services).as_json()["problems"]
+    assert found[0]["account"] is None, "the installation's causes come first"
+    (outage,) = [p for p in found if p["cause"] == "erpnext_unavailable"]
+    assert outage == {
+        "account": None,
+        "calendar": None,
+        "state": "delayed",
+        "cause": "erpnext_unavailable",
+        "since": "2026-11-30T08:57:00Z",
+        "next_step": "it is tried again by itself",
+        "message": "answer 3",
+        "calendars": 3,
+        "host": "erp.example.com",
+        "last_try": "2026-11-30T09:00:00Z",
+        "next_try": "2026-11-30T09:00:01Z",
+    }
+
+
+def test_who_is_the_only_one_an_outage_holds_up_is_named(services: Services) -> None:
+    heard(services)
+    fail(services, 1)
+    (outage,) = status(services).problems
+    assert (outage.account, outage.calendars) == ("e0@example.com", 1)
+
+
+def test_what_only_follows_is_left_out_and_counted(services: Services) -> None:
+    """Without a worker each change waits for one: that is the worker's problem alone."""
+    heard(services)
+    run_all(services, "web", "cron", "backfill")
+    with services.db.session() as session:
+        for calendar in session.query(Calendar):
+            calendar.dirty_seq, calendar.dirty_at = calendar.dirty_seq + 1, NOW - 5 * MINUTE
+            calendar.dirty_reason, calendar.sync_token = "push", "t"  # noqa: S105
+    (problem,) = status(services).problems
+    assert (problem.cause, problem.calendars) == ("worker_not_running", 3)
+
+
+def test_a_calendar_that_works_again_shows_no_old_sentence(services: Services) -> None:
+    heard(services)
+    with services.db.session() as session:
+        session.get_one(Calendar, 1).message = "an old sentence"
+    client = create_app(services).test_client()
+    services.settings.__dict__["admin_emails"] = ("admin@example.com",)
+    with client.session_transaction() as cookie:
+        cookie["admin"] = "admin@example.com"
+    page = client.get("/").get_data(as_text=True)
+    assert "e0@example.com" in page
+    assert "an old sentence" not in page
+
+
+# --- amber --------------------------------------------------------------------------------
+
+
+def test_an_event_set_aside_is_amber_with_count_oldest_and_cause(services: Services) -> None:
+    heard(services)
+    refusals = [
+        aside.SetAside(key=f"k{n}", event_id=f"e{n}", message="No Outlet", cause="mandatory")
+        for n in range(2)
+    ]
+    with services.db.session() as session:
+        aside.quarantine(session, 1, refusals, NOW - MINUTE, NOW)
+    found = status(services)
+    assert (found.healthy, found.light, found.sentence != "All is well") == (True, "amber", True)
+    (warning,) = found.warnings
+    assert (warning.state, warning.cause, warning.count) == ("set_aside", "mandatory", 2)
+    assert warning.since == NOW - MINUTE
+
+
+def test_changes_that_wait_are_amber_with_the_oldest(services: Services) -> None:
+    """Bulk work, one calendar after the other, is no problem and is not done either."""
+    heard(services)
+    with services.db.session() as session:
+        for calendar in session.query(Calendar):
+            calendar.dirty_seq, calendar.dirty_reason = calendar.dirty_seq + 1, "restart"
+            calendar.dirty_at = NOW - 407 * SECOND
+        session.add(
+            Run(calendar_id=1, kind="delta", reason="restart", started_at=NOW - SECOND, error="")
+        )
+    found = status(services)
+    assert (found.healthy, found.light) == (True, "amber")
+    (warning,) = found.warnings
+    assert (warning.state, warning.calendars) == ("changes_wait", 3)
+    assert warning.since == NOW - 407 * SECOND
+
+
+def test_the_dashboard_and_the_metrics_say_the_same(services: Services) -> None:
+    watch(services, *[NOW - 3 * MINUTE] * 3)
+    text = create_app(services).test_client().get("/metrics").get_data(as_text=True)
+    assert 'watcher_light{colour="red"} 1.0' in text
+    assert 'watcher_problems{cause="no_push_arrives",state="no_push_arrives"} 3.0' in text
+    assert "watcher_channels_live 0.0" in text
+
+
+# --- the screen ---------------------------------------------------------------------------
+
+
+def test_the_screen_fits_80_columns_and_says_since_when(
+    services: Services, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard(services)
+    fail(services, 2)
+    with services.db.session() as session:
+        for account in accounts.everyone(session):
+            accounts.set_state(account, AccountState.NEEDS_RECONNECT, "invalid_grant", NOW)
+    document = overview.look(services)
+    monkeypatch.setenv("NO_COLOR", "1")
+    _screen(document)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    shown = " ".join(" ".join(lines).split())
+    for problem in document.problems:
+        if problem.since is not None:
+            since = f"{problem.since:%Y-%m-%dT%H:%M:%SZ}"
+            assert f"({problem.cause}), since {since}" in shown
+
+
+def test_the_state_has_its_colour_unless_nobody_wants_it(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("click.echo", said.append)
+    document = overview.look(services)
+    _screen(document)
+    assert said[0].startswith("\x1b[31m"), "red"
+    said.clear()
+    monkeypatch.setenv("NO_COLOR", "1")
+    _screen(document)
+    assert said[0].startswith("Watcher ")

@@ -1,0 +1,61 @@
+"""Many calendars that fail for one cause of the whole installation are one problem."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from watcher.ledger.causes import AT_ERPNEXT, GOOGLE, WIDE, Place
+from watcher.ledger.models import Run
+from watcher.ledger.problems import Problem, ProblemState
+
+
+def merged(session: Session, found: Iterable[Problem], place: Place) -> list[Problem]:
+    """Those of one cause made one, with the host, the last try in its words, the next one, and how
+    many calendars it holds up."""
+    own: list[Problem] = []
+    wide: dict[str, list[Problem]] = defaultdict(list)
+    for problem in found:
+        if problem.cause in WIDE:
+            wide[problem.cause].append(problem)
+        else:
+            own.append(problem)
+    return [*(_one(session, alike, place) for alike in wide.values()), *own]
+
+
+def _one(session: Session, alike: Sequence[Problem], place: Place) -> Problem:
+    cause, last = alike[0].cause, _last_failure(session, alike[0].cause)
+    worst = next((p for p in alike if p.state == ProblemState.FAILING), alike[0])
+    one = replace(
+        worst,
+        since=min((p.since for p in alike if p.since is not None), default=None),
+        host=_host(cause, place),
+        calendars=len(alike),
+        last_try=last[0] if last else None,
+        next_try=min((p.next_try for p in alike if p.next_try is not None), default=None),
+        message=last[1] if last else worst.message,
+    )
+    # Who is the only one it holds up is named.
+    return one if len(alike) == 1 else replace(one, account=None, calendar=None)
+
+
+def _host(cause: str, place: Place) -> str | None:
+    host = place.erpnext_host if cause in AT_ERPNEXT else place.google_host
+    return host or None if cause in AT_ERPNEXT | GOOGLE else None
+
+
+def _last_failure(session: Session, cause: str) -> tuple[datetime, str] | None:
+    """When a pass last failed for this cause, and in whose words: those that a calendar keeps may
+    be of an older try."""
+    row = session.execute(
+        select(Run.started_at, Run.error)
+        .where(Run.kind == "failed", Run.error.startswith(f"{cause}: ", autoescape=True))
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).first()
+    return (row[0], row[1].removeprefix(f"{cause}: ")) if row is not None else None

@@ -1,0 +1,74 @@
+"""What waits or stands aside and needs nobody so far: it makes the light amber, not red."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from watcher.errors import Cause
+from watcher.ledger import standing, watched
+from watcher.ledger.document import SetAside
+from watcher.ledger.fleet import Fleet
+from watcher.ledger.problems import Problem, ProblemState
+from watcher.ledger.states import CalendarStatus
+
+
+def find(fleet: Fleet, aside: SetAside, problems: Sequence[Problem]) -> list[Problem]:
+    """``problems`` are told already, and not told again as a warning."""
+    found = [*_set_aside(aside), *_waiting(fleet)]
+    if not any(problem.cause == Cause.NO_PUSH_ARRIVES for problem in problems):
+        found += _silent(fleet)
+    return found
+
+
+def _set_aside(aside: SetAside) -> Iterator[Problem]:
+    if aside.count:
+        first = aside.causes[0]
+        yield Problem(
+            state=ProblemState.SET_ASIDE,
+            cause=first.cause,
+            since=aside.oldest,
+            count=aside.count,
+            next_try=aside.next_try,
+            next_step="watcher queue show",
+            message=f"{first.count} of them: {first.message}" if first.message else None,
+        )
+
+
+def _waiting(fleet: Fleet) -> Iterator[Problem]:
+    """Changes that have waited for longer than a change that Google tells of may, where no problem
+    says so."""
+    late = [
+        (calendar, since)
+        for (calendar, _), since in fleet.waits()
+        if fleet.statuses[calendar.id] == CalendarStatus.SYNCING
+        and fleet.seen.now - since > standing.DELAYED_AFTER
+    ]
+    if late:
+        causes = Counter(calendar.cause or Cause.WAITING_FOR_TURN for calendar, _ in late)
+        yield Problem(
+            state=ProblemState.CHANGES_WAIT,
+            cause=causes.most_common(1)[0][0],
+            since=min(since for _, since in late),
+            calendars=len(late),
+            next_step="nothing yet: they are read one after the other; `watcher queue show` says "
+            "how many jobs wait",
+        )
+
+
+def _silent(fleet: Fleet) -> Iterator[Problem]:
+    """Single channels without a word, while others are heard."""
+    quiet = [
+        watch.opened_at
+        for watch in fleet.watches.values()
+        if not watch.heard and fleet.seen.now - watch.opened_at > watched.HEARD_WITHIN
+    ]
+    if quiet:
+        yield Problem(
+            state=ProblemState.CHANNEL_SILENT,
+            cause=Cause.CHANNEL_SILENT,
+            since=min(quiet),
+            calendars=len(quiet),
+            next_step="nothing yet: they are polled every few minutes, and watched anew by "
+            "themselves",
+        )
