@@ -74,7 +74,7 @@ MAY = {
         "services",
         "settings",
     },
-    "handlers": {"accounts", "errors", "google", "ledger", "services"},
+    "handlers": {"accounts", "errors", "explain", "google", "ledger", "services"},
     "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": BASE
     | {

@@ -130,3 +130,30 @@ def test_an_admin_looks_at_the_dashboard(page: Page, shop: Company) -> None:
     page.reload()  # or it could swallow the click
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("link", name="Sign in with Google").wait_for()
+
+
+def test_an_admin_asks_why_an_event_is_not_in_erpnext(page: Page, shop: Company) -> None:
+    shop.google.insert_event(ANN, shop.timed(hours=24, summary="Check-up", visibility="private"))
+    far = shop.google.insert_event(ANN, shop.timed(hours=24 * 60, summary="Offsite with everybody"))
+    assert shop.sync() == "done"
+    shop.google.insert_event(ANN, shop.timed(hours=25, summary="Not read yet"))
+    page.goto(f"{shop.public_url}/sign-in")
+    page.get_by_label(ADMIN).check()
+    page.get_by_role("button", name="Allow").click()
+    assert page.get_by_role("link", name="Why is this event not in ERPNext?").count() == 1
+    page.goto(f"{shop.public_url}/event")
+    check(page, shop, "event")
+    box = page.get_by_role("searchbox")
+    for asked, heading, says in (
+        (f"{ANN} offsite", '"Offsite with everybody"', "it begins after"),
+        (far, '"Offsite with everybody"', "outside the mirrored window"),
+        (f"{ANN} not read", '"Not read yet"', "It is not in ERPNext yet."),
+        (f"{ANN} tomorrow", "Private event, title not shown", "since it is private"),
+        ("nosuchevent1", "Such an event was not found.", "1 of 1 mirrored calendars"),
+    ):
+        box.fill(asked)
+        page.get_by_role("button", name="Explain").click()
+        page.get_by_role("heading", name=heading).first.wait_for()
+        assert page.get_by_text(says).count() >= 1
+        check(page, shop, f"event-{asked.split()[-1]}"[:20])
+        assert box.input_value() == asked

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import requests
+from flask.testing import FlaskClient
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.integration.test_cli_runner import run
 from watcher.errors import ExitCode
 from watcher.explain.answers import Answer, Report, Verdict
 from watcher.explain.search import explain
+from watcher.handlers import explaining
+from watcher.handlers.app import create_app
 from watcher.ledger import accounts, channels, owing
 from watcher.ledger.states import AccountState
 
@@ -341,6 +344,52 @@ def test_the_command(company: Company) -> None:
     assert data["answers"][0]["verdict"] == "in_erpnext"
     run(company, "explain", "nosuchevent1", code=5, says=("was not found", "looked at:"))
     run(company, "explain", ANN, code=2, says=("which event of", "do: give an event's id"))
+
+
+# --- the page -------------------------------------------------------------------------------
+
+
+def page(company: Company, *, admin: str = ADMIN) -> FlaskClient:
+    client = create_app(company.services).test_client()
+    with client.session_transaction() as session:
+        session["admin"], session["sign_outs"] = admin, 0
+    return client
+
+
+def test_the_page_tells_the_same_and_to_admins_alone(company: Company) -> None:
+    company.connect()
+    event = put(company, summary="<b>Stand</b> up")
+    put(company, hours=30, summary=SECRET, visibility="private")
+    company.sync()
+    client = page(company)
+    assert b"looked through" not in client.get("/event").data
+    told = client.post("/event", data={"what": event}).get_data(as_text=True)
+    for sentence in ask(company, event).answers[0].said:
+        assert sentence.source in told
+    assert f"It is in ERPNext as {name_of(company, event)}" in told
+    assert "<b>" not in told
+    many = client.post("/event", data={"what": f"{ANN} today"}).get_data(as_text=True)
+    assert SECRET not in many
+    wrong = client.post("/event", data={"what": "stand up"}).get_data(as_text=True)
+    assert "Give an event&#39;s id" in wrong
+    none = client.post("/event", data={"what": "nosuchevent1"}).get_data(as_text=True)
+    assert "Such an event was not found." in none
+    assert "1 of 1 mirrored calendars" in none
+    stranger = page(company, admin=BOB)
+    asked = company.google.log.counts()
+    for answer in (stranger.get("/event"), stranger.post("/event", data={"what": event})):
+        assert (answer.status_code, answer.location) in ((302, "/"), (303, "/"))
+    assert company.google.log.counts() == asked
+
+
+def test_one_search_at_a_time_on_the_page(company: Company) -> None:
+    company.connect()
+    event, client = put(company), page(company)
+    desk = client.application.extensions[explaining.DESK]
+    with desk.lock:
+        told = client.post("/event", data={"what": event}).get_data(as_text=True)
+    assert "Another search is still running" in told
+    assert "not in ERPNext yet" in client.post("/event", data={"what": event}).text
 
 
 # --- names elsewhere ------------------------------------------------------------------------

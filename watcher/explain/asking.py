@@ -24,7 +24,7 @@ class Asking:
     that nobody is asked any more."""
 
     services: Services
-    seconds: float = 25.0
+    seconds: float
     silent: dict[gathered.Side, gathered.Silence] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 

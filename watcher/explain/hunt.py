@@ -43,8 +43,8 @@ class Hunt:
     _grounds: dict[int, gather.Ground] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, services: Services) -> Hunt:
-        asking = Asking(services)
+    def begin(cls, services: Services, seconds: float) -> Hunt:
+        asking = Asking(services, seconds)
         site = asking.ask("erpnext", services.site)
         known = services.settings.erpnext_time_zone
         return cls(

@@ -22,11 +22,12 @@ MOST_ASKED: Final = 20
 """So many calendars are asked for an event of which nothing says in which one it is."""
 
 
-def explain(services: Services, text: str) -> Report:
+def explain(services: Services, text: str, seconds: float = 25.0) -> Report:
     """What can be told of the event that ``text`` asks for: see ``question``. Both sides are asked
-    now, and nothing is changed. Raises ``UserError`` for what is no question, ``LedgerAway``."""
+    now, for so many ``seconds`` at the most, and nothing is changed. Raises ``UserError`` for what
+    is no question, ``LedgerAway``."""
     asked = question.read(text, services.clock().date())
-    hunt = Hunt.begin(services)
+    hunt = Hunt.begin(services, seconds)
     if isinstance(asked, question.ByEvent):
         _by_event(hunt, asked)
     elif isinstance(asked, question.ByName):

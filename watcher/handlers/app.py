@@ -10,12 +10,12 @@ from flask import Flask, Response, render_template, request
 from flask.sessions import SecureCookieSessionInterface
 
 from watcher.errors import Transient
-from watcher.handlers import context, dashboard, health, notifications, oauth
+from watcher.handlers import context, dashboard, explaining, health, notifications, oauth
 from watcher.handlers.context import EXTENSION, MISSED, READINESS, TALLY
 from watcher.handlers.missed import Missed
 from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
-from watcher.services import Services
+from watcher.services import Services, impatient
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ def create_app(services: Services) -> Flask:
     app.extensions[TALLY] = Tally(services)
     app.extensions[READINESS] = Readiness(services)
     app.extensions[MISSED] = Missed(services)
+    app.extensions[explaining.DESK] = explaining.Desk(impatient(services))
     keys = [key.hex() for key in services.keyring.signing_keys("cookie")]
     app.config.update(
         SECRET_KEY=keys[-1],
@@ -40,7 +41,7 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    for part in (notifications, oauth, dashboard, health):
+    for part in (notifications, oauth, dashboard, explaining, health):
         app.register_blueprint(part.bp)
     app.after_request(_secure)
     app.register_error_handler(404, _not_found)

@@ -1,0 +1,66 @@
+"""The admin's page *Event*: why an event is, or is not, in ERPNext.
+
+The question comes by POST, so that no address and no word of a title stands in an address or a log.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import cast
+
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from watcher.errors import UserError
+from watcher.explain import search
+from watcher.handlers.admin import signed_in
+from watcher.services import Services
+
+bp = Blueprint("explaining", __name__)
+
+SECONDS = 15.0
+DESK = "watcher.explaining"
+BUSY = "Another search is still running here: try again in a few seconds."
+HOW = (
+    "Give an event's id, its link in Google Calendar, ERPNext's name such as EV00001, or an "
+    "employee's address with words of the title or a date."
+)
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where searches are made: one at a time, since each holds a thread of the web server while
+    Google and ERPNext are asked, and notifications need theirs."""
+
+    services: Services
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@bp.get("/event")
+def ask() -> ResponseReturnValue:
+    """The search box; for WATCHER_ADMIN_EMAILS."""
+    admin = signed_in()
+    if admin is None:
+        return redirect(url_for("dashboard.home"))
+    return render_template("event.html", admin=admin, asked="")
+
+
+@bp.post("/event")
+def answer() -> ResponseReturnValue:
+    """What is found, in the same sentences as those of ``watcher explain``."""
+    admin = signed_in()
+    if admin is None:
+        return redirect(url_for("dashboard.home"), 303)
+    asked, desk = request.form.get("what", "").strip(), cast(Desk, current_app.extensions[DESK])
+    report, problem = None, ""
+    if not desk.lock.acquire(blocking=False):
+        problem = BUSY
+    else:
+        try:
+            report = search.explain(desk.services, asked, SECONDS)
+        except UserError as error:
+            problem = f"{error.message[:1].upper()}{error.message[1:]}. {HOW}"
+        finally:
+            desk.lock.release()
+    return render_template("event.html", admin=admin, asked=asked, report=report, problem=problem)
