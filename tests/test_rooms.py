@@ -66,14 +66,7 @@ MAY = {
         "sync",
         "waiting",
     },
-    "doctor": {
-        "erpnext",
-        "errors",
-        "google",
-        "ledger",
-        "services",
-        "settings",
-    },
+    "doctor": BASE | {"erpnext", "google", "ledger", "services", "settings"},
     "handlers": {"accounts", "errors", "explain", "google", "ledger", "services"},
     "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": BASE

@@ -20,17 +20,19 @@ from flask import Flask, Response
 from werkzeug.serving import make_server
 
 from tests.certificates import Authority
-from tests.company import ANN, BOB, CLIENT_ID, Company, free_port
+from tests.company import ANN, BOB, CLIENT_ID, CLIENT_SECRET, Company, free_port
 from tests.ledgers import put_migrated
 from watcher.cli import cli
 from watcher.doctor import work
+from watcher.doctor.bundle import blanked
 from watcher.doctor.case import Case, opened
 from watcher.doctor.examine import Check, Report, examine
 from watcher.doctor.say import Finding, Verdict, ok
 from watcher.doctor.table import AT_START, CHECKS
 from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
-from watcher.ledger.models import Account, Channel, Tick
+from watcher.ledger import notices
+from watcher.ledger.models import Account, Calendar, Channel, Quarantined, Run, Tick
 from watcher.ledger.states import AccountState
 from watcher.processes import first_look
 from watcher.settings import load
@@ -766,3 +768,95 @@ def test_the_start_tries_what_its_processes_do_not_find_out_themselves() -> None
     names = {check.name for check in AT_START}
     assert names >= {"google.client", "google.delegation", "erpnext.user", "address.route"}
     assert not names & {"google.calendar", "address.pushes", "processes.cron", "queue.answers"}
+
+
+# --- the file for a bug report ------------------------------------------------------------
+
+
+def test_a_bundle_holds_no_secret_no_address_and_no_title(shop: Shop) -> None:
+    """Whatever stands in the ledger or the settings, or is said by a check, is searched for."""
+    shop.google.insert_event(ANN, shop.timed(summary="Interview with Planted Person"))
+    shop.connect()
+    shop.consented(BOB)
+    now = shop.services.clock()
+    with shop.services.db.session() as session:
+        calendar = session.query(Calendar).first()
+        assert calendar is not None
+        calendar.message = "ERPNext: Interview with Planted Person"
+        calendar.cause = "planted cause of ann@scoopjoy.test"
+        calendar.failures = 9
+        for run in session.query(Run):
+            run.error = "Interview with Planted Person"
+        session.add(Tick(name="sweep", last_run_at=now, error="planted: Interview"))
+        session.add(
+            Quarantined(
+                calendar_id=calendar.id,
+                sync_key="k" * 64,
+                event_id="plantedevent",
+                message="'Subject' (Interview with Planted Person) is too long",
+                first_at=now,
+                last_at=now,
+                cause="CharacterLengthExceededError",
+                kind="event",
+            )
+        )
+        notices.add(session, key="x", account=ANN, state="failing", cause="gone", now=now)
+    shop.set("public_url", "https://planted-host.example.net")
+    shop.set("erpnext_url", "http://planted-erp.example.net:1")
+    shop.set("smtp_url", "smtp://planted-user:planted-password@mail.example.net")
+    file = shop.folder / "bundle.json"
+    done = invoke(shop, "doctor", "--bundle", str(file))
+    assert done.return_value == ExitCode.UNHEALTHY
+    assert file.stat().st_mode & 0o077 == 0
+    text = file.read_text().lower()
+    hidden = [
+        *("planted", "interview", "scoopjoy", "example.net"),
+        *(each.partition("@")[0] for each in (f'"{ANN}', f'"{BOB}')),
+        shop.key,
+        shop.site.api_key,
+        shop.site.api_secret,
+        CLIENT_ID,
+        CLIENT_SECRET,
+        str(shop.folder),
+        "ya29",
+        "127.0.0.1",
+    ]
+    found = [each for each in hidden if each.lower() in text]
+    assert not found
+    document = json.loads(file.read_text())
+    assert {"versions", "settings", "doctor", "status", "ledger", "made_at"} == set(document)
+    assert document["settings"]["WATCHER_PRIVATE_EVENTS"] == "busy"
+    assert document["settings"]["WATCHER_ERPNEXT_API_SECRET"] == "set"
+    assert document["doctor"]["address.dns"]["verdict"] == "fail"
+    ledger = document["ledger"]
+    assert ledger["set_aside"] == [
+        {"kind": "event", "cause": "CharacterLengthExceededError", "count": 1}
+    ]
+    assert ledger["calendars"][0]["failures"] == 9
+    assert ledger["calendars"][0]["cause"] == "(a text)"
+    assert ledger["runs"][0]["failed"] is True
+
+
+def test_a_bundle_is_written_without_a_ledger_too(shop: Shop) -> None:
+    shop.set("database_url", "sqlite:///none")
+    file = shop.folder / "bundle.json"
+    invoke(shop, "doctor", "--bundle", str(file))
+    assert json.loads(file.read_text())["ledger"] == {"missing": "LedgerAway"}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Google reached us 2 s ago", "Google reached us 2 s ago"),
+        ("ann@a.example, bob+x@b.example may not", "<address>, <address> may not"),
+        ("x is 93.184.216.34, 2606:2800:220:1::1946 here", "x is <ip>, <ip> here"),
+        ("read from /etc/watcher/watcher.env", "read from <path>"),
+        ("for @example.org", "for <address>"),
+        ("at https://a.example/b?c=d.", "at <url>"),
+        ("key 1//0gAbCdEfGhIjKlMnOpQrStUv is", "key 1//<token> is"),
+        ("Event lacks custom_google_sync_key", "Event lacks custom_google_sync_key"),
+    ],
+)
+def test_what_is_blanked(shop: Shop, said: str, kept: str) -> None:
+    for case in shop.case():
+        assert blanked(case, said) == kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from watcher.doctor import say
 from watcher.errors import ExitCode, UserError
 
 with later():
+    from watcher.doctor import bundle as bundles
     from watcher.doctor import case as cases
     from watcher.doctor import examine as examining
     from watcher.doctor import table
@@ -30,16 +32,23 @@ _SILENT = 60
 
 
 @click.command(short_help="Check everything, and say what to do.")
+@click.option(
+    "--bundle",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write one file for a bug report, without secrets, addresses or titles.",
+)
 @json_option
 @pass_app
-def doctor(app: App) -> int:
+def doctor(app: App, bundle: Path | None) -> int:
     """Check the settings and both sides, and say what to do; exit 7 on a failure.
 
     \b
     watcher doctor          what works, what does not, and what to do
     watcher doctor --json   the same for a program
+    watcher doctor --bundle report.json   one file for a bug report
     """
-    report = examined(app, table.CHECKS)
+    report = examined(app, table.CHECKS, bundle)
     if app.as_json:
         emit(as_json(report))
     else:
@@ -49,9 +58,11 @@ def doctor(app: App) -> int:
     return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
 
 
-def examined(app: App, checks: Sequence[examining.Check]) -> examining.Report:
-    """Run these checks with the settings that are found. Settings that cannot even be read are the
-    only finding then."""
+def examined(
+    app: App, checks: Sequence[examining.Check], bundle: Path | None = None
+) -> examining.Report:
+    """Run these checks with the settings that are found, and write the file for a bug report where
+    one is wanted. Settings that cannot even be read are the only finding then."""
     try:
         loaded = read_settings()
     except UserError as error:
@@ -62,7 +73,11 @@ def examined(app: App, checks: Sequence[examining.Check]) -> examining.Report:
     # What a check meets is told as its finding, and not a second time as a line of the log.
     logs.configure(loaded.settings.log_format, level=20 if app.verbose else _SILENT)
     with cases.opened(loaded) as case:
-        return examining.examine(case, checks)
+        report = examining.examine(case, checks)
+        if bundle is not None:
+            bundles.write(bundle, case, report)
+            messages.print(f"wrote {bundle}; look at it before you send it", markup=False)
+        return report
 
 
 def as_json(report: examining.Report) -> dict[str, Any]:
