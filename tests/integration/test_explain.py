@@ -19,6 +19,7 @@ from watcher.explain.search import explain
 from watcher.handlers import explaining
 from watcher.handlers.app import create_app
 from watcher.ledger import accounts, channels, owing
+from watcher.ledger.models import Calendar
 from watcher.ledger.states import AccountState
 
 pytestmark = pytest.mark.one_shape("sqlite")
@@ -117,6 +118,7 @@ def test_private_events_that_are_left_out_tell_not_even_their_time(company: Comp
     start = company.google.get_event(ANN, event)["start"]["dateTime"]
     assert answer.day is None
     assert start[11:16] not in answer.what
+    assert not ask(company, f"{ANN} {start[:10]}").answers
 
 
 # --- left out by the rules ------------------------------------------------------------------
@@ -230,6 +232,32 @@ def test_an_account_that_does_not_work_is_left_alone(
     assert company.google.log.counts() == asked
 
 
+def test_a_calendar_that_was_let_go(company: Company) -> None:
+    company.connect()
+    event = put(company)
+    company.sync()
+    with company.services.db.session() as session:
+        company_calendar = session.get_one(Calendar, company.calendar().id)
+        company_calendar.removed = True
+    step = f"watcher calendars add {ANN} {ANN}"
+    for text in (event, eids_link(company, event)):
+        says = ("no longer mirrored", f"{name_of(company, event)} stands in ERPNext")
+        assert the(company, text, Verdict.BLOCKED, *says).steps == (step,)
+
+
+def test_a_mass_cancellation_that_waits_for_a_person(company: Company) -> None:
+    company.connect()
+    events = [put(company, hours=24 + n) for n in range(22)]
+    company.sync()
+    for event in events[:15]:
+        company.google.delete_event(ANN, event)
+    company.google.expire_sync_tokens()
+    company.sync(snapshot=True)
+    answer = the(company, events[0], Verdict.BLOCKED, "wait to be confirmed", "15 of 22")
+    assert "--dry-run" in answer.steps[0]
+    the(company, events[20], Verdict.IN_ERPNEXT, "as it stands in Google")
+
+
 # --- ERPNext's part -------------------------------------------------------------------------
 
 
@@ -277,6 +305,17 @@ def test_an_event_of_the_desks_own(company: Company) -> None:
     doc = {"doctype": "Event", "subject": "Own", "starts_on": "2026-12-24 10:00:00"}
     made = company.services.erpnext.insert({**doc, "event_type": "Public"})
     the(company, str(made["name"]), Verdict.NOT_MIRRORED, "was made in ERPNext, not by Watcher")
+
+
+def test_an_imported_event_whose_id_no_field_takes(company: Company) -> None:
+    company.connect()
+    event = "_" + "6opj4c1g60o30c1g" * 12
+    company.google.insert_event(ANN, company.timed(summary="Imported", id=event), raw=True)
+    company.sync()
+    (row,) = company.rows()
+    assert row["custom_google_event_id"] != event
+    the(company, event, Verdict.IN_ERPNEXT, "as it stands in Google", "Imported")
+    the(company, str(row["name"]), Verdict.UNKNOWN, "id shortened", f"{row['name']} is there")
 
 
 # --- not found, and sides that are away -----------------------------------------------------

@@ -41,6 +41,9 @@ PRIVATE = frozenset({"private", "confidential"})
 SKIPPED_TYPES = frozenset({"workingLocation", "birthday"})
 LAST_MOMENT = f"{LAST_YEAR}-12-31 23:59:59"
 
+SHORTENED = "~"
+"""Stands before the hash of an id that a Data field does not take; no id of Google's has it."""
+
 _TASK = re.compile(r"https://tasks\.google\.com/task/", re.IGNORECASE)
 _UNUSUAL = re.compile(r"[^\w.@:+#-]")
 
@@ -60,7 +63,7 @@ def data_id(value: str) -> str:
         return value
     digest = hashlib.sha256(value.encode(errors="backslashreplace")).hexdigest()
     head = value[:100] if harmless else _UNUSUAL.sub("", value[:100])
-    return f"{head}~{digest[:32]}"
+    return f"{head}{SHORTENED}{digest[:32]}"
 
 
 def to_erpnext(event: model.GoogleEvent, rules: model.MappingRules) -> model.MappedEvent:

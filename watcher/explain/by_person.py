@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from watcher.events import times
 from watcher.events.mapping import data_id
-from watcher.events.model import GoogleEvent, Row, Window
+from watcher.events.model import GoogleEvent, MappingRules, Row, Window
 from watcher.events.window import in_window
 from watcher.explain import gather, gathered
 from watcher.explain.answers import Answer, Verdict
 from watcher.explain.hunt import Hunt
-from watcher.explain.privacy import may_show_title, title_of
+from watcher.explain.privacy import may_show_times, may_show_title, title_of
 from watcher.explain.question import ByPerson
 from watcher.explain.waiting_for import account_wait
 from watcher.ledger import accounts, told
@@ -124,16 +124,16 @@ def _fitting(on: gather.Ground, items: Iterable[dict[str, Any]], asked: ByPerson
     read = [(google.event, google) for google in (gather.read_item(on, item) for item in items)]
     found = [(event, google) for event, google in read if event is not None]
     wanted = [word.casefold() for word in asked.words]
-    ordinary = on.basis.rules.default_event_type
-    return [each for each in found if _fits(each[0], wanted, ordinary)]
+    return [each for each in found if _fits(each[0], wanted, on.basis.rules)]
 
 
-def _fits(event: GoogleEvent, wanted: Sequence[str], ordinary: str) -> bool:
-    if event.is_cancelled:
+def _fits(event: GoogleEvent, wanted: Sequence[str], rules: MappingRules) -> bool:
+    """Where nothing of private events reaches ERPNext, not even that there is one is told."""
+    if event.is_cancelled or not may_show_times(event, rules):
         return False
     if not wanted:
         return True
-    title = title_of(event, ordinary)
+    title = title_of(event, rules.default_event_type)
     return title is not None and all(word in title.casefold() for word in wanted)
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from watcher.erpnext.deletions import Deletion, last_deletion
 from watcher.erpnext.site import Site
 from watcher.errors import Permanent
-from watcher.events.mapping import data_id
+from watcher.events import mapping
 from watcher.events.model import Create, GoogleEvent, Row
 from watcher.events.parse import original_start
 from watcher.explain import gathered
@@ -20,7 +20,6 @@ from watcher.explain.asking import Asking
 from watcher.explain.decision import decide_on, keys_of
 from watcher.google.own import look
 from watcher.ledger import calendars, told
-from watcher.ledger.told import CalendarTold
 from watcher.sync.intake import parse_items, sync_keys, zone_or_utc
 from watcher.sync.passes import Basis, make_basis
 
@@ -31,7 +30,7 @@ class Ground:
     decide on. ``site`` is why ERPNext's site could not be read; then the basis has a time zone that
     stands in for the site's, which decides nothing."""
 
-    calendar: CalendarTold
+    calendar: told.CalendarTold
     basis: Basis
     site: gathered.Silence | None
 
@@ -41,7 +40,7 @@ class Ground:
         return zone_or_utc(self.calendar.time_zone)
 
 
-def ground(asking: Asking, calendar: CalendarTold) -> Ground:
+def ground(asking: Asking, calendar: told.CalendarTold) -> Ground:
     services = asking.services
     with services.db.reading() as session:
         work = calendars.peek(session, calendar.id, snapshot=True)
@@ -85,10 +84,8 @@ def at_google(asking: Asking, on: Ground, event_id: str) -> gathered.AtGoogle | 
         return gathered.Silence(
             message=f"it was not asked, since the account is {calendar.account.state}"
         )
-    if data_id(event_id) != event_id or "~" in event_id:
-        return gathered.Silence(
-            message="it was not asked: ERPNext keeps the id of this event shortened"
-        )
+    if mapping.SHORTENED in event_id:
+        return gathered.Silence(message="it was not asked: ERPNext keeps this event's id shortened")
     client = asking.google(calendar)
     item = asking.ask("google", partial(client.event, calendar.google_id, event_id))
     if isinstance(item, gathered.Silence):
@@ -134,13 +131,14 @@ def _in_erpnext(
     mirror = asking.ask("erpnext", asking.services.mirror)
     if isinstance(mirror, gathered.Silence):
         return mirror
-    rows = asking.ask("erpnext", lambda: mirror.rows_of_events([data_id(event_id)]))
+    rows = asking.ask("erpnext", lambda: mirror.rows_of_events([mapping.data_id(event_id)]))
     if isinstance(rows, gathered.Silence):
         return rows
     mine = [row for row in rows if row.key == key or row.owner_ids == on.basis.calendar]
+    own = [row for row in mine if row.key == key or row.event_id == mapping.data_id(event_id)]
     return gathered.InErpnext(
-        row=next((row for row in mine if row.key == key), None),
-        of_series=tuple(row for row in mine if row.key and row.key != key),
+        row=next((row for row in mine if row in own), None),
+        of_series=tuple(row for row in mine if row.key and row not in own),
         elsewhere=tuple(row for row in rows if row not in mine),
     )
 

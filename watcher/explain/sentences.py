@@ -99,18 +99,19 @@ def _ledger(facts: gathered.Facts, clock: words.Clock) -> Iterator[str]:
 def _heard(facts: gathered.Facts, clock: words.Clock) -> str:
     """What Google has told by itself."""
     calendar, changed = facts.calendar, facts.changed_at
-    poll = f"polled next by {clock.at(calendar.next_poll_at)}"
+    poll = calendar.next_poll_at
+    later = f"; it is polled next by {clock.at(poll)}" if poll else ""
     if calendar.push_supported is False:
-        return f"Heard: Google sends no pushes for this calendar; it is {poll}."
+        return f"Heard: Google sends no pushes for this calendar{later}."
     if calendar.channel is None:
-        return f"Heard: no channel is open, so that Google sends no pushes; it is {poll}."
+        return f"Heard: no channel is open, so that Google sends no pushes{later}."
     last = calendar.channel.last_message_at
     if last is None:
         opened = clock.at(calendar.channel.opened_at)
-        return f"Heard: no push since the channel was opened {opened}; it is {poll}."
+        return f"Heard: no push since the channel was opened {opened}{later}."
     came = f"the last push for this calendar came {clock.at(last)}"
     if changed is not None and last < changed:
-        return f"Heard: no push since the last change, {came}; it is {poll}."
+        return f"Heard: no push since the last change, {came}{later}."
     return f"Heard: {came}."
 
 

@@ -18,6 +18,7 @@ REFUSED = {
 def judge(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait:
     """The first of these that applies says how it stands."""
     for look in (
+        _let_go,
         _set_aside,
         _google_silent,
         _hidden,
@@ -32,6 +33,16 @@ def judge(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait:
         if found is not None:
             return found
     return _by_action(facts, clock)
+
+
+def _let_go(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | None:
+    """What the row holds says nothing where nobody keeps it current."""
+    if not facts.calendar.removed:
+        return None
+    wait = waiting_for.of_calendar(facts, clock)
+    return wait and waiting_for.Wait(
+        wait.verdict, f"{wait.text} {_standing(facts)}".strip(), wait.step
+    )
 
 
 def _set_aside(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | None:

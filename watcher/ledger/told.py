@@ -102,13 +102,11 @@ class ReadTold:
 
 
 def of_address(session: Session, google_id: str) -> list[tuple[models.Calendar, models.Account]]:
-    """Calendars of this id in whosever account, those that were let go among them; an employee's
-    own one also by the address, where Google shows it under another id."""
+    """Calendars of this id in whosever account, those that were let go among them; where there is
+    none, those of the account of this address, whose own one may be known under another id."""
     wanted = google_id.strip().lower()
-    return _pairs(
-        session,
-        or_(func.lower(models.Calendar.google_id) == wanted, models.Account.email == wanted),
-    )
+    by_id = _pairs(session, func.lower(models.Calendar.google_id) == wanted)
+    return by_id or of_account(session, wanted)
 
 
 def of_account(session: Session, email: str) -> list[tuple[models.Calendar, models.Account]]:
