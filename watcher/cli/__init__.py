@@ -22,6 +22,7 @@ MODULES = {
     "init": "config",
     "config": "config",
     "version": "config",
+    "completion": "completion",
     "doctor": "doctor",
     "up": "processes",
     "web": "processes",

@@ -18,7 +18,7 @@ from watcher.cli.later import load
 PROCESSES = frozenset({"up", "web", "worker", "cron", "demo", "google", "erpnext"})
 """Commands that run until they are stopped: they write a log, and no JSON document."""
 
-LIGHT = frozenset({"version"})
+LIGHT = frozenset({"completion", "version"})
 """Commands whose body needs no room, so that none is loaded for them."""
 
 
