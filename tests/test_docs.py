@@ -42,6 +42,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PLAIN = re.compile(r"`([^`\n]+)`")
 EVERY_PAGE = pytest.mark.parametrize("page", NAMES)
+SHELL = ("|", "||", "&&", ";", ">", ">>", "<")
 
 Words = list[str]
 
@@ -138,8 +139,10 @@ def in_fences(page: str) -> Iterator[Words]:
 
 
 def words_after_watcher(line: str) -> Words | None:
-    """None when the line runs something else; settings and `sudo`, `docker` before it are fine."""
+    """None when the line runs something else; settings and `sudo`, `docker` before it are fine,
+    and so is a pipe or a file behind it."""
     words = shlex.split(line, comments=True)
+    words = words[: next((n for n, word in enumerate(words) if word in SHELL), len(words))]
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         del words[0]
     for prefix in (["docker", "compose", "exec", "web"],):
