@@ -31,7 +31,7 @@ from watcher.doctor.say import Finding, Verdict, ok
 from watcher.doctor.table import AT_START, CHECKS
 from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
-from watcher.ledger import notices
+from watcher.ledger import notices, presence
 from watcher.ledger.models import Account, Calendar, Channel, Quarantined, Run, Tick
 from watcher.ledger.states import AccountState
 from watcher.processes import first_look
@@ -243,6 +243,14 @@ def no_cron(shop: Shop, _: Patch) -> None:
         session.add(Tick(name="sweep", last_run_at=long_ago, error=""))
 
 
+def no_worker(shop: Shop, _: Patch) -> None:
+    with shop.services.db.session() as session:
+        for kind in ("web", "live", "cron"):
+            me = presence.Me(name=kind, kind=kind, host="here")
+            presence.begin(session, me, shop.services.clock() - timedelta(minutes=2))
+            presence.tick(session, me, shop.services.clock())
+
+
 def no_channel(shop: Shop, _: Patch) -> None:
     shop.connect()
     with shop.services.db.session() as session:
@@ -251,6 +259,8 @@ def no_channel(shop: Shop, _: Patch) -> None:
 
 def silent(shop: Shop, _: Patch) -> None:
     shop.connect()
+    with shop.services.db.session() as session:
+        session.query(Channel).one().heard_at = None
     shop.later(minutes=5)
 
 
@@ -315,6 +325,8 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "Redis does not answer",
         "correct WATCHER_REDIS_URL",
     ),
+    ("processes.running", lambda *_: None, "warn", "nothing has run here yet", "watcher up"),
+    ("processes.running", no_worker, "fail", "full syncs and polls are not made", "watcher up"),
     ("processes.cron", no_cron, "fail", "no sweep run", "watcher up"),
     (
         "address.dns",
@@ -491,7 +503,6 @@ ELSEWHERE = {
     "address.robots",
     "queue.keeps",
     "queue.evicts",
-    "processes.workers",
 }
 """Checks with tests of their own, here and in tests/integration/test_doctor_queue.py."""
 
@@ -508,7 +519,10 @@ def test_every_check_has_a_test_that_breaks_it() -> None:
 def test_nothing_is_amiss_with_what_works(shop: Shop) -> None:
     shop.connect()
     with shop.services.db.session() as session:
-        session.query(Channel).one().last_message_at = shop.services.clock()
+        session.query(Channel).one().heard_at = shop.services.clock()
+        for kind in presence.KINDS:
+            me = presence.Me(name=kind, kind=kind, host="here")
+            presence.begin(session, me, shop.services.clock())
         for name in ("sweep", "renew"):
             now = shop.services.clock()
             session.add(Tick(name=name, last_run_at=now, last_ok_at=now, error=""))

@@ -1,9 +1,8 @@
-"""``watcher doctor`` beside a real queue: what Redis keeps, who works, and what it costs."""
+"""``watcher doctor`` beside a real queue: what Redis keeps, and the program as a whole."""
 
 from __future__ import annotations
 
 import redis
-from rq import Worker
 
 from tests.company import Company
 from tests.integration.test_cli_runner import run, sqlite_only
@@ -42,18 +41,6 @@ def test_what_redis_keeps_and_throws_away(company: Company) -> None:
             client.config_set("maxmemory", before)
     assert (evicts.verdict, "allkeys-lru" in evicts.message) == (Verdict.WARN, True)
     assert "maxmemory-policy noeviction" in evicts.do
-
-
-def test_a_lane_without_worker_is_named(company: Company) -> None:
-    nobody = look(company, "processes.workers")
-    assert (nobody.verdict, "live and backfill" in nobody.message) == (Verdict.FAIL, True)
-    doorbell = company.services.doorbell
-    worker = Worker([doorbell.queue("live")], connection=doorbell.client, name="one")
-    worker.register_birth()  # type: ignore[no-untyped-call]
-    half = look(company, "processes.workers")
-    assert "nobody works off backfill" in half.message
-    assert "watcher worker --queue backfill" in half.do
-    worker.register_death()  # type: ignore[no-untyped-call]
 
 
 def test_the_program_says_the_same(company: Company) -> None:

@@ -14,7 +14,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from watcher.erpnext.client import ErpNextClient
 from watcher.errors import UserError
 from watcher.ledger.document import Status
-from watcher.ledger.overview import status
+from watcher.ledger.overview import look
 from watcher.services import Clock, Ledger, Services, build, utc_now
 from watcher.settings import LOOPBACK, Loaded, Settings, require
 
@@ -74,10 +74,7 @@ class Case:
     @cached_property
     def status(self) -> Status:
         """What ``watcher status`` shows. Raises ``LedgerAway``."""
-        services = self.made
-        lanes = services.doorbell.lengths()
-        with services.db.reading() as session:
-            return status(services.db, session, self.now, lanes)
+        return look(self.made)
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import redis
+from dataclasses import asdict
 
 from watcher.doctor import say
 from watcher.doctor.case import Case
-from watcher.ledger import arrivals
+from watcher.ledger import arrivals, watched
 from watcher.ledger.problems import ProblemState
 
 _CRON = (
@@ -15,9 +15,14 @@ _CRON = (
     ProblemState.SWEEP_FAILS,
     ProblemState.RENEW_FAILS,
 )
+_PROCESSES = (
+    ProblemState.NOT_RUNNING,
+    ProblemState.NOT_ANSWERING,
+    ProblemState.RESTARTS,
+)
 _ADDRESS = (
     "mend what fails under `address` here, then `watcher channels renew --all --force`; "
-    "docs/reaching.md has the other causes"
+    "see docs/reaching.md"
 )
 
 
@@ -49,19 +54,16 @@ def cron(case: Case) -> say.Finding:
     return say.ok("the periodic work runs") if _has_calendars(case) else say.skip("no calendar yet")
 
 
-def workers(case: Case) -> say.Finding:
-    """Both lanes are worked off."""
-    try:
-        found = case.made.doorbell.workers()
-    except redis.RedisError:
-        return say.skip("the queue does not answer")
-    idle = [lane for lane, count in found.items() if not count]
-    if idle:
-        return say.fail(
-            f"nobody works off {' and '.join(idle)}",
-            f"watcher up (or `watcher worker --queue {idle[0]}`)",
-        )
-    return say.ok(", ".join(f"{count} for {lane}" for lane, count in found.items()))
+def running(case: Case) -> say.Finding:
+    """Web, workers and cron run and answer, as each has told of itself."""
+    for problem in case.status.problems:
+        if problem.state in _PROCESSES:
+            said = problem.message or problem.state.replace("_", " ")
+            return say.fail(said, problem.next_step)
+    counted = asdict(case.status.processes)
+    if not any(counted.values()):
+        return say.warn("nothing has run here yet", "watcher up")
+    return say.ok(", ".join(f"{count} {kind}" for kind, count in counted.items()))
 
 
 def channels(case: Case) -> say.Finding:
@@ -83,18 +85,20 @@ def pushes(case: Case) -> say.Finding:
     """Google's notifications arrive: one was heard on the channels that are open."""
     with case.made.db.reading() as session:
         found = arrivals.heard(session, case.now)
+        quiet = watched.silence(session, case.now)
     if not found.open:
         return say.skip("no watch channel is open yet")
-    if found.last is not None:
-        ago = max(0, round((case.now - found.last).total_seconds()))
-        return say.ok(f"Google reached us {_told(ago)} ago; heard on {found.heard} of {found.open}")
-    if not found.settled:
+    if quiet is not None:
+        return say.fail(
+            f"no notification has come on {quiet.channels} of {found.open} watch channels since "
+            f"{quiet.since:%Y-%m-%d %H:%M} UTC: Google does not reach "
+            f"{case.settings.notification_url}",
+            _ADDRESS,
+        )
+    if found.last is None:
         return say.skip("the watch channels are younger than two minutes: try again")
-    return say.fail(
-        f"no notification has come on any of {found.open} watch channels: Google does not reach "
-        f"{case.settings.notification_url}",
-        _ADDRESS,
-    )
+    ago = max(0, round((case.now - found.last).total_seconds()))
+    return say.ok(f"Google reached us {_told(ago)} ago; heard on {found.heard} of {found.open}")
 
 
 def _told(seconds: int) -> str:

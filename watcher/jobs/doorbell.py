@@ -14,7 +14,7 @@ import time
 import redis
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
-from rq import Queue, Worker
+from rq import Queue
 from rq.serializers import JSONSerializer
 
 from watcher.ledger.rings import LANES, Lane, Reason
@@ -93,7 +93,3 @@ class Doorbell:
     def waiting(self) -> dict[Lane, list[str]]:
         """Job ids waiting in each lane. Raises ``redis.RedisError`` when Redis is away."""
         return {lane: list(self.queue(lane).get_job_ids()) for lane in LANES}
-
-    def workers(self) -> dict[Lane, int]:
-        """How many workers are at each lane. Raises ``redis.RedisError`` when Redis is away."""
-        return {lane: Worker.count(queue=self.queue(lane)) for lane in LANES}

@@ -64,9 +64,11 @@ _CHANNEL = (
     "expires_at",
     "renew_at",
     "closed_at",
+    "heard_at",
     "last_message_at",
 )
 _ACCOUNT = ("id", "source", "state", "since", "granted_at", "access_expires_at")
+_PROCESS = ("kind", "started_at", "seen_at", "ended_at", "restarts", "unwell_since")
 _TICK = ("name", "last_run_at", "last_ok_at")
 
 
@@ -79,6 +81,7 @@ def extract(session: Session) -> dict[str, Any]:
         "channels": _rows(session.scalars(select(models.Channel)).all(), _CHANNEL),
         "runs": _rows(session.scalars(newest).all(), _RUN),
         "ticks": _rows(session.scalars(select(models.Tick)).all(), _TICK),
+        "processes": _rows(session.scalars(select(models.Process)).all(), _PROCESS),
         "counters": _rows(session.scalars(select(models.Counter)).all(), ("name", "value")),
         "set_aside": _counted(session, models.Quarantined.kind, models.Quarantined.cause),
         "notices": _counted(session, models.Notice.state, models.Notice.cause),
