@@ -25,6 +25,7 @@ from tests.integration.test_cli_runner import run as run_forked
 from tests.integration.test_cli_runner import sqlite_only
 from tests.postbox import Postbox
 from watcher.cli import cli
+from watcher.erpnext.desk import NOTE
 from watcher.erpnext.fields import MIRRORED, SECTION, WANTED
 from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
@@ -617,7 +618,7 @@ def test_custom_fields() -> None:
     }
     assert mapped == wanted
     for page in NAMES:
-        assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {SECTION}, page
+        assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {SECTION, NOTE}, page
 
 
 # --- JSON, from a small company -----------------------------------------------------------

@@ -16,6 +16,7 @@ with later():
     from watcher import settings as declared
     from watcher.erpnext import client as rest
     from watcher.erpnext import connected_app as desk_apps
+    from watcher.erpnext import desk as forms
     from watcher.erpnext import fields
 
 
@@ -26,14 +27,29 @@ def erpnext() -> None:
 
 @erpnext.command("setup", short_help="Create custom fields, check permissions.")
 @click.option("--connected-app", is_flag=True, help="Also make Frappe's Connected App for Google.")
+@click.option(
+    "--desk",
+    type=click.Choice(["yes", "no"]),
+    default="yes",
+    show_default=True,
+    help="Forms and lists in ERPNext say whose events they are; `no` takes it back.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
 @json_option
 @pass_app
-def setup(app: App, connected_app: bool, dry_run: bool) -> int:
-    """Create the custom fields on Event and check the API user's permissions; repeatable."""
+def setup(app: App, connected_app: bool, desk: str, dry_run: bool) -> int:
+    """Create the custom fields on Event and check the API user's permissions; repeatable.
+
+    \b
+    Examples:
+      watcher erpnext setup --dry-run      say what would be changed
+      watcher erpnext setup
+      watcher erpnext setup --desk no      the fields alone
+    """
     client = composed.erpnext_client(app.loaded.settings)
     report = fields.plan(client) if dry_run else fields.install(client)
-    desk = _connected_app(app.loaded.settings, client, dry_run) if connected_app else None
+    shown = _desk(client, desk, dry_run)
+    made = _connected_app(app.loaded.settings, client, dry_run) if connected_app else None
     if app.as_json:
         emit(
             {
@@ -46,26 +62,15 @@ def setup(app: App, connected_app: bool, dry_run: bool) -> int:
                 "dry_run": dry_run,
                 "versions": report.versions,
                 "warnings": report.warnings,
-                "connected_app": asdict(desk) if desk else None,
+                "desk": asdict(shown),
+                "connected_app": asdict(made) if made else None,
             }
         )
     else:
-        verb = "would be made" if dry_run else "made"
-        made = report.missing if dry_run else report.created
-        named = ", ".join(f"{app} {version}" for app, version in report.versions.items())
-        messages.print(f"the site has {named or 'no version that it tells'}", soft_wrap=True)
-        messages.print(f"API user {report.user}: System Manager")
-        messages.print(f"{len(report.present)} fields were there, {len(made)} {verb}")
-        for name in made:
-            messages.print(f"  {verb}: {name}")
-        for name in report.mended:
-            messages.print(f"  made unique again: {name}")
-        for name, why in report.wrong:
-            messages.print(f"  wrong: {name} {why}, then repeat", soft_wrap=True, markup=False)
-        for sentence in report.warnings:
-            messages.print(f"  note: {sentence}", soft_wrap=True, markup=False)
-        if desk is not None:
-            _tell_app(desk, dry_run)
+        _tell(report, dry_run)
+        _tell_desk(shown, desk, dry_run)
+        if made is not None:
+            _tell_app(made, dry_run)
     lacking = [word for word, allowed in report.permissions.items() if not allowed]
     if lacking:
         raise ErpForbidden(
@@ -73,7 +78,44 @@ def setup(app: App, connected_app: bool, dry_run: bool) -> int:
             next_step=f"give a role of {report.user} these in the Role Permissions Manager, then "
             "`watcher erpnext setup` again",
         )
-    return ExitCode.ERROR if report.wrong or (desk and desk.wrong) else ExitCode.OK
+    return ExitCode.ERROR if report.wrong or (made and made.wrong) else ExitCode.OK
+
+
+def _desk(client: rest.ErpNextClient, wanted: str, dry_run: bool) -> forms.DeskReport:
+    act = forms.fit if wanted == "yes" else forms.take_back
+    return act(client, dry_run=dry_run)
+
+
+def _tell(report: fields.SetupReport, dry_run: bool) -> None:
+    verb = "would be made" if dry_run else "made"
+    made = report.missing if dry_run else report.created
+    named = ", ".join(f"{app} {version}" for app, version in report.versions.items())
+    messages.print(f"the site has {named or 'no version that it tells'}", soft_wrap=True)
+    messages.print(f"API user {report.user}: System Manager")
+    messages.print(f"{len(report.present)} fields were there, {len(made)} {verb}")
+    for name in made:
+        messages.print(f"  {verb}: {name}")
+    for name in report.mended:
+        messages.print(f"  made unique again: {name}")
+    for name, why in report.wrong:
+        messages.print(f"  wrong: {name} {why}, then repeat", soft_wrap=True, markup=False)
+    for sentence in report.warnings:
+        messages.print(f"  note: {sentence}", soft_wrap=True, markup=False)
+
+
+def _tell_desk(report: forms.DeskReport, wanted: str, dry_run: bool) -> None:
+    what = "changed" if wanted == "yes" else "taken back"
+    verb = f"would be {what}" if dry_run else what
+    if not report.changed:
+        messages.print(f"ERPNext's forms and lists: nothing to be {what}")
+        return
+    messages.print(f"ERPNext's forms and lists, {verb}:")
+    for sentence in report.changed:
+        messages.print(f"  {sentence}", soft_wrap=True, markup=False)
+    for sentence in report.by_hand:
+        messages.print(f"  left as it is: {sentence}", soft_wrap=True, markup=False)
+    if wanted == "yes" and not dry_run:
+        messages.print("  (to take this back: watcher erpnext setup --desk no)", soft_wrap=True)
 
 
 def _connected_app(
@@ -93,13 +135,13 @@ def _connected_app(
     return act(client, wanted)
 
 
-def _tell_app(desk: desk_apps.AppReport, dry_run: bool) -> None:
-    if not desk.name:
+def _tell_app(made: desk_apps.AppReport, dry_run: bool) -> None:
+    if not made.name:
         messages.print("Connected App would be made")
         return
-    messages.print(f"Connected App {desk.name} {'made' if desk.created else 'was there'}")
-    messages.print(f"  redirect URI to register at Google: {desk.redirect_uri}", soft_wrap=True)
-    messages.print(f"  where employees authorise: {desk.link}", soft_wrap=True)
-    for what in desk.wrong:
+    messages.print(f"Connected App {made.name} {'made' if made.created else 'was there'}")
+    messages.print(f"  redirect URI to register at Google: {made.redirect_uri}", soft_wrap=True)
+    messages.print(f"  where employees authorise: {made.link}", soft_wrap=True)
+    for what in made.wrong:
         messages.print(f"  wrong: {what}: correct it in the Desk", soft_wrap=True)
     messages.print("  then: watcher accounts import --via erpnext")

@@ -19,6 +19,7 @@ from watcher.events.fields import FIELDS
 
 EMPLOYEES = "Employee"
 SECTION = "custom_google_calendar_section"
+SECTION_LABEL = "Google Calendar"
 PERMISSIONS = ("create", "write", "delete", "share")
 NOT_UNIQUE = "is not unique"
 REMOVE = "remove it in Customize Form"
@@ -39,7 +40,7 @@ def _data(name: str, label: str, **extra: Any) -> dict[str, Any]:
 WANTED: tuple[dict[str, Any], ...] = (
     {
         "fieldname": SECTION,
-        "label": "Google Calendar",
+        "label": SECTION_LABEL,
         "fieldtype": "Section Break",
         "collapsible": 1,
         "read_only": 1,

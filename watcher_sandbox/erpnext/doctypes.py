@@ -95,6 +95,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(name="options", type="Small Text"),
         Field(name="default", type="Text"),
         Field(name="description", type="Text"),
+        Field(name="depends_on", type="Code"),
         *(Field(name=name, type="Int", default=0) for name in ("length", "permlevel", "columns")),
         *(check(name) for name in _CUSTOM_CHECKS),
     ),

@@ -1,0 +1,149 @@
+"""``watcher erpnext setup`` makes the Desk fit for mirrored events, and takes it back."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import subprocess
+from typing import Any
+
+import pytest
+from playwright._impl._driver import compute_driver_executable
+
+from tests.company import ANN, Company
+from watcher.erpnext import desk
+from watcher.erpnext.fields import install
+from watcher.events.fields import FIELDS
+
+
+@pytest.fixture(autouse=True)
+def fields(company: Company) -> None:
+    company.setup_erpnext()
+
+
+def fit(company: Company, **options: bool) -> desk.DeskReport:
+    return desk.fit(company.services.erpnext, **options)
+
+
+def settings(company: Company) -> dict[str, str]:
+    return {row["name"]: row["value"] for row in company.site.rows("Property Setter")}
+
+
+def custom(company: Company) -> dict[str, dict[str, Any]]:
+    return {row["fieldname"]: row for row in company.site.rows("Custom Field")}
+
+
+def test_the_desk_is_fit_and_stays_so(company: Company) -> None:
+    said = fit(company)
+    assert any("whose calendar" in sentence for sentence in said.changed)
+    made = settings(company)
+    assert made["Event-main-sort_field"] == "starts_on"
+    assert made["Event-main-sort_order"] == "ASC"
+    assert made["Event-starts_on-in_list_view"] == "1"
+    assert made["Event-sync_with_google_calendar-depends_on"] == "eval:!doc.custom_google_sync_key"
+    locked = {name for name in made if name.endswith("-read_only_depends_on")}
+    standard = {field.name for field in FIELDS if not field.optional}
+    assert locked == {f"Event-{name}-read_only_depends_on" for name in standard}
+    found = custom(company)
+    person = found["custom_google_user"]
+    assert (person["insert_after"], person["in_list_view"], person["in_standard_filter"]) == (
+        "subject",
+        1,
+        1,
+    )
+    for name in ("custom_google_sync_key", "custom_google_hash", "custom_google_event_id"):
+        assert found[name]["hidden"] == 1
+    assert not found["custom_google_account"]["hidden"]
+
+    again = fit(company)
+    assert (again.changed, again.by_hand) == ([], [])
+    assert settings(company) == made
+    assert install(company.services.erpnext).complete, "the fields are as wanted all the same"
+    company.add(ANN)
+    company.google.insert_event(ANN, company.timed())
+    assert company.sync() == "done"
+    assert company.subjects() == ["Shift"]
+
+
+def test_it_is_taken_back(company: Company) -> None:
+    before = custom(company)
+    fit(company)
+    desk.take_back(company.services.erpnext)
+    assert settings(company) == {}
+    after = custom(company)
+    ours = {name for own in desk.OWN_FIELDS for name in own.fit}
+    assert after.keys() == before.keys()
+    for name, row in after.items():
+        assert {p: row[p] for p in ours} == {p: before[name][p] for p in ours}, name
+    assert desk.take_back(company.services.erpnext) == desk.DeskReport()
+
+
+def test_what_an_admin_has_set_by_hand_stays(company: Company) -> None:
+    by_hand = {
+        "doctype": "Property Setter",
+        "doctype_or_field": "DocType",
+        "doc_type": "Event",
+        "property": "sort_field",
+        "property_type": "Data",
+        "value": "modified",
+    }
+    company.services.erpnext.insert(by_hand)
+    assert fit(company).by_hand == ["Event: sort_field is modified"]
+    desk.take_back(company.services.erpnext)
+    assert settings(company) == {"Event-main-sort_field": "modified"}
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(company: Company) -> None:
+    company.site.reset()
+    would = fit(company, dry_run=True)
+    assert (company.site.rows("Property Setter"), company.site.rows("Custom Field")) == ([], [])
+    company.setup_erpnext()
+    assert fit(company).changed == would.changed
+    kept = settings(company)
+    undone = desk.take_back(company.services.erpnext, dry_run=True).changed
+    assert sorted(undone) == sorted(would.changed)
+    assert settings(company) == kept
+
+
+def test_the_command(company: Company) -> None:
+    done = company.watcher("erpnext", "setup")
+    assert done.returncode == 0
+    assert "whose calendar it is stands below the title" in done.stderr
+    assert "watcher erpnext setup --desk no" in done.stderr
+    assert settings(company)
+    done = company.watcher("erpnext", "setup", "--desk", "no", "--json")
+    assert json.loads(done.stdout)["desk"]["changed"]
+    assert settings(company) == {}
+
+
+@pytest.mark.one_shape("sqlite")
+def test_the_line_of_the_form_as_frappe_fills_it_in() -> None:
+    """With Frappe's own steps (public/js/frappe/microtemplate.js): braces become tags, and what is
+    between tags becomes JavaScript."""
+    line = desk._LINE
+    assert "'" not in line, "it would end Frappe's string"
+    script = """
+    const [line, doc] = JSON.parse(require("fs").readFileSync(0));
+    const frappe = {utils: {escape_html: t => t.replace(/&/g, "&amp;").replace(/</g, "&lt;")}};
+    let s = line.replace(/{{/g, "{%=").replace(/}}/g, "%}");
+    s = "var _p=[];with(obj){_p.push('" + s.replace(/[\\r\\t\\n]/g, " ").split("{%").join("\\t")
+      .replace(/\\t=(.*?)%}/g, "',$1,'").split("\\t").join("');\\n").split("%}")
+      .join("\\n_p.push('") + "');}return _p.join('');";
+    process.stdout.write(new Function("frappe", "obj", s)(frappe, {doc}));
+    """
+    doc = {
+        "custom_google_account": "a<b@scoopjoy.test",
+        "custom_google_event_id": "abc_20261130T083000Z",
+        "custom_google_calendar_id": "ann@scoopjoy.test",
+    }
+    node = [str(compute_driver_executable()[0]), "-e", script]  # Playwright brings one
+    given = json.dumps([line, doc])
+    filled = subprocess.run(node, input=given, capture_output=True, text=True, check=True).stdout
+    assert "Calendar of a&lt;b@scoopjoy.test: change it there" in filled
+    found = re.search(r'href="([^"]+)"', filled)
+    assert found is not None
+    eid = html.unescape(found[1]).rpartition("eid=")[2]
+    told = base64.b64decode(eid + "=" * (-len(eid) % 4)).decode()
+    assert told == "abc_20261130T083000Z ann@scoopjoy.test"

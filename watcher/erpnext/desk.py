@@ -1,0 +1,258 @@
+"""How the Desk shows mirrored events: whose they are, as an agenda, without technical fields, not
+to be edited in the form, with a line that says where to change them. ``watcher erpnext setup``
+makes it so, and ``--desk no`` takes it back.
+
+Nothing here changes what is stored in an Event. It is made of Property Setters, which is how Frappe
+keeps what an admin does in "Customize Form", and of properties of Watcher's own custom fields. What
+the site has set by hand is left as it is. All of it takes the role System Manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.fields import SECTION, SECTION_LABEL
+from watcher.erpnext.rows import KEY
+from watcher.events.fields import FIELDS
+
+NOTE = "custom_google_note"
+"""The field that holds the line at the top of the form. It has no column in the database."""
+PERSON = "custom_google_user"
+MIRRORED = f"eval:doc.{KEY}"
+"""Frappe's expression for "this Event is one that Watcher keeps"."""
+
+# Frappe fills this in with the document that is shown. Single quotes would break its template.
+_LINE = (
+    '<p class="text-muted">Mirrored from the Google Calendar of '
+    '{{ frappe.utils.escape_html(doc.custom_google_account || "") }}: change it there, '
+    "what is changed here is overwritten. "
+    '<a target="_blank" rel="noopener noreferrer" '
+    'href="https://calendar.google.com/calendar/event?eid={{ btoa('
+    'doc.custom_google_event_id + " " + doc.custom_google_calendar_id).replace(/=+$/, "") }}'
+    '">Open in Google Calendar</a></p>'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One property of the Event form. ``field`` is empty for the document type itself; ``kind`` is
+    the type of the property in Frappe's words; ``does`` says to an admin what it is for."""
+
+    field: str
+    name: str
+    kind: str
+    value: str
+    does: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.field, self.name
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The Property Setter as it is inserted."""
+        return {
+            "doctype": "Property Setter",
+            "doctype_or_field": "DocField" if self.field else "DocType",
+            "doc_type": "Event",
+            "field_name": self.field or None,
+            "property": self.name,
+            "property_type": self.kind,
+            "value": self.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OwnField:
+    """Properties of one of Watcher's custom fields: as the Desk is fit, and as they are without."""
+
+    field: str
+    fit: dict[str, Any]
+    plain: dict[str, Any]
+    does: str
+
+
+_AGENDA = "lists of events are an agenda: the start is a column, and the next one comes first"
+_LOCKED = "mirrored events cannot be edited in the form"
+SETTINGS: tuple[Setting, ...] = (
+    Setting("starts_on", "in_list_view", "Check", "1", _AGENDA),
+    Setting("event_type", "in_list_view", "Check", "0", _AGENDA),
+    Setting("", "sort_field", "Data", "starts_on", _AGENDA),
+    Setting("", "sort_order", "Data", "ASC", _AGENDA),
+    *(
+        Setting(each.name, "read_only_depends_on", "Data", MIRRORED, _LOCKED)
+        for each in FIELDS
+        if not each.optional
+    ),
+    Setting(
+        "sync_with_google_calendar",
+        "depends_on",
+        "Data",
+        f"eval:!doc.{KEY}",
+        "Frappe's own copy to Google is not offered for them: it would come back as a second event",
+    ),
+)
+
+_HIDDEN = "keys and technical ids are hidden, in the form and in its history"
+OWN_FIELDS: tuple[OwnField, ...] = (
+    OwnField(
+        SECTION,
+        {"label": "Mirrored from Google"},
+        {"label": SECTION_LABEL},
+        "the section is called Mirrored from Google",
+    ),
+    # Where a field is moved away, those behind it would move with it.
+    OwnField(
+        "custom_synced_from",
+        {"insert_after": "custom_google_account", "hidden": 1},
+        {"insert_after": PERSON, "hidden": 0},
+        _HIDDEN,
+    ),
+    OwnField(
+        PERSON,
+        {"insert_after": "subject", "in_list_view": 1, "in_standard_filter": 1},
+        {"insert_after": "custom_google_account", "in_list_view": 0, "in_standard_filter": 0},
+        "whose calendar it is stands below the title, in lists, and as a filter",
+    ),
+    *(
+        OwnField(name, {"hidden": 1}, {"hidden": 0}, _HIDDEN)
+        for name in (
+            KEY,
+            "custom_google_event_id",
+            "custom_google_recurring_event_id",
+            "custom_google_calendar_id",
+            "custom_google_hash",
+        )
+    ),
+)
+
+_NOTE_DOES = "a line in the form says whose calendar it comes from, with a link to it"
+_NOTE_FIELD: dict[str, Any] = {
+    "doctype": "Custom Field",
+    "dt": "Event",
+    "fieldname": NOTE,
+    "label": "Mirrored from Google",
+    "fieldtype": "HTML",
+    "insert_after": PERSON,
+    "depends_on": MIRRORED,
+    "options": _LINE,
+    "no_copy": 1,
+    "print_hide": 1,
+}
+
+
+@dataclass(kw_only=True, slots=True)
+class DeskReport:
+    """Sentences for the admin: ``there`` is as wanted already, ``changed`` is what was changed (or
+    would be), ``by_hand`` is what somebody else has set and is left as it is."""
+
+    there: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    by_hand: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One call that brings the Desk nearer to what is wanted."""
+
+    does: str
+    call: Callable[[], object]
+
+
+def fit(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
+    """Make the Desk fit for mirrored events; safe to repeat. The custom fields have to be there,
+    unless it is a ``dry_run``, which says what would be changed and changes nothing.
+
+    Raises ``ErpForbidden`` without System Manager.
+    """
+    site = _Site(client)
+    report = DeskReport()
+    steps: list[_Step] = []
+    for wanted in SETTINGS:
+        found = site.settings.get(wanted.place)
+        if found is None:
+            steps.append(_Step(wanted.does, partial(client.insert, wanted.document)))
+        elif found["value"] == wanted.value:
+            report.there.append(wanted.does)
+        else:
+            what = f"{wanted.field or 'Event'}: {wanted.name}"
+            report.by_hand.append(f"{what} is {found['value'] or 'empty'}")
+    for own in OWN_FIELDS:
+        _towards(site, own, own.fit, steps, report)
+    if NOTE not in site.fields:
+        steps.append(_Step(_NOTE_DOES, partial(client.insert, _NOTE_FIELD)))
+    else:
+        report.there.append(_NOTE_DOES)
+    return _carried_out(steps, report, dry_run=dry_run)
+
+
+def take_back(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
+    """Undo ``fit``: the Event form is as Frappe has it, with Watcher's fields at its end. A setting
+    that has another value than Watcher's is somebody else's, and stays.
+
+    Raises ``ErpForbidden`` without System Manager.
+    """
+    site = _Site(client)
+    report = DeskReport()
+    steps: list[_Step] = []
+    for wanted in SETTINGS:
+        found = site.settings.get(wanted.place)
+        if found is not None and found["value"] == wanted.value:
+            call = partial(client.delete, "Property Setter", found["name"])
+            steps.append(_Step(wanted.does, call))
+    if NOTE in site.fields:  # before the field that it stands behind moves
+        call = partial(client.delete, "Custom Field", site.fields[NOTE]["name"])
+        steps.append(_Step(_NOTE_DOES, call))
+    for own in reversed(OWN_FIELDS):
+        if own.field in site.fields:
+            _towards(site, own, own.plain, steps, report)
+    report.there.clear()  # of no interest: nothing was to be undone there
+    return _carried_out(steps, report, dry_run=dry_run)
+
+
+class _Site:
+    """What the site has of all this now."""
+
+    def __init__(self, client: ErpNextClient) -> None:
+        self.client = client
+        setters = client.rows(
+            "Property Setter",
+            [["doc_type", "=", "Event"], ["property", "in", sorted({s.name for s in SETTINGS})]],
+            ["field_name", "property", "value"],
+        )
+        self.settings = {(row["field_name"] or "", row["property"]): row for row in setters}
+        properties = sorted({name for own in OWN_FIELDS for name in own.fit})
+        names = [*(own.field for own in OWN_FIELDS), NOTE]
+        fields = client.rows(
+            "Custom Field",
+            [["dt", "=", "Event"], ["fieldname", "in", names]],
+            ["fieldname", *properties],
+        )
+        self.fields = {row["fieldname"]: row for row in fields}
+
+
+def _towards(
+    site: _Site, own: OwnField, wanted: dict[str, Any], steps: list[_Step], report: DeskReport
+) -> None:
+    """Note what has to be changed of a custom field, and how."""
+    found = site.fields.get(own.field, {"name": f"Event-{own.field}"})
+    differing = {name: value for name, value in wanted.items() if found.get(name) != value}
+    if not differing:
+        report.there.append(own.does)
+        return
+    document = {"doctype": "Custom Field", "name": found["name"], **differing}
+    steps.append(_Step(own.does, partial(site.client.update, document)))
+
+
+def _carried_out(steps: Iterable[_Step], report: DeskReport, *, dry_run: bool) -> DeskReport:
+    for step in steps:
+        if not dry_run:
+            step.call()
+        report.changed.append(step.does)
+    report.changed = list(dict.fromkeys(report.changed))
+    report.there = [does for does in dict.fromkeys(report.there) if does not in report.changed]
+    return report
