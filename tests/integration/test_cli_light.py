@@ -27,7 +27,7 @@ HEAVY = {
     "frappeclient",
     "google",
     "googleapiclient",
-    "gunicorn",
+    "waitress",
     "nh3",
     "prometheus_client",
     "pydantic",

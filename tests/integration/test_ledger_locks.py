@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import bindparam, event, select, text, update
 from sqlalchemy.orm import Session
 
 from tests.company import ADMIN, ANN, Company
@@ -19,7 +19,7 @@ from watcher.jobs import timetable
 from watcher.ledger import accounts, batches, budget, calendars, channels, inbox, overview, owing
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Usage
-from watcher.ledger.states import AccountState
+from watcher.ledger.states import AccountState, ChannelState
 from watcher.notices.tell import observe
 
 NOW = datetime(2026, 11, 24, 9, 30, 15, tzinfo=UTC)
@@ -129,6 +129,60 @@ def test_a_notification_waits_for_no_reader(company: Company) -> None:
         overview.status(other, reader, now, {})
     other.dispose()
     assert company.calendar().dirty_seq == (before or 0) + 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "state", "status"),
+    [
+        ({}, "live", 204),
+        ({"X-Goog-Channel-Token": "wrong"}, "live", 404),
+        ({"X-Goog-Channel-ID": "nobody's"}, "live", 404),
+        ({"X-Goog-Resource-ID": "another"}, "live", 404),
+        ({}, "stopped", 204),
+    ],
+    ids=["coalesced", "wrong token", "unknown channel", "another resource", "retired"],
+)
+def test_a_notification_that_changes_nothing_waits_for_no_writer(
+    company: Company, sent: dict[str, str], state: str, status: int
+) -> None:
+    """A burst, and whatever strangers send: each once queued up for the turn to write."""
+    company.connect()
+    services, now = company.services, company.services.clock()
+    with services.db.session() as session:
+        row = channels.live(session, company.calendar().id, now)
+        assert row is not None
+        row.state, row.heard_at = ChannelState(state), now
+        calendars.note_rung(session, row.calendar_id, now)
+        calendars.get(session, row.calendar_id).dirty_reason = "push"
+    genuine = {
+        "X-Goog-Channel-ID": row.id,
+        "X-Goog-Channel-Token": company.google.channels.all[row.id].token or "",
+        "X-Goog-Resource-ID": row.resource_id or "",
+        "X-Goog-Resource-State": "exists",
+    }
+    client, before = create_app(services).test_client(), company.calendar().dirty_seq
+    with writer(services.db), counted(services.db) as statements:
+        answer = client.post("/webhooks/google", headers=genuine | sent)
+    assert (answer.status_code, statements) == (status, [])
+    assert company.calendar().dirty_seq == before
+
+
+def test_looking_at_one_row_waits_for_no_writer_and_outlives_a_broken_connection(
+    db: Database,
+) -> None:
+    add_calendars(db, 1)
+    query = select(Account.cause).where(Account.email == bindparam("email"))
+    assert db.glance(query, {"email": "nobody@scoopjoy.test"}) is None
+    if not db.is_sqlite:
+        with db.engine.connect() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+    with writer(db):
+        assert db.glance(query, {"email": ANN}) == ("",)
 
 
 READING = [

@@ -1,4 +1,4 @@
-"""The web process as it runs in production: gunicorn, a real ledger, real HTTP."""
+"""The web process as it runs in production: its server, a real ledger, real HTTP."""
 
 from __future__ import annotations
 

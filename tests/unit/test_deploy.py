@@ -64,6 +64,26 @@ def test_nginx_keeps_no_connect_links_and_codes_while_watcher_is_down() -> None:
     assert "proxy_pass" in block
 
 
+@pytest.mark.parametrize("name", ["watcher", "watcher-web"])
+def test_systemd_hands_over_one_socket_where_the_proxies_look_for_it(name: str) -> None:
+    unit = (DEPLOY / f"{name}.socket").read_text()
+    assert re.findall(r"^ListenStream=(.*)$", unit, re.M) == ["127.0.0.1:8080"]
+    assert f"Requires={name}.socket" in (DEPLOY / f"{name}.service").read_text()
+    assert "127.0.0.1:8080" in (DEPLOY / "nginx.conf.example").read_text()
+    assert "127.0.0.1:8080" in (DEPLOY / "Caddyfile.example").read_text()
+
+
+def test_proxies_let_go_whoever_is_slow_and_limit_pages_but_no_notifications() -> None:
+    nginx = (DEPLOY / "nginx.conf.example").read_text()
+    for name in ("client_header_timeout", "client_body_timeout", "send_timeout", "limit_conn "):
+        assert f"    {name}" in nginx
+    blocks = re.findall(r"location ([^{]+) \{([^}]*)\}", nginx)
+    limited = {where for where, block in blocks if "limit_req zone=" in block}
+    assert limited == {"~ ^/(connect|oauth)/", "/"}
+    caddy = (DEPLOY / "Caddyfile.example").read_text()
+    assert all(name in caddy for name in ("read_header", "read_body", "idle"))
+
+
 def test_commands_were_found() -> None:
     assert {file for file, _ in CALLS} >= {"crontab.example", "watcher.service"}
 

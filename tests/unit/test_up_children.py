@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,10 @@ import subprocess, sys, time
 from watcher.processes.children import tied
 print(subprocess.Popen(tied(["/bin/sleep", "60"])).pid, flush=True)
 time.sleep(60)
+"""
+ANSWER_ONE = """
+import os, socket
+socket.socket(fileno=int(os.environ["WATCHER_LISTEN_FD"])).accept()[0].sendall(b"%d" % os.getpid())
 """
 FORKS = """
 import json, os, signal, sys, threading, time
@@ -89,6 +94,18 @@ def test_a_forked_child_is_a_process_of_its_own(tmp_path: Path) -> None:
     assert (broken[0], "ZeroDivisionError" in broken[1]) == (1, True)
     assert stopped == -signal.SIGTERM
     assert "threads" in threads
+
+
+@pytest.mark.system
+def test_who_connects_while_the_web_process_is_started_again_waits() -> None:
+    command, answers = [sys.executable, "-I", "-S", "-c", ANSWER_ONE], set()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for _ in range(2):
+            with socket.create_connection(listener.getsockname()[:2], timeout=20) as early:
+                assert children.run(command, children.Output(), "web", listener).wait(20) == 0
+                answers.add(early.recv(20))
+        assert not listener.get_inheritable()
+    assert len(answers) == 2
 
 
 @pytest.mark.system

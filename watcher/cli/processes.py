@@ -20,6 +20,7 @@ with later():
     from watcher.processes import cron as ticker
     from watcher.processes import up as supervisor
     from watcher.processes import web as server
+    from watcher.processes.sockets import listening
     from watcher.telemetry import log as logs
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ def up(host: str, port: int, workers: int) -> int:
 def web(host: str, port: int) -> int:
     """The web server alone: notifications, connect pages, dashboard."""
     children.watch_parent()
-    return server.serve(_settings(), host, port)
+    settings = _settings()
+    return server.serve(settings, listening(host, port))
 
 
 @click.command()

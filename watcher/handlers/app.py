@@ -6,15 +6,17 @@ import logging
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, current_app, render_template, request
 from flask.sessions import SecureCookieSessionInterface
 
 from watcher.errors import Transient
 from watcher.handlers import context, dashboard, explaining, health, notifications, oauth
-from watcher.handlers.context import EXTENSION, MISSED, READINESS, TALLY
+from watcher.handlers.context import EXTENSION, MISSED, PACE, READINESS, TALLY, TURNS
 from watcher.handlers.missed import Missed
+from watcher.handlers.pace import Pace
 from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
+from watcher.handlers.turns import of_consents
 from watcher.services import Services, impatient
 
 log = logging.getLogger(__name__)
@@ -26,16 +28,24 @@ def create_app(services: Services) -> Flask:
     app.extensions[EXTENSION] = services
     app.extensions[TALLY] = Tally(services)
     app.extensions[READINESS] = Readiness(services)
+    app.extensions[TURNS] = of_consents()
+    app.extensions[PACE] = Pace(services)
     app.extensions[MISSED] = Missed(services)
     app.extensions[explaining.DESK] = explaining.Desk(impatient(services))
+    # werkzeug answers a path that is nearly one of ours by a redirect to whatever host the client
+    # has named.
+    app.url_map.merge_slashes = app.url_map.strict_slashes = False
+    is_https = urlsplit(services.settings.public_url).scheme == "https"
     keys = [key.hex() for key in services.keyring.signing_keys("cookie")]
     app.config.update(
         SECRET_KEY=keys[-1],
         SECRET_KEY_FALLBACKS=keys[:-1],
-        SESSION_COOKIE_NAME="watcher",
+        # With this prefix no other host of the company's domain can set it for ours.
+        SESSION_COOKIE_NAME="__Host-watcher" if is_https else "watcher",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=urlsplit(services.settings.public_url).scheme == "https",
+        SESSION_COOKIE_SECURE=is_https,
+        SESSION_COOKIE_PATH="/",
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
         # Else whatever is still being fetched when an admin signs out would sign him in again.
         SESSION_REFRESH_EACH_REQUEST=False,
@@ -56,6 +66,8 @@ def _secure(response: Response) -> Response:
     if request.endpoint == "oauth.invitation":
         parts = urlsplit(context.services().settings.google_auth_url)
         google = f" {parts.scheme}://{parts.netloc}"
+    if current_app.config["SESSION_COOKIE_SECURE"]:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Frame-Options"] = "DENY"
     response.headers["Referrer-Policy"] = "no-referrer"

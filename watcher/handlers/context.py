@@ -7,14 +7,18 @@ from typing import cast
 from flask import Flask, current_app
 
 from watcher.handlers.missed import Missed
+from watcher.handlers.pace import Pace
 from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
+from watcher.handlers.turns import Turns
 from watcher.services import Services
 
 EXTENSION = "watcher"
 TALLY = "watcher.tally"
 READINESS = "watcher.readiness"
 MISSED = "watcher.missed"
+PACE = "watcher.pace"
+TURNS = "watcher.turns"
 
 
 def services() -> Services:
@@ -27,6 +31,14 @@ def tally() -> Tally:
 
 def readiness() -> Readiness:
     return cast(Readiness, current_app.extensions[READINESS])
+
+
+def pace() -> Pace:
+    return cast(Pace, current_app.extensions[PACE])
+
+
+def turns(purpose: str) -> Turns:
+    return cast(dict[str, Turns], current_app.extensions[TURNS])[purpose]
 
 
 def missed() -> Missed:

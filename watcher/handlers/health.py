@@ -39,7 +39,7 @@ def readyz() -> tuple[Response, int]:
 @bp.get("/metrics")
 def metrics() -> Response:
     """Prometheus: gauges from the ledger as it is now, and this process's counters."""
-    context.tally().flush()
+    context.tally().flush_for_reader()
     registry = CollectorRegistry()
     registry.register(LedgerCollector(context.services(), context.readiness().now().refusal))
     text = generate_latest(REGISTRY) + generate_latest(registry)

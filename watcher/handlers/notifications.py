@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
+from datetime import datetime
 
 from flask import Blueprint, Response, request
 from prometheus_client import Counter
@@ -25,6 +27,7 @@ MAX_BODY = 65_536
 MAX_HEADER = 2_048
 RETRY_AFTER_SECONDS = "5"
 OUTCOMES = Counter("watcher_notifications", "Notifications by what became of them", ["outcome"])
+_GOOGLE = "HTTP_X_GOOG_"
 _TALLIED = frozenset({"unknown", "retired"})
 _WRITTEN = frozenset({"recorded", "parked"})
 _ASKED = re.compile(r"[0-9a-f]{32}")
@@ -63,8 +66,6 @@ def receive() -> Response:
         context.tally().add(f"notifications_{verdict.word}")
     if verdict.word == "unknown":
         return _plain("unknown channel", 404)
-    if verdict.word == "recorded":
-        _ring(verdict)
     return Response(status=204)
 
 
@@ -73,7 +74,7 @@ def _check_shape() -> Response | None:
     headers = request.headers
     if _body_too_large():
         return _plain("too large", 413)
-    if any(len(v) > MAX_HEADER for k, v in headers if k.lower().startswith("x-goog-")):
+    if any(len(v) > MAX_HEADER for k, v in request.environ.items() if k.startswith(_GOOGLE)):
         return _plain("header too large", 431)
     if not headers.get("X-Goog-Channel-ID") or not headers.get("X-Goog-Resource-State"):
         return _plain("not a Google Calendar notification", 400)
@@ -101,8 +102,30 @@ def _record() -> Verdict:
         resource_id=headers.get("X-Goog-Resource-ID", ""),
         number=int(number) if number.isdecimal() and len(number) < 18 else None,
     )
-    with context.services().db.session() as session:
-        return inbox.record(session, message, context.services().clock())
+    services, pace = context.services(), context.pace()
+    known = inbox.look(services.db, message, services.clock())
+    if known.word == "due":
+        paced_until: datetime | None = None
+        # Of many that come at once one writes; the others look again and find it written.
+        with pace.turn(known.calendar_id):
+            known = inbox.look(services.db, message, services.clock())
+            if known.word == "due":
+                paced_until = pace.until(known.calendar_id)
+                known = _write(replace(message, paced_until=paced_until))
+        if known.word == "recorded" and paced_until is None:
+            _ring(known)
+    if known.word == "coalesced":
+        pace.coalesced(known.calendar_id)
+    return known
+
+
+def _write(message: inbox.Message) -> Verdict:
+    services = context.services()
+    with services.db.session() as session:
+        verdict = inbox.record(session, message, services.clock())
+    if verdict.word == "recorded":
+        context.pace().recorded(verdict.calendar_id, paced=message.paced_until is not None)
+    return verdict
 
 
 def _ring(verdict: Verdict) -> None:

@@ -21,7 +21,8 @@ from watcher.google import consent
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.google.refresh import Fresh
 from watcher.handlers import admin
-from watcher.handlers.context import services
+from watcher.handlers.context import services, turns
+from watcher.handlers.turns import TooMany
 from watcher.ledger import accounts, connect, own
 from watcher.ledger.accounts import Consented
 from watcher.ledger.connect import Flow
@@ -150,6 +151,8 @@ def callback() -> ResponseReturnValue:
     if flow is None:
         raise _lapsed()
     given = _finish(flow)
+    if flow.purpose == "sign_in":
+        _check_admin(given.identity)  # first, since whoever has a Google account gets here
     with services().db.session() as db:
         if not connect.spend_flow(db, flow, services().clock()):
             raise _lapsed()
@@ -200,10 +203,14 @@ def _finish(flow: Flow) -> Consent:
             verifier=flow.verifier,
             redirect_uri=app.settings.callback_url,
         )
-        answer = consent.exchange(google, code)
-        identity = consent.verify_id_token(
-            answer.id_token, google.client_id, google.certs_url, nonce=flow.nonce
-        )
+        with turns(flow.purpose).take():
+            answer = consent.exchange(google, code)
+            identity = consent.verify_id_token(
+                answer.id_token, google.client_id, google.certs_url, nonce=flow.nonce
+            )
+    except TooMany as error:
+        text = "Try again in a minute."
+        raise ErrorPage("Too many sign-ins at this moment", text, 429, again) from error
     except consent.ConsentDenied as error:
         text = f"{error.message}. Nothing has been stored."
         raise ErrorPage("Nothing was connected", text, 200, again) from error
@@ -242,9 +249,12 @@ def _retry_link(flow: Flow) -> str:
     return connect.sign_link(app.keyring, app.settings, found[0].id, found[1].email)
 
 
-def _signed_in(identity: consent.Identity) -> ResponseReturnValue:
+def _check_admin(identity: consent.Identity) -> None:
     if identity.email.lower() not in services().settings.admin_emails:
         raise ErrorPage("No access", f"{identity.email} is not among WATCHER_ADMIN_EMAILS.", 403)
+
+
+def _signed_in(identity: consent.Identity) -> ResponseReturnValue:
     admin.sign_in(identity.email.lower())
     return redirect("/")
 

@@ -18,6 +18,7 @@ from watcher.services import Services
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 10.0
+READER_SECONDS = 1.0
 
 
 class Tally:
@@ -28,11 +29,23 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._flushed = time.monotonic()
+        self._read = -READER_SECONDS
 
     def add(self, name: str) -> None:
         with self._lock:
             self._counts[name] += 1
             due = time.monotonic() - self._flushed >= FLUSH_SECONDS
+        if due:
+            self.flush()
+
+    def flush_for_reader(self) -> None:
+        """Somebody looks at the counts. They are no older than ``READER_SECONDS`` then: who reads
+        on and on must not have them written each time."""
+        with self._lock:
+            now = time.monotonic()
+            due = now - self._read >= READER_SECONDS
+            if due:
+                self._read = now
         if due:
             self.flush()
 

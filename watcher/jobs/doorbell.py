@@ -66,10 +66,12 @@ class Doorbell:
         return Queue(lane, connection=self.client, serializer=JSONSerializer)
 
     def ring(self, calendar_id: int, lane: Lane, reason: Reason) -> bool:
-        """Wake a worker for a calendar; False when Redis did not take it."""
+        """Wake a worker for a calendar; False when Redis did not take it. One round trip: without a
+        pipeline RQ takes two."""
         if time.monotonic() < self._open_until:
             return False
         try:
+            pipeline = self.client.pipeline()
             self.queue(lane).enqueue_call(
                 TASK,
                 args=(calendar_id, reason),
@@ -77,7 +79,9 @@ class Doorbell:
                 timeout=JOB_TIMEOUT_SECONDS[lane],
                 result_ttl=0,
                 failure_ttl=86_400,
+                pipeline=pipeline,
             )
+            pipeline.execute()
         except redis.RedisError:
             self._open_until = time.monotonic() + BREAKER_SECONDS
             return False

@@ -336,6 +336,11 @@ def not_rung(session: Session, calendar_id: int) -> None:
     session.execute(update(Calendar).where(Calendar.id == calendar_id).values(rung_at=None))
 
 
+def end_pace(session: Session, calendar_id: int) -> None:
+    """A pass may begin again."""
+    session.execute(update(Calendar).where(Calendar.id == calendar_id).values(paced_until=None))
+
+
 def clean_and_active() -> list[ColumnElement[bool]]:
     return [
         Calendar.removed.is_(False),

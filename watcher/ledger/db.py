@@ -6,13 +6,24 @@ import fcntl
 import importlib
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -29,6 +40,15 @@ LEAST_FREE_BYTES = 1_000_000
 STATEMENT_SECONDS = 30
 """How long one statement may take on PostgreSQL, waits for locks included; then the ledger counts
 as away. Migrations have no limit. SQLite has ``BUSY_MS``."""
+
+Query = Select[*tuple[Any, ...]]
+
+AUTOCOMMIT: dict[str, Any] = {
+    "isolation_level": "AUTOCOMMIT",
+    "pool_reset_on_return": None,
+    "pool_size": 8,
+}
+"""Options of an engine whose statements are a transaction each: nothing is begun or ended."""
 
 LOCKED: dict[str, Any] = {"key_share": True}
 """Options of ``with_for_update``: nobody else changes the row until the transaction ends, but rows
@@ -59,6 +79,8 @@ class Database:
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reader = self.engine.execution_options(reads_only=True, postgresql_readonly=True)
         self._readings = sessionmaker(self._reader, expire_on_commit=False)
+        self._lock = threading.Lock()
+        self._glances: Engine | None = None
 
     def __repr__(self) -> str:
         return f"Database({self._url.render_as_string(hide_password=True)})"
@@ -85,6 +107,45 @@ class Database:
                 if not _is_refused_write(error):
                     raise
                 raise RuntimeError("Database.reading() is no place for a write") from error
+
+    def glance(self, statement: Query, values: Mapping[str, Any]) -> Row[Any] | None:
+        """The one row of a statement that only reads, outside of any transaction, or None: for what
+        is asked many times a second. It waits for no writer, and costs a tenth of ``reading``.
+
+        Raises ``LedgerAway`` as ``session`` does.
+        """
+        if self._file is not None:
+            self._file.check()
+        try:
+            return self._glance(statement, values)
+        except DatabaseError as error:
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            raise failure from None
+
+    def _glance(self, statement: Query, values: Mapping[str, Any]) -> Row[Any] | None:
+        """Nobody asks first whether a connection of the pool still stands: that would double what
+        a look at PostgreSQL takes. One that has broken meanwhile is told by the statement itself,
+        which is then made once more on a new one."""
+        try:
+            with self._glancing().connect() as connection:
+                return connection.execute(statement, values).one_or_none()
+        except OperationalError as error:
+            if not error.connection_invalidated:
+                raise
+        with self._glancing().connect() as connection:
+            return connection.execute(statement, values).one_or_none()
+
+    def _glancing(self) -> Engine:
+        with self._lock:
+            if self._glances is None:
+                url = self._url.render_as_string(hide_password=False)
+                if self.is_sqlite:
+                    self._glances = _sqlite_engine(url, self._file, **AUTOCOMMIT)
+                else:
+                    self._glances = _server(url, pool_pre_ping=False, **AUTOCOMMIT)
+            return self._glances
 
     @contextmanager
     def _transaction(self, sessions: sessionmaker[Session]) -> Iterator[Session]:
@@ -221,10 +282,14 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+        with self._lock:
+            if self._glances is not None:
+                self._glances.dispose()
 
 
-def _sqlite(url: str, file: LedgerFile | None) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000}, hide_parameters=True)
+def _sqlite_engine(url: str, file: LedgerFile | None, **options: Any) -> Engine:
+    wait = {"timeout": BUSY_MS / 1000}
+    engine = create_engine(url, connect_args=wait, hide_parameters=True, **options)
 
     if file is not None:
 
@@ -241,6 +306,12 @@ def _sqlite(url: str, file: LedgerFile | None) -> Engine:
             cursor.execute(f"PRAGMA {pragma}")
         _use_wal(cursor)
         cursor.close()
+
+    return engine
+
+
+def _sqlite(url: str, file: LedgerFile | None) -> Engine:
+    engine = _sqlite_engine(url, file)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -275,13 +346,12 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
             return
 
 
-def _server(url: str) -> Engine:
+def _server(url: str, **options: Any) -> Engine:
     engine = create_engine(
         url,
-        pool_pre_ping=True,
-        pool_size=5,
         hide_parameters=True,
         connect_args={"connect_timeout": 5},
+        **{"pool_pre_ping": True, "pool_size": 5, **options},
     )
 
     @event.listens_for(engine, "connect")

@@ -15,11 +15,24 @@ from watcher.ledger.leases import is_free
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.when import LONGEST_RETRY, has_come, still_to_come
 
+LONGEST_PACE = timedelta(seconds=5)
+"""So long a calendar that is told of without end waits for its next pass at the most."""
+
 
 def pauses(now: datetime) -> ColumnElement[bool]:
     """The last pass failed, and the time of the next try has not come. Nothing is begun before, nor
     is anybody rung, whatever tells of a change: the other side may have asked for that pause."""
     return still_to_come(Calendar.retry_at, now, LONGEST_RETRY)
+
+
+def is_paced(session: Session, calendar_id: int, now: datetime) -> bool:
+    """Whether no pass is to begin yet since the calendar is told of without end."""
+    found = select(Calendar.id).where(Calendar.id == calendar_id, _paced(now))
+    return session.scalar(found) is not None
+
+
+def _paced(now: datetime) -> ColumnElement[bool]:
+    return still_to_come(Calendar.paced_until, now, LONGEST_PACE)
 
 
 def is_pausing(session: Session, calendar_id: int, now: datetime) -> bool:
@@ -46,6 +59,7 @@ def to_ring(
             Calendar.dirty_seq > Calendar.synced_seq,
             is_free(epoch),
             ~pauses(now),
+            ~_paced(now),
         )
         .order_by(Calendar.last_success_at)
     )

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import and_, case, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from watcher.ledger.calendars import RUNG_PATIENCE
 from watcher.ledger.columns import UtcDateTime
+from watcher.ledger.db import Database
 from watcher.ledger.due import pauses
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.secrets import digest, same
@@ -25,14 +39,15 @@ Word = Literal["recorded", "coalesced", "parked", "retired", "unknown"]
 class Verdict:
     """What became of a notification.
 
-    ``recorded``: the debt is written, ring for ``calendar_id`` now. ``coalesced``: a job that has
-    not begun to read will serve it. ``parked``: written, but nobody is woken: the account is
-    paused or broken, or the last pass failed and its pause lasts (the sweep rings after it).
+    ``due``: it changes the ledger, see ``record``. ``recorded``: the debt is written, ring for
+    ``calendar_id`` now. ``coalesced``: a job that has not begun to read will serve it. ``parked``:
+    written, but nobody is woken: the account is paused or broken, or the last pass failed and its
+    pause lasts (the sweep rings after it).
     ``retired``: a channel of ours that is closed. ``unknown``: not ours, a wrong token, or another
     resource; the caller must not tell these apart.
     """
 
-    word: Word
+    word: Word | Literal["due"]
     calendar_id: int = 0
     seq: int = 0
 
@@ -45,6 +60,47 @@ class Message:
     token: str = field(repr=False)
     resource_id: str
     number: int | None
+    paced_until: datetime | None = None
+    """No pass is to begin before, and the caller rings then."""
+
+
+def look(db: Database, message: Message, now: datetime) -> Verdict:
+    """What becomes of a message that changes nothing in the ledger: nearly all of a burst, and
+    whatever strangers send. ``due`` when it has to be recorded.
+
+    ``record`` comes to the same for these, but waits for its turn to write. That a waiting job will
+    read Google is true of the moment at which the ledger is read here, which is after the message
+    came in: the job takes the mark away in a transaction that ends before it reads.
+    """
+    found = db.glance(
+        _known(),
+        {"channel_id": message.channel_id, "since": now - RUNG_PATIENCE, "now": now},
+    )
+    genuine = same(found.token_hash if found else _NOBODY, digest(message.token))
+    if found is None or not genuine or found.resource_id not in (None, message.resource_id):
+        return Verdict("unknown")
+    if found.state not in ACCEPTED:
+        word: Word | Literal["due"] = "retired" if found.resource_id is not None else "due"
+    else:
+        word = "due" if found.is_due else "coalesced"
+    return Verdict(word, found.calendar_id)
+
+
+@functools.cache
+def _known() -> Select[*tuple[Any, ...]]:
+    """Built once: to put a statement together takes longer than to carry it out."""
+    since, now = (bindparam(name, type_=UtcDateTime()) for name in ("since", "now"))
+    return (
+        select(
+            Channel.token_hash,
+            Channel.resource_id,
+            Channel.state,
+            Channel.calendar_id,
+            or_(_unawaited(since, now), Channel.heard_at.is_(None)).label("is_due"),
+        )
+        .join(Calendar, Channel.calendar_id == Calendar.id)
+        .where(Channel.id == bindparam("channel_id"))
+    )
 
 
 def record(session: Session, message: Message, now: datetime) -> Verdict:
@@ -64,9 +120,9 @@ def record(session: Session, message: Message, now: datetime) -> Verdict:
     if channel.state not in ACCEPTED:
         _stop_once(channel, message.resource_id, active, now)
         return Verdict("retired", channel.calendar_id)
-    made = _make_dirty(session, channel.calendar_id, active, now)
     if channel.heard_at is None:
         channel.heard_at = now  # once for each channel, also where nothing else is written
+    made = _make_dirty(session, channel.calendar_id, active, message.paced_until, now)
     if made is None:
         return Verdict("coalesced", channel.calendar_id)
     channel.last_message_at, channel.last_message_number = now, message.number
@@ -104,24 +160,16 @@ class _Dirty:
     wakes: bool
 
 
-def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime) -> _Dirty | None:
+def _make_dirty(
+    session: Session, calendar_id: int, active: bool, paced_until: datetime | None, now: datetime
+) -> _Dirty | None:
     """One conditional UPDATE; None while a waiting job will read anyway."""
     moment = literal(now, UtcDateTime())
     made = session.execute(
         update(Calendar)
         .where(
             Calendar.id == calendar_id,
-            or_(
-                Calendar.rung_at.is_(None),
-                ~Calendar.rung_at.between(now - RUNG_PATIENCE, now),
-                # A job that waits in the bulk lane is no reason to keep a push waiting, unless a
-                # full listing is owed: that is made in the bulk lane whoever is rung.
-                and_(
-                    Calendar.dirty_reason != "push",
-                    Calendar.snapshot_seq == 0,
-                    Calendar.sync_token.is_not(None),
-                ),
-            ),
+            _unawaited(literal(now - RUNG_PATIENCE, UtcDateTime()), moment),
         )
         .values(
             dirty_at=case(
@@ -133,7 +181,23 @@ def _make_dirty(session: Session, calendar_id: int, active: bool, now: datetime)
             dirty_seq=Calendar.dirty_seq + 1,
             dirty_reason="push",
             rung_at=case((pauses(now), null()), else_=moment) if active else None,
+            paced_until=paced_until,
         )
         .returning(Calendar.dirty_seq, Calendar.rung_at)
     ).one_or_none()
     return None if made is None else _Dirty(made[0], made[1] is not None)
+
+
+def _unawaited(since: ColumnElement[Any], now: ColumnElement[Any]) -> ColumnElement[bool]:
+    """No job waits that will serve a push; ``since``: an older mark is of a job that is lost."""
+    return or_(
+        Calendar.rung_at.is_(None),
+        ~Calendar.rung_at.between(since, now),
+        # A job that waits in the bulk lane is no reason to keep a push waiting, unless a full
+        # listing is owed: that is made in the bulk lane whoever is rung.
+        and_(
+            Calendar.dirty_reason != "push",
+            Calendar.snapshot_seq == 0,
+            Calendar.sync_token.is_not(None),
+        ),
+    )

@@ -82,6 +82,7 @@ class Calendar(Base):
     when none is owed. ``rung_at`` is set while a queued job that has not begun to read will
     serve it: whatever sets it counts ``dirty_seq`` up in the same transaction, and a pass clears
     it when it begins, so that work is owed as long as it is set.
+    ``paced_until``: it is told of without end, and no pass begins before; who set it rings then.
     ``rows_seen`` is ERPNext's newest stamp of a row that was seen after the last writing; ``step``
     what a person can do about ``cause``, where it is no matter of the cause alone. ``look_at``: a
     write was not answered; when ERPNext can no longer be at it, the calendar is listed anew.
@@ -112,6 +113,7 @@ class Calendar(Base):
     dirty_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     dirty_reason: Mapped[str] = mapped_column(String(20), default="")
     rung_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paced_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     snapshot_seq: Mapped[int] = mapped_column(Integer, default=0)
     sweep_shown: Mapped[int | None] = mapped_column(Integer)
     sweep_allowed: Mapped[int | None] = mapped_column(Integer)

@@ -18,6 +18,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 
 from watcher.errors import ExitCode, WatcherError
 from watcher.jobs.pulse import CHILD
+from watcher.processes.sockets import HANDED
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +109,21 @@ class Output:
             os.close(self.writer)
 
 
-def run(command: Sequence[str], output: Output, name: str = "") -> subprocess.Popen[bytes]:
-    """Start a command, which is to call itself ``name``. No code of ours runs between fork and exec
-    (``preexec_fn``)."""
+def run(
+    command: Sequence[str],
+    output: Output,
+    name: str = "",
+    listener: socket.socket | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a command, which is to call itself ``name`` and is handed ``listener``. No code of ours
+    runs between fork and exec (``preexec_fn``)."""
+    passed = [] if listener is None else [listener.fileno()]
+    handed = {HANDED: str(passed[0])} if passed else {}
     return subprocess.Popen(
         tied(command),
-        env={**os.environ, PARENT: str(os.getpid()), CHILD: name},
+        env={**os.environ, PARENT: str(os.getpid()), CHILD: name, **handed},
         start_new_session=True,
+        pass_fds=passed,
         stdout=output.writer,
         stderr=output.writer,
     )

@@ -6,7 +6,6 @@ again with a growing pause. It has one thread and no connection while it does so
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import logging
 import math
@@ -31,6 +30,7 @@ from watcher.ledger.ledger_file import private_folder
 from watcher.processes import children, cron, first_look, valkey, web
 from watcher.processes.relay import Relay
 from watcher.processes.signals import stop_pipe
+from watcher.processes.sockets import address, listening
 from watcher.services import Ledger, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
@@ -46,7 +46,8 @@ STEP_SECONDS = 0.2
 @dataclass(slots=True)
 class Child:
     """One supervised process: a ``command``, or, where that is safe, a ``task`` in a fork. One that
-    is to run ``once`` is not started again when it has ended."""
+    is to run ``once`` is not started again when it has ended. ``listens``: it takes connections
+    from the socket that the supervisor holds."""
 
     name: str
     command: Sequence[str]
@@ -56,17 +57,15 @@ class Child:
     failures: int = 0
     retry_at: float = 0.0
     once: bool = False
+    listens: bool = False
 
 
-def parts(settings: Settings, host: str, port: int, workers: int) -> list[Child]:
+def parts(settings: Settings, listener: socket.socket, workers: int) -> list[Child]:
     """What ``watcher up`` consists of."""
+    host, port = address(listener)
     own = [sys.executable, "-m", "watcher"]
     found = [
-        Child(
-            "web",
-            [*own, "web", "--host", host, "--port", str(port)],
-            partial(web.serve, settings, host, port),
-        ),
+        Child("web", [*own, "web"], partial(web.serve, settings, listener), listens=True),
         Child("cron", [*own, "cron"], partial(cron.serve, settings)),
         *(
             Child(
@@ -94,14 +93,24 @@ def parts(settings: Settings, host: str, port: int, workers: int) -> list[Child]
     return [Child("valkey", [str(valkey.binary()), str(config)]), *found]
 
 
-class Supervisor:
-    """Starts the children, restarts what dies, stops all in reverse. ``lock`` is closed in the
-    children: it is held as long as any process has it open."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the supervisor keeps open as long as it lives. The lock is held as long as any process
+    has it open."""
 
-    def __init__(self, settings: Settings, parts: Sequence[Child], lock: IO[str]) -> None:
+    lock: IO[str]
+    listener: socket.socket
+
+
+class Supervisor:
+    """Starts the children, restarts what dies, stops all in reverse. ``held`` is closed in the
+    children, except for the socket in the one that listens. It stays open here while that one is
+    started again: whoever connects meanwhile waits, and is not refused."""
+
+    def __init__(self, settings: Settings, parts: Sequence[Child], held: Held) -> None:
         self._settings = settings
         self._children = parts
-        self._lock = lock
+        self._held = held
         self._wake = stop_pipe()
         self._relay = Relay()
         self._as_json = settings.log_format == "json" or (
@@ -128,19 +137,23 @@ class Supervisor:
         output = children.Output.piped() if self._as_json else children.Output()
         try:
             if child.task is not None and sys.platform == "linux":
-                child.process = children.fork(child.name, child.task, self._leave, output)
+                leave = partial(self._leave, child)
+                child.process = children.fork(child.name, child.task, leave, output)
             else:
-                child.process = children.run(child.command, output, child.name)
+                listener = self._held.listener if child.listens else None
+                child.process = children.run(child.command, output, child.name, listener)
         finally:
             output.close()
         child.started = time.monotonic()
         if output.reader is not None:
             self._relay.add(output.reader, child.name)
 
-    def _leave(self) -> None:
+    def _leave(self, child: Child) -> None:
         """In a forked child: close what is the supervisor's alone."""
         self._relay.close()
-        self._lock.close()
+        self._held.lock.close()
+        if not child.listens:
+            self._held.listener.close()
         for end in self._wake:
             os.close(end)
 
@@ -210,37 +223,15 @@ def _lock(settings: Settings) -> IO[str]:
     return handle
 
 
-def _check_address(host: str, port: int) -> None:
-    """A port that somebody else has is told now, once, and not by a web part that never lives.
-
-    Raises ``UserError``. What we had just been killed on may take a moment to be free again.
-    """
-    deadline = time.monotonic() + 3.0
-    while True:
-        try:
-            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-            return
-        except OSError as error:
-            if time.monotonic() < deadline and error.errno == errno.EADDRINUSE:
-                time.sleep(0.1)
-                continue
-            raise UserError(
-                f"cannot listen on {host} port {port}: {error.strerror or error}",
-                next_step="free it, or take another one: --port, --host",
-            ) from None
-
-
 def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     """Run everything until SIGTERM or Ctrl-C. Raises ``WatcherError`` for what keeps it from
     starting at all (settings, keys, ledger, a second ``up``, a port that is taken)."""
     logs.configure(settings.log_format)
     os.umask(0o077)  # for the children too: Valkey's own files
     with _lock(settings) as lock:
-        _check_address(host, port)
+        listener = listening(host, port)
         db = build(settings, ledger=Ledger.MADE).db  # migrates, and refuses early with a clear text
         db.examine()
         db.dispose()
-        return Supervisor(settings, parts(settings, host, port, workers), lock).run()
+        found = parts(settings, listener, workers)
+        return Supervisor(settings, found, Held(lock, listener)).run()

@@ -39,7 +39,8 @@ class End(StrEnum):
     FAILED = "failed"
     """Recorded in the ledger, with the time of the next try."""
     WAITS = "waits"
-    """The time of the next try has not come; the sweep rings then."""
+    """The time of the next try has not come, and the sweep rings then; or the calendar is told of
+    without end, and the web process rings."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +71,8 @@ def begin_attempt(services: Services, calendar_id: int, lane: Lane) -> Attempt |
             return End.IDLE
         if due.is_pausing(session, calendar_id, services.clock()):
             calendar.rung_at = None
+            return End.WAITS
+        if due.is_paced(session, calendar_id, services.clock()):
             return End.WAITS
         lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
         if lease is None:

@@ -11,7 +11,8 @@ import structlog
 from watcher import errors
 from watcher.google.client import PATIENT, Patience
 from watcher.google.errors import SIDE
-from watcher.ledger import calendars, leases
+from watcher.ledger import calendars, due, leases
+from watcher.ledger.leases import CalendarLease
 from watcher.ledger.rings import Lane
 from watcher.services import Services
 from watcher.sync.attempt import Attempt, End, begin_attempt, read_debt, watched
@@ -29,7 +30,7 @@ PATIENCE: dict[Lane, Patience] = {"live": Patience(timeout=3.0, retries=1), "bac
 calendars wait for it. It is left to a worker for bulk work, who waits longer."""
 
 
-_LET_GO = frozenset({End.DONE, End.FAILED})
+_LET_GO = frozenset({End.DONE, End.FAILED, End.WAITS})
 """Ends with which the calendar was let go in the transaction that stored them."""
 
 
@@ -50,8 +51,11 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
                 end = _one_pass(services, attempt, lane)
                 if end != End.CHANGED:
                     break
-                with services.db.session() as session:
-                    attempt = read_debt(services, session, attempt.lease, lane)
+                again = _begin_again(services, attempt.lease, lane)
+                if isinstance(again, End):
+                    end = again
+                    break
+                attempt = again
         finally:
             if end not in _LET_GO:
                 with services.db.session() as session:
@@ -64,6 +68,17 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
             services.ring(calendar_id, "live", "again")
             return End.DONE
         return end
+
+
+def _begin_again(services: Services, lease: CalendarLease, lane: Lane) -> Attempt | End:
+    """The debt that has come in meanwhile; or the calendar is let go, since no pass is to begin
+    yet. In one transaction: who rings at the end of that pause must find it free."""
+    with services.db.session() as session:
+        calendars.locked(session, lease.calendar_id)
+        if due.is_paced(session, lease.calendar_id, services.clock()):
+            leases.release_calendar(session, lease)
+            return End.WAITS
+        return read_debt(services, session, lease, lane)
 
 
 def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:

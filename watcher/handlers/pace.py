@@ -1,0 +1,140 @@
+"""Calendars that are told of without end: they are synced at a bounded pace, not back to back.
+
+The first notification wakes a worker at once. When many more have come by the time that he begins
+to read, the next pass waits until they cease for a moment, or for some seconds at the most; so a
+flood costs a few listings, and the last change waits for less than a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from watcher.errors import Transient, contained
+from watcher.ledger import calendars
+from watcher.ledger.due import LONGEST_PACE
+from watcher.services import Services
+
+log = logging.getLogger(__name__)
+
+MANY = 20
+MANY_A_SECOND = 4.0
+QUIET_SECONDS = 0.5
+TICK_SECONDS = 0.1
+FORGOTTEN_SECONDS = 60.0
+REMEMBERED = 1_000
+
+Monotonic = Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Told:
+    """``count`` notifications have come since ``since`` that nothing was written for; ``waits``:
+    the calendar's debt was written at ``since``, and a ring of ours is due."""
+
+    since: float
+    last: float
+    count: int = 0
+    waits: bool = False
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Pace:
+    """What this process knows of how often its calendars are told of. Thread-safe. The debt and the
+    end of the pause are in the ledger: when this process is killed, the sweep rings."""
+
+    def __init__(self, services: Services, monotonic: Monotonic = time.monotonic) -> None:
+        self._services = services
+        self._now = monotonic
+        self._lock = threading.Lock()
+        self._told: dict[int, _Told] = {}
+        self._thread: threading.Thread | None = None
+
+    def coalesced(self, calendar_id: int) -> None:
+        """A notification that a waiting job will serve."""
+        told = self._of(calendar_id)
+        told.count += 1
+        told.last = self._now()
+
+    def turn(self, calendar_id: int) -> threading.Lock:
+        """To be held by who writes for this calendar: of many that come at once one need write."""
+        return self._of(calendar_id).turn
+
+    def until(self, calendar_id: int) -> datetime | None:
+        """The moment until which no pass is to begin for a change that is told of now; None when
+        the calendar is not told of without end."""
+        told, now = self._of(calendar_id), self._now()
+        rate = told.count / max(now - told.since, 0.001)
+        if told.count < MANY or rate < MANY_A_SECOND or now - told.last > QUIET_SECONDS:
+            return None
+        return self._services.clock() + LONGEST_PACE
+
+    def recorded(self, calendar_id: int, *, paced: bool) -> None:
+        """The debt is written. ``paced``: with a pause, after which it is rung from here."""
+        told, now = self._of(calendar_id), self._now()
+        told.since = told.last = now
+        told.count, told.waits = 0, paced
+        if paced:
+            self._begin()
+
+    def ring_due(self) -> None:
+        """Ring for calendars that are no longer told of, or have waited for long enough."""
+        now = self._now()
+        with self._lock:
+            waiting = [(number, told) for number, told in self._told.items() if told.waits]
+        for number, told in waiting:
+            long = now - told.since >= LONGEST_PACE.total_seconds() - QUIET_SECONDS
+            if long or now - told.last >= QUIET_SECONDS:
+                told.waits = not contained(partial(self._ring, number), lambda _: False)
+
+    def _ring(self, calendar_id: int) -> bool:
+        """False when it is to be tried again."""
+        services = self._services
+        try:
+            with services.db.session() as session:
+                calendars.end_pace(session, calendar_id)
+            if not services.doorbell.ring(calendar_id, "live", "push"):
+                with services.db.session() as session:
+                    calendars.not_rung(session, calendar_id)
+        except Transient as error:
+            log.warning("a paced calendar is rung later: %s", error.message)
+            return False
+        return True
+
+    def _of(self, calendar_id: int) -> _Told:
+        with self._lock:
+            told = self._told.get(calendar_id)
+            if told is None:
+                now = self._now()
+                if len(self._told) >= REMEMBERED:
+                    self._forget(now)
+                told = self._told[calendar_id] = _Told(now, now)
+            return told
+
+    def _forget(self, now: float) -> None:
+        self._told = {
+            number: told
+            for number, told in self._told.items()
+            if told.waits or now - told.last < FORGOTTEN_SECONDS
+        }
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        """Lives as long as a calendar waits."""
+        while True:
+            time.sleep(TICK_SECONDS)
+            self.ring_due()
+            with self._lock:
+                if not any(told.waits for told in self._told.values()):
+                    self._thread = None
+                    return
