@@ -271,6 +271,16 @@ def test_what_erpnext_refuses_is_told_in_its_words(company: Company) -> None:
     assert answer.title == "Shift"
 
 
+def test_what_erpnext_cannot_hold(company: Company) -> None:
+    company.connect()
+    odd = {"id": "odd12345", "start": {"dateTime": "0001-01-01T00:00:00Z"}}
+    company.google.insert_event(ANN, company.timed(summary="Odd") | odd, raw=True)
+    the(company, "odd12345", Verdict.SET_ASIDE, "ERPNext cannot hold it", "out of the range")
+    company.sync()
+    answer = the(company, "odd12345", Verdict.SET_ASIDE, "Set aside since", "when it changes")
+    assert answer.title == "Odd"
+
+
 def test_what_others_do_to_rows(company: Company) -> None:
     company.connect()
     moved, gone = put(company, summary="Moved"), put(company, hours=30, summary="Gone")
@@ -355,6 +365,10 @@ def test_a_side_that_is_away_leaves_what_the_ledger_knows(company: Company) -> N
     report = ask(company, link)
     the(company, name, Verdict.UNKNOWN, "Google did not answer", f"{name} is there", "last read")
     assert report.code == ExitCode.UNAVAILABLE
+    by_word = the(
+        company, f"{ANN} {SECRET}", Verdict.UNKNOWN, "no event can be looked for", "last read"
+    )
+    assert by_word.event is None
     assert SECRET not in json.dumps(report.as_json())  # it may have become private meanwhile
     # A side that is away is asked once.
     before = company.google.log.counts()["events.get"]

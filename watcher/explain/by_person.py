@@ -109,7 +109,10 @@ def _listed(hunt: Hunt, on: gather.Ground, asked: ByPerson, span: Window) -> lis
         return [item for _, page in each for item in page.items]
 
     items = hunt.asking.ask("google", pages)
-    found = [] if isinstance(items, gathered.Silence) else _fitting(on, items, asked)
+    if isinstance(items, gathered.Silence):
+        hunt.tell_of_calendar(on, items)
+        return []
+    found = _fitting(on, items, asked)
     inside = [each for each in found if _is_inside(each[0], span, on)]
     return _one_of_each_series(on, inside)
 
@@ -121,8 +124,8 @@ def _anywhere(hunt: Hunt, on: gather.Ground, asked: ByPerson) -> list[Found]:
 
 
 def _fitting(on: gather.Ground, items: Iterable[dict[str, Any]], asked: ByPerson) -> list[Found]:
-    read = [(google.event, google) for google in (gather.read_item(on, item) for item in items)]
-    found = [(event, google) for event, google in read if event is not None]
+    read = [gather.read_item(on, item) for item in items]
+    found = [(event, google) for google in read if (event := google.event or google.named)]
     wanted = [word.casefold() for word in asked.words]
     return [each for each in found if _fits(each[0], wanted, on.basis.rules)]
 
@@ -138,9 +141,8 @@ def _fits(event: GoogleEvent, wanted: Sequence[str], rules: MappingRules) -> boo
 
 
 def _is_inside(event: GoogleEvent, span: Window, on: gather.Ground) -> bool:
-    if event.start is None:
-        return False
-    return in_window(event.start, event.end or event.start, span, on.zone)
+    """What has no time that can be read is where Google lists it."""
+    return event.start is None or in_window(event.start, event.end or event.start, span, on.zone)
 
 
 def _one_of_each_series(on: gather.Ground, found: Sequence[Found]) -> list[Found]:

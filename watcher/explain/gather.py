@@ -98,9 +98,13 @@ def at_google(asking: Asking, on: Ground, event_id: str) -> gathered.AtGoogle | 
 
 
 def read_item(on: Ground, item: dict[str, Any]) -> gathered.AtGoogle:
+    """One item of a listing. Most of what cannot be read has a time that is none, and a title all
+    the same."""
     events, refused = parse_items([item], on.basis.rules, on.zone)
     if refused:
-        return gathered.AtGoogle(unreadable=refused[0].message)
+        timeless = {name: value for name, value in item.items() if name not in ("start", "end")}
+        named, _ = parse_items([timeless], on.basis.rules, on.zone)
+        return gathered.AtGoogle(unreadable=refused[0].message, named=named[0] if named else None)
     event, before = events[0], original_start(item, on.zone)
     moved = before if before is not None and event.start not in (None, before) else None
     return gathered.AtGoogle(event=event, moved_from=moved)

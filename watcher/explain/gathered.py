@@ -33,13 +33,14 @@ class Silence:
 class AtGoogle:
     """What Google says now. ``event`` is None where it does not know the event. ``instances`` are
     those of a series that lie in the window; ``moved_from`` is when an instance began before it was
-    moved. ``unreadable`` says what is wrong with an event that cannot be read. ``hides_calendar``
-    is why Google does not even show the calendar."""
+    moved. ``unreadable`` says what is wrong with an event that cannot be read; ``named`` is as much
+    of it as can. ``hides_calendar`` is why Google does not even show the calendar."""
 
     event: model.GoogleEvent | None = None
     instances: tuple[model.GoogleEvent, ...] = ()
     moved_from: model.EventTime | None = None
     unreadable: str = ""
+    named: model.GoogleEvent | None = None
     hides_calendar: str = ""
 
 
@@ -101,6 +102,13 @@ class Facts:
     @property
     def event(self) -> model.GoogleEvent | None:
         return self.google.event if isinstance(self.google, AtGoogle) else None
+
+    @property
+    def named(self) -> model.GoogleEvent | None:
+        """The event as far as it tells its title, None where Google has it no longer."""
+        event = self.google.named if isinstance(self.google, AtGoogle) else None
+        event = event or self.event
+        return None if event is None or event.is_cancelled else event
 
     @property
     def row(self) -> model.Row | None:

@@ -14,7 +14,7 @@ from watcher.events.model import Row
 from watcher.explain import gather, gathered
 from watcher.explain.answers import Answer, Report, Said, Source
 from watcher.explain.asking import Asking
-from watcher.explain.telling import answer_of
+from watcher.explain.telling import answer_of, calendar_answer
 from watcher.explain.words import Clock
 from watcher.ledger import standing, told
 from watcher.ledger.models import Account, Calendar
@@ -109,6 +109,19 @@ class Hunt:
             if isinstance(side, gathered.Silence):
                 self.code = self.code or side.code
         return facts
+
+    def tell_of_calendar(self, on: gather.Ground, silence: gathered.Silence) -> None:
+        """Google gave no answer by which an event could be found."""
+        facts = gathered.Facts(
+            calendar=on.calendar,
+            event_id="",
+            key="",
+            basis=on.basis,
+            google=silence,
+            erpnext=silence,
+        )
+        self.answers.append(calendar_answer(facts, silence, self.clock))
+        self.code = self.code or silence.code
 
     def explain_if_known(self, calendar: CalendarTold, event_id: str) -> None:
         """As ``explain``, unless no side knows such an event in this calendar."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from watcher.explain import asking, gather, gathered, words
 from watcher.ledger import models, standing, told
@@ -48,14 +48,8 @@ def _name(asks: asking.Asking, on: gather.Ground, event_id: str) -> words.Name |
     item = asks.ask("google", partial(client.event, on.calendar.google_id, event_id))
     if item is None or isinstance(item, gathered.Silence):
         return None
-    event = _readable(on, item).event
+    found = gather.read_item(on, item)
+    event = found.event or found.named
     if event is None or event.is_cancelled:
         return None
     return words.name_of(event, on.basis.rules, words.Clock(on.basis.rules.site_zone))
-
-
-def _readable(on: gather.Ground, item: dict[str, Any]) -> gathered.AtGoogle:
-    """Most of what cannot be read has a time that is none, and a title all the same."""
-    found = gather.read_item(on, item)
-    timeless = {name: value for name, value in item.items() if name not in ("start", "end")}
-    return gather.read_item(on, timeless) if found.unreadable else found

@@ -28,7 +28,7 @@ MOST_ELSEWHERE = 5
 def facts_in_words(facts: gathered.Facts, clock: words.Clock) -> Iterator[Said]:
     for text in _google(facts, clock):
         yield Said("Google now", text)
-    for text in _ledger(facts, clock):
+    for text in of_ledger(facts, clock):
         yield Said("ledger", text)
     for text in _rules(facts, clock):
         yield Said("rules", text)
@@ -77,7 +77,7 @@ def _event(facts: gathered.Facts, google: gathered.AtGoogle, clock: words.Clock)
 # --- the ledger -----------------------------------------------------------------------------
 
 
-def _ledger(facts: gathered.Facts, clock: words.Clock) -> Iterator[str]:
+def of_ledger(facts: gathered.Facts, clock: words.Clock) -> Iterator[str]:
     for find in (waiting_for.of_account, waiting_for.of_calendar):
         trouble = find(facts, clock)
         if trouble is not None:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from watcher.explain import gathered, words
-from watcher.explain.answers import Answer
-from watcher.explain.sentences import facts_in_words
+from watcher.explain import answers, gathered, sentences, words
 from watcher.explain.verdict import judge
 
 
-def answer_of(facts: gathered.Facts, clock: words.Clock) -> Answer:
-    event, row = facts.event, facts.row
-    judged, name = judge(facts, clock), words.Name()
-    if event is not None and not event.is_cancelled:
-        name = words.name_of(event, facts.basis.rules, clock)
+def answer_of(facts: gathered.Facts, clock: words.Clock) -> answers.Answer:
+    row, event = facts.row, facts.named
+    judged, rules = judge(facts, clock), facts.basis.rules
+    name = words.name_of(event, rules, clock) if event is not None else words.Name()
     silent = [s for s in (facts.google, facts.erpnext) if isinstance(s, gathered.Silence)]
     steps = [judged.step, *(each.step for each in silent)]
     whose = words.calendar_of(facts)
     what = name.text or f"event {facts.event_id}"
-    return Answer(
+    return answers.Answer(
         verdict=judged.verdict,
         headline=judged.text,
         what=", ".join(filter(None, (what, name.span, whose))),
-        said=tuple(facts_in_words(facts, clock)),
+        said=tuple(sentences.facts_in_words(facts, clock)),
         steps=tuple(dict.fromkeys(step for step in steps if step)),
         account=facts.calendar.account.email,
         calendar=facts.calendar.google_id,
@@ -30,4 +27,19 @@ def answer_of(facts: gathered.Facts, clock: words.Clock) -> Answer:
         title=name.title,
         day=name.day,
         private=name.private,
+    )
+
+
+def calendar_answer(
+    facts: gathered.Facts, silence: gathered.Silence, clock: words.Clock
+) -> answers.Answer:
+    """What the ledger knows of a calendar in which no event could be looked for."""
+    return answers.Answer(
+        verdict=answers.Verdict.UNKNOWN,
+        headline=f"Google gave no answer ({silence.message}): no event can be looked for.",
+        what=words.calendar_of(facts),
+        said=tuple(answers.Said("ledger", text) for text in sentences.of_ledger(facts, clock)),
+        steps=(silence.step,) if silence.step else (),
+        account=facts.calendar.account.email,
+        calendar=facts.calendar.google_id,
     )
