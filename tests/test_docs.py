@@ -576,12 +576,12 @@ def shape(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_problem_words(services: Services) -> None:
-    """What `watcher status` can call a problem is in the table of common troubles."""
+    """What `watcher status` can call a problem is in the table of docs/troubles.md."""
     with services.db.session() as session:
         found = overview.status(services.db, session, services.clock(), None).as_json()["problems"]
     words = {problem["state"] for problem in found} | {f"no_{n}_run" for n in alarms.PATIENCE}
     assert words >= {"queue_down", "no_sweep_run", "no_renew_run"}
-    text = section("docs/operations.md", "Common troubles")
+    text = section("docs/troubles.md", "By the words of the status")
     for word in words | {"no_channel", "needs_reconnect", "failing"}:
         assert f"`{word}`" in text, word
 
