@@ -15,7 +15,8 @@ BASE = {"errors", "__version__"}
 MAY = {
     "errors": set(),
     "waiting": set(),
-    "settings": {"errors"},
+    "given": {"errors"},
+    "settings": {"errors", "given"},
     "events": {"errors"},
     "google": {"errors", "events", "waiting"},
     "erpnext": BASE | {"events", "waiting"},

@@ -1,8 +1,8 @@
 """Every setting, declared once: name, type, default, help, and whether it is a secret.
 
-Sources, first one wins: environment, then the file named by ``WATCHER_CONFIG``, or else ``.env`` in
-the working directory. Every secret ``X`` may be given as ``X_FILE``, a path. ``load`` reports all
-problems together, in one ``UserError``.
+Sources, first one wins: environment, then one settings file (``given.files.find``). Every secret
+``X`` may be given as ``X_FILE``, a path. ``load`` reports all problems together, in one
+``UserError``.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from watcher.errors import UserError
+from watcher.given import addresses, files, names
+from watcher.given.addresses import LOOPBACK as LOOPBACK
 
 PREFIX = "WATCHER_"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 CommaList = tuple[str, ...]
 
@@ -156,22 +157,19 @@ class Settings(BaseModel):
     )
     @classmethod
     def _url(cls, value: str) -> str:
-        value = value.strip().rstrip("/")
-        if not value:
-            return value
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http or https address")
-        if parts.username or parts.password:
-            raise ValueError("must not carry a user name or password")
-        return value
+        return addresses.checked(value)
 
     @field_validator("public_url")
     @classmethod
     def _https(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            raise ValueError("must be https (Google pushes to https only); http is for loopback")
+        addresses.public(value)
+        addresses.bare(value, "Watcher's pages and Google's messages begin at its root")
+        return value
+
+    @field_validator("erpnext_url")
+    @classmethod
+    def _site(cls, value: str) -> str:
+        addresses.bare(value, "the site, without /app, /desk or a page of it")
         return value
 
     @field_validator("erpnext_time_zone")
@@ -237,14 +235,19 @@ SECRETS = frozenset(
 )
 
 
+_POINTERS = {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Settings with the place each value came from: ``environment``, a file name, ``default``;
-    ``files`` are those named by ``X_FILE``, by field."""
+    ``files`` are those named by ``X_FILE``, by field; ``file`` is the settings file, if there is
+    one."""
 
     settings: Settings
     sources: Mapping[str, str]
     files: Mapping[str, Path]
+    file: Path | None = None
 
 
 def env_name(field: str) -> str:
@@ -279,30 +282,36 @@ def load(
     folder = Path.cwd() if cwd is None else cwd
     problems: list[str] = []
     layers = [("environment", dict(env))]
-    file = _settings_file(env, folder, problems)
+    file = files.find(env, folder)
     if file is not None:
         # Without interpolation: a secret may hold ``$``, and ``${HOME}`` in it is meant as it
         # stands.
-        values = dotenv_values(file, interpolate=False)
-        layers.append((str(file), {k: v for k, v in values.items() if v is not None}))
+        lines = dotenv_values(file, interpolate=False)
+        layers.append((str(file), {k: v for k, v in lines.items() if v is not None}))
+    known = {env_name(field) for field in Settings.model_fields} | _POINTERS
+    for source, values in layers:
+        problems += names.unknown(values, known, ours=source != "environment")
     found: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    files: dict[str, Path] = {}
+    pointed: dict[str, Path] = {}
     for field in Settings.model_fields:
-        value, source = _look_up(field, layers, folder, problems, files)
+        value, source = _look_up(field, layers, folder, problems, pointed)
         if value is not None:
             found[field] = value
         sources[field] = source
+    if file == files.SYSTEM_FILE and "data_dir" not in found and files.SYSTEM_DATA.is_dir():
+        found["data_dir"], sources["data_dir"] = files.SYSTEM_DATA, f"default beside {file}"
     settings = _validated(found, problems)
     if complete:
         problems += _missing(found, folder)
+    where = files.looked(folder)
     if problems or settings is None:
         raise UserError(
             "the settings have problems:\n" + "\n".join(f"  - {p}" for p in problems),
-            next_step="correct them in the environment or the settings file "
-            "(`watcher init` writes a commented one)",
+            next_step="correct them in the environment or "
+            + (f"in {file}" if file else f"a settings file, which `watcher init` writes: {where}"),
         )
-    return Loaded(settings, sources, files)
+    return Loaded(settings, sources, pointed, file)
 
 
 def _missing(found: Mapping[str, Any], folder: Path) -> list[str]:
@@ -326,24 +335,12 @@ def _missing(found: Mapping[str, Any], folder: Path) -> list[str]:
     return problems
 
 
-def _settings_file(env: Mapping[str, str], folder: Path, problems: list[str]) -> Path | None:
-    named = env.get(PREFIX + "CONFIG")
-    if named:
-        path = folder / named
-        if not path.is_file():
-            problems.append(f"WATCHER_CONFIG names {path}, which is not a file")
-            return None
-        return path
-    path = folder / ".env"
-    return path if path.is_file() else None
-
-
 def _look_up(
     field: str,
     layers: list[tuple[str, dict[str, str]]],
     folder: Path,
     problems: list[str],
-    files: dict[str, Path],
+    pointed: dict[str, Path],
 ) -> tuple[str | None, str]:
     name = env_name(field)
     for source, values in layers:
@@ -351,9 +348,13 @@ def _look_up(
             return values[name].strip(), source
         pointer = values.get(name + "_FILE", "").strip()
         if field in SECRETS and pointer:
-            files[field] = folder / pointer
+            pointed[field] = folder / pointer
             try:
-                return files[field].read_text().strip(), f"{source}, {name}_FILE"
+                return pointed[field].read_text().strip(), f"{source}, {name}_FILE"
+            except PermissionError:
+                step = files.as_owner(pointed[field])
+                problems.append(f"{name}_FILE: {pointer} is not for this user to read: {step}")
+                return None, source
             except (OSError, UnicodeDecodeError) as error:
                 reason = getattr(error, "strerror", None) or "not a text file"
                 problems.append(f"{name}_FILE: {pointer}: {reason}")

@@ -106,9 +106,9 @@ def add_from_desk(
 
 def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, ...]) -> Added:
     """The grant and the calendars are proved before anything is changed: an account that works
-    goes on as it does when the new way fails. One whose grant does not is kept as *Needs
-    reconnect* under the new way, and goes live by itself if that is mended; one whose calendar
-    Google does not show is not kept at all."""
+    goes on as it does when the new way fails. What fails is not kept at all, but for an employee
+    who has not authorised in ERPNext yet: that one is registered as *Needs reconnect*, and goes
+    live by itself when it is done."""
     address = grant.email
     with services.db.reading() as session:
         known = accounts.find(session, address)
@@ -117,9 +117,11 @@ def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, 
     try:
         fresh = services.tokens.prove(grant)
     except errors.AccountDead as error:
-        if not works:
+        if grant.source == "erpnext" and not works:
             unproved = [Proved(each, False) for each in wanted] or [Proved(address, True)]
             _register(services, grant, unproved, dead=error.cause)
+        elif not works:
+            error.next_step = f"{error.next_step} Then add it again: nothing was stored.".strip()
         raise
     proved = prove_all(client_of(services, address, fresh.access_token), address, wanted)
     account_id = _register(services, grant, proved)

@@ -11,7 +11,7 @@ from typing import Self
 import click
 
 from watcher import __version__
-from watcher.cli.common import json_option, messages, noted
+from watcher.cli.common import CONFIG_FILE, json_option, messages, noted
 from watcher.cli.everywhere import accept_everywhere
 from watcher.errors import LATER, ExitCode, Transient, WatcherError
 
@@ -76,11 +76,12 @@ class Commands(click.Group):
 @click.version_option(__version__, "--version", prog_name="watcher")
 @noted("no_input", "--no-input", text="Never prompt; fail where a question would be.")
 @noted("verbose", "-v", "--verbose", text="Show what is being done, on stderr.")
+@click.option("--config", **CONFIG_FILE)
 @json_option
 def cli() -> None:
     """Watcher: a change in Google Calendar is in ERPNext seconds later.
 
-    --no-input, --verbose and --json may stand before the command or after it.
+    --config, --no-input, --verbose and --json may stand before the command or after it.
     """
 
 

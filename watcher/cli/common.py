@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -22,6 +23,7 @@ with later():
 
     from watcher import services as composed
     from watcher import settings as declared
+    from watcher.given import files
     from watcher.ledger import accounts, models
     from watcher.telemetry import log as logs
 
@@ -38,6 +40,16 @@ def read_settings(*, complete: bool = False) -> declared.Loaded:
             f"the settings file {name} is not a text file in UTF-8",
             next_step="correct it, or name another one: WATCHER_CONFIG",
         ) from None
+
+
+def _require_any(loaded: declared.Loaded) -> None:
+    """Raises ``UserError`` where nothing at all is set: whoever runs a command in another folder
+    than the service is to be told so, and not to begin a second installation."""
+    if set(loaded.sources.values()) == {"default"}:
+        raise UserError(
+            "no settings are found here",
+            next_step=f"{files.looked(Path.cwd())}; `watcher init` begins a new installation",
+        )
 
 
 class Messages:
@@ -78,6 +90,7 @@ class App:
     def services(self) -> composed.Services:
         if self._services is None:
             logs.configure(self.loaded.settings.log_format, level=20 if self.verbose else 40)
+            _require_any(self.loaded)
             self._services = composed.build(self.loaded.settings)
         return self._services
 
@@ -112,6 +125,18 @@ def noted(name: str, *spelled: str, text: str) -> Callable[[F], F]:
     )
 
 
+def choose_config(_ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
+    """By the environment, so that every process that this one starts reads the same file."""
+    if value:
+        os.environ["WATCHER_CONFIG"] = str(Path(value).absolute())
+
+
+CONFIG_FILE: dict[str, Any] = {
+    "metavar": "FILE",
+    "expose_value": False,
+    "callback": choose_config,
+    "help": "The settings file; else WATCHER_CONFIG, .env here, /etc/watcher/watcher.env.",
+}
 json_option = noted("as_json", "--json", text="One JSON document on stdout.")
 yes_option = noted("yes", "--yes", text="Do not ask.")
 

@@ -1,4 +1,4 @@
-"""``--no-input``, ``-v`` and ``--json`` are taken before a command and after it.
+"""``--config``, ``--no-input``, ``-v`` and ``--json`` are taken before a command and after it.
 
 They are options of ``watcher`` itself. Each command and each group accepts them, too, hidden in its
 help, so that nobody has to know on which side of the command they belong.
@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from watcher.cli.common import App, emit, note
+from watcher.cli.common import CONFIG_FILE, App, emit, note
 from watcher.cli.later import load
 
 PROCESSES = frozenset({"up", "web", "worker", "cron", "demo", "google", "erpnext"})
@@ -23,7 +23,7 @@ LIGHT = frozenset({"completion", "version"})
 
 
 def accept_everywhere(command: click.Command) -> click.Command:
-    """Give the three options to a command, or to a group and all that is below it."""
+    """Give the four options to a command, or to a group and all that is below it."""
     command.params += _options(command)
     if isinstance(command, click.Group):
         for below in command.commands.values():
@@ -37,6 +37,7 @@ def _options(command: click.Command) -> list[click.Option]:
     found = [
         _flag("no_input", "--no-input"),
         _flag("verbose", "-v", "--verbose"),
+        click.Option(["--config"], hidden=True, **CONFIG_FILE),
     ]
     if any("--json" in option.opts for option in command.params):
         return found  # it shows the option, and prints a document of its own

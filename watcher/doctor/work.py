@@ -69,16 +69,15 @@ def running(case: Case) -> say.Finding:
 def channels(case: Case) -> say.Finding:
     """Every calendar that Google can watch is watched."""
     counted = case.status.channels
-    if not counted.live and not counted.missing:
+    opened = counted.live + counted.silent
+    if not opened and not counted.missing:
         return say.skip("no calendar that Google could watch yet")
     if counted.missing:
         return say.warn(
             f"{counted.missing} calendars have no watch channel: they are polled",
             "watcher channels renew --all (says why)",
         )
-    return say.ok(
-        f"{counted.live} open, the next one ends {counted.next_expiry:%Y-%m-%d %H:%M} UTC"
-    )
+    return say.ok(f"{opened} open, the next one ends {counted.next_expiry:%Y-%m-%d %H:%M} UTC")
 
 
 def pushes(case: Case) -> say.Finding:

@@ -1,0 +1,131 @@
+"""Settings as they are given: which file counts, who may read it, what is misspelled in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from watcher.cli import cli
+from watcher.errors import UserError
+from watcher.given import files, names
+from watcher.settings import load
+
+
+@pytest.fixture(autouse=True)
+def system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the system's file is looked for, and the folder of its service."""
+    monkeypatch.setattr(files, "SYSTEM_FILE", tmp_path / "etc" / "watcher.env")
+    monkeypatch.setattr(files, "SYSTEM_DATA", tmp_path / "lib")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "here").mkdir()
+    return files.SYSTEM_FILE
+
+
+def put(path: Path, minutes: int) -> Path:
+    path.write_text(f"WATCHER_POLL_MINUTES={minutes}\n")
+    return path
+
+
+def test_the_file_is_found_in_this_order(system: Path, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    assert load({}, here).file is None
+    put(system, 1)
+    assert load({}, here).settings.poll_minutes == 1
+    put(here / ".env", 2)
+    assert load({}, here).settings.poll_minutes == 2
+    named = put(tmp_path / "named.env", 3)
+    loaded = load({"WATCHER_CONFIG": str(named)}, here)
+    assert (loaded.settings.poll_minutes, loaded.file) == (3, named)
+
+
+def test_the_option_goes_before_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHER_CONFIG", str(put(tmp_path / "variable.env", 3)))
+    chosen = str(put(tmp_path / "option.env", 4))
+    for words in (["--config", chosen, "config", "show"], ["config", "show", "--config", chosen]):
+        shown = CliRunner().invoke(cli, words)
+        assert chosen in shown.output
+        assert os.environ["WATCHER_CONFIG"] == chosen, "for the processes that are started"
+
+
+def test_a_command_in_another_folder_works_on_the_service_s_data(
+    system: Path, tmp_path: Path
+) -> None:
+    put(system, 1)
+    files.SYSTEM_DATA.mkdir()
+    assert load({}, tmp_path / "here").settings.data_dir == files.SYSTEM_DATA
+    named = load({"WATCHER_DATA_DIR": "mine"}, tmp_path / "here")
+    assert named.settings.data_dir == Path("mine")
+
+
+def test_a_file_that_may_not_be_read_is_not_passed_over(
+    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(system, 1)
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != system)
+    with pytest.raises(UserError) as found:
+        load({}, tmp_path / "here")
+    assert str(system) in found.value.message
+    assert "sudo -u " in found.value.next_step
+
+
+def test_nothing_set_says_where_it_was_looked(
+    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path / "here")
+    found = CliRunner().invoke(cli, ["status"])
+    assert isinstance(found.exception, UserError)
+    for place in ("--config", "WATCHER_CONFIG", str(tmp_path / "here" / ".env"), str(system)):
+        assert place in found.exception.next_step
+    assert not list((tmp_path / "here").iterdir()), "no second installation"
+
+
+KNOWN = {"WATCHER_DELEGATION_ALLOW", "WATCHER_REDIS_URL", "WATCHER_PUBLIC_URL"}
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_misspelled_setting_is_named_with_what_was_meant(ours: bool) -> None:
+    found = names.unknown(["WATCHER_DELEGATON_ALLOW", "PATH"], KNOWN, ours=ours)
+    assert found == [
+        "unknown setting WATCHER_DELEGATON_ALLOW: did you mean WATCHER_DELEGATION_ALLOW?"
+    ]
+
+
+def test_what_others_put_into_the_environment_is_let_be() -> None:
+    others = ["WATCHER_SERVICE_HOST", "WATCHER_PORT", "WATCHER_REDIS_PORT", *names.OTHERS]
+    assert names.unknown(others, KNOWN, ours=False) == []
+    assert len(names.unknown(others, KNOWN, ours=True)) == 3, "a settings file is ours alone"
+
+
+@pytest.mark.parametrize("place", ["environment", "file"])
+def test_a_misspelled_setting_is_refused(tmp_path: Path, place: str) -> None:
+    name = "WATCHER_DELEGATON_ALLOW"
+    if place == "file":
+        (tmp_path / "here" / ".env").write_text(f"{name}=@example.com\n")
+    with pytest.raises(UserError, match="did you mean WATCHER_DELEGATION_ALLOW"):
+        load({name: "@example.com"} if place == "environment" else {}, tmp_path / "here")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ERPNEXT_URL", "https://erp.example.com/app", "must end with the host"),
+        ("ERPNEXT_URL", "https://erp.example.com/?x=1", "without /app"),
+        ("PUBLIC_URL", "https://example.com/watcher/", "https://example.com (Watcher's pages"),
+    ],
+)
+def test_an_address_with_a_path_is_refused_with_the_reason(
+    tmp_path: Path, name: str, value: str, says: str
+) -> None:
+    with pytest.raises(UserError) as found:
+        load({f"WATCHER_{name}": value}, tmp_path / "here")
+    assert says in found.value.message
+
+
+def test_a_port_and_a_slash_at_the_end_are_fine(tmp_path: Path) -> None:
+    loaded = load({"WATCHER_ERPNEXT_URL": "http://erp.example.com:8000/"}, tmp_path / "here")
+    assert loaded.settings.erpnext_url == "http://erp.example.com:8000"

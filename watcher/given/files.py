@@ -1,0 +1,74 @@
+"""Which settings file counts, and who may read it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from watcher.errors import UserError
+
+CONFIG = "WATCHER_CONFIG"
+SYSTEM_FILE = Path("/etc/watcher/watcher.env")
+SYSTEM_DATA = Path("/var/lib/watcher")
+"""The data directory of a service whose settings are in ``SYSTEM_FILE`` and name no other one."""
+
+
+def find(env: Mapping[str, str], folder: Path) -> Path | None:
+    """The first that is there: the file that ``--config`` or ``WATCHER_CONFIG`` names, ``.env`` in
+    the working directory, that of the system's service.
+
+    Raises ``UserError`` for a named file that is none, and for one that this user may not read:
+    with the next one, or with none, he would work on another installation than the service.
+    """
+    named = env.get(CONFIG)
+    if named:
+        path = folder / named
+        if not _is_there(path):
+            raise UserError(f"{CONFIG} names {path}, which is not a file", next_step=looked(folder))
+        return _readable(path)
+    for path in (folder / ".env", SYSTEM_FILE):
+        if _is_there(path):
+            return _readable(path)
+    return None
+
+
+def looked(folder: Path) -> str:
+    """Where a settings file is looked for."""
+    return (
+        f"a settings file is looked for by --config, by {CONFIG}, as {folder / '.env'} and as "
+        f"{SYSTEM_FILE}"
+    )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True  # its folder is closed to this user
+
+
+def _readable(path: Path) -> Path:
+    if not os.access(path, os.R_OK):
+        raise UserError(
+            f"the settings file {path} is not for this user to read", next_step=as_owner(path)
+        )
+    return path
+
+
+def as_owner(path: Path) -> str:
+    """What somebody does who may not read or write a file of the service's."""
+    return f"run it as the service's user: sudo -u {_reader(path)} watcher ..."
+
+
+def _reader(path: Path) -> str:
+    """The user for whom a file was meant: that of its group, where there is one (the file of a
+    service belongs to root and to the service's group), else its owner."""
+    with suppress(OSError, KeyError):
+        found = path.stat()
+        if found.st_uid == 0 and found.st_gid != 0:
+            return pwd.getpwnam(path.group()).pw_name
+        return pwd.getpwuid(found.st_uid).pw_name
+    return "watcher"
