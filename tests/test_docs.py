@@ -43,6 +43,8 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PLAIN = re.compile(r"`([^`\n]+)`")
 EVERY_PAGE = pytest.mark.parametrize("page", NAMES)
+RULES = {"Bronze": 18, "Silver": 10, "Gold": 21, "Platinum": 3}
+VERDICTS = ("done", "exempt", "open")
 SHELL = ("|", "||", "&&", ";", ">", ">>", "<")
 
 Words = list[str]
@@ -484,6 +486,18 @@ def test_each_failure_story_names_tests_that_exist() -> None:
     assert {name for name in named if name.startswith(file)} == {
         f"{file}::{test}" for test in names_of_tests(file)
     }
+
+
+def test_the_quality_scale_is_whole_and_its_sums_are_right() -> None:
+    for tier, *sums in table("docs/quality-scale.md", "tier"):
+        rows = re.findall(
+            r"^\| ([a-z-]+) \| (done|exempt|open) \| .{10,} \|$",
+            section("docs/quality-scale.md", tier),
+            re.MULTILINE,
+        )
+        counted = [sum(verdict == word for _, verdict in rows) for word in VERDICTS]
+        assert [int(number) for number in sums] == counted, tier
+        assert len(dict(rows)) == RULES[tier], tier
 
 
 def test_nothing_points_at_a_text_outside_the_repository() -> None:
