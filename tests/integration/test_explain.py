@@ -177,8 +177,14 @@ def test_a_series_its_instances_and_a_moved_one(company: Company) -> None:
 def test_what_waits_for_its_reading(company: Company) -> None:
     company.connect_at_rest()
     event = put(company, summary="New")
-    answer = the(company, event, Verdict.WAITING, "not in ERPNext yet", "has not read this", "poll")
-    assert not answer.steps
+    says = ("not in ERPNext yet", "has not read this", "polled by", "no push since the last change")
+    assert not the(company, event, Verdict.WAITING, *says).steps
+    with company.services.db.session() as session:
+        live = channels.live(session, company.calendar().id, company.services.clock())
+        assert live is not None
+        live.heard_at = None
+    silent = the(company, event, Verdict.WAITING, "not even Google's first message")
+    assert "watcher doctor" in silent.steps[0]
     with company.services.db.session() as session:
         owing.owe_looks(session, [company.calendar().id], "push", company.services.clock())
     the(company, event, Verdict.WAITING, "waits for a worker since")

@@ -108,9 +108,12 @@ def _heard(facts: gathered.Facts, clock: words.Clock) -> str:
     last = calendar.channel.last_message_at
     if last is None:
         opened = clock.at(calendar.channel.opened_at)
-        return f"Heard: no push since the channel was opened {opened}{later}."
+        return (
+            f"Heard: nothing came through the channel since it was opened {opened}, not even "
+            f"Google's first message: Google does not reach Watcher, or not yet{later}."
+        )
     came = f"the last push for this calendar came {clock.at(last)}"
-    if changed is not None and last < changed:
+    if changed is not None and last < changed and not calendar.owes:
         return f"Heard: no push since the last change, {came}{later}."
     return f"Heard: {came}."
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from watcher.explain import gathered, words
 from watcher.explain.answers import Verdict
-from watcher.ledger import states
-from watcher.ledger.told import AccountTold
+from watcher.ledger import states, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ def of_account(facts: gathered.Facts, clock: words.Clock) -> Wait | None:
     return account_wait(facts.calendar.account, clock)
 
 
-def account_wait(account: AccountTold, clock: words.Clock) -> Wait | None:
+def account_wait(account: told.AccountTold, clock: words.Clock) -> Wait | None:
     if account.is_active:
         return None
     cause = f" ({account.cause})" if account.cause else ""
@@ -126,10 +125,17 @@ def _unheard(facts: gathered.Facts, clock: words.Clock) -> Wait:
     calendar = facts.calendar
     poll = f" It is polled by {clock.at(calendar.next_poll_at)}." if calendar.next_poll_at else ""
     step = ""
-    if calendar.channel is None and calendar.push_supported is not False:
-        step = f"watcher channels renew {calendar.account.email}"
+    if calendar.push_supported is not False:
+        step = _reach(calendar)
     text = f"Watcher has not read this calendar since the change.{poll}"
     return Wait(Verdict.WAITING, text, step)
+
+
+def _reach(calendar: told.CalendarTold) -> str:
+    """What helps where Google tells nothing by itself."""
+    if calendar.channel is None:
+        return f"watcher channels renew {calendar.account.email}"
+    return "watcher doctor (whether Google reaches Watcher)" if calendar.channel.is_silent else ""
 
 
 def _sentence(text: str) -> str:

@@ -33,11 +33,15 @@ class AccountTold:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelTold:
-    """A live channel: since when, until when, and when Google last sent something through it."""
+    """A live channel: since when, and when Google last sent something through it that was noted
+    (None: never, not even its first message). What comes while a change waits is not noted."""
 
     opened_at: datetime | None
-    expires_at: datetime | None
     last_message_at: datetime | None
+
+    @property
+    def is_silent(self) -> bool:
+        return self.last_message_at is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,8 +207,7 @@ def calendar(
 def _channel(live: models.Channel) -> ChannelTold:
     return ChannelTold(
         opened_at=live.opened_at,
-        expires_at=live.expires_at,
-        last_message_at=live.last_message_at,
+        last_message_at=live.last_message_at or live.heard_at,
     )
 
 
