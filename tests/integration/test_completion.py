@@ -13,9 +13,11 @@ from click.testing import CliRunner, Result
 from watcher.cli import cli
 from watcher.errors import UserError
 
-TAB = (
-    "; COMP_WORDS=(watcher accounts inv) COMP_CWORD=2; _watcher_completion watcher; echo $COMPREPLY"
-)
+TAB = """
+COMP_WORDS=(watcher accounts inv) COMP_CWORD=2
+_watcher_completion watcher
+echo $COMPREPLY
+"""
 
 
 @pytest.fixture
