@@ -61,7 +61,7 @@ def free_port() -> int:
 
 def seconds_of(command: Sequence[str], environ: Mapping[str, str]) -> float:
     began = time.perf_counter()
-    subprocess.run(command, env={**os.environ, **environ}, stdout=subprocess.PIPE, check=True)
+    subprocess.run(command, env={**os.environ, **environ}, capture_output=True, check=True)
     return time.perf_counter() - began
 
 
@@ -106,36 +106,42 @@ def memory(process: subprocess.Popen[bytes]) -> float:
     return sum(p.memory_full_info().pss for p in family(process)) / 2**20
 
 
-def bare(folder: Path) -> tuple[float, float]:
-    """Seconds to the first answer of a bare Flask under gunicorn, and its memory."""
+def work(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of CPU that all its processes have used: it depends less on who else is busy."""
+    used = [p.cpu_times() for p in family(process)]
+    return sum(times.user + times.system for times in used)
+
+
+def bare(folder: Path) -> tuple[float, float, float]:
+    """Seconds to the first answer of a bare Flask under gunicorn, its CPU by then, its memory."""
     (folder / "bare.py").write_text(BARE_APP)
     port = free_port()
     options = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "8"]
     began = time.perf_counter()
     with started([sys.executable, "-m", "gunicorn", *options, "bare:app"], {}, folder) as process:
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), process)
-        return time.perf_counter() - began, memory(process)
+        return time.perf_counter() - began, work(process), memory(process)
 
 
-def up(environ: Mapping[str, str], folder: Path) -> tuple[float, float]:
-    """Seconds until a notification can be recorded, and until all workers wait for jobs."""
-    port = free_port()
+def up(environ: Mapping[str, str], folder: Path) -> tuple[float, float, float]:
+    """Seconds until a notification can be recorded, the CPU by then, and seconds until all workers
+    wait for jobs."""
+    address = environ["WATCHER_PUBLIC_URL"]
     began = time.perf_counter()
-    with started([WATCHER, "up", "--port", str(port)], environ, folder) as process:
-        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), process)
-        ready = time.perf_counter() - began
+    with started([WATCHER, "up", "--port", address.rpartition(":")[2]], environ, folder) as process:
+        until(lambda: answers(f"{address}/readyz"), process)
+        ready, used = time.perf_counter() - began, work(process)
         until(lambda: (folder / "log").read_text().count(" is ready") >= WORKERS, process)
-        return ready, time.perf_counter() - began
+        return ready, used, time.perf_counter() - began
 
 
 def idle(environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, float]]:
     """Memory of each process, once all was mirrored and nothing has happened for a while."""
-    port = free_port()
-    with started([WATCHER, "up", "--port", str(port)], environ, folder) as process:
-        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), process)
+    address = environ["WATCHER_PUBLIC_URL"]
+    with started([WATCHER, "up", "--port", address.rpartition(":")[2]], environ, folder) as process:
+        until(lambda: answers(f"{address}/readyz"), process)
         for email in (ANN, BOB):
-            add = [WATCHER, "accounts", "add", email, "--via", "service-account"]
-            subprocess.run(add, env={**os.environ, **environ}, cwd=folder, check=True)
+            seconds_of([WATCHER, "accounts", "add", email, "--via", "service-account"], environ)
         time.sleep(IDLE_SECONDS)
         for each in family(process):
             yield each.name(), each.memory_full_info().pss / 2**20
@@ -154,7 +160,7 @@ def installation() -> Iterator[tuple[dict[str, str], Path]]:
         environ = {
             "WATCHER_DATA_DIR": str(folder / "data"),
             "WATCHER_SECRET_KEYS": secrets.token_hex(32),
-            "WATCHER_PUBLIC_URL": "http://127.0.0.1:9",
+            "WATCHER_PUBLIC_URL": f"http://127.0.0.1:{free_port()}",
             "WATCHER_GOOGLE_API_URL": google_server.url,
             "WATCHER_GOOGLE_TOKEN_URL": f"{google_server.url}/token",
             "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE": str(
@@ -166,12 +172,7 @@ def installation() -> Iterator[tuple[dict[str, str], Path]]:
             "WATCHER_ERPNEXT_API_SECRET": site.api_secret,
             "WATCHER_LOG_FORMAT": "json",
         }
-        subprocess.run(
-            [WATCHER, "erpnext", "setup"],
-            env={**os.environ, **environ},
-            check=True,
-            capture_output=True,
-        )
+        seconds_of([WATCHER, "erpnext", "setup"], environ)
         yield environ, folder
     google_server.close()
     erpnext_server.close()
@@ -190,10 +191,13 @@ def main(rounds: int) -> None:
         show(name, [took[name] for took in prompt])
     with installation() as (environ, folder):
         taken = [(up(environ, folder), bare(folder)) for _ in range(rounds)]
-        show("watcher up: a notification can be recorded", [ready for (ready, _), _ in taken])
-        show("watcher up: all workers wait for jobs", [full for (_, full), _ in taken])
-        show("bare: Flask under gunicorn answers", [ready for _, (ready, _) in taken])
-        show("bare: its memory", [used for _, (_, used) in taken], "MiB")
+        ours, theirs = zip(*taken, strict=True)
+        show("watcher up: a notification can be recorded", [ready for ready, _, _ in ours])
+        show("    CPU of all its processes by then", [used for _, used, _ in ours])
+        show("    all workers wait for jobs", [full for _, _, full in ours])
+        show("bare: Flask under gunicorn answers", [ready for ready, _, _ in theirs])
+        show("    CPU of its processes by then", [used for _, used, _ in theirs])
+        show("    memory", [held for _, _, held in theirs], "MiB")
         parts = list(idle(environ, folder))
         print(f"{'all processes of watcher up, idle':48} {sum(m for _, m in parts):7.2f} MiB PSS")
         for name, used in parts:

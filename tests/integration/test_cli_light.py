@@ -5,6 +5,7 @@ Times are measured by benchmarks/startup.py; here the modules are counted.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -144,3 +145,4 @@ def test_what_waits_is_loaded_when_it_is_asked_for(
     assert said == ["first_of_two"]
     later.load()
     assert said == ["first_of_two", "second_of_two"]
+    assert gc.isenabled()

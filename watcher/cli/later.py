@@ -16,6 +16,7 @@ asked by one thread only.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,6 +61,14 @@ def later() -> Iterator[None]:
 
 
 def load() -> None:
-    """Load what still waits."""
-    while _waiting:
-        vars(_waiting.pop())
+    """Load what still waits. Modules stay as long as the process, so that the collector, which
+    would look through all of them again and again meanwhile, is told to leave them alone."""
+    if not _waiting:
+        return
+    gc.disable()
+    try:
+        while _waiting:
+            vars(_waiting.pop())
+    finally:
+        gc.freeze()
+        gc.enable()
