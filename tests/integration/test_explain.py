@@ -316,6 +316,32 @@ def test_the_same_event_in_two_calendars(company: Company) -> None:
     the(company, eids_link(company, event, BOB), Verdict.IN_ERPNEXT, f"the calendar of {BOB}")
 
 
+def test_of_many_that_fit_the_nearest_are_told(company: Company) -> None:
+    company.connect()
+    for days in range(-3, 8):
+        put(company, hours=24 * days + 1, summary="Shift")
+    company.sync()
+    company.google.log.clear()
+    report = ask(company, f"{ANN} shift")
+    assert (len(report.answers), report.more) == (8, 3)
+    told = [answer.day or "" for answer in report.answers]
+    assert max(told) < f"{company.services.clock() + timedelta(days=6):%Y-%m-%d}"
+    counts = company.google.log.counts()
+    assert {route: counts[route] for route in counts if route.startswith("events")} == {
+        "events.list": 1
+    }
+
+
+def test_rows_of_a_calendar_that_nobody_knows_any_more(company: Company) -> None:
+    company.connect()
+    event = put(company)
+    company.sync()
+    name = name_of(company, event)
+    company.site.set_column("Event", name, "custom_google_account", "left@scoopjoy.test")
+    for text in (event, name):
+        the(company, text, Verdict.NOT_MIRRORED, "which Watcher does not know (any more)")
+
+
 def test_an_event_of_the_desks_own(company: Company) -> None:
     company.connect()
     doc = {"doctype": "Event", "subject": "Own", "starts_on": "2026-12-24 10:00:00"}

@@ -146,7 +146,7 @@ def _is_inside(event: GoogleEvent, span: Window, on: gather.Ground) -> bool:
 
 
 def _one_of_each_series(on: gather.Ground, found: Sequence[Found]) -> list[Found]:
-    """Of each series the next instance, or the last one; in the order of time."""
+    """Of each series the next instance, or the last one; what is nearest to now comes first."""
     now = on.basis.now
     chosen: dict[str, Found] = {}
     for each in sorted(found, key=lambda each: _begins(each[0], on)):
@@ -155,7 +155,7 @@ def _one_of_each_series(on: gather.Ground, found: Sequence[Found]) -> list[Found
         before = chosen.get(series)
         if before is None or _begins(before[0], on) < now:
             chosen[series] = each
-    return sorted(chosen.values(), key=lambda each: _begins(each[0], on))
+    return sorted(chosen.values(), key=lambda each: abs(_begins(each[0], on) - now))
 
 
 def _begins(event: GoogleEvent, on: gather.Ground) -> datetime:

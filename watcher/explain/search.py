@@ -47,8 +47,24 @@ def _by_event(hunt: Hunt, asked: question.ByEvent) -> None:
         return
     if asked.calendar_id:
         _elsewhere(hunt, asked, is_connected=bool(calendars))
-    else:
+        return
+    for row in hunt.rows_of(asked.event_id)[:1]:
+        _of_row(hunt, row)
+    if not hunt.answers:
+        _by_own_name(hunt, asked.text)
+    if not hunt.answers:
         _ask_all(hunt, asked.event_id)
+
+
+def _by_own_name(hunt: Hunt, text: str) -> None:
+    """A site may name its Events otherwise than Frappe does."""
+    mirror = hunt.mirror()
+    if isinstance(mirror, Silence):
+        return
+    row = hunt.asking.ask("erpnext", partial(mirror.named, text))
+    hunt.searched.append("ERPNext, for an Event of this name")
+    if isinstance(row, Row):
+        _of_row(hunt, row)
 
 
 def _named(hunt: Hunt, calendar_id: str) -> list[CalendarTold]:
