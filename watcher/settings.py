@@ -284,10 +284,7 @@ def load(
     layers = [("environment", dict(env))]
     file = files.find(env, folder)
     if file is not None:
-        # Without interpolation: a secret may hold ``$``, and ``${HOME}`` in it is meant as it
-        # stands.
-        lines = dotenv_values(file, interpolate=False)
-        layers.append((str(file), {k: v for k, v in lines.items() if v is not None}))
+        layers.append((str(file), values_of(file)))
     known = {env_name(field) for field in Settings.model_fields} | _POINTERS
     for source, values in layers:
         problems += names.unknown(values, known, ours=source != "environment")
@@ -312,6 +309,13 @@ def load(
             + (f"in {file}" if file else f"a settings file, which `watcher init` writes: {where}"),
         )
     return Loaded(settings, sources, pointed, file)
+
+
+def values_of(file: Path) -> dict[str, str]:
+    """The lines of a settings file. Without interpolation: a secret may hold ``$``, and ``${HOME}``
+    in it is meant as it stands."""
+    values = dotenv_values(file, interpolate=False)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _missing(found: Mapping[str, Any], folder: Path) -> list[str]:

@@ -8,24 +8,20 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from flask import Flask, Response
 from werkzeug.serving import make_server
 
 from tests.certificates import Authority
-from tests.company import ANN, BOB, CLIENT_ID, CLIENT_SECRET, Company, free_port
-from tests.ledgers import put_migrated
-from watcher.cli import cli
+from tests.company import ANN, BOB, CLIENT_ID, CLIENT_SECRET, free_port
+from tests.shop import Shop
 from watcher.doctor import work
 from watcher.doctor.bundle import blanked
-from watcher.doctor.case import Case, opened
+from watcher.doctor.case import Case
 from watcher.doctor.examine import Check, Report, examine
 from watcher.doctor.say import Finding, Verdict, ok
 from watcher.doctor.table import AT_START, CHECKS
@@ -35,78 +31,10 @@ from watcher.ledger import notices, presence
 from watcher.ledger.models import Account, Calendar, Channel, Quarantined, Run, Tick
 from watcher.ledger.states import AccountState
 from watcher.processes import first_look
-from watcher.settings import load
-from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.doctypes import ROLES
-from watcher_sandbox.erpnext.server import Server as WebServer
-from watcher_sandbox.erpnext.site import Site
-from watcher_sandbox.google import Server
 
 Patch = pytest.MonkeyPatch
 Break = Callable[["Shop", Patch], object]
-
-
-class Shop(Company):
-    """A company without a queue, whose settings are those of this process."""
-
-    patch: Patch
-
-    def use(self) -> None:
-        """Make the settings those of this process."""
-        for name in [name for name in os.environ if name.startswith("WATCHER_")]:
-            self.patch.delenv(name)
-        for name, value in self.environ.items():
-            self.patch.setenv(name, value)
-        self.patch.chdir(self.folder)
-
-    def case(self, **changes: Any) -> Iterator[Case]:
-        self.use()
-        with opened(load(), clock=lambda: self.services.clock()) as case:
-            yield replace(case, **changes)
-
-    def look(self, name: str, **changes: Any) -> Finding:
-        """What one check finds, alone."""
-        for case in self.case(**changes):
-            report = examine(case, [check for check in CHECKS if check.name == name])
-            return report.findings[name]
-        raise AssertionError
-
-    def examine(self) -> Report:
-        for case in self.case():
-            return examine(case, CHECKS)
-        raise AssertionError
-
-    def web(self, port: int | None = None) -> WebServer:
-        """Watcher's own web server, in this process."""
-        return WebServer(create_app(self.services), "127.0.0.1", port or self.port).start()
-
-
-@pytest.fixture
-def shop(
-    tmp_path: Path, migrated_folder: Path, google_server: Server, monkeypatch: Patch
-) -> Iterator[Shop]:
-    site = Site("Asia/Kolkata", frappe=16, erpnext=True)
-    google_server.state.reset()
-    erpnext_server = serve_erpnext(site)
-    url = f"sqlite:///{tmp_path / 'data' / 'ledger.sqlite3'}"
-    put_migrated(url, migrated_folder)
-    made = Shop(
-        google=google_server.state,
-        site=site,
-        folder=tmp_path,
-        google_url=google_server.url,
-        erpnext_url=erpnext_server.url,
-        queue_url="redis://127.0.0.1:1",
-        database_url=url,
-    )
-    made.patch = monkeypatch
-    (tmp_path / "service-account.json").chmod(0o600)
-    made.set("notify_webhook_url", "http://127.0.0.1:9/hook")
-    made.setup_erpnext()
-    yield made
-    made.close()
-    erpnext_server.close()
-    site.close()
 
 
 # --- one table of what is broken ----------------------------------------------------------
@@ -693,19 +621,14 @@ def test_a_check_that_hangs_is_given_up_and_keeps_no_other(shop: Shop, monkeypat
 # --- the command --------------------------------------------------------------------------
 
 
-def invoke(shop: Shop, *words: str) -> Any:
-    shop.use()
-    return CliRunner().invoke(cli, words, prog_name="watcher", standalone_mode=False)
-
-
 def test_the_command_ends_with_seven_and_says_what_to_do(shop: Shop) -> None:
     shop.set("erpnext_api_secret", "wrong-secret")
-    done = invoke(shop, "doctor")
+    done = shop.invoke("doctor")
     assert done.return_value == ExitCode.UNHEALTHY
     assert "fail  erpnext.user" in done.output
     assert "do: check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET" in done.output
     assert "more, because of erpnext.user" in done.output
-    document = json.loads(invoke(shop, "doctor", "--json").stdout)
+    document = json.loads(shop.invoke("doctor", "--json").stdout)
     assert document["healthy"] is False
     found = {each["name"]: each for each in document["checks"]}
     assert set(found) == {check.name for check in CHECKS}
@@ -716,7 +639,7 @@ def test_the_command_ends_with_seven_and_says_what_to_do(shop: Shop) -> None:
 
 def test_settings_that_cannot_be_read_are_told(shop: Shop) -> None:
     shop.set("public_url", "http://watcher.example.com")
-    done = invoke(shop, "doctor")
+    done = shop.invoke("doctor")
     assert done.return_value == ExitCode.UNHEALTHY
     assert "WATCHER_PUBLIC_URL: must be https" in " ".join(done.output.split())
 
@@ -738,9 +661,9 @@ def test_validating_the_settings_tries_both_sides(
     shop: Shop, monkeypatch: Patch, broken: Break, code: int, says: str
 ) -> None:
     broken(shop, monkeypatch)
-    done = invoke(shop, "config", "validate")
+    done = shop.invoke("config", "validate")
     assert (done.return_value, says in done.output) == (code, True), done.output
-    assert invoke(shop, "config", "validate", "--offline").return_value == ExitCode.OK
+    assert shop.invoke("config", "validate", "--offline").return_value == ExitCode.OK
 
 
 # --- the start of `watcher up` ------------------------------------------------------------
@@ -819,7 +742,7 @@ def test_a_bundle_holds_no_secret_no_address_and_no_title(shop: Shop) -> None:
     shop.set("erpnext_url", "http://planted-erp.example.net:1")
     shop.set("smtp_url", "smtp://planted-user:planted-password@mail.example.net")
     file = shop.folder / "bundle.json"
-    done = invoke(shop, "doctor", "--bundle", str(file))
+    done = shop.invoke("doctor", "--bundle", str(file))
     assert done.return_value == ExitCode.UNHEALTHY
     assert file.stat().st_mode & 0o077 == 0
     text = file.read_text().lower()
@@ -854,7 +777,7 @@ def test_a_bundle_holds_no_secret_no_address_and_no_title(shop: Shop) -> None:
 def test_a_bundle_is_written_without_a_ledger_too(shop: Shop) -> None:
     shop.set("database_url", "sqlite:///none")
     file = shop.folder / "bundle.json"
-    invoke(shop, "doctor", "--bundle", str(file))
+    shop.invoke("doctor", "--bundle", str(file))
     assert json.loads(file.read_text())["ledger"] == {"missing": "LedgerAway"}
 
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 MODULES = {
-    "init": "config",
+    "init": "init",
     "config": "config",
     "version": "config",
     "completion": "completion",

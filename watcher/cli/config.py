@@ -1,11 +1,9 @@
-"""``init``, ``config`` and ``version``."""
+"""``config`` and ``version``."""
 
 from __future__ import annotations
 
 import platform
 import re
-import secrets as random_secrets
-from pathlib import Path
 
 import click
 
@@ -22,70 +20,15 @@ from watcher.cli.common import (
 )
 from watcher.cli.later import later
 from watcher.doctor import say
-from watcher.errors import ExitCode, WatcherError
+from watcher.errors import ExitCode
 from watcher.google.endpoints import CALENDAR_SCOPE
 
 with later():
     from watcher import services as composed
     from watcher import settings as declared
     from watcher.doctor import table
-    from watcher.ledger import db as database
-    from watcher.ledger import ledger_file
 
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
-HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
-
-
-@click.command(short_help="Write a commented .env, make a secret key and a ledger.")
-@pass_app
-def init(_app: App) -> None:
-    """Write a commented .env, make a secret key and an empty ledger; safe to repeat."""
-    folder = Path.cwd()
-    data_dir = Path(declared.Settings().data_dir)
-    key_file = folder / data_dir / "secret.key"
-    _write_key(key_file)
-    path = folder / ".env"
-    if path.exists():
-        messages.print(f"{path} is there already and was left as it is")
-    else:
-        path.touch(mode=0o600)
-        path.write_text(_template(key_file))
-        messages.print(f"wrote {path}")
-    _make_ledger()
-    messages.print("next: fill it in, then `watcher config validate`, `watcher erpnext setup`")
-
-
-def _write_key(key_file: Path) -> None:
-    if key_file.exists():
-        messages.print(f"{key_file} is there already and was kept")
-        return
-    ledger_file.private_folder(key_file.parent)
-    key_file.touch(mode=0o600)
-    key_file.write_text(random_secrets.token_urlsafe(48) + "\n")
-    messages.print(f"made {key_file}: keep a copy beside your backups")
-
-
-def _make_ledger() -> None:
-    """Make the ledger that the settings name. Where they are wrong `init` says so and goes on."""
-    try:
-        db = database.Database(read_settings().settings.ledger_url)
-        db.migrate()
-        db.dispose()
-    except WatcherError as error:
-        messages.print(f"no ledger was made: {error.message}", markup=False)
-
-
-def _template(key_file: Path) -> str:
-    lines = [HEADER]
-    for name, info in declared.fields().items():
-        lines.append(f"# {info.description}")
-        if name == "secret_keys":
-            lines.append(f"{declared.env_name(name)}_FILE={key_file}\n")
-        elif name in declared.NEEDED:
-            lines.append(f"{declared.env_name(name)}=\n")
-        else:
-            lines.append(f"# {declared.env_name(name)}={declared.plain(info.default)}\n")
-    return "\n".join(lines)
 
 
 @click.group()

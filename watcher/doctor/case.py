@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -19,6 +20,8 @@ from watcher.services import Clock, Ledger, Services, build, utc_now
 from watcher.settings import LOOPBACK, Loaded, Settings, require
 
 CONNECT_SECONDS, READ_SECONDS = 2.0, 2.5
+NOWHERE = Path("/nonexistent")
+"""A folder in which there is no settings file."""
 TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 
 

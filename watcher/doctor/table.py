@@ -97,3 +97,11 @@ AT_START = tuple(
     and check.name not in ("address.channels", "address.pushes", "google.calendar")
 )
 """Those for the start of ``watcher up``: what its processes find out by their work is left out."""
+
+AT_SETUP = tuple(
+    check
+    for check in CHECKS
+    if check.side in ("settings", "data", "ledger", "google", "erpnext", "people")
+    or check.name in ("address.dns", "address.certificate")
+)
+"""Those for the end of ``watcher init``, when nothing runs yet."""

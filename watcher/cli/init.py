@@ -1,0 +1,192 @@
+"""``init``: from nothing to settings that both sides accept."""
+
+from __future__ import annotations
+
+import re
+import secrets as random_secrets
+import sys
+from pathlib import Path
+
+import click
+
+from watcher.cli import doctor, questions, units
+from watcher.cli.common import App, messages, pass_app, read_settings
+from watcher.cli.later import later
+from watcher.errors import ExitCode, UserError, WatcherError
+
+with later():
+    from watcher import settings as declared
+    from watcher.doctor import table
+    from watcher.ledger import db as database
+    from watcher.ledger import ledger_file
+
+HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
+_PLAIN = re.compile(r"[\w@.:/,+=~%?&-]*")
+_NEXT = "next: `watcher up`; then `watcher doctor` says whether Google reaches it"
+_TO_FILL = "next: fill it in, then `watcher config validate`, `watcher erpnext setup`"
+
+
+@click.command(short_help="Ask for the settings, try them, write them; make a key and a ledger.")
+@click.option(
+    "--from-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Take the answers from a settings file.",
+)
+@click.option(
+    "--write",
+    "kind",
+    type=click.Choice(["systemd", "compose"]),
+    help="Also write a systemd unit, or a compose file.",
+)
+@pass_app
+def init(app: App, from_file: Path | None, kind: str | None) -> int:
+    """Ask for the settings, try each answer at once, and write them; safe to repeat.
+
+    Without a terminal, and with --no-input, it asks nothing and writes a commented .env to fill in.
+
+    \b
+    watcher init                                    asks
+    watcher init --from-file answers.env            takes the answers from a file
+    watcher init --write systemd                    and makes a unit for systemd
+    """
+    folder = Path.cwd()
+    path = folder / ".env"
+    if kind == "compose":
+        return _for_compose(app, folder, from_file)
+    is_there = path.exists()
+    answers = {} if is_there else _answers(app, from_file)
+    key_file = folder / Path(declared.Settings().data_dir) / "secret.key"
+    _write_key(key_file)
+    if is_there:
+        messages.print(f"{path} is there already and was left as it is")
+    else:
+        path.touch(mode=0o600)
+        path.write_text(template(key_file, answers))
+        messages.print(f"wrote {path}")
+    _make_ledger()
+    if kind == "systemd":
+        _write_unit(folder, path, key_file.parent)
+    if not answers:
+        messages.print(_TO_FILL if not is_there else "next: watcher doctor")
+        return ExitCode.OK
+    return _examine(app)
+
+
+def _answers(app: App, from_file: Path | None) -> questions.Answers:
+    """From the file, or from the person at the terminal; none where there is nobody to ask."""
+    if from_file is not None:
+        return _read(from_file)
+    return questions.ask() if can_ask(app) else {}
+
+
+def can_ask(app: App) -> bool:
+    return not app.no_input and sys.stdin.isatty()
+
+
+def _read(file: Path) -> questions.Answers:
+    """Raises ``UserError`` for settings that do not exist, are malformed or missing."""
+    found = {k: v for k, v in declared.values_of(file).items() if v}
+    known = {declared.env_name(name) for name in declared.fields()}
+    known |= {f"{declared.env_name(name)}_FILE" for name in declared.SECRETS}
+    unknown = sorted(set(found) - known)
+    if unknown:
+        raise UserError(
+            f"{file} names settings that do not exist: {', '.join(unknown)}",
+            next_step="docs/settings.md has all of them",
+        )
+    # `init` makes the key itself.
+    declared.load({"WATCHER_SECRET_KEYS": "k" * 32, **found}, complete=True)
+    return found
+
+
+def _examine(app: App) -> int:
+    report = doctor.examined(app, table.AT_SETUP)
+    if not app.as_json:
+        doctor.show(report.findings)
+    messages.print(_NEXT if report.healthy else "mend what fails above, then `watcher doctor`")
+    return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
+
+
+def _for_compose(app: App, folder: Path, from_file: Path | None) -> int:
+    """Everything that the containers need; the ledger is made by them."""
+    answers = _answers(app, from_file)
+    if not answers:
+        raise UserError(
+            "a compose file needs the answers, and there is nobody to ask",
+            next_step="watcher init --write compose --from-file FILE",
+        )
+    for path in units.compose(folder, _with_secrets(answers)):
+        messages.print(f"wrote {path}")
+    messages.print("keep a copy of secrets/watcher_keys beside your backups")
+    if answers.get("WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"):
+        messages.print("mount the service account's key into each container, at the same path")
+    messages.print("next: docker compose up -d; docker compose exec web watcher doctor")
+    return ExitCode.OK
+
+
+def _with_secrets(answers: questions.Answers) -> questions.Answers:
+    """With the secrets themselves in place of the files that hold them."""
+    settings = declared.load(answers).settings
+    told = {k: v for k, v in answers.items() if k.removesuffix("_FILE") not in units.SECRETS}
+    values = {
+        declared.env_name(field): getattr(settings, field).get_secret_value()
+        for field in declared.SECRETS
+        if declared.env_name(field) in units.SECRETS
+    }
+    return told | values
+
+
+def _write_unit(folder: Path, settings_file: Path, data_dir: Path) -> None:
+    made = units.systemd(folder, settings_file, data_dir)
+    for unit in made:
+        messages.print(f"wrote {unit}")
+    named = " ".join(str(unit) for unit in made)
+    messages.print("next, as root:")
+    messages.print(f"  cp {named} /etc/systemd/system/")
+    messages.print("  systemctl enable --now watcher.socket watcher")
+
+
+def _write_key(key_file: Path) -> None:
+    if key_file.exists():
+        messages.print(f"{key_file} is there already and was kept")
+        return
+    ledger_file.private_folder(key_file.parent)
+    key_file.touch(mode=0o600)
+    key_file.write_text(random_secrets.token_urlsafe(48) + "\n")
+    messages.print(f"made {key_file}: keep a copy beside your backups")
+
+
+def _make_ledger() -> None:
+    """Make the ledger that the settings name. Where they are wrong `init` says so and goes on."""
+    try:
+        db = database.Database(read_settings().settings.ledger_url)
+        db.migrate()
+        db.dispose()
+    except WatcherError as error:
+        messages.print(f"no ledger was made: {error.message}", markup=False)
+
+
+def template(key_file: Path, answers: questions.Answers) -> str:
+    """Every setting with what it is: answered, needed, or shown with its default."""
+    lines = [HEADER]
+    for field, info in declared.fields().items():
+        name = declared.env_name(field)
+        given = next((each for each in (name, f"{name}_FILE") if answers.get(each)), None)
+        lines.append(f"# {info.description}")
+        if given is not None:
+            lines.append(f"{given}={_quoted(answers[given])}\n")
+        elif field == "secret_keys":
+            lines.append(f"{name}_FILE={key_file}\n")
+        elif field in declared.NEEDED:
+            lines.append(f"{name}=\n")
+        else:
+            lines.append(f"# {name}={declared.plain(info.default)}\n")
+    return "\n".join(lines)
+
+
+def _quoted(value: str) -> str:
+    """A value as a settings file needs it, so that it is read back as it is."""
+    if _PLAIN.fullmatch(value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
