@@ -122,7 +122,9 @@ class Settings(BaseModel):
         default=5, gt=0, description="poll of calendars without push"
     )
     sweep_seconds: float = Field(
-        default=15, gt=0, description="how often dirty or abandoned work is rung again"
+        default=15,
+        gt=0,
+        description="how often work that no worker has taken up is handed out again",
     )
     channel_ttl_seconds: int = Field(
         default=604800, ge=60, description="channel life asked of Google"

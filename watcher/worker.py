@@ -88,7 +88,7 @@ def serve(settings: Settings, lane: rings.Lane) -> int:
         worker_ttl=60,
         maintenance_interval=60,
     )
-    log.info("worker of lane %s is ready", lane)
+    log.info("worker for %s jobs is ready", lane)
     beats = pulse.Pulse(services, pulse.myself(lane))
     beats.begin()
     try:

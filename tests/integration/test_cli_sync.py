@@ -137,8 +137,8 @@ def test_a_mass_cancellation_is_held_until_it_is_confirmed(shop: Company) -> Non
     for event in ids[:-1]:
         shop.google.delete_event(ANN, event)
     shop.google.expire_sync_tokens()
-    run(shop, "resync", ANN, "--dry-run", says=("would be held", "23 of 24"))
-    run(shop, "resync", ANN, code=7, says=("held", "23 of 24", "--force"))
+    run(shop, "resync", ANN, "--dry-run", says=("would wait for you to confirm", "23 of 24"))
+    run(shop, "resync", ANN, code=7, says=("waits for you to confirm", "23 of 24", "--force"))
     assert len(shop.rows()) == 24
     status = run(shop, "status", "--json", code=7).data
     (problem,) = [p for p in status["problems"] if p["account"] == ANN]

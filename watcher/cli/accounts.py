@@ -309,7 +309,9 @@ def pause(app: App, email: str) -> None:
     messages.print(f"paused; `watcher accounts resume {ledger.normal(email)}` goes on")
 
 
-@accounts.command("resume", short_help="Go on with a paused or mended account.")
+@accounts.command(
+    "resume", short_help="Go on with an account that was paused or could not connect."
+)
 @click.argument("email", required=False)
 @click.option("--all", "everyone", is_flag=True, help="Each account in needs_reconnect.")
 @pass_app

@@ -83,7 +83,7 @@ def web(host: str, port: int) -> int:
     type=click.Choice(["live", "backfill"]),
     default="live",
     show_default=True,
-    help="The lane whose jobs it takes.",
+    help="Whose jobs it takes: for pushes, or bulk work.",
 )
 def worker(lane: Lane) -> int:
     """One RQ worker: `live` for pushes, `backfill` for bulk work."""
@@ -91,8 +91,9 @@ def worker(lane: Lane) -> int:
     return rq_worker.serve(_settings(), lane)
 
 
-@click.command(short_help="The ticker: sweep, poll, renew, refresh, reconcile.")
+@click.command(short_help="The periodic work: polls, renewals, notices, what was left.")
 def cron() -> int:
-    """The ticker: sweep, poll, renew channels, refresh tokens, reconcile."""
+    """The periodic work: hand out what no worker has taken up, poll, renew channels and access
+    tokens, read each calendar once a day in full, tell people of trouble."""
     children.watch_parent()
     return ticker.serve(_settings())

@@ -90,7 +90,7 @@ def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
     return found
 
 
-@click.command(short_help="List the window anew, mend what differs.")
+@click.command(short_help="Read the whole window again and correct ERPNext.")
 @whose_option("All active accounts.")
 @click.option("--calendar", "only", help="Only this calendar id.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, write nothing.")
@@ -98,7 +98,7 @@ def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
 @json_option
 @pass_app
 def resync(app: App, whose: Whose, only: str | None, dry_run: bool, force: bool) -> int:
-    """List the whole window anew and mend what differs in ERPNext; cron finishes what broke off."""
+    """Read the whole window again and correct ERPNext; cron finishes what broke off."""
     targets = _targets(app, whose, only)
     services = app.services
     if not dry_run:
@@ -159,7 +159,7 @@ def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
     if calendar.state == states.CalendarState.HELD:
         step = "look with --dry-run, then repeat with --force if that is right"
         return {
-            "outcome": f"held: {calendar.message}",
+            "outcome": f"waits for you to confirm: {calendar.message}",
             "code": errors.ExitCode.UNHEALTHY,
             "next_step": step,
         }
@@ -215,7 +215,7 @@ def _dry_run(app: App, target: Chosen) -> dict[str, Any]:
     with app.services.db.session() as session:
         calendars.note_shown(session, target.calendar_id, brake.rows if brake else None)
     planned = Counter(type(action).__name__.lower() for action in plan.actions)
-    outcome = f"would be held: {brake.message}" if brake else "dry run"
+    outcome = f"would wait for you to confirm: {brake.message}" if brake else "dry run"
     return {"outcome": outcome, "code": 0, **planned, "refused": len(plan.refused)}
 
 

@@ -25,6 +25,18 @@ CallKind = Literal[
     "prove", "mint", "delta", "snapshot", "instances", "get", "find", "watch", "stop"
 ]
 Retry = Literal["never", "refused", "unclear"]
+ASKED: dict[CallKind, str] = {
+    "prove": "for a little of the calendar",
+    "mint": "for a sync token",
+    "delta": "for what has changed",
+    "snapshot": "for all events of the window",
+    "instances": "for the dates of a series",
+    "get": "for one event",
+    "find": "for events with these words",
+    "watch": "for a watch channel",
+    "stop": "to end a watch channel",
+}
+"""What each kind of call wants of Google, in the words of messages."""
 
 SIDE = "google"
 QUOTA_PAUSE = 3600.0
@@ -100,7 +112,7 @@ class FailedAnswer:
         text = f": {found.text}" if found.text else ""
         if not found.is_google:
             text = " without an error document"
-        return f"Google answered {self.status}{reason} to {self.kind}{text}"
+        return f"Google answered {self.status}{reason} when asked {ASKED[self.kind]}{text}"
 
     @property
     def is_of_project(self) -> bool:
@@ -319,6 +331,8 @@ def _exhausted(answer: FailedAnswer) -> CallFailed:
     return CallFailed(errors.Transient(answer.message, side=SIDE, retry_after=pause))
 
 
-def malformed(what: str, kind: str) -> errors.Transient:
+def malformed(what: str, kind: CallKind) -> errors.Transient:
     """An answer of 2xx that is not what the API promises: try again later."""
-    return errors.Transient(f"Google's answer to {kind} was malformed: {what}", side=SIDE)
+    return errors.Transient(
+        f"Google's answer when asked {ASKED[kind]} was malformed: {what}", side=SIDE
+    )

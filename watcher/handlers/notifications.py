@@ -138,4 +138,4 @@ def _ring(verdict: Verdict) -> None:
         with context.services().db.session() as session:
             calendars.not_rung(session, verdict.calendar_id)
     except Transient as error:
-        log.warning("a failed ring stays noted for a minute: %s", error.message)
+        log.warning("no worker was woken, which is made up for within a minute: %s", error.message)

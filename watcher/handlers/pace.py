@@ -102,7 +102,7 @@ class Pace:
                 with services.db.session() as session:
                     calendars.not_rung(session, calendar_id)
         except Transient as error:
-            log.warning("a paced calendar is rung later: %s", error.message)
+            log.warning("a worker is woken later for one calendar: %s", error.message)
             return False
         return True
 

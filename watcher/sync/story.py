@@ -61,7 +61,7 @@ def sync(p: Pass) -> Outcome:
     if p.kind == "delta" and plan.conceals:
         plan = plan.finishing(p.mirror.leftovers(*p.basis.calendar))
     if plan.brake:
-        log.warning("sweep held: %s", plan.brake.message)
+        log.warning("cancellations wait to be confirmed: %s", plan.brake.message)
     applied = p.mirror.apply(plan.actions, before_batch=p.hold, note_erased=p.note_erased)
     p.mirror.forget(plan.private, p.hold)
     outcome = Outcome(reading=reading, plan=plan, applied=applied)

@@ -95,7 +95,7 @@ def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
         log.warning("%s", error.message)
         return End.BUSY
     except errors.SyncTokenExpired:
-        log.info("the sync token has expired: a full listing is owed")
+        log.info("the sync token has expired: the whole window is read again")
         _owe_listing(services, attempt, token_expired=True)
         return End.CHANGED
     except errors.CalendarGone as error:
