@@ -426,9 +426,12 @@ def test_the_map_has_every_room() -> None:
 
 
 def test_glossary_is_in_order_and_whole() -> None:
-    words = [row[0] for row in table("docs/glossary.md", "word")]
-    assert [w.lower() for w in words] == sorted(w.lower() for w in words)
-    text = " ".join(words).lower()
+    pages = ("docs/glossary.md", "CONTRIBUTING.md")
+    found = [[row[0].lower() for row in table(page, "word")] for page in pages]
+    for words in found:
+        assert words == sorted(words)
+    assert not set(found[0]) & set(found[1])
+    text = " ".join(found[0] + found[1])
     for word in (
         "watch channel",
         "resource id",
@@ -453,6 +456,25 @@ def test_glossary_is_in_order_and_whole() -> None:
         "brake",
     ):
         assert word in text, word
+
+
+WORDS_OF_THE_CODE = re.compile(
+    r"\b(?:mint(?:ed)?|snapshots?|sweeps?|swept|rings?|rung|fences?|lanes?)\b", re.IGNORECASE
+)
+"""CONTRIBUTING.md has what they mean. Names that are fixed stand in backquotes."""
+
+
+@pytest.mark.parametrize("page", [n for n in NAMES if n.startswith(("README", "docs/", "deploy/"))])
+def test_pages_for_users_have_no_words_of_the_code(page: str) -> None:
+    text = PLAIN.sub("", prose(page)).replace("| sweep | the name", "")
+    assert WORDS_OF_THE_CODE.findall(text) == [], "docs/glossary.md has the words that users know"
+
+
+def test_help_has_no_words_of_the_code() -> None:
+    for name, command in COMMANDS.items():
+        texts = [command.help or "", command.short_help or ""]
+        texts += [p.help or "" for p in command.params if isinstance(p, click.Option)]
+        assert WORDS_OF_THE_CODE.findall(" ".join(texts)) == [], f"watcher {name} --help"
 
 
 def names_of_tests(file: str) -> set[str]:
