@@ -4,6 +4,7 @@ both stand-ins."""
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -465,6 +466,25 @@ def test_the_page_tells_the_same_and_to_admins_alone(company: Company) -> None:
     for answer in (stranger.get("/event"), stranger.post("/event", data={"what": event})):
         assert (answer.status_code, answer.location) in ((302, "/"), (303, "/"))
     assert company.google.log.counts() == asked
+
+
+def test_the_page_lists_what_stands_aside_and_explains_it(company: Company) -> None:
+    company.connect()
+    field = {"fieldname": "outlet", "label": "Outlet", "fieldtype": "Data", "reqd": 1}
+    company.services.erpnext.insert({"doctype": "Custom Field", "dt": "Event", **field})
+    event = put(company, summary="Shift")
+    company.sync()
+    client, asked = page(company), company.google.log.counts()
+    listed = client.get("/event").get_data(as_text=True)
+    assert company.google.log.counts() == asked
+    assert "Value missing for Event: Outlet" in listed
+    assert "Shift" not in listed
+    (what,) = re.findall(r'name="what" value="([^"]+)"', listed)
+    assert what == f"{ANN} {event}"
+    told = client.post("/event", data={"what": what}).text
+    assert "ERPNext has refused it" in told
+    assert "Shift" in told
+    assert company.google.log.counts()["events.list"] == asked["events.list"]
 
 
 def test_one_search_at_a_time_on_the_page(company: Company) -> None:

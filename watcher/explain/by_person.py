@@ -27,6 +27,8 @@ AROUND: Final = timedelta(days=60)
 """So much on both sides of the mirrored window is looked through as well."""
 MOST_PAGES: Final = 2
 MOST_ROWS: Final = 20
+LONG: Final = 20
+"""A word of so many characters is taken for an event's id first."""
 
 Found = tuple[GoogleEvent, gathered.AtGoogle]
 
@@ -48,12 +50,15 @@ def by_person(hunt: Hunt, asked: ByPerson) -> None:
     if not pairs:
         hunt.sentence = f"No calendar of {asked.email} is mirrored."
         hunt.steps.append(f"watcher calendars add {asked.email} ID")
-    for calendar in hunt.told(pairs):
+    calendars = hunt.told(pairs)
+    if len(asked.id_in_it) >= LONG:
+        _as_id(hunt, calendars, asked.id_in_it)
+    for calendar in calendars if not hunt.answers else ():
         _in_calendar(hunt, calendar, asked)
     if not hunt.answers and asked.words:
         _among_rows(hunt, asked)
-    if not hunt.answers and asked.id_in_it:
-        _as_id(hunt, hunt.told(pairs), asked.id_in_it)
+    if not hunt.answers and 0 < len(asked.id_in_it) < LONG:
+        _as_id(hunt, calendars, asked.id_in_it)
 
 
 def _not_active(hunt: Hunt, account: AccountTold) -> None:

@@ -15,11 +15,14 @@ from flask.typing import ResponseReturnValue
 from watcher.errors import UserError
 from watcher.explain import search
 from watcher.handlers.admin import signed_in
+from watcher.handlers.context import services
+from watcher.ledger import aside
 from watcher.services import Services
 
 bp = Blueprint("explaining", __name__)
 
 SECONDS = 15.0
+MOST_SHOWN = 20
 DESK = "watcher.explaining"
 BUSY = "Another search is still running here: try again in a few seconds."
 HOW = (
@@ -39,11 +42,16 @@ class Desk:
 
 @bp.get("/event")
 def ask() -> ResponseReturnValue:
-    """The search box; for WATCHER_ADMIN_EMAILS."""
+    """The search box, and the events that stand aside, by their ids: nobody is asked for their
+    names before one of them is chosen. For WATCHER_ADMIN_EMAILS."""
     admin = signed_in()
     if admin is None:
         return redirect(url_for("dashboard.home"))
-    return render_template("event.html", admin=admin, asked="")
+    with services().db.reading() as session:
+        found = aside.everything(session)
+    shown = found[:MOST_SHOWN]
+    more = len(found) - len(shown)
+    return render_template("event.html", admin=admin, asked="", aside=shown, more_aside=more)
 
 
 @bp.post("/event")
