@@ -14,7 +14,6 @@ import random
 import secrets
 import socket
 import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from zoneinfo import ZoneInfo
 import requests
 from sqlalchemy import event
 
-from tests.forked import Forked, forked, start_tied
+from tests.forked import Forked, forked
 from tests.waiting import wait_for
 from watcher.accounts.verbs import Added, add_delegated
 from watcher.erpnext.fields import install
@@ -44,7 +43,6 @@ DOMAIN = "scoopjoy.test"
 ANN, BOB, ADMIN = f"ann@{DOMAIN}", f"bob@{DOMAIN}", f"admin@{DOMAIN}"
 CLIENT_ID, CLIENT_SECRET = "tests.apps.googleusercontent.com", "client-secret-of-the-tests"
 SITE_ZONE = ZoneInfo("Asia/Kolkata")
-Running = subprocess.Popen[bytes] | Forked
 _custom_fields: dict[tuple[int, bool, bool], list[dict[str, Any]]] = {}
 
 
@@ -86,7 +84,7 @@ class Company:
         self.port = free_port()
         self.public_url = f"http://127.0.0.1:{self.port}"
         self.key = secrets.token_urlsafe(32)
-        self.processes: list[Running] = []
+        self.processes: list[Forked] = []
         for email in (ANN, BOB, ADMIN):
             google.add_user(email, time_zone="Asia/Kolkata")
             site.add_user(email)
@@ -300,22 +298,10 @@ class Company:
             log = (self.folder / "watcher.log").read_text().splitlines()
             raise AssertionError("\n".join([f"{late}: {seen}", listed, *log[-40:]])) from None
 
-    def start(self, *words: str, log: str = "watcher.log") -> Running:
+    def start(self, *words: str, log: str = "watcher.log") -> Forked:
         """Start a long-running command; its messages go to ``folder/log``."""
         out = self.folder / log
-        process: Running
-        if words[0] == "up":
-            with out.open("ab") as handle:
-                process = start_tied(
-                    [sys.executable, "-m", "watcher", *words],
-                    env=self.process_environ,
-                    stdout=handle,
-                    stderr=handle,
-                    cwd=self.folder,
-                    start_new_session=True,
-                )
-        else:
-            process = Forked(words, self.process_environ, self.folder, out, out)
+        process = Forked(words, self.process_environ, self.folder, out, out)
         self.processes.append(process)
         return process
 

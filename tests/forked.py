@@ -1,7 +1,6 @@
 """Run the program in a process of its own that is forked from one which has imported it already:
-that takes a tenth of a second instead of two. That it is the same thing is tested in
-test_cli_runner.py; the processes that ``watcher up`` starts are started by the program itself, as
-everywhere.
+that takes a tenth of a second instead of one and a half. That it is the same thing is tested in
+test_cli_runner.py; the demo of test_demo.py starts ``watcher up`` as a shell does.
 
 What is started here dies with the test process, also when that is killed: a forked process asks
 the kernel to be killed with the server that forked it, and that ends when its client is gone."""

@@ -118,7 +118,7 @@ def test_onboarding_push_and_a_clean_end(shop: Company) -> None:
     assert requests.get(f"{shop.public_url}/readyz", timeout=10).status_code == 200
     everybody = family(process)
     process.terminate()
-    assert process.wait(60) == 0
+    assert shop.processes[-1].wait(60) == 0
     wait_for(lambda: gone(everybody), what="the end of all")
     log = (shop.folder / "watcher.log").read_text()
     for line in log.splitlines():

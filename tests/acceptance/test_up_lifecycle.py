@@ -165,7 +165,7 @@ def test_clean_ends_and_what_happened_between_them(shop: Company) -> None:
     wait_for(lambda: settled(shop), what="channels and first syncs")
     watches = shop.google.log.counts()["events.watch"]
     process.terminate()
-    assert process.wait(60) == 0
+    assert shop.processes[-1].wait(60) == 0
     wait_for(lambda: not ours(shop), what="the end of all")
     assert not shop.web_is_up()
     shop.google.insert_event(BOB, shop.timed(summary="Meanwhile"))
@@ -175,7 +175,7 @@ def test_clean_ends_and_what_happened_between_them(shop: Company) -> None:
     asked = shop.google.log.counts()["events.watch"]
     assert asked == watches, f"a restart opens no channel\n{log_of(shop)}"
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) == 0
+    assert shop.processes[-1].wait(60) == 0
     wait_for(lambda: not ours(shop), what="the end of all after Ctrl-C")
     check_log(shop)
 
@@ -219,7 +219,7 @@ def test_each_part_that_dies_comes_back(shop: Company) -> None:
             n: p for n, p in before.items() if n != name
         }, "the others were left alone"
     process.terminate()
-    assert process.wait(60) == 0
+    assert shop.processes[-1].wait(60) == 0
     for name in PARTS:
         assert f"{name}" in "".join(
             line for line in log_of(shop).splitlines() if "started again" in line
