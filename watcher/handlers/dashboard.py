@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +35,7 @@ def home() -> ResponseReturnValue:
         return render_template("sign_in.html", configured=bool(app.settings.admin_emails))
     status = overview.look(app, refusal=readiness().now().refusal)
     with app.db.reading() as db:
-        calendars = _calendars(fleet.look(app.db, db, app.clock()))
+        calendars = _calendars(fleet.everything(app.db, db, app.clock()), app.clock())
         recent = [
             {"run": run, "email": email}
             for run, email in db.execute(
@@ -50,19 +51,18 @@ def home() -> ResponseReturnValue:
     )
 
 
-def _calendars(found: fleet.Fleet) -> list[dict[str, Any]]:
+def _calendars(found: Sequence[fleet.Listed], now: datetime) -> list[dict[str, Any]]:
     return [
         {
-            "email": account.email,
-            "id": calendar.google_id,
-            "state": found.statuses[calendar.id],
-            "message": standing.trouble(calendar, found.statuses[calendar.id]),
-            "last": calendar.last_success_at,
-            "push": _push(calendar, found.watches.get(calendar.id), found.seen.now),
-            "left": watch.left(found.seen.now) if watch is not None and watch.heard else None,
+            "email": each.account.email,
+            "id": each.calendar.google_id,
+            "state": each.status,
+            "message": standing.trouble(each.calendar, each.status),
+            "last": each.calendar.last_success_at,
+            "push": _push(each.calendar, each.watch, now),
+            "left": each.watch.left(now) if each.watch and each.watch.heard else None,
         }
-        for calendar, account in found.pairs
-        for watch in [found.watches.get(calendar.id)]
+        for each in found
     ]
 
 

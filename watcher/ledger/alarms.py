@@ -30,6 +30,7 @@ PATIENCE = {"sweep": timedelta(minutes=5), "renew": timedelta(minutes=30)}
 """So long the two most needed pieces of periodic work may not have ended well."""
 NOT_RUN = {"sweep": ProblemState.NO_SWEEP_RUN, "renew": ProblemState.NO_RENEW_RUN}
 FAILS = {"sweep": ProblemState.SWEEP_FAILS, "renew": ProblemState.RENEW_FAILS}
+TROUBLES = (CalendarStatus.FAILING, CalendarStatus.DELAYED)
 DISCONNECT_GRACE = timedelta(minutes=15)
 
 
@@ -39,7 +40,7 @@ def find(session: Session, fleet: Fleet, place: Place, *, queue_answers: bool) -
     found = [
         *_of_processes(session, now, place),
         *(() if queue_answers else [_queue_down(place)]),
-        *(_of_cron(session, now) if fleet.pairs else ()),
+        *(_of_cron(session, now) if fleet else ()),
         *_pushes(session, now, place),
         *_undelivered(session, now),
         *erpnext.problems(session, now),
@@ -124,21 +125,27 @@ def _of_accounts(session: Session, now: datetime) -> Iterator[Problem]:
 
 
 def _of_calendars(session: Session, fleet: Fleet) -> Iterator[Problem]:
-    unwatched = watched.gaps(session, fleet.unwatched())
+    """By the account's address: what a calendar's own last pass, or the want of one, or its channel
+    says. Of a calendar that fails, the channel is not told of as well."""
+    now = fleet.seen.now
     short = channels.short_lived(session)
     for calendar, account in fleet.pairs:
-        status, gap = fleet.statuses[calendar.id], unwatched.get(calendar.id)
-        is_short = calendar.id in short and account.is_active
+        status = fleet.statuses[calendar.id]
         if status == CalendarStatus.FAILING or (
             calendar.failures and status == CalendarStatus.DELAYED
         ):
             yield _failed(calendar, account, ProblemState(status))
         elif status == CalendarStatus.DELAYED:
             yield _nobody_came(calendar, account, fleet.seen)
-        elif gap is not None and not is_short and watched.is_overdue(calendar, gap, fleet.seen.now):
+    in_trouble = {id_ for id_, status in fleet.statuses.items() if status in TROUBLES}
+    gaps = watched.gaps(session, fleet.unwatched)
+    for calendar, account in fleet.unwatched:
+        gap = gaps[calendar.id]
+        told = calendar.id in in_trouble or calendar.id in short
+        if not told and watched.is_overdue(calendar, gap, now):
             yield _no_channel(calendar, account, gap)
-        if is_short:
-            yield _short_channel(calendar, account, *short[calendar.id])
+    for calendar, account, since, life in short.values():
+        yield _short_channel(calendar, account, since, life)
 
 
 def _failed(calendar: Calendar, account: Account, state: ProblemState) -> Problem:

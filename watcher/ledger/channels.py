@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from watcher.errors import CapReached
 from watcher.ledger.calendars import is_wanted
@@ -185,25 +185,34 @@ def rest(session: Session, calendar: Calendar, channel_id: str, until: datetime)
     calendar.watch_retry_at = until
 
 
-def short_lived(session: Session) -> dict[int, tuple[datetime, timedelta]]:
-    """Calendar id -> since when Google has given its channels minutes only, and how long the newest
-    of them lives."""
-    newest = (
-        select(Channel.calendar_id, func.max(Channel.requested_at).label("at"))
-        .group_by(Channel.calendar_id)
-        .subquery()
-    )
-    found = session.scalars(
-        select(Channel)
-        .join(newest, Channel.calendar_id == newest.c.calendar_id)
-        .where(Channel.requested_at == newest.c.at, Channel.error == SHORT_LIVED)
+def short_lived(session: Session) -> dict[int, tuple[Calendar, Account, datetime, timedelta]]:
+    """Calendars of active accounts whose newest channel Google lets live for minutes only: by
+    calendar id, with since when it has been so, and how long the newest of them lives."""
+    newer = aliased(Channel)
+    found = session.execute(
+        select(Channel, Calendar, Account)
+        .join(Calendar, Channel.calendar_id == Calendar.id)
+        .join(Account, Calendar.account_id == Account.id)
+        .where(
+            Channel.error == SHORT_LIVED,
+            Channel.opened_at.is_not(None),
+            Account.is_active,
+            Calendar.removed.is_(False),
+            ~exists().where(
+                newer.calendar_id == Channel.calendar_id,
+                newer.requested_at > Channel.requested_at,
+            ),
+        )
+        .order_by(Account.email, Calendar.id)
     )
     return {
-        channel.calendar_id: (
-            _first_short(session, channel.calendar_id) or channel.opened_at,
+        calendar.id: (
+            calendar,
+            account,
+            _first_short(session, calendar.id) or channel.opened_at,
             channel.expires_at - channel.opened_at,
         )
-        for channel in found
+        for channel, calendar, account in found
         if channel.expires_at and channel.opened_at
     }
 

@@ -1,50 +1,54 @@
-"""All mirrored calendars at one moment, each with its account and how it stands."""
+"""All mirrored calendars at one moment: how many stand how, and those that somebody may have to
+look at, each with its account.
+
+A company has thousands of calendars, and nearly all of them are up to date or paused: the database
+counts these, and rows are read of the others alone.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session
 
 from watcher.ledger import models, standing, states, watched
 from watcher.ledger.db import Database
+from watcher.ledger.models import Account, Calendar
 
 Pair = tuple[models.Calendar, models.Account]
+_LISTED = and_(Calendar.removed.is_(False), Account.state != states.AccountState.DISCONNECTED)
+_ACTIVE = Account.state == states.AccountState.ACTIVE
+_WATCHABLE = func.coalesce(Calendar.push_supported, True)
+"""Google has not said that it cannot push for this calendar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """``statuses`` and ``watches`` are by calendar id; ``watches`` holds those that have a live
-    channel."""
+    """``counts`` are of all calendars, ``poll_only`` of those that Google cannot push for.
+    ``pairs`` are active ones that are not simply up to date, ``statuses`` theirs by calendar id.
+    ``unwatched`` should have a live channel and have none; ``watching`` tells of those that are."""
 
     seen: standing.Moment
+    counts: Mapping[states.CalendarStatus, int]
+    poll_only: int
     pairs: Sequence[Pair]
     statuses: Mapping[int, states.CalendarStatus]
-    watches: Mapping[int, watched.Watch]
+    unwatched: Sequence[Pair]
+    watching: watched.Watching
 
-    def active(self) -> list[Pair]:
-        """Those whose account Watcher works for."""
-        return [(c, a) for c, a in self.pairs if a.is_active]
-
-    def unwatched(self) -> list[Pair]:
-        """Those that should have a live channel and have none."""
-        return [
-            (c, a)
-            for c, a in self.active()
-            if c.push_supported is not False and c.id not in self.watches
-        ]
-
-    def count(self, status: states.CalendarStatus) -> int:
-        return sum(1 for each in self.statuses.values() if each == status)
+    def __bool__(self) -> bool:
+        """Whether there is any calendar."""
+        return any(self.counts.values())
 
     def waits(self) -> list[tuple[Pair, datetime]]:
         """Calendars that owe a known change, each with since when it waits."""
         return [
             ((c, a), since)
-            for c, a in self.active()
+            for c, a in self.pairs
             if c.dirty_seq > c.synced_seq
             if (since := standing.waiting_since(c, self.seen)) is not None
         ]
@@ -56,16 +60,63 @@ class Fleet:
 
 
 def look(db: Database, session: Session, now: datetime) -> Fleet:
-    rows = session.execute(
-        select(models.Calendar, models.Account)
-        .join(models.Account)
-        .where(
-            models.Calendar.removed.is_(False),
-            models.Account.state != states.AccountState.DISCONNECTED,
-        )
-        .order_by(models.Account.email, models.Calendar.id)
-    )
-    pairs = [(row[0], row[1]) for row in rows]
     seen = standing.moment(db, session, now)
+    at_rest, paused, poll_only = _counted(session)
+    pairs = _pairs(session, _ACTIVE, ~standing.is_at_rest())
     statuses = {c.id: standing.calendar_status(c, a, seen) for c, a in pairs}
-    return Fleet(seen, pairs, statuses, watched.live_channels(session, now))
+    counts = Counter(statuses.values())
+    counts[states.CalendarStatus.UP_TO_DATE] += at_rest
+    counts[states.CalendarStatus.PAUSED] += paused
+    unwatched = _pairs(session, _ACTIVE, _WATCHABLE, ~_has_channel(now))
+    watching = watched.watching(session, now)
+    return Fleet(seen, counts, poll_only, pairs, statuses, unwatched, watching)
+
+
+def _counted(session: Session) -> tuple[int, int, int]:
+    """How many are up to date whatever the moment, paused, and polled for want of pushes."""
+    found = select(
+        func.count().filter(_ACTIVE, standing.is_at_rest()),
+        func.count().filter(~_ACTIVE),
+        func.count().filter(_ACTIVE, ~_WATCHABLE),
+    )
+    row = session.execute(found.select_from(Calendar).join(Account).where(_LISTED)).one()
+    return row[0], row[1], row[2]
+
+
+def _pairs(session: Session, *which: ColumnElement[bool]) -> list[Pair]:
+    rows = session.execute(
+        select(Calendar, Account)
+        .join(Account)
+        .where(_LISTED, *which)
+        .order_by(Account.email, Calendar.id)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def _has_channel(now: datetime) -> ColumnElement[bool]:
+    channel = models.Channel
+    return exists().where(
+        channel.calendar_id == Calendar.id,
+        channel.state == states.ChannelState.LIVE,
+        channel.expires_at > now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One calendar, for a list of all: ``watch`` is its live channel."""
+
+    calendar: models.Calendar
+    account: models.Account
+    status: states.CalendarStatus
+    watch: watched.Watch | None
+
+
+def everything(db: Database, session: Session, now: datetime) -> list[Listed]:
+    """Every calendar by its account's address, each as ``look`` judges it."""
+    seen = standing.moment(db, session, now)
+    watches = watched.live_channels(session, now)
+    return [
+        Listed(c, a, standing.calendar_status(c, a, seen), watches.get(c.id))
+        for c, a in _pairs(session)
+    ]

@@ -13,16 +13,21 @@ from watcher.ledger.document import Freshness
 from watcher.ledger.models import Run
 
 FRESHNESS_OVER = timedelta(hours=24)
+MOST = 5_000
 
 
 def measured(session: Session, now: datetime) -> Freshness:
-    """From Google's ``updated`` to ERPNext, over the passes that a push began in the last day."""
+    """From Google's ``updated`` to ERPNext, over the passes that a push began in the last day; of
+    more than ``MOST`` over the newest."""
     lags = session.scalars(
-        select(Run.lag_google).where(
+        select(Run.lag_google)
+        .where(
             Run.lag_google.is_not(None),
             Run.started_at > now - FRESHNESS_OVER,
             Run.reason == "push",
         )
+        .order_by(Run.started_at.desc())
+        .limit(MOST)
     )
     values = sorted(float(lag) for lag in lags if lag is not None)
     return Freshness(

@@ -41,10 +41,17 @@ class Base(DeclarativeBase):
     )
 
 
+def _index(name: str, column: str, rows: str = "") -> Index:
+    """An index of ``rows`` alone, where a condition is given."""
+    where = text(rows) if rows else None
+    return Index(name, column, sqlite_where=where, postgresql_where=where)
+
+
 class Account(Base):
     """An employee's Google account."""
 
     __tablename__ = "accounts"
+    __table_args__ = (_index("ix_accounts_access_expires_at", "access_expires_at"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     email: Mapped[str] = mapped_column(String(320), unique=True)
@@ -95,7 +102,11 @@ class Calendar(Base):
     __tablename__ = "calendars"
     __table_args__ = (
         UniqueConstraint("account_id", "google_id"),
-        Index("ix_calendars_next_poll_at", "next_poll_at"),
+        _index("ix_calendars_next_poll_at", "next_poll_at"),
+        _index("ix_calendars_next_reconcile_at", "next_reconcile_at"),
+        _index("ix_calendars_owing", "id", "dirty_seq > synced_seq"),
+        _index("ix_calendars_leased", "lease_until", "lease_owner IS NOT NULL"),
+        _index("ix_calendars_look_at", "look_at", "look_at IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -146,6 +157,12 @@ class Channel(Base):
     as soon as a channel is open. Without it nobody knows whether Google reaches us."""
 
     __tablename__ = "channels"
+    __table_args__ = (
+        _index("ix_channels_opened_at", "opened_at"),
+        _index("ix_channels_unheard", "opened_at", "heard_at IS NULL"),
+        _index("ix_channels_live", "calendar_id", "state = 'live'"),
+        _index("ix_channels_noted", "calendar_id", "error <> ''"),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"), index=True)
@@ -169,6 +186,7 @@ class Run(Base):
     ``lag_google`` the slowest changed event's ``updated`` to ERPNext."""
 
     __tablename__ = "runs"
+    __table_args__ = (_index("ix_runs_failed", "id", "kind = 'failed'"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"), index=True)

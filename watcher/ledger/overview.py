@@ -105,21 +105,21 @@ def _accounts(session: Session) -> AccountCounts:
 
 def _calendars(calendars: fleet.Fleet) -> CalendarCounts:
     return CalendarCounts(
-        up_to_date=calendars.count(CalendarStatus.UP_TO_DATE),
-        syncing=calendars.count(CalendarStatus.SYNCING),
-        delayed=calendars.count(CalendarStatus.DELAYED),
-        failing=calendars.count(CalendarStatus.FAILING),
-        paused=calendars.count(CalendarStatus.PAUSED),
-        poll_only=sum(1 for c, _ in calendars.active() if c.push_supported is False),
+        up_to_date=calendars.counts[CalendarStatus.UP_TO_DATE],
+        syncing=calendars.counts[CalendarStatus.SYNCING],
+        delayed=calendars.counts[CalendarStatus.DELAYED],
+        failing=calendars.counts[CalendarStatus.FAILING],
+        paused=calendars.counts[CalendarStatus.PAUSED],
+        poll_only=calendars.poll_only,
     )
 
 
 def _channels(calendars: fleet.Fleet) -> ChannelCounts:
     return ChannelCounts(
-        live=sum(watch.heard for watch in calendars.watches.values()),
-        silent=sum(not watch.heard for watch in calendars.watches.values()),
-        missing=len(calendars.unwatched()),
-        next_expiry=min((watch.expires_at for watch in calendars.watches.values()), default=None),
+        live=calendars.watching.heard,
+        silent=calendars.watching.silent,
+        missing=len(calendars.unwatched),
+        next_expiry=calendars.watching.next_expiry,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from watcher.ledger import models
@@ -56,6 +56,16 @@ def calendar_status(
     if not working and (calendar.failures > 0 or _waits_too_long(calendar, seen)):
         return CalendarStatus.DELAYED
     return CalendarStatus.SYNCING
+
+
+def is_at_rest() -> ColumnElement[bool]:
+    """Whether a calendar of an active account is up to date at any moment: what ``calendar_status``
+    says as well, in a query."""
+    return and_(
+        models.Calendar.state.not_in(FOR_A_PERSON),
+        models.Calendar.failures < FAILING_AFTER,
+        models.Calendar.dirty_seq <= models.Calendar.synced_seq,
+    )
 
 
 def trouble(calendar: models.Calendar, status: CalendarStatus) -> str:

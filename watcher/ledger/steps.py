@@ -60,7 +60,6 @@ STEPS = {
 
 def for_account(session: Session, account: models.Account) -> str:
     """What mends an account that does not work; empty for one that does."""
-    desk = session.get(models.Fact, "desk_link")
     if account.state == AccountState.DISCONNECTING:
         return f"watcher accounts disconnect {account.email} (it broke off)"
     if account.state == AccountState.PAUSED and account.cause == Cause.USER_REMOVED:
@@ -70,10 +69,12 @@ def for_account(session: Session, account: models.Account) -> str:
         )
     if account.state != AccountState.NEEDS_RECONNECT:
         return ""
-    where = f": {desk.value}" if desk else ""
+    if account.source == "erpnext":
+        desk = session.get(models.Fact, "desk_link")
+        where = f": {desk.value}" if desk else ""
+        return f"{account.erpnext_user} authorises the Connected App in ERPNext again{where}"
     return {
         "oauth": f"watcher accounts invite {account.email}",
-        "erpnext": f"{account.erpnext_user} authorises the Connected App in ERPNext again{where}",
         "service-account": "allow the mailbox in the Admin console, then "
         f"watcher accounts resume {account.email}",
     }[account.source]

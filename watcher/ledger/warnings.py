@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from watcher.errors import Cause
-from watcher.ledger import standing, watched
+from watcher.ledger import standing
 from watcher.ledger.document import SetAside
 from watcher.ledger.fleet import Fleet
 from watcher.ledger.problems import Problem, ProblemState
@@ -58,11 +58,7 @@ def _waiting(fleet: Fleet) -> Iterator[Problem]:
 
 def _silent(fleet: Fleet) -> Iterator[Problem]:
     """Single channels without a word, while others are heard."""
-    quiet = [
-        watch.opened_at
-        for watch in fleet.watches.values()
-        if not watch.heard and fleet.seen.now - watch.opened_at > watched.HEARD_WITHIN
-    ]
+    quiet = fleet.watching.quiet
     if quiet:
         yield Problem(
             state=ProblemState.CHANNEL_SILENT,

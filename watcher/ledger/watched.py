@@ -64,6 +64,34 @@ def live_channels(session: Session, now: datetime) -> dict[int, Watch]:
 
 
 @dataclass(frozen=True, slots=True)
+class Watching:
+    """The live channels together: how many were heard, how many were not, and of these the moments
+    at which those were opened that Google has had the time to speak on (``quiet``)."""
+
+    heard: int
+    silent: int
+    quiet: Sequence[datetime]
+    next_expiry: datetime | None
+
+
+def watching(session: Session, now: datetime) -> Watching:
+    open_now = Channel.expires_at > now, *_OPEN
+    rows = (
+        select(
+            func.count(Channel.calendar_id.distinct()).filter(Channel.heard_at.is_not(None)),
+            func.count(Channel.calendar_id.distinct()).filter(Channel.heard_at.is_(None)),
+            func.min(Channel.expires_at),
+        )
+        .join(Calendar, Channel.calendar_id == Calendar.id)
+        .join(Account, Calendar.account_id == Account.id)
+        .where(*open_now)
+    )
+    heard, silent, ends = session.execute(rows).one()
+    opened = [channel.opened_at for channel in _silent(session, now, None) if channel.opened_at]
+    return Watching(heard, silent, opened, ends)
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """Google's messages do not arrive: of no channel that was opened ``since`` then."""
 

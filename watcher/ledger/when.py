@@ -26,5 +26,6 @@ def still_to_come(column: Column, now: datetime, longest: timedelta) -> ColumnEl
 
 
 def has_come(column: Column, now: datetime, longest: timedelta) -> ColumnElement[bool]:
-    """Whether there is a moment and it is no longer waited for."""
-    return func.coalesce(or_(column <= now, column > now + longest), False)
+    """Whether there is a moment and it is no longer waited for. As a condition only, and not to be
+    negated: where there is no moment it is null, so that an index can serve it."""
+    return or_(column <= now, column > now + longest)
