@@ -137,7 +137,7 @@ def _pulse(services: Services, email: str) -> Callable[[], None]:
 
 def _revoke(services: Services, account: Account) -> None:
     if account.source == "service-account":
-        return  # a delegation is the Workspace admin's to take back
+        return  # the Workspace admin ends a delegation, in Google's Admin console
     grant = LedgerTokens(services.db, services.keyring).grant(account.id)
     token = grant.refresh_token or grant.access_token
     if account.source == "erpnext":

@@ -161,7 +161,7 @@ def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dea
 
 def left_as_it_is(services: Services, email: str, source: str) -> str:
     """Why an import of many does not touch an account: it works by another way, or an admin has
-    paused it, or it is a user of ERPNext who is no address. Empty when it may."""
+    paused it, or the name of the ERPNext user is no address. Empty when it may."""
     if source == "erpnext" and email and "@" not in email:
         return (
             "left out: not an e-mail address "

@@ -74,7 +74,7 @@ def init(app: App, from_file: Path | None, kind: str | None) -> int:
 
 
 def _answers(app: App, from_file: Path | None) -> questions.Answers:
-    """From the file, or from the person at the terminal; none where there is nobody to ask."""
+    """From the file, or from the person at the terminal; none where there is no terminal."""
     if from_file is not None:
         return _read(from_file)
     return questions.ask() if can_ask(app) else {}
@@ -104,7 +104,7 @@ def _examine(app: App) -> int:
     report = doctor.examined(app, table.AT_SETUP)
     if not app.as_json:
         doctor.show(report.findings)
-    messages.print(_NEXT if report.healthy else "mend what fails above, then `watcher doctor`")
+    messages.print(_NEXT if report.healthy else "correct what fails above, then `watcher doctor`")
     return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
 
 
@@ -113,7 +113,7 @@ def _for_compose(app: App, folder: Path, from_file: Path | None) -> int:
     answers = _answers(app, from_file)
     if not answers:
         raise UserError(
-            "a compose file needs the answers, and there is nobody to ask",
+            "a compose file needs the answers, and this is not a terminal to ask on",
             next_step="watcher init --write compose --from-file FILE",
         )
     for path in units.compose(folder, _with_secrets(answers)):

@@ -114,4 +114,4 @@ def list_(app: App) -> None:
         for n in found
     ]
     columns = ("who", "state", "cause", "seen (UTC)", "mails", "posts", "ToDos", "not delivered")
-    show_table(columns, rows, "nothing that anybody would have to be told")
+    show_table(columns, rows, "there is nothing to tell anybody")

@@ -21,7 +21,7 @@ _PROCESSES = (
     ProblemState.RESTARTS,
 )
 _ADDRESS = (
-    "mend what fails under `address` here, then `watcher channels renew --all --force`; "
+    "correct what fails under `address` here, then `watcher channels renew --all --force`; "
     "see docs/reaching.md"
 )
 

@@ -174,7 +174,7 @@ def _take_flow(state: str) -> Flow | None:
 
 def _lapsed() -> ErrorPage:
     return ErrorPage(
-        "This sign-in has lapsed",
+        "This sign-in is no longer valid",
         "It was begun in another browser, more than 15 minutes ago, or is done "
         "already. Open your connect link once more.",
     )

@@ -44,7 +44,7 @@ def require_known(db: Database, keyring: Keyring) -> None:
             f"the ledger holds secrets that WATCHER_SECRET_KEYS cannot open: {what} "
             f"(given: {', '.join(keyring.ids)})",
             next_step="put the old key back behind the new one, separated by a comma; if it is "
-            "lost for good, `watcher keys forget KEY` and connect those accounts again",
+            "lost: `watcher keys forget KEY`, and those employees connect again; their events stay",
         )
 
 

@@ -246,7 +246,7 @@ def _what(notice: Notice, many: int = 0) -> str:
 
 
 def _ask_employee(services: Services, notice: Notice) -> str | None:
-    """A ToDo with the way back; its name."""
+    """A ToDo with the link to connect again; its name."""
     account = _employee(services, notice)
     if account is None or account.erpnext_user is None:
         return None
