@@ -29,6 +29,9 @@ _COLOURS = {
     say.Verdict.SKIP: None,
 }
 _SILENT = 60
+_WIDEST = 20
+"""Columns for the names of the checks; a longer name pushes its sentence to the right."""
+_PERMISSIONS = "erpnext.may."
 
 
 @click.command(short_help="Check everything, and say what to do.")
@@ -98,8 +101,8 @@ def as_json(report: examining.Report) -> dict[str, Any]:
 
 def show(findings: Mapping[str, say.Finding]) -> None:
     """A line for each check, and below it what to do; long sentences are folded between words."""
-    tried = {name: each for name, each in findings.items() if not each.because}
-    width = max((len(name) for name in tried), default=0)
+    tried = _merged({name: each for name, each in findings.items() if not each.because})
+    width = min(_WIDEST, max((len(name) for name in tried), default=0))
     for name, each in tried.items():
         word = click.style(f"{each.verdict:4}", fg=_COLOURS[each.verdict])
         _folded(f"{word}  {name:{width}}  ", width + 8, each.message)
@@ -108,6 +111,20 @@ def show(findings: Mapping[str, say.Finding]) -> None:
     causes = Counter(each.because for each in findings.values() if each.because)
     for cause, count in causes.items():
         click.echo(f"skip  {count} more, because of {cause}")
+
+
+def _merged(findings: Mapping[str, say.Finding]) -> dict[str, say.Finding]:
+    """With one line for all permissions, where none of them is amiss."""
+    single = {n: each for n, each in findings.items() if n.startswith(_PERMISSIONS)}
+    if not single or any(each.verdict != say.Verdict.OK for each in single.values()):
+        return dict(findings)
+    merged: dict[str, say.Finding] = {}
+    for name, each in findings.items():
+        if name in single:
+            merged["erpnext.may"] = say.ok(f"all {len(single)} permissions that Watcher needs")
+        else:
+            merged[name] = each
+    return merged
 
 
 def _folded(head: str, indent: int, text: str) -> None:

@@ -22,7 +22,10 @@ with later():
 
 HEADER = "# Watcher's settings. Lines that begin with # show the default.\n"
 _PLAIN = re.compile(r"[\w@.:/,+=~%?&-]*")
-_NEXT = "next: `watcher up`; then `watcher doctor` says whether Google reaches it"
+_NEXT = (
+    "next: `watcher erpnext setup`, `watcher up`; once somebody is connected `watcher doctor` says "
+    "when Google has reached you"
+)
 _TO_FILL = "next: fill it in, then `watcher config validate`, `watcher erpnext setup`"
 
 

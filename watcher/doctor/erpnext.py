@@ -62,7 +62,10 @@ def version(case: Case) -> say.Finding:
     named = ", ".join(f"{app} {number}" for app, number in found.items())
     if frappe and not is_supported(frappe):
         return say.fail(known[0], _UPGRADE)
-    return say.warn(f"{named}: {'; '.join(known)}", _UPGRADE) if known else say.ok(named)
+    if len(known) > 1:
+        more = f"{_UPGRADE}; `watcher erpnext setup --dry-run` names all {len(known)}"
+        return say.warn(f"{named} has {len(known)} known faults, such as: {known[0]}", more)
+    return say.warn(f"{named}: {known[0]}", _UPGRADE) if known else say.ok(named)
 
 
 def fields(case: Case) -> say.Finding:
