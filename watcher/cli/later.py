@@ -36,11 +36,14 @@ class _Loader(LazyLoader):
 
 class _Finder(MetaPathFinder):
     """Finds what the other finders find, and lets it wait. A package is loaded at once, since the
-    modules in it are found by it."""
+    modules in it are found by it, and so is what belongs to Python, whose LazyLoader needs some of
+    it itself."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] in sys.stdlib_module_names:
+            return None
         others = (finder for finder in sys.meta_path if finder is not self)
         found = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
