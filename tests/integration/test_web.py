@@ -360,7 +360,7 @@ def test_a_state_works_once_and_in_its_browser_alone(web: Company) -> None:
         ).headers["Location"]
         stolen = thief.get(back, timeout=10)
         assert stolen.status_code == 400
-        assert "lapsed" in stolen.text
+        assert "no longer valid" in stolen.text
         # The theft has used the state up or not: either way its owner is told plainly.
         first = browser.get(back, timeout=10)
         again = browser.get(back, timeout=10)
