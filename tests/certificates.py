@@ -40,10 +40,11 @@ class Authority:
         path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         self.file = str(path)
 
-    def issue(self, host: str, days: int = 90) -> str:
-        """A file with key and certificate of a host, good for ``days`` from now."""
+    def issue(self, host: str, days: int = 90, since: int = 30) -> str:
+        """A file with key and certificate of a host, good for ``days`` from now; it began
+        ``since`` days ago."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_named(host), self._name, key, -30, days).add_extension(
+        builder = _builder(_named(host), self._name, key, -since, days).add_extension(
             x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False
         )
         made = builder.sign(self._key, hashes.SHA256())

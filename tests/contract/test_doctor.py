@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
+import sqlite3
 import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +35,7 @@ from watcher.ledger.models import Account, Calendar, Channel, Quarantined, Run, 
 from watcher.ledger.states import AccountState
 from watcher.processes import first_look
 from watcher_sandbox.erpnext.doctypes import ROLES
+from watcher_sandbox.erpnext.server import Server as WebServer
 
 Patch = pytest.MonkeyPatch
 Break = Callable[["Shop", Patch], object]
@@ -122,6 +126,16 @@ def old_key(shop: Shop, _: Patch) -> None:
     file = shop.folder / "service-account.json"
     long_ago = time.time() - 400 * 86_400
     os.utime(file, (long_ago, long_ago))
+
+
+def revision(text: str) -> Break:
+    """The ledger is of another version."""
+
+    def change(shop: Shop, _: Patch) -> None:
+        with closing(sqlite3.connect(shop.folder / "data/ledger.sqlite3")) as file, file:
+            file.execute("UPDATE alembic_version SET version_num = ?", (text,))
+
+    return change
 
 
 def key(text: str) -> Break:
@@ -225,6 +239,8 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "damaged or is no ledger",
         "put a backup",
     ),
+    ("ledger.form", revision("9999"), "fail", "written by a newer Watcher", "install that version"),
+    ("ledger.form", revision("0001"), "warn", "of an older version", "watcher up"),
     (
         "ledger.writes",
         lambda _, patch: patch.setattr("watcher.ledger.db.LEAST_FREE_BYTES", 10**18),
@@ -532,6 +548,7 @@ def test_a_certificate_that_is_trusted(shop: Shop, authority: Authority) -> None
         ({"host": "other.example.test"}, "fail", "Hostname mismatch"),
         ({"days": -1}, "fail", "expired"),
         ({"days": 3}, "warn", "ends on"),
+        ({"days": 6, "since": 1}, "ok", "trusted"),
     ],
 )
 def test_certificates_that_are_not_good(
@@ -539,7 +556,11 @@ def test_certificates_that_are_not_good(
 ) -> None:
     with Proxy(shop, authority, says(), **certificate):
         found = shop.look("address.certificate", ca_file=authority.file)
-    assert (str(found.verdict), words in found.message, bool(found.do)) == (verdict, True, True)
+    assert (str(found.verdict), words in found.message, bool(found.do)) == (
+        verdict,
+        True,
+        verdict != "ok",
+    )
 
 
 @pytest.mark.parametrize(
@@ -584,6 +605,29 @@ def test_robots(shop: Shop, authority: Authority, status: int, text: str, verdic
         found = shop.look("address.robots", ca_file=authority.file)
     assert str(found.verdict) == verdict
     assert verdict == "ok" or "robots.txt" in found.do
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [("redirect_uri_mismatch", "fail"), ("org_internal", "fail"), ("", "ok")],
+)
+def test_googles_own_way_to_refuse_a_consent_page(
+    shop: Shop, authority: Authority, error: str, verdict: str
+) -> None:
+    """Google redirects to an error page whose address holds the code in Base64, or to its sign-in
+    page; the stand-in shows an error page at once."""
+    packed = base64.urlsafe_b64encode(b"\n\x15" + error.encode() + b"\x12\x9d").decode()
+    where = f"https://accounts.google.com/signin/oauth/error?authError={packed.rstrip('=')}"
+    if not error:
+        where = "https://accounts.google.com/v3/signin/identifier?continue=x"
+    server = WebServer(says(302, Location=where), "127.0.0.1", free_port()).start()
+    try:
+        shop.set("google_auth_url", f"{server.url}/o/oauth2/v2/auth")
+        found = shop.look("google.redirect")
+    finally:
+        server.close()
+    assert str(found.verdict) == verdict, found
+    assert verdict == "ok" or "console.cloud.google.com" in found.do
 
 
 # --- the runner ---------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from watcher.ledger.secrets import PROOF_HEADER
 
 GOOGLES_AGENT = "APIs-Google"
 ENDS_SOON = timedelta(days=14)
+"""Or a quarter of its life, for those that are made for some weeks or days only."""
 _UNSET = "WATCHER_PUBLIC_URL is not set"
 _LOCAL = "WATCHER_PUBLIC_URL is this machine's own: Google cannot reach it, stand-ins can"
 _PROXY = "correct the proxy: `POST /webhooks/google` goes to Watcher's port (deploy/README.md)"
@@ -66,12 +67,16 @@ def certificate(case: Case) -> say.Finding:
         )
     except OSError as error:
         return _unreachable(case, error)
-    return _time_left(host, str(shown.get("notAfter")), case.now)
+    first, last = (_moment(str(shown.get(name))) for name in ("notBefore", "notAfter"))
+    return _time_left(host, first, last, case.now)
 
 
-def _time_left(host: str, until: str, now: datetime) -> say.Finding:
-    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)
-    if ends - now < ENDS_SOON:
+def _moment(text: str) -> datetime:
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
+
+
+def _time_left(host: str, began: datetime, ends: datetime, now: datetime) -> say.Finding:
+    if ends - now < min(ENDS_SOON, (ends - began) / 4):
         return say.warn(
             f"the certificate of {host} ends on {ends:%Y-%m-%d}",
             "renew it (certbot renew), and see that renewing is done by itself",

@@ -46,7 +46,7 @@ def user(case: Case) -> say.Finding:
     client = case.erpnext()
     name = client.whoami()
     refuse_administrator(name)
-    if not client.user_exists(name):
+    if client.may("read", "User") and not client.user_exists(name):
         return say.warn(
             f"{name} is disabled in ERPNext, where its key works on all the same",
             f"enable {name} in ERPNext, or make a key for another user",
