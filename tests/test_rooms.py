@@ -21,7 +21,7 @@ MAY = {
     "google": {"errors", "events", "waiting"},
     "erpnext": BASE | {"events", "waiting"},
     "telemetry": set(),
-    "ledger": BASE | {"settings", "google", "waiting"},
+    "ledger": BASE | {"given", "settings", "google", "waiting"},
     "services": {"erpnext", "errors", "google", "jobs", "ledger", "settings"},
     "sync": {
         "channels",

@@ -319,6 +319,7 @@ def test_channels(shop: Company) -> None:
         "life_left",
         "expires",
         "renews",
+        "heard",
     }
     assert all(0.99 < c["life_left"] <= 1 for c in listed)
     forced = run(shop, "channels", "renew", "--all", "--force", "--json").data

@@ -14,12 +14,23 @@ from sqlalchemy import text
 
 from tests.company import free_port
 from watcher.cli.status import _screen
+from watcher.errors import WatcherError
 from watcher.handlers.app import create_app
-from watcher.jobs import pulse
-from watcher.ledger import accounts, aside, calendars, channels, inbox, overview, presence, runs
+from watcher.jobs import pulse, timetable
+from watcher.ledger import (
+    accounts,
+    aside,
+    calendars,
+    channels,
+    inbox,
+    outages,
+    overview,
+    presence,
+    runs,
+)
 from watcher.ledger import watched as channels_watched
 from watcher.ledger.document import Status
-from watcher.ledger.models import Calendar, Channel, Run
+from watcher.ledger.models import Calendar, Channel, Run, Tick
 from watcher.ledger.presence import Me
 from watcher.ledger.secrets import digest
 from watcher.ledger.states import AccountState, CalendarState, ChannelState
@@ -422,6 +433,40 @@ def test_the_dashboard_and_the_metrics_say_the_same(services: Services) -> None:
     assert "watcher_channels_live 0.0" in text
 
 
+# --- since when, and who may look ---------------------------------------------------------
+
+
+def test_every_problem_says_since_when(services: Services) -> None:
+    """Also of a queue that is away, which cron has noted, and of work that never ran."""
+    assert timetable.sweep(services) == 0
+    with services.db.session() as session:
+        session.query(Tick).delete()
+        presence.begin(session, me("cron"), NOW - 10 * MINUTE)
+        presence.tick(session, me("cron"), NOW)
+    found = {str(p.state): p.since for p in overview.look(services).problems}
+    assert found["queue_down"] == NOW
+    assert {"no_sweep_run", "not_running"} < set(found)
+    assert None not in found.values()
+
+
+def test_a_queue_that_is_back_is_away_no_longer(services: Services) -> None:
+    for answers, since in ((False, NOW), (False, NOW), (True, None)):
+        with services.db.session() as session:
+            outages.note_queue(session, NOW if since else NOW + MINUTE, answers=answers)
+        with services.db.reading() as session:
+            assert outages.queue_away_since(session) == since
+
+
+def test_a_ledger_of_another_user_s_says_whom_to_run_as(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(WatcherError, match="is not for this user") as found:
+        services.db.migrate(make=False)
+    assert "sudo -u " in found.value.next_step
+
+
 # --- the screen ---------------------------------------------------------------------------
 
 
@@ -442,7 +487,7 @@ def test_the_screen_fits_80_columns_and_says_since_when(
     for problem in document.problems:
         if problem.since is not None:
             since = f"{problem.since:%Y-%m-%dT%H:%M:%SZ}"
-            assert f"({problem.cause}), since {since}" in shown
+            assert f"{problem.title}, since {since}" in shown
 
 
 def test_the_state_has_its_colour_unless_nobody_wants_it(

@@ -256,12 +256,13 @@ def show(app: App, email: str) -> None:
             "calendars": [
                 {
                     "id": c.google_id,
-                    "state": standing.calendar_status(c, account, seen),
-                    "message": c.message,
+                    "state": state,
+                    "message": standing.trouble(c, state),
                     "last_success": iso(c.last_success_at),
                     "push": c.push_supported,
                 }
                 for c in calendars.of_account(session, account.id)
+                for state in [standing.calendar_status(c, account, seen)]
             ],
         }
     if app.as_json:

@@ -66,6 +66,7 @@ def list_(app: App) -> None:
                     "life_left": left and round(left / (life or 1), 3),
                     "expires": iso(channel.expires_at),
                     "renews": iso(channel.renew_at),
+                    "heard": iso(channel.heard_at),
                 }
             )
             rows.append(
@@ -75,12 +76,13 @@ def list_(app: App) -> None:
                     life_bar(found[-1]["life_left"] or 0.0),
                     short_time(channel.expires_at),
                     short_time(channel.renew_at),
+                    short_time(channel.heard_at) or "not yet",
                 )
             )
     if app.as_json:
         emit(found)
         return
-    columns = ("calendar", "state", "life left", "expires (UTC)", "renews (UTC)")
+    columns = ("calendar", "state", "life left", "expires (UTC)", "renews (UTC)", "heard (UTC)")
     show_table(columns, rows, "no channels: they open by themselves, or: watcher channels renew")
 
 

@@ -93,7 +93,7 @@ def _problem(mark: str, problem: known.Problem, colour: str) -> None:
     account, calendar = problem.account, problem.calendar
     name = who(account, calendar or account) if account else "Watcher"
     since = f", since {iso(problem.since)}" if problem.since else ""
-    _styled(f"{mark} {name}: {problem.state} ({problem.cause}){since}", colour)
+    _styled(f"{mark} {name}: {problem.title}{since}", colour)
     for sentence in (problem.facts, problem.message):
         if sentence:
             _indented(sentence)

@@ -21,7 +21,7 @@ from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
 from watcher.accounts.users import look_at_users
 from watcher.channels.renewal import renew_due
-from watcher.ledger import aside, budget, due, erased, late, notices, owing, runs
+from watcher.ledger import aside, budget, due, erased, late, notices, outages, owing, runs
 from watcher.ledger.models import Calendar
 from watcher.ledger.rings import LANES, Lane, Reason
 from watcher.ledger.standing import is_bulk
@@ -50,10 +50,16 @@ def sweep(services: Services) -> int:
         waiting = services.doorbell.waiting()
     except redis.RedisError as error:
         log.warning("the queue does not answer: %s", type(error).__name__)
+        with services.db.session() as session:
+            outages.note_queue(session, now, answers=False)
         return 0
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
     with services.db.reading() as session:
         todo = [(c.id, _lane(c)) for c in due.to_ring(services.db, session, now, queued)]
+        was_away = outages.queue_away_since(session) is not None
+    if was_away:
+        with services.db.session() as session:
+            outages.note_queue(session, now, answers=True)
     rings = todo[:MAX_RINGS]
     return sum(
         services.ring_all([n for n, wanted in rings if wanted == lane], lane, "sweep")

@@ -39,8 +39,8 @@ def find(session: Session, fleet: Fleet, place: Place, *, queue_answers: bool) -
     now = fleet.seen.now
     found = [
         *_of_processes(session, now, place),
-        *(() if queue_answers else [_queue_down(place)]),
-        *(_of_cron(session, now) if fleet else ()),
+        *(() if queue_answers else [_queue_down(place, outages.queue_away_since(session))]),
+        *_of_cron(session, fleet),
         *_pushes(session, now, place),
         *_undelivered(session, now),
         *erpnext.problems(session, now),
@@ -75,11 +75,12 @@ def _last_tick(session: Session) -> datetime | None:
     return session.scalar(select(func.max(Tick.last_ok_at)))
 
 
-def _queue_down(place: Place) -> Problem:
+def _queue_down(place: Place, since: datetime | None) -> Problem:
     bring = "start `watcher up`: it brings the queue along"
     return Problem(
         state=ProblemState.QUEUE_DOWN,
         cause=Cause.REDIS_UNREACHABLE,
+        since=since,
         next_step=bring if place.own_queue else "start Redis/Valkey",
     )
 
@@ -205,21 +206,25 @@ def _short_channel(
 # --- cron and the notices ----------------------------------------------------------------
 
 
-def _of_cron(session: Session, now: datetime) -> Iterator[Problem]:
+def _of_cron(session: Session, fleet: Fleet) -> Iterator[Problem]:
+    """Where calendars are mirrored. Work that never ran is missed since the first account came."""
+    if not fleet:
+        return
+    now, first = fleet.seen.now, session.scalar(select(func.min(Account.created_at)))
     for name, patience in PATIENCE.items():
         tick = session.get(Tick, name)
         if tick is None or now - tick.last_run_at > patience:
             yield Problem(
                 state=NOT_RUN[name],
                 cause=Cause.CRON_NOT_RUNNING,
-                since=tick.last_run_at if tick else None,
+                since=tick.last_run_at if tick else first,
                 next_step="start `watcher up` (or `watcher cron`)",
             )
         elif tick.error and (tick.last_ok_at is None or now - tick.last_ok_at > patience):
             yield Problem(
                 state=FAILS[name],
                 cause=Cause.CRON_FAILS,
-                since=tick.last_ok_at,
+                since=tick.last_ok_at or first,
                 next_step="look into the log of `watcher cron`; report what has a traceback there",
                 message=tick.error,
             )

@@ -75,6 +75,8 @@ AT_ERPNEXT = ERPNEXT | {Cause.MISSING_FIELDS, Cause.REFUSED_BY_ERPNEXT, Cause.ER
 
 _STOPPED = frozenset({Cause.WATCHER_NOT_RUNNING})
 _NO_WEB = _STOPPED | {Cause.WEB_NOT_RUNNING, Cause.WEB_NOT_ANSWERING, Cause.LEDGER_REFUSES_WRITES}
+UNHEARD = _NO_WEB | {Cause.NO_PUSH_ARRIVES}
+"""While one of these lasts no channel can be heard."""
 FOLLOWS: Mapping[str, frozenset[str]] = {
     Cause.WAITING_FOR_WORKER: _STOPPED | {Cause.WORKER_NOT_RUNNING, Cause.REDIS_UNREACHABLE},
     Cause.WAITING_FOR_TURN: _STOPPED | {Cause.WORKER_NOT_RUNNING, Cause.REDIS_UNREACHABLE},

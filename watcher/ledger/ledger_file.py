@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from watcher.errors import ExitCode, LedgerAway, WatcherError
+from watcher.given.files import as_owner
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _RESTORE = "stop Watcher, put a backup of the ledger in its place, and start it again"
@@ -31,7 +32,12 @@ class LedgerFile:
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def require(self) -> None:
-        """Raises ``WatcherError`` when there is no file."""
+        """Raises ``WatcherError`` when there is no file, or it is not for this user."""
+        if not is_allowed(self.path):
+            raise WatcherError(
+                f"the ledger {self.path} is not for this user to open",
+                next_step=as_owner(self.path),
+            )
         if not self.path.exists():
             raise WatcherError(
                 f"there is no ledger at {self.path}",
@@ -56,6 +62,18 @@ class LedgerFile:
                 f"the ledger's file {self.path} was replaced while Watcher runs",
                 next_step="restart Watcher",
             )
+
+
+def is_allowed(path: Path) -> bool:
+    """Whether this user may open another's file for reading and writing. What is wrong with a file
+    of his own, such as a disk that is mounted for reading, is found by opening it."""
+    try:
+        owner = path.stat().st_uid
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return owner == os.geteuid() or os.access(path, os.R_OK | os.W_OK)
 
 
 def private_folder(folder: Path) -> None:

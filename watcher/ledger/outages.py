@@ -1,4 +1,5 @@
-"""Many calendars that fail for one cause of the whole installation are one problem."""
+"""Outages: since when the queue has been away, and many calendars that fail for one cause of the
+whole installation, which are one problem."""
 
 from __future__ import annotations
 
@@ -11,8 +12,26 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from watcher.ledger.causes import AT_ERPNEXT, GOOGLE, WIDE, Place
-from watcher.ledger.models import Run
+from watcher.ledger.models import Fact, Run
 from watcher.ledger.problems import Problem, ProblemState
+
+QUEUE = "queue_away"
+
+
+def note_queue(session: Session, now: datetime, *, answers: bool) -> None:
+    """Cron has asked the queue. Written when that changes, not each time."""
+    known = session.get(Fact, QUEUE)
+    if answers and known is not None:
+        session.delete(known)
+    elif not answers and known is None:
+        session.add(Fact(name=QUEUE, value="", learned_at=now))
+
+
+def queue_away_since(session: Session) -> datetime | None:
+    """When cron first found that the queue does not answer; None while it does, as far as cron
+    knows."""
+    known = session.get(Fact, QUEUE)
+    return known.learned_at if known is not None else None
 
 
 def merged(session: Session, found: Iterable[Problem], place: Place) -> list[Problem]:

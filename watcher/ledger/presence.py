@@ -121,7 +121,7 @@ def problems(session: Session, now: datetime) -> list[Problem]:
     if rows and not running:
         return [_nothing_runs(rows)]
     first = min((row.started_at for row in running), default=now)
-    missing = _missing(rows, running) if now - first > START_GRACE else ()
+    missing = _missing(rows, running, first) if now - first > START_GRACE else ()
     return [*missing, *_unwell(running)]
 
 
@@ -143,7 +143,9 @@ def _nothing_runs(rows: Sequence[Process]) -> Problem:
     )
 
 
-def _missing(rows: Sequence[Process], running: Sequence[Process]) -> Iterator[Problem]:
+def _missing(
+    rows: Sequence[Process], running: Sequence[Process], first: datetime
+) -> Iterator[Problem]:
     known: dict[str, list[Process]] = defaultdict(list)
     for row in rows:
         known[row.kind].append(row)
@@ -153,7 +155,7 @@ def _missing(rows: Sequence[Process], running: Sequence[Process]) -> Iterator[Pr
         yield Problem(
             state=ProblemState.NOT_RUNNING,
             cause=_CAUSES[kind],
-            since=max((row.ended_at or row.seen_at for row in known[kind]), default=None),
+            since=max((row.ended_at or row.seen_at for row in known[kind]), default=first),
             next_step=f"start `watcher up` (or `{_COMMANDS[kind]}`), and look into its log",
             message=f"no `{_COMMANDS[kind]}` runs: {_LOST[kind]}",
         )

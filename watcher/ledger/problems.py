@@ -62,6 +62,11 @@ class Problem:
     next_try: datetime | None = None
 
     @property
+    def title(self) -> str:
+        """State and cause: for people."""
+        return self.state if self.state == self.cause else f"{self.state} ({self.cause})"
+
+    @property
     def holds(self) -> str:
         """What it holds up, and on which side: for people."""
         parts = [f"at {self.host}"] if self.host else []

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from watcher.errors import Cause
-from watcher.ledger import standing
+from watcher.ledger import causes, standing
 from watcher.ledger.document import SetAside
 from watcher.ledger.fleet import Fleet
 from watcher.ledger.problems import Problem, ProblemState
@@ -16,7 +16,7 @@ from watcher.ledger.states import CalendarStatus
 def find(fleet: Fleet, aside: SetAside, problems: Sequence[Problem]) -> list[Problem]:
     """``problems`` are told already, and not told again as a warning."""
     found = [*_set_aside(aside), *_waiting(fleet)]
-    if not any(problem.cause == Cause.NO_PUSH_ARRIVES for problem in problems):
+    if not any(problem.cause in causes.UNHEARD for problem in problems):
         found += _silent(fleet)
     return found
 
@@ -45,10 +45,10 @@ def _waiting(fleet: Fleet) -> Iterator[Problem]:
         and fleet.seen.now - since > standing.DELAYED_AFTER
     ]
     if late:
-        causes = Counter(calendar.cause or Cause.WAITING_FOR_TURN for calendar, _ in late)
+        words = Counter(calendar.cause or Cause.WAITING_FOR_TURN for calendar, _ in late)
         yield Problem(
             state=ProblemState.CHANGES_WAIT,
-            cause=causes.most_common(1)[0][0],
+            cause=words.most_common(1)[0][0],
             since=min(since for _, since in late),
             calendars=len(late),
             next_step="nothing yet: they are read one after the other; `watcher queue show` says "
