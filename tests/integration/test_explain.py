@@ -405,7 +405,8 @@ def test_a_side_that_is_away_leaves_what_the_ledger_knows(company: Company) -> N
     assert SECRET not in json.dumps(report.as_json())  # it may have become private meanwhile
     # A side that is away is asked once.
     before = company.google.log.counts()["events.get"]
-    ask(company, "nosuchevent1")
+    searched = ask(company, "nosuchevent1").searched
+    assert not [each for each in searched if each.startswith("Google")]
     assert company.google.log.counts()["events.get"] == before + 1
 
 
@@ -518,3 +519,7 @@ def test_verify_and_queue_name_events_by_title_and_day(company: Company) -> None
     company.google.log.clear()
     run(company, "queue", "show", says=("Value missing",))
     assert company.google.log.counts()["events.get"] == 1
+    key = company.folder / "useless.json"
+    key.write_text("{}")
+    company.set("google_service_account_file", str(key))
+    run(company, "queue", "show", says=("Value missing",))

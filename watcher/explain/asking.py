@@ -28,9 +28,12 @@ class Asking:
     silent: dict[gathered.Side, gathered.Silence] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
-    def google(self, calendar: CalendarTold) -> client.CalendarClient:
-        account = calendar.account
-        return self.services.google(account.id, account.email, "poll", PATIENCE)
+    def google(
+        self, calendar: CalendarTold, call: Callable[[client.CalendarClient], T]
+    ) -> T | gathered.Silence:
+        """As ``ask``, of Google on behalf of the calendar's account."""
+        account, google = calendar.account, self.services.google
+        return self.ask("google", lambda: call(google(account.id, account.email, "poll", PATIENCE)))
 
     def ask(self, side: gathered.Side, call: Callable[[], T]) -> T | gathered.Silence:
         """What ``call`` returns, or why there is no answer. Raises ``LedgerAway``."""
@@ -54,7 +57,7 @@ class Asking:
         away = isinstance(error, errors.Transient)
         found = _other_side(error, side)
         silence = gathered.Silence(
-            message=error.message,
+            message=error.message.rstrip("."),
             step=error.next_step or (errors.LATER[found] if away else ""),
             code=error.exit_code,
         )

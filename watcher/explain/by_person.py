@@ -20,6 +20,7 @@ from watcher.explain.hunt import Hunt
 from watcher.explain.privacy import may_show_times, may_show_title, title_of
 from watcher.explain.question import ByPerson
 from watcher.explain.waiting_for import account_wait
+from watcher.google.client import CalendarClient
 from watcher.ledger import accounts, told
 from watcher.ledger.told import AccountTold, CalendarTold
 
@@ -84,10 +85,10 @@ def _in_calendar(hunt: Hunt, calendar: CalendarTold, asked: ByPerson) -> None:
     days = f"{hunt.clock.at(span.start)[:14]} to {hunt.clock.at(span.end)[:14]}"
     titles = " (not the titles of private events)" if asked.words else ""
     where = f"Google, in the calendar {calendar.google_id}"
-    hunt.searched.append(f"{where} from {days}{titles}")
+    hunt.looked("google", f"{where} from {days}{titles}")
     if not found and asked.words and asked.day is None:
         found = _anywhere(hunt, on, asked)
-        hunt.searched.append(f"{where} at any time, by Google's own search")
+        hunt.looked("google", f"{where} at any time, by Google's own search")
     for event, google in found:
         is_series = event.is_master
         said = gather.at_google(hunt.asking, on, event.id) if is_series else google
@@ -107,13 +108,13 @@ def _span(on: gather.Ground, asked: ByPerson) -> Window:
 
 
 def _listed(hunt: Hunt, on: gather.Ground, asked: ByPerson, span: Window) -> list[Found]:
-    client, google_id = hunt.asking.google(on.calendar), on.calendar.google_id
+    google_id = on.calendar.google_id
 
-    def pages() -> list[dict[str, Any]]:
-        each = zip(range(MOST_PAGES), client.snapshot(google_id, span), strict=False)
+    def pages(google: CalendarClient) -> list[dict[str, Any]]:
+        each = zip(range(MOST_PAGES), google.snapshot(google_id, span), strict=False)
         return [item for _, page in each for item in page.items]
 
-    items = hunt.asking.ask("google", pages)
+    items = hunt.asking.google(on.calendar, pages)
     if isinstance(items, gathered.Silence):
         hunt.tell_of_calendar(on, items)
         return []
@@ -123,8 +124,8 @@ def _listed(hunt: Hunt, on: gather.Ground, asked: ByPerson, span: Window) -> lis
 
 
 def _anywhere(hunt: Hunt, on: gather.Ground, asked: ByPerson) -> list[Found]:
-    client, words = hunt.asking.google(on.calendar), " ".join(asked.words)
-    items = hunt.asking.ask("google", partial(client.find, on.calendar.google_id, words))
+    google_id, words = on.calendar.google_id, " ".join(asked.words)
+    items = hunt.asking.google(on.calendar, lambda google: google.find(google_id, words))
     return [] if isinstance(items, gathered.Silence) else _fitting(on, items, asked)
 
 
@@ -185,7 +186,7 @@ def _among_rows(hunt: Hunt, asked: ByPerson) -> None:
     longest = max(asked.words, key=len)
     account = data_id(asked.email)
     rows = hunt.asking.ask("erpnext", partial(mirror.titled, account, longest, MOST_ROWS))
-    hunt.searched.append(f"ERPNext, for rows of {asked.email} with these words in the title")
+    hunt.looked("erpnext", f"ERPNext, for rows of {asked.email} with these words in the title")
     fitting = (
         [] if isinstance(rows, gathered.Silence) else [row for row in rows if _has(row, asked)]
     )

@@ -86,12 +86,12 @@ def at_google(asking: Asking, on: Ground, event_id: str) -> gathered.AtGoogle | 
         )
     if mapping.SHORTENED in event_id:
         return gathered.Silence(message="it was not asked: ERPNext keeps this event's id shortened")
-    client = asking.google(calendar)
-    item = asking.ask("google", partial(client.event, calendar.google_id, event_id))
+    google_id = calendar.google_id
+    item = asking.google(calendar, lambda google: google.event(google_id, event_id))
     if isinstance(item, gathered.Silence):
         return item
     if item is None:
-        shown = asking.ask("google", partial(look, client, calendar.google_id))
+        shown = asking.google(calendar, lambda google: look(google, google_id))
         hidden = shown.message if isinstance(shown, Permanent) else ""
         return gathered.AtGoogle(hides_calendar=hidden)
     return _with_instances(asking, on, read_item(on, item))
@@ -116,8 +116,8 @@ def _with_instances(
     event, google_id = found.event, on.calendar.google_id
     if event is None or not event.is_master or event.is_cancelled:
         return found
-    client, window = asking.google(on.calendar), on.basis.window
-    items = asking.ask("google", partial(client.instances, google_id, event.id, window))
+    series, window = event.id, on.basis.window
+    items = asking.google(on.calendar, lambda google: google.instances(google_id, series, window))
     if isinstance(items, gathered.Silence):
         return items
     instances, _ = parse_items(items or [], on.basis.rules, on.zone)

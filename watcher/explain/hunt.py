@@ -88,6 +88,11 @@ class Hunt:
         rows = self.asking.ask("erpnext", partial(mirror.rows_of_events, [data_id(event_id)]))
         return [] if isinstance(rows, gathered.Silence) else rows
 
+    def looked(self, side: gathered.Side, text: str) -> None:
+        """Note what was looked through at a side, unless that gave no answer."""
+        if side not in self.asking.silent:
+            self.searched.append(text)
+
     # --- what is found ----------------------------------------------------------------------
 
     def explain(

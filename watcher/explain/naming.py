@@ -4,7 +4,6 @@ their ids and no titles."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 from watcher.explain import asking, gather, gathered, words
@@ -44,8 +43,8 @@ def _told(
 
 
 def _name(asks: asking.Asking, on: gather.Ground, event_id: str) -> words.Name | None:
-    client = asks.google(on.calendar)
-    item = asks.ask("google", partial(client.event, on.calendar.google_id, event_id))
+    google_id = on.calendar.google_id
+    item = asks.google(on.calendar, lambda google: google.event(google_id, event_id))
     if item is None or isinstance(item, gathered.Silence):
         return None
     found = gather.read_item(on, item)

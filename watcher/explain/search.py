@@ -4,7 +4,7 @@ of calls. ``explain`` is the one function of this room that others call."""
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from watcher.erpnext.deletions import Deletion, last_deletion
 from watcher.events.model import Row
@@ -14,6 +14,7 @@ from watcher.explain.by_person import by_person
 from watcher.explain.gather import at_google, read_item
 from watcher.explain.gathered import Silence
 from watcher.explain.hunt import Hunt
+from watcher.google.client import CalendarClient
 from watcher.ledger import told
 from watcher.ledger.told import CalendarTold
 from watcher.services import Services
@@ -62,7 +63,7 @@ def _by_own_name(hunt: Hunt, text: str) -> None:
     if isinstance(mirror, Silence):
         return
     row = hunt.asking.ask("erpnext", partial(mirror.named, text))
-    hunt.searched.append("ERPNext, for an Event of this name")
+    hunt.looked("erpnext", "ERPNext, for an Event of this name")
     if isinstance(row, Row):
         _of_row(hunt, row)
 
@@ -80,7 +81,7 @@ def _noted(hunt: Hunt, asked: question.ByEvent) -> list[CalendarTold]:
     found = hunt.told(pairs)
     hunt.searched.append("the ledger, for events that were set aside")
     rows = hunt.rows_of(asked.event_id)
-    hunt.searched.append("ERPNext, for rows of this event")
+    hunt.looked("erpnext", "ERPNext, for rows of this event")
     owners = [row.owner_ids for row in rows if row.owner_ids is not None]
     known = {calendar.id for calendar in found}
     return [*found, *(each for each in hunt.of_owners(owners) if each.id not in known)]
@@ -88,7 +89,7 @@ def _noted(hunt: Hunt, asked: question.ByEvent) -> list[CalendarTold]:
 
 def _elsewhere(hunt: Hunt, asked: question.ByEvent, *, is_connected: bool) -> None:
     """The same event may stand in a colleague's calendar."""
-    hunt.searched.append("ERPNext, for rows of this event from other calendars")
+    hunt.looked("erpnext", "ERPNext, for rows of this event from other calendars")
     for row in hunt.rows_of(asked.event_id):
         for calendar in hunt.of_owners([row.owner_ids] if row.owner_ids else []):
             hunt.explain(calendar, row.event_id)
@@ -106,17 +107,21 @@ def _ask_all(hunt: Hunt, event_id: str) -> None:
     with hunt.asking.services.db.reading() as session:
         pairs, count = told.mirrored(session, MOST_ASKED)
     for calendar in hunt.told(pairs):
-        client = hunt.asking.google(calendar)
-        item = hunt.asking.ask("google", partial(client.event, calendar.google_id, event_id))
+        google_id = calendar.google_id
+        item = hunt.asking.google(calendar, partial(_event, google_id, event_id))
         if item is None or isinstance(item, Silence):
             continue
         on = hunt.ground(calendar)
         is_series = bool(item.get("recurrence"))
         google = at_google(hunt.asking, on, event_id) if is_series else read_item(on, item)
         hunt.explain(calendar, event_id, google)
-    hunt.searched.append(f"Google, in {len(pairs)} of {count} mirrored calendars")
+    hunt.looked("google", f"Google, in {len(pairs)} of {count} mirrored calendars")
     if len(pairs) < count:
         hunt.steps.append(f"name the employee as well: watcher explain EMAIL {event_id}")
+
+
+def _event(google_id: str, event_id: str, google: CalendarClient) -> dict[str, Any] | None:
+    return google.event(google_id, event_id)
 
 
 # --- by ERPNext's name ----------------------------------------------------------------------
@@ -127,7 +132,7 @@ def _by_name(hunt: Hunt, asked: question.ByName) -> None:
     if isinstance(mirror, Silence):
         return
     row = hunt.asking.ask("erpnext", partial(mirror.named, asked.name))
-    hunt.searched.append(f"ERPNext, for the Event {asked.name}")
+    hunt.looked("erpnext", f"ERPNext, for the Event {asked.name}")
     if isinstance(row, Row):
         _of_row(hunt, row)
     elif row is None:
@@ -154,7 +159,7 @@ def _of_row(hunt: Hunt, row: Row) -> None:
 def _of_deleted(hunt: Hunt, name: str) -> None:
     client = hunt.asking.services.erpnext
     found = hunt.asking.ask("erpnext", lambda: last_deletion(client, name=name))
-    hunt.searched.append("ERPNext's deleted documents")
+    hunt.looked("erpnext", "ERPNext's deleted documents")
     if not isinstance(found, Deletion):
         return
     calendars = hunt.of_owners([found.owner_ids]) if found.event_id else []

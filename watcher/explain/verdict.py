@@ -62,7 +62,10 @@ def _google_silent(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wai
     if trouble is not None:
         return waiting_for.Wait(trouble.verdict, f"{trouble.text} {row}".strip(), trouble.step)
     away = "did not answer" if facts.google.is_outage else "gave no answer"
-    text = f"Google {away} ({facts.google.message}), so that this is not known. {row}".strip()
+    text = (
+        f"How it should stand in ERPNext is not known, since Google {away}: "
+        f"{facts.google.message}. {row}"
+    ).strip()
     return waiting_for.Wait(Verdict.UNKNOWN, text, facts.google.step)
 
 

@@ -37,14 +37,14 @@ def account_wait(account: told.AccountTold, clock: words.Clock) -> Wait | None:
         return None
     cause = f" ({account.cause})" if account.cause else ""
     text = (
-        f"{words.ACCOUNTS[account.state]} since {clock.at(account.since)}{cause}: nothing of "
+        f"Since {clock.at(account.since)} {words.ACCOUNTS[account.state]}{cause}: nothing of "
         f"{account.email} is read or written meanwhile."
     )
     step = {
         states.AccountState.INVITED: f"watcher accounts invite {account.email}",
         states.AccountState.PAUSED: f"watcher accounts resume {account.email}",
     }.get(account.state, "")
-    return Wait(Verdict.BLOCKED, _sentence(text), account.step or step)
+    return Wait(Verdict.BLOCKED, text, account.step or step)
 
 
 def of_calendar(facts: gathered.Facts, clock: words.Clock) -> Wait | None:

@@ -26,7 +26,7 @@ STATUSES = {
     "Completed": "Completed (somebody has set that in ERPNext, and it stays)",
 }
 ACCOUNTS = {
-    "invited": "the employee has not consented yet",
+    "invited": "the employee is invited and has not consented",
     "paused": "the account is paused",
     "needs_reconnect": "the account has to be connected again",
     "disconnecting": "the account is being disconnected",
