@@ -90,7 +90,15 @@ def test_what_an_admin_has_set_by_hand_stays(company: Company) -> None:
         "value": "modified",
     }
     company.services.erpnext.insert(by_hand)
-    assert fit(company).by_hand == ["Event: sort_field is modified"]
+    fit(company)
+    line = f"Event-{desk.NOTE}"
+    text = {"doctype": "Custom Field", "name": line, "options": "<p>Aus Google</p>"}
+    company.services.erpnext.update(text)
+    assert fit(company).by_hand == [
+        "Event: sort_field is modified",
+        "custom_google_note: the line in the form has another text than Watcher's",
+    ]
+    assert custom(company)[desk.NOTE]["options"] == "<p>Aus Google</p>"
     desk.take_back(company.services.erpnext)
     assert settings(company) == {"Event-main-sort_field": "modified"}
 
@@ -113,16 +121,21 @@ def test_the_command(company: Company) -> None:
     assert "whose calendar it is stands below the title" in done.stderr
     assert "watcher erpnext setup --desk no" in done.stderr
     assert settings(company)
+    sorting = {"doctype": "Property Setter", "name": "Event-main-sort_order", "value": "DESC"}
+    company.services.erpnext.update(sorting)
+    assert "left as it is: Event: sort_order is DESC" in company.watcher("erpnext", "setup").stderr
+    company.services.erpnext.update(sorting | {"value": "ASC"})
     done = company.watcher("erpnext", "setup", "--desk", "no", "--json")
     assert json.loads(done.stdout)["desk"]["changed"]
     assert settings(company) == {}
 
 
-@pytest.mark.one_shape("sqlite")
-def test_the_line_of_the_form_as_frappe_fills_it_in() -> None:
-    """With Frappe's own steps (public/js/frappe/microtemplate.js): braces become tags, and what is
-    between tags becomes JavaScript."""
-    line = desk._LINE
+def test_the_line_of_the_form_as_frappe_fills_it_in(company: Company) -> None:
+    """As the site has stored it, and with Frappe's own steps (public/js/frappe/microtemplate.js):
+    braces become tags, and what is between tags becomes JavaScript."""
+    fit(company)
+    line = custom(company)[desk.NOTE]["options"]
+    assert line == desk._LINE, "Frappe cleans it before it stores it"
     assert "'" not in line, "it would end Frappe's string"
     script = """
     const [line, doc] = JSON.parse(require("fs").readFileSync(0));

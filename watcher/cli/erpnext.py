@@ -106,15 +106,13 @@ def _tell(report: fields.SetupReport, dry_run: bool) -> None:
 def _tell_desk(report: forms.DeskReport, wanted: str, dry_run: bool) -> None:
     what = "changed" if wanted == "yes" else "taken back"
     verb = f"would be {what}" if dry_run else what
-    if not report.changed:
-        messages.print(f"ERPNext's forms and lists: nothing to be {what}")
-        return
-    messages.print(f"ERPNext's forms and lists, {verb}:")
+    begins = "ERPNext's forms and lists"
+    messages.print(f"{begins}, {verb}:" if report.changed else f"{begins}: nothing to be {what}")
     for sentence in report.changed:
         messages.print(f"  {sentence}", soft_wrap=True, markup=False)
     for sentence in report.by_hand:
         messages.print(f"  left as it is: {sentence}", soft_wrap=True, markup=False)
-    if wanted == "yes" and not dry_run:
+    if report.changed and wanted == "yes" and not dry_run:
         messages.print("  (to take this back: watcher erpnext setup --desk no)", soft_wrap=True)
 
 

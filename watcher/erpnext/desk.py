@@ -25,15 +25,17 @@ PERSON = "custom_google_user"
 MIRRORED = f"eval:doc.{KEY}"
 """Frappe's expression for "this Event is one that Watcher keeps"."""
 
-# Frappe fills this in with the document that is shown. Single quotes would break its template.
+# Frappe fills this in with the document that is shown. What stands in braces holds no quotes: a
+# single one would break its template, and a double one would end the link where Frappe cleans the
+# HTML before it stores it.
 _LINE = (
     '<p class="text-muted">Mirrored from the Google Calendar of '
-    '{{ frappe.utils.escape_html(doc.custom_google_account || "") }}: change it there, '
+    "{{ frappe.utils.escape_html(doc.custom_google_account) }}: change it there, "
     "what is changed here is overwritten. "
     '<a target="_blank" rel="noopener noreferrer" '
     'href="https://calendar.google.com/calendar/event?eid={{ btoa('
-    'doc.custom_google_event_id + " " + doc.custom_google_calendar_id).replace(/=+$/, "") }}'
-    '">Open in Google Calendar</a></p>'
+    "[doc.custom_google_event_id, doc.custom_google_calendar_id].join(String.fromCharCode(32))"
+    ').split(/=/)[0] }}">Open in Google Calendar</a></p>'
 )
 
 
@@ -185,8 +187,10 @@ def fit(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
         _towards(site, own, own.fit, steps, report)
     if NOTE not in site.fields:
         steps.append(_Step(_NOTE_DOES, partial(client.insert, _NOTE_FIELD)))
-    else:
+    elif site.fields[NOTE]["options"] == _LINE:
         report.there.append(_NOTE_DOES)
+    else:
+        report.by_hand.append(f"{NOTE}: the line in the form has another text than Watcher's")
     return _carried_out(steps, report, dry_run=dry_run)
 
 
@@ -230,7 +234,7 @@ class _Site:
         fields = client.rows(
             "Custom Field",
             [["dt", "=", "Event"], ["fieldname", "in", names]],
-            ["fieldname", *properties],
+            ["fieldname", "options", *properties],
         )
         self.fields = {row["fieldname"]: row for row in fields}
 
