@@ -161,6 +161,13 @@ def in_testing(shop: Shop, _: Patch) -> None:
         account.granted_at = account.since - timedelta(days=7)
 
 
+def blocked(shop: Shop, _: Patch) -> None:
+    shop.consented(ANN)
+    with shop.services.db.session() as session:
+        account = session.query(Account).one()
+        account.state, account.cause = AccountState.NEEDS_RECONNECT, "admin_policy_enforced"
+
+
 def narrow(shop: Shop, _: Patch) -> None:
     shop.consented(ANN)
     with shop.services.db.session() as session:
@@ -325,6 +332,7 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "https://www.googleapis.com/auth/calendar.events.readonly",
     ),
     ("google.grants", in_testing, "fail", "External and in Testing", "console.cloud.google.com"),
+    ("google.grants", blocked, "fail", "API controls block 1", f"{CLIENT_ID} to Trusted: https"),
     ("google.grants", narrow, "fail", "did not tick", f"watcher accounts invite {ANN}"),
     ("google.accounts", dead, "warn", "1 accounts are not connected", f"accounts invite {ANN}"),
     ("google.calendar", api_off, "fail", "accessNotConfigured", "Enable the Google Calendar API"),

@@ -10,6 +10,7 @@ from watcher.google.client import Patience
 from watcher.google.endpoints import CALENDAR_SCOPES
 from watcher.ledger import accounts, calendars, models, states, steps
 
+_APPS = "https://admin.google.com/ac/owl/list?tab=configuredApps"
 _QUICK = Patience(timeout=2.5, retries=0)
 
 
@@ -40,6 +41,13 @@ def grants(case: Case) -> say.Finding:
         steps.died_of_testing(a) for a in everyone if a.state == states.AccountState.NEEDS_RECONNECT
     ):
         return say.denied(steps.TESTING, "https://console.cloud.google.com/auth/audience")
+    blocked = [a for a in everyone if a.cause == "admin_policy_enforced" and not a.is_active]
+    if blocked:
+        client = case.settings.google_client_id or "of the service account"
+        return say.denied(
+            f"the Workspace admin's API controls block {len(blocked)} accounts",
+            f"set the client {client} to Trusted: {_APPS}",
+        )
     consented = [a for a in everyone if a.source == "oauth" and a.is_active and a.granted_scopes]
     narrow = [a for a in consented if not CALENDAR_SCOPES & {*a.granted_scopes.split()}]
     if narrow:
