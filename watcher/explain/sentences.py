@@ -11,7 +11,7 @@ from watcher.explain.answers import Said
 WHY = {
     "push": "after a push",
     "poll": "by a poll",
-    "reconcile": "by the daily full reading",
+    "reconcile": "by the daily full sync",
     "resync": "by `watcher resync`",
     "retry": "by `watcher queue retry`",
     "channel": "when a channel was opened",

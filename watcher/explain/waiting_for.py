@@ -105,7 +105,7 @@ def _of_person(facts: gathered.Facts, clock: words.Clock) -> Wait | None:
     step = f"watcher resync {calendar.account.email}"
     when = f"by {clock.at(calendar.next_reconcile_at)}" if calendar.next_reconcile_at else "daily"
     deletion = facts.erpnext.deletion if isinstance(facts.erpnext, gathered.InErpnext) else None
-    again = f"The next full reading of the calendar, {when}, puts it right."
+    again = f"The next full sync of the calendar, {when}, puts it right."
     if facts.decided.creates:
         lost = (
             f"{deletion.name} was deleted in ERPNext by {deletion.by}"
