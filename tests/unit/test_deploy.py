@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -145,3 +147,53 @@ def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(
     with restored.session() as session:
         assert {a.email for a in accounts.everyone(session)} >= set(before or ())
     restored.dispose()
+
+
+# --- Prometheus and Grafana ---------------------------------------------------------------
+
+RULES = DEPLOY / "prometheus-rules.yaml"
+promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="there is no promtool")
+
+
+def exported() -> set[str]:
+    """The metrics that operations.md lists, by the names that Prometheus gives to their parts."""
+    page = (DEPLOY.parent / "docs/operations.md").read_text()
+    names = set(re.findall(r"`(watcher_\w+)`", page.partition("## Metrics")[2]))
+    return names | {f"{name}{end}" for name in names for end in ("_bucket", "_count")}
+
+
+@pytest.mark.system
+@promtool
+def test_the_alarms_come_when_they_should(tmp_path: Path) -> None:
+    told = (Path(__file__).parents[1] / "data/prometheus-rules-test.yaml").read_text()
+    (tmp_path / "test.yaml").write_text(told.replace("RULES", str(RULES)))
+    for words in (("check", "rules", str(RULES)), ("test", "rules", str(tmp_path / "test.yaml"))):
+        done = subprocess.run(["promtool", *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", [RULES.name, "grafana-dashboard.json"])
+def test_what_is_asked_of_prometheus_is_there(file: str) -> None:
+    asked = re.findall(r"(?<![:\w])watcher_\w+", (DEPLOY / file).read_text())
+    assert asked
+    assert set(asked) <= exported()
+
+
+def test_each_alarm_has_a_page_that_says_what_to_do() -> None:
+    text = RULES.read_text()
+    links = re.findall(r"runbook: (\S+)#(\S+)", text)
+    assert len(links) == text.count("- alert: ")
+    for page, anchor in links:
+        heads = re.findall(r"^##+ (.+)$", (DEPLOY.parent / page).read_text(), re.M)
+        slugs = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+        assert anchor in slugs, f"{page}#{anchor}"
+
+
+def test_the_dashboard_can_be_imported() -> None:
+    board = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
+    panels = board["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    recorded = set(re.findall(r"record: (\S+)", RULES.read_text()))
+    for panel in panels:
+        for target in panel["targets"]:
+            assert set(re.findall(r"watcher:[\w:]+", target["expr"])) <= recorded, panel["title"]

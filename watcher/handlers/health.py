@@ -8,12 +8,16 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector, CollectorRegistry
-from sqlalchemy import func, select
 
 from watcher.handlers import context
-from watcher.ledger import models, overview
+from watcher.ledger import counters, overview
 from watcher.ledger.document import Light, Status
 from watcher.ledger.problems import Problem
 from watcher.services import Services
@@ -61,23 +65,27 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         status = overview.look(self._app, refusal=self._refusal)
         with self._app.db.reading() as session:
-            counters = {row.name: row.value for row in session.scalars(select(models.Counter))}
-            totals = session.execute(
-                select(
-                    func.count(models.Run.id),
-                    func.sum(models.Run.created),
-                    func.sum(models.Run.updated),
-                    func.sum(models.Run.cancelled),
-                    func.sum(models.Run.refused),
-                )
-            ).one()
+            counts = counters.read(session)
         yield from _of_status(status)
-        yield GaugeMetricFamily("watcher_runs_kept", "Syncs in the diary", value=totals[0])
-        kinds = ("created", "updated", "cancelled", "refused")
-        written = {kind: value or 0 for kind, value in zip(kinds, totals[1:], strict=True)}
-        yield _family("watcher_writes_kept", "Writes in the diary", kind=written)
-        for name, value in counters.items():
-            yield CounterMetricFamily(f"watcher_{name}", "Counted in the ledger", value=value)
+        yield from _of_counts(counts)
+
+
+def _of_counts(counts: Mapping[str, int]) -> Iterator[Metric]:
+    passes, writes = _group(counts, counters.PASSES), _group(counts, counters.WRITES)
+    yield _counted("watcher_passes", "Passes over a calendar", "kind", passes)
+    yield _counted("watcher_writes", "Rows written in ERPNext", "kind", writes)
+    fresh = _group(counts, counters.FRESHNESS)
+    reached, buckets = 0, []
+    for edge in (*(str(each) for each in counters.BUCKETS), counters.BEYOND):
+        reached += fresh.get(edge, 0)
+        buckets.append((edge, float(reached)))
+    what = "From a change in Google, of which a push told, to ERPNext"
+    family = HistogramMetricFamily("watcher_change_seconds", what)
+    family.add_metric([], buckets, counts.get(counters.FRESHNESS_MS, 0) / 1000)
+    yield family
+    for name, value in counts.items():
+        if "/" not in name and name != counters.FRESHNESS_MS:
+            yield CounterMetricFamily(f"watcher_{name}", "Of all processes", value=value)
 
 
 def _of_status(status: Status) -> Iterator[Metric]:
@@ -115,6 +123,17 @@ def _of_status(status: Status) -> Iterator[Metric]:
     what = "Google's change to ERPNext, last 24 h"
     yield _family("watcher_freshness_seconds", what, quantile=known)
     yield GaugeMetricFamily("watcher_quarantined", "Events set aside", value=status.quarantined)
+
+
+def _group(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
+    return {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
+
+
+def _counted(name: str, what: str, label: str, values: Mapping[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, what, labels=[label])
+    for word, number in sorted(values.items()):
+        family.add_metric([word], number)
+    return family
 
 
 def _problems(name: str, what: str, problems: Sequence[Problem]) -> GaugeMetricFamily:

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 from watcher.errors import Transient
-from watcher.ledger import runs
+from watcher.ledger import counters
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,7 @@ class Tally:
             return
         try:
             with self._services.db.session() as session:
-                for name, by in sorted(counts.items()):
-                    runs.count(session, name, by)
+                counters.add(session, counts)
         except Transient as error:
             with self._lock:
                 self._counts.update(counts)

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session
 
-from watcher.ledger import presence
+from watcher.ledger import counters, presence
 from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
 from watcher.ledger.models import (
     Account,
     Channel,
-    Counter,
     Fact,
     Invitation,
     OAuthFlow,
@@ -21,7 +20,6 @@ from watcher.ledger.models import (
     Tick,
 )
 from watcher.ledger.states import AccountState
-from watcher.ledger.upsert import Change, upsert
 
 KEEP_RUNS = timedelta(days=14)
 KEEP_INVITATIONS = timedelta(days=30)
@@ -32,7 +30,9 @@ KEEP_DEAD_GRANTS = timedelta(days=30)
 
 
 def add(session: Session, run: Run) -> None:
+    """Write a pass into the diary, which is kept for 14 days, and count it for ever."""
     session.add(run)
+    counters.add(session, counters.of_run(run))
 
 
 def tick(session: Session, name: str, now: datetime, error: str = "") -> None:
@@ -44,11 +44,6 @@ def tick(session: Session, name: str, now: datetime, error: str = "") -> None:
     row.last_run_at, row.error = now, error[:500]
     if not error:
         row.last_ok_at = now
-
-
-def count(session: Session, name: str, by: int = 1) -> None:
-    """Add to a lifetime counter."""
-    upsert(session, Counter, {"name": name, "value": by}, Change({"value": Counter.value + by}))
 
 
 def prune(db: Database, now: datetime) -> int:

@@ -1,0 +1,48 @@
+"""Lifetime counters: what passes did, and how long changes took. They are kept in the ledger, so
+that they outlive a restart and one web process tells for all workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from watcher.ledger import models
+
+BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0)
+"""Upper edges in seconds of the histogram of freshness."""
+BEYOND = "+Inf"
+PASSES, WRITES, FRESHNESS, FRESHNESS_MS = "passes/", "writes/", "freshness/", "freshness_ms"
+_WRITTEN = ("created", "updated", "cancelled", "refused")
+
+
+def of_run(run: models.Run) -> Counter[str]:
+    """What one pass adds: ``passes/<kind>``, ``writes/<what>``, and, when Google has told of the
+    change, ``freshness/<bucket>`` with its milliseconds."""
+    counts = Counter({f"{PASSES}{run.kind}": 1})
+    counts.update({f"{WRITES}{what}": getattr(run, what) or 0 for what in _WRITTEN})
+    if run.lag_google is not None and run.reason == "push":
+        lag = max(0.0, run.lag_google)
+        edge = next((str(each) for each in BUCKETS if lag <= each), BEYOND)
+        counts.update({f"{FRESHNESS}{edge}": 1, FRESHNESS_MS: round(lag * 1000)})
+    return +counts
+
+
+def add(session: Session, counts: Mapping[str, int]) -> None:
+    """Add to counters, in one statement. All take the rows in the order of their names, so that no
+    two transactions wait for each other in a ring."""
+    if not counts:
+        return
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    rows = [{"name": name, "value": by} for name, by in sorted(counts.items())]
+    statement = insert(models.Counter).values(rows)
+    more = {"value": models.Counter.value + statement.excluded.value}
+    session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=more))
+
+
+def read(session: Session) -> dict[str, int]:
+    """All counters by name."""
+    return {row.name: row.value for row in session.scalars(select(models.Counter))}
