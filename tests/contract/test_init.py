@@ -187,3 +187,17 @@ def test_a_compose_file_with_its_secrets(fresh: Shop) -> None:
 @pytest.mark.parametrize("name", ["watcher.service", "watcher.socket", "compose.yaml"])
 def test_what_is_shipped_is_what_deploy_has(name: str) -> None:
     assert (units.SHIPPED / name).read_text() == (DEPLOY / name).read_text()
+
+
+def test_a_site_that_refuses_the_key_is_offered_no_fields(
+    fresh: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers are kept all the same; the fields need a key that is good."""
+    monkeypatch.setattr(init, "can_ask", lambda _app: True)
+    lines = answers_of(fresh, "wrong-secret", "y").splitlines()
+    lines.remove("y")  # one of the two: the question about the fields
+    done = fresh.invoke("init", input="\n".join(lines) + "\n")
+    assert done.exception is None, done.output
+    assert "Keep these answers all the same?" in done.output
+    assert "custom fields on Event now" not in done.output
+    assert done.return_value == ExitCode.UNHEALTHY

@@ -145,13 +145,14 @@ def ask() -> Answers:
     way = click.prompt("  way", CONSENT, type=click.Choice(WAYS), err=True)
     for step in STEPS:
         if not step.ways or way in step.ways:
-            _one_step(step, answers)
-            if "erpnext.user" in step.checks:
+            accepted = _one_step(step, answers)
+            if accepted and "erpnext.user" in step.checks:
                 _offer_fields(answers)
     return answers
 
 
-def _one_step(step: Step, answers: Answers) -> None:
+def _one_step(step: Step, answers: Answers) -> bool:
+    """Ask until nothing fails, or until it is to be kept all the same; whether nothing fails."""
     while True:
         messages.print(f"\n{step.title}", markup=False)
         for question in step.questions:
@@ -159,9 +160,9 @@ def _one_step(step: Step, answers: Answers) -> None:
         found = tried(answers, step.checks)
         doctor.show({k: v for k, v in found.items() if v.verdict != say.Verdict.SKIP})
         if not any(each.verdict == say.Verdict.FAIL for each in found.values()):
-            return
+            return True
         if click.confirm("Keep these answers all the same?", default=False, err=True):
-            return
+            return False
 
 
 def _one_answer(question: Question, answers: Answers) -> None:
