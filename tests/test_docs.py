@@ -27,12 +27,13 @@ from tests.postbox import Postbox
 from watcher.cli import cli
 from watcher.erpnext.desk import NOTE
 from watcher.erpnext.fields import MIRRORED, SECTION, WANTED
-from watcher.errors import ExitCode
+from watcher.errors import Cause, ExitCode
 from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
 from watcher.jobs.timetable import timetable
-from watcher.ledger import alarms, budget, notices, overview
+from watcher.ledger import budget, notices, overview
 from watcher.ledger.inbox import Word
+from watcher.ledger.problems import ProblemState
 from watcher.ledger.rings import Reason
 from watcher.services import Ledger, Services, build
 from watcher.settings import SECRETS, env_name, fields, load
@@ -611,15 +612,11 @@ def shape(document: dict[str, Any]) -> dict[str, Any]:
     return {k: sorted(v) if isinstance(v, dict) else None for k, v in document.items()}
 
 
-def test_problem_words(services: Services) -> None:
-    """What `watcher status` can call a problem is in the table of docs/troubles.md."""
-    with services.db.session() as session:
-        found = overview.status(services.db, session, services.clock(), None).as_json()["problems"]
-    words = {problem["state"] for problem in found} | {f"no_{n}_run" for n in alarms.PATIENCE}
-    assert words >= {"queue_down", "no_sweep_run", "no_renew_run"}
+def test_what_the_status_can_say_is_explained() -> None:
+    """Each state and cause of Watcher's own is in the table of docs/troubles.md."""
     text = section("docs/troubles.md", "By the words of the status")
-    for word in words | {"no_channel", "needs_reconnect", "failing"}:
-        assert f"`{word}`" in text, word
+    for word in (*ProblemState, *Cause):
+        assert f"`{word.value}`" in text, word.value
 
 
 def test_nets_page_has_the_timetable(services: Services) -> None:
