@@ -27,6 +27,7 @@ from tests.postbox import Postbox
 from watcher.cli import cli
 from watcher.erpnext.desk import NOTE
 from watcher.erpnext.fields import MIRRORED, SECTION, WANTED
+from watcher.erpnext.versions import KNOWN
 from watcher.errors import Cause, ExitCode
 from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
@@ -610,6 +611,13 @@ def test_status_document(services: Services) -> None:
 def shape(document: dict[str, Any]) -> dict[str, Any]:
     """Names, down to the second level."""
     return {k: sorted(v) if isinstance(v, dict) else None for k, v in document.items()}
+
+
+def test_each_known_fault_of_frappe_is_on_the_page_of_versions() -> None:
+    text = section("docs/versions.md", "Frappe and ERPNext")
+    for known in KNOWN:
+        assert known.source.removeprefix("https://").partition(";")[0] in text, known
+        assert f"{known.first[0]}." in text
 
 
 def test_what_the_status_can_say_is_explained() -> None:

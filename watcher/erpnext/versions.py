@@ -1,7 +1,7 @@
 """Versions of Frappe that are known to be broken or unsafe for mirrored events, with sources.
 
 A site says its own version; nothing here is a setting. ``watcher erpnext setup`` and ``watcher
-status`` show what applies, and docs/limits.md has the same table.
+status`` show what applies, and docs/versions.md has the same table.
 """
 
 from __future__ import annotations
