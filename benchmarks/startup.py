@@ -2,8 +2,8 @@
 of an idle installation with two accounts hold together.
 
 Each figure stands beside a bare counterpart that is measured in the same run, by turns: a Python
-that only imports click, and a Flask with one route under gunicorn. Machines are noisy: compare
-figures of the same run only.
+that only imports click, and a Flask with one route under the server that Watcher uses. Machines are
+noisy: compare figures of the same run only.
 
     .venv/bin/python benchmarks/startup.py [rounds]
 """
@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,12 @@ from flask import Flask
 app = Flask("bare")
 app.get("/readyz")(lambda: "ready")
 """
+SERVERS = {
+    "waitress": ["--listen=127.0.0.1:{port}", "--threads=8"],
+    "gunicorn": ["--bind=127.0.0.1:{port}", "--worker-class=gthread", "--threads=8"],
+}
+SERVER = next(name for name in SERVERS if find_spec(name))
+"""That of ``watcher web``."""
 WORKERS = 3
 """Two for pushes and one for bulk work, as ``watcher up`` has by default."""
 IDLE_SECONDS = 15.0
@@ -113,12 +120,12 @@ def work(process: subprocess.Popen[bytes]) -> float:
 
 
 def bare(folder: Path) -> tuple[float, float, float]:
-    """Seconds to the first answer of a bare Flask under gunicorn, its CPU by then, its memory."""
+    """Seconds to the first answer of a bare Flask, its CPU by then, its memory."""
     (folder / "bare.py").write_text(BARE_APP)
     port = free_port()
-    options = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "8"]
+    server = [word.format(port=port) for word in SERVERS[SERVER]]
     began = time.perf_counter()
-    with started([sys.executable, "-m", "gunicorn", *options, "bare:app"], {}, folder) as process:
+    with started([sys.executable, "-m", SERVER, *server, "bare:app"], {}, folder) as process:
         until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), process)
         return time.perf_counter() - began, work(process), memory(process)
 
@@ -195,7 +202,7 @@ def main(rounds: int) -> None:
         show("watcher up: a notification can be recorded", [ready for ready, _, _ in ours])
         show("    CPU of all its processes by then", [used for _, used, _ in ours])
         show("    all workers wait for jobs", [full for _, _, full in ours])
-        show("bare: Flask under gunicorn answers", [ready for ready, _, _ in theirs])
+        show(f"bare: Flask under {SERVER} answers", [ready for ready, _, _ in theirs])
         show("    CPU of its processes by then", [used for _, used, _ in theirs])
         show("    memory", [held for _, _, held in theirs], "MiB")
         parts = list(idle(environ, folder))
