@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import secrets
 import signal
 import socket
@@ -66,10 +67,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def seconds_of(command: Sequence[str], environ: Mapping[str, str]) -> float:
-    began = time.perf_counter()
+def seconds_of(command: Sequence[str], environ: Mapping[str, str]) -> tuple[float, float]:
+    """Until it has ended, and of CPU: what it takes alone on a core."""
+    began, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, env={**os.environ, **environ}, capture_output=True, check=True)
-    return time.perf_counter() - began
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    return time.perf_counter() - began, cpu
 
 
 def until(what: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
@@ -195,7 +199,8 @@ def main(rounds: int) -> None:
     print(f"medians of {rounds} rounds, by turns; load {os.getloadavg()[0]:.1f} at the start\n")
     prompt = [{name: seconds_of(*call) for name, call in PROMPT.items()} for _ in range(3 * rounds)]
     for name in PROMPT:
-        show(name, [took[name] for took in prompt])
+        show(name, [took[name][0] for took in prompt])
+        show("    CPU", [took[name][1] for took in prompt])
     with installation() as (environ, folder):
         taken = [(up(environ, folder), bare(folder)) for _ in range(rounds)]
         ours, theirs = zip(*taken, strict=True)
