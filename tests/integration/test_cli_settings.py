@@ -4,6 +4,7 @@ everything that is missing or wrong."""
 from __future__ import annotations
 
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.company import ANN, CLIENT_SECRET, Company
 from tests.integration.test_cli_runner import Done, run
 from watcher import __version__
 from watcher.cli import cli
+from watcher.cli.examples import EXAMPLES
 from watcher.settings import NEEDED, fields, load
 
 
@@ -237,13 +239,30 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
         shown = CliRunner(env={"COLUMNS": "80"}).invoke(cli, [*path, flag], prog_name="watcher")
         assert shown.exit_code == 0
         assert shown.output.startswith(f"Usage: watcher {' '.join(path)}")
-        assert "..." not in shown.output.partition("Options:")[2], "cut off: give it a short_help"
+        assert "..." not in shown.output.partition("Options:")[2].partition("Examples:")[0], (
+            "cut off: give it a short_help"
+        )
         assert max(len(line) for line in shown.output.splitlines()) <= 80
     for words, command in COMMANDS:
         if words == path:
             for option in command.params:
                 if isinstance(option, click.Option):
                     assert option.help, f"{path} {option.name} has no help"
+
+
+def test_every_command_has_examples_that_can_be_typed() -> None:
+    commands = {" ".join(words): c for words, c in COMMANDS if not isinstance(c, click.Group)}
+    assert set(EXAMPLES) == set(commands)
+    for path, examples in EXAMPLES.items():
+        for words, what in examples:
+            line = f"watcher {path} {words}".rstrip()
+            shown = CliRunner(env={"COLUMNS": "80"}).invoke(cli, [*path.split(), "--help"])
+            assert line in shown.output
+            assert what in shown.output
+            given = shlex.split(words)
+            if path != "demo":  # the file is the reader's own
+                with commands[path].make_context(path, given) as context:
+                    assert not context.args, line
 
 
 @pytest.mark.parametrize("words", [words for words, _ in COMMANDS], ids=" ".join)

@@ -13,6 +13,7 @@ import click
 from watcher import __version__
 from watcher.cli.common import CONFIG_FILE, json_option, messages, noted
 from watcher.cli.everywhere import accept_everywhere
+from watcher.cli.examples import add_examples
 from watcher.errors import LATER, ExitCode, Transient, WatcherError
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,9 @@ class Commands(click.Group):
     def _import(self, name: str) -> None:
         if name not in self.commands:
             module = importlib.import_module(f"watcher.cli.{MODULES[name]}")
-            self.add_command(accept_everywhere(getattr(module, name)))
+            command = accept_everywhere(getattr(module, name))
+            add_examples(command, name)
+            self.add_command(command)
 
     def complete(self) -> Self:
         """With all commands in ``commands``."""

@@ -38,14 +38,7 @@ def erpnext() -> None:
 @json_option
 @pass_app
 def setup(app: App, connected_app: bool, desk: str, dry_run: bool) -> int:
-    """Create the custom fields on Event and check the API user's permissions; repeatable.
-
-    \b
-    Examples:
-      watcher erpnext setup --dry-run      say what would be changed
-      watcher erpnext setup
-      watcher erpnext setup --desk no      the fields alone
-    """
+    """Create the custom fields on Event and check the API user's permissions; repeatable."""
     client = composed.erpnext_client(app.loaded.settings)
     report = fields.plan(client) if dry_run else fields.install(client)
     shown = _desk(client, desk, dry_run)

@@ -25,13 +25,7 @@ def explain(app: common.App, what: str, words: tuple[str, ...]) -> int:
     """Why an event is, or is not, in ERPNext: asks Google and ERPNext now, changes nothing.
 
     WHAT is an event's id, its link in Google Calendar, ERPNext's name of it, or an employee's
-    address with words of the title or a date:
-
-    \b
-      watcher explain EV00042
-      watcher explain "https://www.google.com/calendar/event?eid=..."
-      watcher explain ann@example.com stand-up
-      watcher explain ann@example.com 2026-12-01
+    address with words of the title or a date.
     """
     report = search.explain(services.impatient(app.services), " ".join([what, *words]))
     if app.as_json:
