@@ -55,23 +55,23 @@ def disconnect(
         )
         connect.end_invitations(session, account.id, services.clock())
         mirrored = [(c.id, c.google_id) for c in calendars.of_account(session, account.id)]
-    told("syncs")
+    told("waiting for a sync that is under way")
     drain(services, [number for number, _ in mirrored])
-    told("channels")
+    told("stopping Google's notifications")
     try:
         stop_all(services, account)
     except (errors.AccountDead, errors.Permanent) as error:
         log.warning("channels are left to expire: %s", error.message)
     if not _goes_on(services, email):
         return
-    told("grant")
+    told("revoking the permission")
     _revoke(services, account)
     with services.db.session() as session:
         account = accounts.get(session, email)
         if account.state != AccountState.DISCONNECTING:
             return
         account.refresh_token = account.access_token = account.access_expires_at = None
-    told("events")
+    told(f"events in ERPNext: {events}")
     of_account = Calendars(account.email, [google_id for _, google_id in mirrored])
     treat_events(services, of_account, events, _pulse(services, account.email))
     with services.db.session() as session:

@@ -349,12 +349,12 @@ def _resume_one(app: App, email: str) -> int:
     return errors.ExitCode.PARTLY
 
 
-@accounts.command("disconnect", short_help="Stop, revoke, forget the credential.")
+@accounts.command("disconnect", short_help="Stop mirroring, revoke the permission, forget it.")
 @click.argument("email")
 @ends_a_mirror
 @pass_app
 def disconnect(app: App, email: str, events: str) -> None:
-    """Stop channels, revoke at Google, forget the credential; repeat it if it broke off."""
+    """Stop mirroring, revoke the permission at Google and forget it; repeat it if it broke off."""
     with app.services.db.reading() as session:
         email = ledger.get(session, email).email
     app.confirm(f"Disconnect {email} and {events} its mirrored events?")
