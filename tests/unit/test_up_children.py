@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -18,7 +19,8 @@ import psutil
 import pytest
 
 from tests.waiting import wait_for
-from watcher.processes import children, relay
+from watcher.processes import children, relay, up
+from watcher.settings import Settings
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere children are commands")
 
@@ -67,6 +69,8 @@ sleeper.send_signal(signal.SIGTERM)
 while sleeper.poll() is None:
     time.sleep(0.01)
 found.append(sleeper.poll())
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+found.append(say("web", lambda: 0)[0])
 threading.Thread(target=time.sleep, args=(0.5,), daemon=True).start()
 try:
     fork("web", look, kept.close, Output())
@@ -84,7 +88,7 @@ def test_a_forked_child_is_a_process_of_its_own(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", FORKS, str(kept)], capture_output=True, text=True, check=True
     )
-    looked, refused, broken, stopped, threads = json.loads(ran.stdout)
+    looked, refused, broken, stopped, unknown, threads = json.loads(ran.stdout)
     code, text = looked
     there, default, blocked, name, leads = json.loads(text)
     assert code == 7
@@ -93,7 +97,33 @@ def test_a_forked_child_is_a_process_of_its_own(tmp_path: Path) -> None:
     assert (refused[0], "no key; make one" in refused[1]) == (2, True)
     assert (broken[0], "ZeroDivisionError" in broken[1]) == (1, True)
     assert stopped == -signal.SIGTERM
+    assert unknown == 1, "the kernel keeps no code where SIGCHLD is ignored"
     assert "threads" in threads
+
+
+@on_linux
+def test_a_part_that_cannot_be_started_at_a_moment_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusals = [OSError(errno.EAGAIN, "Resource temporarily unavailable")]
+
+    def fork(*_: object) -> children.Forked:
+        if refusals:
+            raise refusals.pop()
+        return children.Forked(os.getpid())
+
+    monkeypatch.setattr(children, "fork", fork)
+    with (tmp_path / "lock").open("w") as lock, socket.socket() as listener, pipe() as wake:
+        monkeypatch.setattr(up, "stop_pipe", lambda: wake)
+        child, held = up.Child("web", [], lambda: 0), up.Held(lock, listener)
+        supervisor = up.Supervisor(Settings(log_format="json"), [child], held)
+        supervisor._start(child)
+        assert child.process is None
+        assert "web could not be started" in caplog.text
+        child.retry_at = 0.0
+        supervisor._revive()
+        assert child.process is not None
+        supervisor._relay.close()
 
 
 @pytest.mark.system

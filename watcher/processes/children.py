@@ -83,8 +83,14 @@ class Forked:
     def poll(self) -> int | None:
         """Its exit code, once it has ended: minus the number of the signal that has killed it."""
         if self._code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self._code = os.waitstatus_to_exitcode(status) if pid else None
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                # Whoever started us ignores SIGCHLD, and so does this process: the kernel keeps no
+                # code of a child that has ended.
+                self._code = ExitCode.ERROR
+            else:
+                self._code = os.waitstatus_to_exitcode(status) if pid else None
         return self._code
 
     def send_signal(self, number: int) -> None:
@@ -142,15 +148,21 @@ def fork(name: str, task: Callable[[], int], leave: Callable[[], None], output: 
     parent = os.getpid()
     # A signal between the fork and its own handlers would run the supervisor's in the child.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
-    pid = os.fork()
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     if pid:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         return Forked(pid)
     code: int = ExitCode.ERROR
     try:
         _settle(name, parent, output)
         leave()
         code = _carried_out(name, task)
+    except BaseException:
+        log.exception("%s could not begin", name)
     finally:
         # What is above on the stack is the supervisor's: nothing of it may run here.
         logging.shutdown()

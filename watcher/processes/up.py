@@ -142,6 +142,14 @@ class Supervisor:
             else:
                 listener = self._held.listener if child.listens else None
                 child.process = children.run(child.command, output, child.name, listener)
+        except OSError as error:
+            # Such as no memory at this moment: the others go on.
+            if output.reader is not None:
+                os.close(output.reader)
+            child.retry_at = time.monotonic() + AGAIN.seconds(child.failures)
+            child.failures += 1
+            log.error("%s could not be started, tried again: %s", child.name, error.strerror)
+            return
         finally:
             output.close()
         child.started = time.monotonic()
