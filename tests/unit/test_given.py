@@ -66,7 +66,7 @@ def test_a_file_that_may_not_be_read_is_not_passed_over(
     system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(system, 1)
-    monkeypatch.setattr(os, "access", lambda path, _mode: path != system)
+    monkeypatch.setattr(files, "may", lambda path, _mode: path != system)
     with pytest.raises(UserError) as found:
         load({}, tmp_path / "here")
     assert str(system) in found.value.message

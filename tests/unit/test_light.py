@@ -461,7 +461,7 @@ def test_a_ledger_of_another_user_s_says_whom_to_run_as(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 12345)
-    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("watcher.ledger.ledger_file.may", lambda *_: False)
     with pytest.raises(WatcherError, match="is not for this user") as found:
         services.db.migrate(make=False)
     assert "sudo -u " in found.value.next_step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 from collections.abc import Mapping
@@ -51,11 +52,16 @@ def _is_there(path: Path) -> bool:
 
 
 def _readable(path: Path) -> Path:
-    if not os.access(path, os.R_OK):
+    if not may(path, os.R_OK):
         raise UserError(
             f"the settings file {path} is not for this user to read", next_step=as_owner(path)
         )
     return path
+
+
+def may(path: Path, mode: int) -> bool:
+    """Whether the user that this process runs as may use a file so (``os.R_OK``, ``os.W_OK``)."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def as_owner(path: Path) -> str:
@@ -69,6 +75,6 @@ def _reader(path: Path) -> str:
     with suppress(OSError, KeyError):
         found = path.stat()
         if found.st_uid == 0 and found.st_gid != 0:
-            return pwd.getpwnam(path.group()).pw_name
+            return pwd.getpwnam(grp.getgrgid(found.st_gid).gr_name).pw_name
         return pwd.getpwuid(found.st_uid).pw_name
     return "watcher"

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from watcher.errors import ExitCode, LedgerAway, WatcherError
-from watcher.given.files import as_owner
+from watcher.given.files import as_owner, may
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _RESTORE = "stop Watcher, put a backup of the ledger in its place, and start it again"
@@ -73,7 +73,7 @@ def is_allowed(path: Path) -> bool:
         return False
     except OSError:
         return True
-    return owner == os.geteuid() or os.access(path, os.R_OK | os.W_OK)
+    return owner == os.geteuid() or may(path, os.R_OK | os.W_OK)
 
 
 def private_folder(folder: Path) -> None:
