@@ -59,8 +59,11 @@ class Life:
                 self.look()
 
     def tick(self) -> None:
-        """What cron does, and the workers it rings."""
+        """What cron does, and the workers it rings. Each channel has just said a word, which told
+        of nothing, since one that is silent would be replaced."""
         services = self.company.services
+        with services.db.session() as session:
+            session.query(Channel).update({"last_message_at": self.now()})
         for row in timetable.timetable(services).values():
             for work in row:
                 last = self.ran.get(work.name)
