@@ -349,7 +349,7 @@ def test_an_outage_is_one_problem_with_its_figures(services: Services) -> None:
         "state": "delayed",
         "cause": "erpnext_unavailable",
         "since": "2026-11-30T08:57:00Z",
-        "next_step": "it is tried again by itself",
+        "next_step": "see that ERPNext answers (WATCHER_ERPNEXT_URL); it is tried again by itself",
         "message": "answer 3",
         "calendars": 3,
         "host": "erp.example.com",

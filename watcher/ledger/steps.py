@@ -31,6 +31,8 @@ STEPS = {
     Cause.AUTH: "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
     Cause.PERMISSION: "watcher erpnext setup (names the missing permission)",
     Cause.NO_SITE: "check WATCHER_ERPNEXT_URL",
+    Cause.ERPNEXT_UNAVAILABLE: "see that ERPNext answers (WATCHER_ERPNEXT_URL); it is tried again "
+    "by itself",
     Cause.REDIRECTED: "check WATCHER_ERPNEXT_URL",
     Cause.API_USER_ADMINISTRATOR: "make a user of its own for Watcher with the role System "
     "Manager, and set WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its key",
