@@ -10,9 +10,10 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from watcher.handlers import charts
 from watcher.handlers.admin import signed_in
 from watcher.handlers.context import readiness, services
-from watcher.ledger import fleet, overview, standing, watched
+from watcher.ledger import fleet, hours, overview, standing, watched
 from watcher.ledger.models import Account, Calendar, Run
 
 bp = Blueprint("dashboard", __name__)
@@ -35,6 +36,7 @@ def home() -> ResponseReturnValue:
         return render_template("sign_in.html", configured=bool(app.settings.admin_emails))
     status = overview.look(app, refusal=readiness().now().refusal)
     with app.db.reading() as db:
+        day = hours.last(db, app.clock())
         calendars = _calendars(fleet.everything(app.db, db, app.clock()), app.clock())
         recent = [
             {"run": run, "email": email}
@@ -47,7 +49,12 @@ def home() -> ResponseReturnValue:
             )
         ]
     return render_template(
-        "dashboard.html", status=status, calendars=calendars, recent=recent, admin=admin
+        "dashboard.html",
+        status=status,
+        calendars=calendars,
+        charts=charts.draw(day),
+        recent=recent,
+        admin=admin,
     )
 
 

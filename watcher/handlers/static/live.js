@@ -1,0 +1,26 @@
+// Keeps a page current. Every ten seconds, while it is looked at, it is fetched again, and its parts
+// of the class "live" take the places of the old ones, with the title and the icon. What is typed
+// between them stays.
+"use strict";
+const SECONDS = 10;
+
+async function refresh() {
+  if (document.hidden) return;
+  const stale = document.getElementById("stale");
+  try {
+    const answer = await fetch(location.pathname, {cache: "no-store", redirect: "error"});
+    if (!answer.ok) throw new Error(answer.statusText);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = [...page.querySelectorAll(".live")];
+    if (fresh.length === 0) return location.reload(); // signed out meanwhile
+    [...document.querySelectorAll(".live")].forEach((old, n) => old.replaceWith(fresh[n]));
+    document.title = page.title;
+    document.getElementById("icon").href = page.getElementById("icon").href;
+    stale.hidden = true;
+  } catch {
+    stale.hidden = false;
+  }
+}
+
+setInterval(refresh, SECONDS * 1000);
+document.addEventListener("visibilitychange", refresh);
