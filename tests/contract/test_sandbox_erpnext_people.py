@@ -10,6 +10,8 @@ import pytest
 import requests
 
 from tests.contract.sandbox_erpnext import EVENT, Person, integration, outcome, said
+from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.peculiarities import mandatory_fields
 
 
 @pytest.fixture(params=[15, 16], ids=["frappe 15", "frappe 16"])
@@ -148,6 +150,46 @@ def test_a_mandatory_field_refuses_every_insert_and_update(erp: Person) -> None:
     erp.change(name, cost_centre="HQ")
     assert erp.send("PUT", f"/api/resource/Custom Field/{field['name']}", {"reqd": 0}).ok
     erp.event()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "status"),
+    [
+        ("Select", {"options": "A\nB"}, 200),
+        ("Select", {"options": "\nA\nB"}, 417),
+        ("Select", {"options": "\nA\nB", "default": "B"}, 200),
+        ("Check", {}, 200),
+        ("Data", {}, 417),
+        ("Data", {"default": "HQ"}, 200),
+        ("Int", {}, 417),
+        ("Date", {}, 417),
+        ("Link", {"options": "User"}, 417),
+        ("Text Editor", {}, 417),
+    ],
+)
+def test_what_frappe_fills_in_itself_refuses_nothing(
+    erp: Person, kind: str, more: dict[str, str], status: int
+) -> None:
+    """As measured on 15.43; and Watcher tells an admin of those alone that are refused."""
+    given = {"fieldname": "custom_cost", "fieldtype": kind, "label": "Cost", "reqd": 1}
+    erp.make("Custom Field", dt="Event", **given, **more)
+    answer = erp.send("POST", "/api/resource/Event", EVENT)
+    assert answer.status_code == status
+    client = ErpNextClient(erp.url, *erp.pair)
+    assert mandatory_fields(client) == ([] if answer.ok else ["custom_cost"])
+
+
+def test_event_s_own_fields_that_the_site_makes_mandatory(erp: Person) -> None:
+    """In "Customize Form", which sets a default there as well."""
+    client = ErpNextClient(erp.url, *erp.pair)
+    setter = {"doctype_or_field": "DocField", "doc_type": "Event", "property_type": "Data"}
+    for name in ("event_category", "starts_on", "color", "sender"):
+        given = {"field_name": name, "property": "reqd", "value": "1"}
+        erp.make("Property Setter", **setter, **given)
+    assert mandatory_fields(client) == ["color", "sender"]
+    given = {"field_name": "color", "property": "default", "value": "#29CD42"}
+    erp.make("Property Setter", **setter, **given)
+    assert mandatory_fields(client) == ["sender"]
 
 
 # --- 16's full queue ----------------------------------------------------------------------------

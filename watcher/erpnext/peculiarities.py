@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone, mandatory_step
 from watcher.errors import ErpForbidden
@@ -55,19 +57,36 @@ def _mandatory_fields(client: ErpNextClient) -> list[str]:
 
 
 def mandatory_fields(client: ErpNextClient) -> list[str] | None:
-    """Fields of Event that the site itself has made mandatory, and that have no default; None
-    where the API user may not see them."""
+    """Fields of Event that the site itself has made mandatory, and that nobody fills in: neither
+    Watcher nor, with a default, Frappe. None where the API user may not see them."""
     filters: list[list[object]] = [["dt", "=", "Event"], ["reqd", "=", 1]]
     setters: list[list[object]] = [
         ["doc_type", "=", "Event"],
-        ["property", "=", "reqd"],
-        ["value", "=", "1"],
+        ["property", "in", ["default", "reqd"]],
     ]
     try:
-        custom = client.rows("Custom Field", filters, ["fieldname", "default"])
-        set_by_hand = client.rows("Property Setter", setters, ["field_name"])
+        custom = client.rows("Custom Field", filters, ["fieldname", *_FILLS])
+        set_by_hand = client.rows("Property Setter", setters, ["field_name", "property", "value"])
     except ErpForbidden:
         return None
-    names = [str(row["fieldname"]) for row in custom if not row.get("default")]
-    names += [str(row["field_name"]) for row in set_by_hand if row.get("field_name")]
-    return sorted({name for name in names if not name.startswith(_OURS)})
+    values = {(row["field_name"], row["property"]): row["value"] for row in set_by_hand}
+    names = {str(row["fieldname"]) for row in custom if not _frappe_fills(row)}
+    names |= {
+        str(name)
+        for (name, kind), value in values.items()
+        if name and kind == "reqd" and value == "1" and not values.get((name, "default"))
+    }
+    return sorted(n for n in names - _FILLED if not n.startswith(_OURS))
+
+
+_FILLS = ("fieldtype", "options", "default")
+_FILLED = frozenset({"subject", "starts_on", "event_type", "all_day", "event_category", "status"})
+"""Of Event's own fields: what Watcher writes into each event, and what Frappe fills in."""
+
+
+def _frappe_fills(row: dict[str, Any]) -> bool:
+    """Whether a new document has something in this field that no one named: the default, the first
+    choice of a Select unless it is empty, 0 in a Check, the time of day."""
+    kind, options = row["fieldtype"], str(row.get("options") or "")
+    first_choice = kind == "Select" and options.partition("\n")[0]
+    return bool(row.get("default") or first_choice) or kind in ("Check", "Time")

@@ -333,13 +333,24 @@ class Site(Accounts, Furnished, Troubles):
 
 
 def _custom(row: Row) -> Field:
-    number = row["fieldtype"] in ("Check", "Int")
+    options = tuple(str(row.get("options") or "").split("\n"))
     return Field(
         name=row["fieldname"],
         type=row["fieldtype"],
         label=row.get("label") or "",
-        options=tuple(str(row.get("options") or "").split("\n")),
-        default=0 if number else None,
+        options=options,
+        default=_default(row, options),
         unique=bool(row.get("unique")),
         required=bool(row.get("reqd")),
     )
+
+
+def _default(row: Row, options: tuple[str, ...]) -> object:
+    """What Frappe puts into a new document that does not name the field."""
+    if row["fieldtype"] == "Check":
+        return int(row.get("default") or 0)
+    if row["fieldtype"] == "Int" and not row.get("reqd"):
+        return int(row.get("default") or 0)
+    if row["fieldtype"] == "Select":
+        return row.get("default") or options[0] or None
+    return row.get("default") or None

@@ -184,9 +184,7 @@ def _in_calendar(value: str) -> bool:
 
 
 def _mandatory(doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
-    missing = [
-        f for f in fields.values() if f.required and not without_tags(str(row[f.name] or ""))
-    ]
+    missing = [f for f in fields.values() if f.required and _is_empty(row[f.name])]
     if missing:
         names = ", ".join(field.name for field in missing)
         raise FrappeError(
@@ -197,6 +195,11 @@ def _mandatory(doctype: str, row: Row, fields: Mapping[str, Field]) -> None:
                 shown(f"Error: Value missing for {doctype}: {field.title}") for field in missing
             ],
         )
+
+
+def _is_empty(value: object) -> bool:
+    """A number is something, and so is a Check that is 0."""
+    return value is None or not without_tags(str(value))
 
 
 def _selects(row: Row, fields: Mapping[str, Field]) -> None:
