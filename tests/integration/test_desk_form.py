@@ -103,6 +103,36 @@ def test_what_an_admin_has_set_by_hand_stays(company: Company) -> None:
     assert settings(company) == {"Event-main-sort_field": "modified"}
 
 
+def test_an_order_that_customize_form_has_saved(company: Company) -> None:
+    """Whoever saves anything there saves the order of all fields, which counts from then on."""
+    account, person = "custom_google_account", desk.PERSON
+    saved = ["subject", "starts_on", account, person, "custom_synced_from", "participants"]
+    order = {
+        "doctype": "Property Setter",
+        "doctype_or_field": "DocType",
+        "doc_type": "Event",
+        "property": "field_order",
+        "property_type": "Data",
+        "value": json.dumps(saved),
+    }
+    company.services.erpnext.insert(order)
+
+    def stored() -> list[str]:
+        return list(json.loads(settings(company)["Event-main-field_order"]))
+
+    moved = ["subject", person, "starts_on", account, "custom_synced_from", "participants"]
+    assert (fit(company).by_hand, stored()) == ([], moved)
+    assert fit(company).changed == []
+    desk.take_back(company.services.erpnext)
+    assert stored() == saved
+
+    by_hand = ["subject", "starts_on", person, account, "custom_synced_from", "participants"]
+    row = {"doctype": "Property Setter", "name": "Event-main-field_order"}
+    company.services.erpnext.update(row | {"value": json.dumps(by_hand)})
+    said = "Event: field_order has custom_google_user behind starts_on"
+    assert (fit(company).by_hand, stored()) == ([said], by_hand)
+
+
 def test_a_dry_run_says_the_same_and_changes_nothing(company: Company) -> None:
     company.site.reset()
     would = fit(company, dry_run=True)

@@ -9,6 +9,7 @@ the site has set by hand is left as it is. All of it takes the role System Manag
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,9 @@ from watcher.erpnext.fields import SECTION, SECTION_LABEL
 from watcher.erpnext.rows import KEY
 from watcher.events.fields import FIELDS
 
+_ORDER = "field_order"
+"""The property in which "Customize Form" keeps the order of all fields when somebody saves it; for
+a field that is named there, ``insert_after`` means nothing."""
 NOTE = "custom_google_note"
 """The field that holds the line at the top of the form. It has no column in the database."""
 PERSON = "custom_google_user"
@@ -99,6 +103,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
+_PERSON = OwnField(
+    PERSON,
+    {"insert_after": "subject", "in_list_view": 1, "in_standard_filter": 1},
+    {"insert_after": "custom_google_account", "in_list_view": 0, "in_standard_filter": 0},
+    "whose calendar it is stands below the title, in lists, and as a filter",
+)
 _HIDDEN = "keys and technical ids are hidden, in the form and in its history"
 OWN_FIELDS: tuple[OwnField, ...] = (
     OwnField(
@@ -114,12 +124,7 @@ OWN_FIELDS: tuple[OwnField, ...] = (
         {"insert_after": PERSON, "hidden": 0},
         _HIDDEN,
     ),
-    OwnField(
-        PERSON,
-        {"insert_after": "subject", "in_list_view": 1, "in_standard_filter": 1},
-        {"insert_after": "custom_google_account", "in_list_view": 0, "in_standard_filter": 0},
-        "whose calendar it is stands below the title, in lists, and as a filter",
-    ),
+    _PERSON,
     *(
         OwnField(name, {"hidden": 1}, {"hidden": 0}, _HIDDEN)
         for name in (
@@ -185,6 +190,7 @@ def fit(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
             report.by_hand.append(f"{what} is {found['value'] or 'empty'}")
     for own in OWN_FIELDS:
         _towards(site, own, own.fit, steps, report)
+    _in_order(site, _PERSON.plain, _PERSON.fit, steps, report)
     if NOTE not in site.fields:
         steps.append(_Step(_NOTE_DOES, partial(client.insert, _NOTE_FIELD)))
     elif site.fields[NOTE]["options"] == _LINE:
@@ -214,6 +220,7 @@ def take_back(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
     for own in reversed(OWN_FIELDS):
         if own.field in site.fields:
             _towards(site, own, own.plain, steps, report)
+    _in_order(site, _PERSON.fit, _PERSON.plain, steps, report)
     report.there.clear()  # of no interest: nothing was to be undone there
     return _carried_out(steps, report, dry_run=dry_run)
 
@@ -223,17 +230,18 @@ class _Site:
 
     def __init__(self, client: ErpNextClient) -> None:
         self.client = client
+        names = {_ORDER, *(setting.name for setting in SETTINGS)}
         setters = client.rows(
             "Property Setter",
-            [["doc_type", "=", "Event"], ["property", "in", sorted({s.name for s in SETTINGS})]],
+            [["doc_type", "=", "Event"], ["property", "in", sorted(names)]],
             ["field_name", "property", "value"],
         )
         self.settings = {(row["field_name"] or "", row["property"]): row for row in setters}
         properties = sorted({name for own in OWN_FIELDS for name in own.fit})
-        names = [*(own.field for own in OWN_FIELDS), NOTE]
+        own_names = [*(own.field for own in OWN_FIELDS), NOTE]
         fields = client.rows(
             "Custom Field",
-            [["dt", "=", "Event"], ["fieldname", "in", names]],
+            [["dt", "=", "Event"], ["fieldname", "in", own_names]],
             ["fieldname", "options", *properties],
         )
         self.fields = {row["fieldname"]: row for row in fields}
@@ -250,6 +258,31 @@ def _towards(
         return
     document = {"doctype": "Custom Field", "name": found["name"], **differing}
     steps.append(_Step(own.does, partial(site.client.update, document)))
+
+
+def _in_order(
+    site: _Site,
+    there: dict[str, Any],
+    wanted: dict[str, Any],
+    steps: list[_Step],
+    report: DeskReport,
+) -> None:
+    """Where the site keeps an order of its own, the field is moved in it as well, and no other.
+    From another place than it had ``there`` somebody has moved it: then it stays."""
+    found = site.settings.get(("", _ORDER))
+    order: list[str] = json.loads(found["value"]) if found else []
+    if found is None or PERSON not in order:
+        return
+    before = order[order.index(PERSON) - 1]
+    if before == wanted["insert_after"]:
+        return
+    if before != there["insert_after"] or wanted["insert_after"] not in order:
+        report.by_hand.append(f"Event: {_ORDER} has {PERSON} behind {before}")
+        return
+    order.remove(PERSON)
+    order.insert(order.index(wanted["insert_after"]) + 1, PERSON)
+    document = {"doctype": "Property Setter", "name": found["name"], "value": json.dumps(order)}
+    steps.append(_Step(_PERSON.does, partial(site.client.update, document)))
 
 
 def _carried_out(steps: Iterable[_Step], report: DeskReport, *, dry_run: bool) -> DeskReport:
