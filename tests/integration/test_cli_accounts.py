@@ -15,6 +15,7 @@ import pytest
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.integration.test_cli_runner import run
+from watcher.accounts.users import look_at_users
 from watcher.channels import renewal
 from watcher.cli import common
 from watcher.errors import UserError
@@ -239,6 +240,38 @@ def test_import_of_erpnexts_users(company: Company) -> None:
     company.site.add_user("guest@elsewhere.example")
     done = run(company, "accounts", "import", "--from", "erpnext", "--json")
     assert [one["email"] for one in done.data] == sorted([ADMIN, ANN, BOB])
+
+
+def set_enabled(company: Company, email: str, enabled: int) -> None:
+    """As an admin ticks it in ERPNext."""
+    row = company.site.row("User", email)
+    assert row is not None
+    company.site.put("User", row | {"enabled": enabled})
+
+
+def test_a_nightly_import_takes_up_hires_and_names_leavers(company: Company) -> None:
+    company.setup_erpnext()
+    nightly = ("accounts", "import", "--from", "erpnext", "--keep")
+    done = run(company, *nightly, "--json")
+    assert {one["email"] for one in done.data} == {ADMIN, ANN, BOB}
+    run(company, "accounts", "disconnect", ADMIN, "--yes")
+    company.google.add_user("carla@scoopjoy.test")
+    company.site.add_user("carla@scoopjoy.test")
+    set_enabled(company, BOB, 0)
+    look_at_users(company.services)
+    company.google.log.clear()
+    done = run(company, *nightly, "--json")
+    assert [one["outcome"].partition(",")[0] for one in done.data] == [
+        "connected",
+        "has left ERPNext",
+    ]
+    assert [one["email"] for one in done.data] == ["carla@scoopjoy.test", BOB]
+    assert not any(ANN in request.path for request in company.google.log.entries())
+    assert company.account(ADMIN).state == "disconnected", "he was let go"
+    assert "nobody is new" not in run(company, *nightly).err
+    set_enabled(company, BOB, 1)
+    look_at_users(company.services)
+    assert "nobody is new" in run(company, *nightly).err
 
 
 # --- list, show, pause, resume, disconnect ---------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from watcher import errors
@@ -177,6 +178,20 @@ def left_as_it_is(services: Services, email: str, source: str) -> str:
     ):
         return "left as it is: paused"
     return ""
+
+
+def known(services: Services) -> frozenset[str]:
+    """The addresses of all accounts, in lower case, whatever their state."""
+    with services.db.reading() as session:
+        return frozenset(account.email.lower() for account in accounts.everyone(session))
+
+
+def leavers(services: Services) -> list[tuple[str, datetime]]:
+    """Accounts that are paused because ERPNext has no enabled user of theirs, and since when."""
+    gone = (states.AccountState.PAUSED, errors.Cause.USER_REMOVED)
+    with services.db.reading() as session:
+        everyone = accounts.everyone(session)
+        return [(a.email, a.since) for a in everyone if (a.state, a.cause) == gone]
 
 
 def company_users(services: Services, via: str) -> list[str]:

@@ -113,17 +113,23 @@ def _invite(app: App, email: str, erpnext_user: str | None) -> None:
     "source",
     help="FILE.csv with columns email, erpnext_user; or `erpnext` for its enabled users.",
 )
+@click.option(
+    "--keep", is_flag=True, help="Take up who is new, leave everybody else as they are; for cron."
+)
 @json_option
 @pass_app
-def import_(app: App, via: str, source: str | None) -> int:
+def import_(app: App, via: str, source: str | None, keep: bool) -> int:
     """Add or invite many at once; one bad line stops no other.
 
     With `--via erpnext` everyone who authorised the Connected App in ERPNext, unless a file says
-    otherwise.
+    otherwise. With `--keep` an account that is there already, also one that was disconnected, is
+    not touched, and those who have left ERPNext are named.
     """
     results: list[dict[str, Any]] = []
     codes = []
-    for email, user in _people(app, via, source):
+    known = verbs.known(app.services) if keep else frozenset()
+    people = [each for each in _people(app, via, source) if each[0].lower() not in known]
+    for email, user in people:
         result = errors.contained(
             partial(_import_one, app, via, email, user), partial(_not_imported, email)
         )
@@ -134,14 +140,27 @@ def import_(app: App, via: str, source: str | None) -> int:
             _say_calendar(result.get("calendar", ""))
             if "link" in result:
                 click.echo(f"{email} {result['link']}")
+    if keep:
+        results += _leavers(app)
     if app.as_json:
         emit(results)
     elif not results:
-        messages.print("nobody to import")
+        messages.print("nobody is new" if keep else "nobody to import")
     elif len(results) > 1:
         done = sum(code == 0 for code in codes)
         messages.print(f"{done} of {len(results)} done")
     return worst(codes)
+
+
+def _leavers(app: App) -> list[dict[str, Any]]:
+    """Accounts that are paused because ERPNext no longer knows the employee."""
+    found = []
+    for email, since in verbs.leavers(app.services):
+        what = f"has left ERPNext, paused since {since:%Y-%m-%d} (watcher accounts disconnect)"
+        found.append({"email": email, "outcome": what, "code": 0})
+        if not app.as_json:
+            messages.print(f"{email}: {what}", markup=False)
+    return found
 
 
 def _import_one(app: App, via: str, email: str, user: str | None) -> dict[str, Any]:

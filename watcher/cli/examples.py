@@ -42,6 +42,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "accounts invite": ((_ANN, "prints a link, good once and for seven days"),),
     "accounts import": (
         ("--from erpnext", "all ERPNext users, by delegation"),
+        ("--from erpnext --keep", "those who are new, every night"),
         ("--from people.csv", "the columns email and, if wanted, erpnext_user"),
     ),
     "accounts list": (("", ""), ("--json", "")),
