@@ -22,8 +22,8 @@ from watcher.services import Services
 
 log = logging.getLogger(__name__)
 
-MANY = 20
-MANY_A_SECOND = 4.0
+MANY = 10
+MANY_A_SECOND = 15.0
 QUIET_SECONDS = 0.5
 TICK_SECONDS = 0.1
 FORGOTTEN_SECONDS = 60.0

@@ -15,7 +15,7 @@ from watcher.ledger.leases import is_free
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.when import LONGEST_RETRY, has_come, still_to_come
 
-LONGEST_PACE = timedelta(seconds=5)
+LONGEST_PACE = timedelta(seconds=6)
 """So long a calendar that is told of without end waits for its next pass at the most."""
 
 
