@@ -273,7 +273,10 @@ def test_every_history_ends_equal(shop: Company, seed: int) -> None:
     log = (shop.folder / "watcher.log").read_text()
     assert CANARY not in log
     assert "Traceback" not in log
-    assert {json.loads(line)["level"] for line in log.splitlines()} <= {"info", "warning"}
+    lines = [json.loads(line) for line in log.splitlines()]
+    # What `watcher up` tries at its start may well fail in the midst of troubles, and is told then.
+    others = [line for line in lines if line["logger"] != "watcher.processes.first_look"]
+    assert {line["level"] for line in others} <= {"info", "warning"}
 
 
 def difference(company: Company, email: str) -> dict[str, tuple[object, object]]:
