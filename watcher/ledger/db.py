@@ -8,15 +8,15 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Connection,
     Engine,
-    Row,
     Select,
     create_engine,
     event,
@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from watcher import errors
 from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
@@ -81,6 +82,7 @@ class Database:
         self._readings = sessionmaker(self._reader, expire_on_commit=False)
         self._lock = threading.Lock()
         self._glances: Engine | None = None
+        self._queries: dict[Query, _Prepared] = {}
 
     def __repr__(self) -> str:
         return f"Database({self._url.render_as_string(hide_password=True)})"
@@ -108,9 +110,10 @@ class Database:
                     raise
                 raise RuntimeError("Database.reading() is no place for a write") from error
 
-    def glance(self, statement: Query, values: Mapping[str, Any]) -> Row[Any] | None:
-        """The one row of a statement that only reads, outside of any transaction, or None: for what
-        is asked many times a second. It waits for no writer, and costs a tenth of ``reading``.
+    def glance(self, statement: Query, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """The first row of a statement that only reads, outside of any transaction, or None: for
+        what is asked many times a second. It waits for no writer, and costs a tenth of ``reading``.
+        The row is as the driver gives it: words for enums, numbers for truth values.
 
         Raises ``LedgerAway`` as ``session`` does.
         """
@@ -124,18 +127,29 @@ class Database:
                 raise
             raise failure from None
 
-    def _glance(self, statement: Query, values: Mapping[str, Any]) -> Row[Any] | None:
-        """Nobody asks first whether a connection of the pool still stands: that would double what
-        a look at PostgreSQL takes. One that has broken meanwhile is told by the statement itself,
-        which is then made once more on a new one."""
+    def _glance(self, statement: Query, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """By the driver itself, which takes a third of the time. Nobody asks first whether a
+        connection of the pool still stands: that would double what a look at PostgreSQL takes. When
+        the driver fails, the statement is made once more on a new connection, by SQLAlchemy, which
+        has a name for what is wrong."""
+        engine = self._glancing()
+        query = self._queries.get(statement)
+        if query is None:
+            query = self._queries[statement] = _Prepared.of(statement, engine)
+        connection = engine.raw_connection()
         try:
-            with self._glancing().connect() as connection:
-                return connection.execute(statement, values).one_or_none()
-        except OperationalError as error:
-            if not error.connection_invalidated:
-                raise
-        with self._glancing().connect() as connection:
-            return connection.execute(statement, values).one_or_none()
+            cursor = connection.cursor()
+            cursor.execute(query.sql, query.given(values))
+            row: Sequence[Any] | None = cursor.fetchone()
+            cursor.close()
+        except _driver(engine).Error:
+            connection.invalidate()
+        else:
+            return row
+        finally:
+            connection.close()
+        with engine.connect() as again:
+            return again.exec_driver_sql(query.sql, query.given(values)).first()
 
     def _glancing(self) -> Engine:
         with self._lock:
@@ -285,6 +299,39 @@ class Database:
         with self._lock:
             if self._glances is not None:
                 self._glances.dispose()
+
+
+def _driver(engine: Engine) -> Any:
+    return engine.dialect.loaded_dbapi
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A statement as the driver takes it; ``converters`` are for parameters by name."""
+
+    sql: str
+    order: Sequence[str] | None
+    constants: Mapping[str, Any]
+    converters: Mapping[str, Callable[[Any], Any]]
+
+    @classmethod
+    def of(cls, statement: Query, engine: Engine) -> _Prepared:
+        compiled, dialect = statement.compile(engine), engine.dialect
+        assert isinstance(compiled, SQLCompiler)
+        found = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect)
+            for name, bind in compiled.binds.items()
+        }
+        converters = {name: convert for name, convert in found.items() if convert}
+        order = compiled.positiontup if compiled.positional else None
+        return cls(str(compiled), order, dict(compiled.params), converters)
+
+    def given(self, values: Mapping[str, Any]) -> Any:
+        """The parameters of one execution, as the driver takes them."""
+        named = {**self.constants, **values}
+        for name, convert in self.converters.items():
+            named[name] = convert(named[name])
+        return named if self.order is None else tuple(named[name] for name in self.order)
 
 
 def _sqlite_engine(url: str, file: LedgerFile | None, **options: Any) -> Engine:

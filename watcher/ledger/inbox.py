@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -72,10 +72,9 @@ def look(db: Database, message: Message, now: datetime) -> Verdict:
     read Google is true of the moment at which the ledger is read here, which is after the message
     came in: the job takes the mark away in a transaction that ends before it reads.
     """
-    found = db.glance(
-        _known(),
-        {"channel_id": message.channel_id, "since": now - RUNG_PATIENCE, "now": now},
-    )
+    values = {"channel_id": message.channel_id, "since": now - RUNG_PATIENCE, "now": now}
+    row = db.glance(_known(), values)
+    found = None if row is None else _Known(*row)
     genuine = same(found.token_hash if found else _NOBODY, digest(message.token))
     if found is None or not genuine or found.resource_id not in (None, message.resource_id):
         return Verdict("unknown")
@@ -84,6 +83,17 @@ def look(db: Database, message: Message, now: datetime) -> Verdict:
     else:
         word = "due" if found.is_due else "coalesced"
     return Verdict(word, found.calendar_id)
+
+
+class _Known(NamedTuple):
+    """A channel and its calendar, as ``_known`` selects them. ``is_due``: a genuine message by it
+    has to be recorded."""
+
+    token_hash: str
+    resource_id: str | None
+    state: str
+    calendar_id: int
+    is_due: bool
 
 
 @functools.cache
