@@ -377,10 +377,11 @@ def restart(bench: Bench) -> None:
         time.sleep(wait)
         _web_process(bench.supervisor).send_signal(sent)
     told: Answered = ended.get()
-    refused = len(told.waits) - told.statuses.get(204, 0)
+    refused, cut_off = told.statuses.get(REFUSED, 0), told.statuses.get(CUT_OFF, 0)
     print(
         f"web process killed and stopped under 50 notifications a second: {len(told.waits)} sent, "
-        f"{refused} refused or cut off, the longest waited {told.wait(1.0) / 1000:.1f} s"
+        f"{refused} refused, {cut_off} cut off by the kill, "
+        f"the longest waited {told.wait(1.0) / 1000:.1f} s"
     )
 
 
