@@ -8,16 +8,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Connection,
     Engine,
-    Select,
     create_engine,
     event,
     inspect,
@@ -26,10 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from watcher import errors
 from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
+from watcher.ledger.prepared import Prepared, Query
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 REVISIONS = sorted(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*_*.py"))
@@ -41,8 +39,6 @@ LEAST_FREE_BYTES = 1_000_000
 STATEMENT_SECONDS = 30
 """How long one statement may take on PostgreSQL, waits for locks included; then the ledger counts
 as away. Migrations have no limit. SQLite has ``BUSY_MS``."""
-
-Query = Select[*tuple[Any, ...]]
 
 AUTOCOMMIT: dict[str, Any] = {
     "isolation_level": "AUTOCOMMIT",
@@ -82,7 +78,7 @@ class Database:
         self._readings = sessionmaker(self._reader, expire_on_commit=False)
         self._lock = threading.Lock()
         self._glances: Engine | None = None
-        self._queries: dict[Query, _Prepared] = {}
+        self._queries: dict[Query, Prepared] = {}
 
     def __repr__(self) -> str:
         return f"Database({self._url.render_as_string(hide_password=True)})"
@@ -135,14 +131,14 @@ class Database:
         engine = self._glancing()
         query = self._queries.get(statement)
         if query is None:
-            query = self._queries[statement] = _Prepared.of(statement, engine)
+            query = self._queries[statement] = Prepared.of(statement, engine)
         connection = engine.raw_connection()
         try:
             cursor = connection.cursor()
             cursor.execute(query.sql, query.given(values))
             row: Sequence[Any] | None = cursor.fetchone()
             cursor.close()
-        except _driver(engine).Error:
+        except engine.dialect.loaded_dbapi.Error:
             connection.invalidate()
         else:
             return row
@@ -299,39 +295,6 @@ class Database:
         with self._lock:
             if self._glances is not None:
                 self._glances.dispose()
-
-
-def _driver(engine: Engine) -> Any:
-    return engine.dialect.loaded_dbapi
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A statement as the driver takes it; ``converters`` are for parameters by name."""
-
-    sql: str
-    order: Sequence[str] | None
-    constants: Mapping[str, Any]
-    converters: Mapping[str, Callable[[Any], Any]]
-
-    @classmethod
-    def of(cls, statement: Query, engine: Engine) -> _Prepared:
-        compiled, dialect = statement.compile(engine), engine.dialect
-        assert isinstance(compiled, SQLCompiler)
-        found = {
-            name: bind.type.dialect_impl(dialect).bind_processor(dialect)
-            for name, bind in compiled.binds.items()
-        }
-        converters = {name: convert for name, convert in found.items() if convert}
-        order = compiled.positiontup if compiled.positional else None
-        return cls(str(compiled), order, dict(compiled.params), converters)
-
-    def given(self, values: Mapping[str, Any]) -> Any:
-        """The parameters of one execution, as the driver takes them."""
-        named = {**self.constants, **values}
-        for name, convert in self.converters.items():
-            named[name] = convert(named[name])
-        return named if self.order is None else tuple(named[name] for name in self.order)
 
 
 def _sqlite_engine(url: str, file: LedgerFile | None, **options: Any) -> Engine:
