@@ -1,4 +1,4 @@
-"""Versions, Deleted Documents, Property Setters and a full queue, as they were recorded.
+"""Versions, Deleted Documents, the setup of the Desk and a full queue, as they were recorded.
 
 The record shortens long texts and documents; what it gives is compared, in the order of then.
 """
@@ -151,6 +151,20 @@ def test_a_full_queue() -> None:
                 wrong.append(compared(each["response"], answer, title))
     assert "\n".join(filter(None, wrong)) == ""
     assert len(wrong) == 8
+
+
+def test_what_the_setup_of_the_desk_asks() -> None:
+    """Properties of Event and custom fields that show nothing but text: made, changed, deleted."""
+    wrong = []
+    with integration(frappe=15, first_number=65) as person:
+        ann = person.another("ann@scoopjoy.test")
+        for each in exchanges("recordings-desk/desk-form-15.json"):
+            asked = each["request"]
+            who = ann if "plain" in asked["auth"] else person
+            answer = who.send(asked["method"], asked["path"], asked.get("json"))
+            wrong.append(compared(each["response"], answer, each["title"]))
+    assert "\n".join(filter(None, wrong)) == ""
+    assert len(wrong) == 35
 
 
 def batch(number: int) -> list[dict[str, Any]]:

@@ -79,15 +79,18 @@ def not_theirs(frappe: int, user: str, doctype: str, name: str, permission: str)
 
 
 def no_delete(
-    frappe: int, user: str, doctype: str, name: str, *, theirs: bool = True
+    frappe: int, user: str, doctype: str, name: str, *, knows: bool = True, theirs: bool = True
 ) -> FrappeError:
-    """The user's roles do not allow it to delete any; or (``theirs`` False) not this one."""
+    """The user's roles do not allow it to delete any, or (``knows`` False) allow nothing with this
+    document type at all; or (``theirs`` False) not this one."""
     if frappe == NEW:
         if theirs:
             return no_role(frappe, user, doctype, "delete")
         return not_theirs(frappe, user, doctype, name, "delete")
     text = f"User not allowed to delete {doctype}: {name}"
     line = _no_access(user, doctype, name)
+    if not knows:
+        line = f"{_roleless(user, doctype)}<br>{_no_access(user)}"
     if not theirs:
         line = f"{_BY_CONTROLLER}<br>{line}"
     return FrappeError(403, "PermissionError", text, messages=[shown(line), thrown(text)])

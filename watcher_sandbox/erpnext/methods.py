@@ -223,6 +223,8 @@ _METHODS: dict[str, Method] = {
     "run_doc_method": _run_doc_method,
     **methods_desk.METHODS,
 }
+_VERBS = frozenset({"GET", "POST", "PUT", "DELETE"})
+"""By which a method may be called at all: not by HEAD."""
 _FOR_GUESTS = frozenset({"ping", "frappe.client.get_time_zone"})
 _WRITES = frozenset(
     {
@@ -252,7 +254,7 @@ def run(name: str, call: Call) -> Any:
         raise error
     if call.user == GUEST and name not in _FOR_GUESTS:
         raise _not_whitelisted(call.site, name)
-    if call.verb == "GET" and name in _WRITES:
+    if call.verb not in _VERBS or (call.verb == "GET" and name in _WRITES):
         raise refusal("Not permitted", "PermissionError", status=403)
     signatures.check(call.site.frappe, name, call.params)
     call.method = name

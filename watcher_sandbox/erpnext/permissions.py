@@ -94,7 +94,8 @@ def may(site: Site, user: str, doctype: str, row: Row, permission: str = "read")
 def require_delete(site: Site, user: str, doctype: str, row: Row) -> None:
     known(site, doctype)
     if not allowed(site, user, doctype, "delete"):
-        raise denials.no_delete(site.frappe, user, doctype, row["name"])
+        knows = allowed(site, user, doctype, "read")
+        raise denials.no_delete(site.frappe, user, doctype, row["name"], knows=knows)
     if not may(site, user, doctype, row, "delete"):
         raise denials.no_delete(site.frappe, user, doctype, row["name"], theirs=False)
 
