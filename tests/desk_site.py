@@ -22,8 +22,10 @@ CHROMIUM = os.environ.get("WATCHER_TEST_CHROMIUM", "/usr/bin/chromium")
 SHOTS = os.environ.get("WATCHER_TEST_SCREENSHOTS", "")
 DESK = {15: "/app", 16: "/desk"}
 WEEK_BUTTON = ".fc-agendaWeek-button, .fc-timeGridWeek-button"
-DESCRIPTION = ".form-layout [data-fieldname=description] .ql-editor"
+DESCRIPTION = ".form-layout [data-fieldname=description] .ql-editor:visible"
 
+LOCKED = """() => cur_frm.fields.filter(each => each.disp_status === 'Read'
+  && each.$wrapper.is(':visible')).map(each => each.df.fieldname)"""
 READ = """() => {
   // Every piece of an event, and on which days' cells it lies.
   const grid = e => e.closest('.fc-time-grid, .fc-timegrid-body, .fc-day-grid, .fc-daygrid-body');
@@ -66,6 +68,11 @@ class Form:
     """Of the description, without the empty ones."""
     links: set[str]
     can_join: bool
+    note: str
+    """The line that says where to change a mirrored event."""
+    note_link: str
+    locked: set[str]
+    """Fields that can be seen and not be changed."""
 
 
 class RealSite:
@@ -181,7 +188,7 @@ class Desk:
             )
 
     def form(self, name: str) -> Form:
-        """The event's form."""
+        """The event's form, which is locked."""
         self.page.goto(f"{DESK[self.site.frappe]}/event/{name}")
         self._settled(lambda: self.page.locator(DESCRIPTION).first.wait_for())
         if SHOTS and Path(SHOTS).is_dir():
@@ -189,9 +196,13 @@ class Desk:
             self.page.screenshot(path=shot, full_page=True)
         text = self.page.locator(DESCRIPTION).first
         links = text.locator("a").evaluate_all("all => all.map(each => each.href)")
+        note = self.page.locator("[data-fieldname=custom_google_note]:visible")
         return Form(
-            subject=self.page.locator("[data-fieldname=subject] textarea").first.input_value(),
+            subject=self.page.locator("[data-fieldname=subject] .control-value").inner_text(),
             lines=[line for line in text.inner_text().splitlines() if line],
             links=set(links),
             can_join=self.page.get_by_text("Join video conference").is_visible(),
+            note=note.inner_text(),
+            note_link=note.locator("a").evaluate("link => link.href"),
+            locked=set(self.page.evaluate(LOCKED)),
         )

@@ -6,6 +6,7 @@ On the sandbox of each version a model says what is drawn; where the environment
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -20,6 +21,7 @@ import requests
 from tests.company import SITE_ZONE, Company
 from tests.desk_site import RealSite, desk, named
 from tests.mixed_week import Days, MixedWeek, by_title
+from watcher.erpnext.desk import fit
 from watcher_sandbox.erpnext import calendar
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.site import Site
@@ -173,6 +175,7 @@ if REAL:
         (name,) = (row["name"] for row in real.rows() if row["subject"] == "Tom & Jerry")
         site = real.site
         assert isinstance(site, RealSite)
+        fit(real.company.services.erpnext)
         with desk(site) as page:
             form = page.form(name)
         assert (form.subject, form.can_join) == ("Tom & Jerry", True)
@@ -182,3 +185,12 @@ if REAL:
             "Meeting: https://meet.google.com/abc-defg-hij",
         ]
         assert "https://meet.google.com/abc-defg-hij" in form.links
+        assert form.note == (
+            f"Mirrored from the Google Calendar of {real.email}: change it there, "
+            "what is changed here is overwritten. Open in Google Calendar"
+        )
+        eid = form.note_link.removeprefix("https://calendar.google.com/calendar/event?eid=")
+        (row,) = (each for each in real.rows() if each["name"] == name)
+        told = base64.b64decode(eid + "=" * (-len(eid) % 4)).decode()
+        assert told == f"{row['custom_google_event_id']} {row['custom_google_calendar_id']}"
+        assert form.locked > {"subject", "starts_on", "ends_on", "event_type", "description"}
