@@ -465,6 +465,16 @@ def test_every_check_has_a_test_that_breaks_it() -> None:
     assert broken | permissions | ELSEWHERE == {check.name for check in CHECKS}
 
 
+def test_delegation_is_tried_before_there_is_a_ledger(shop: Shop) -> None:
+    """With a mailbox that the settings name; that there is no ledger is told by ``ledger.form``."""
+    shop.set("database_url", "sqlite:///none")
+    shop.set("delegation_allow", f"@scoopjoy.test,{ANN}")
+    found = shop.look("google.delegation")
+    assert (str(found.verdict), found.message) == ("ok", f"Google lets it act for {ANN}")
+    shop.set("delegation_allow", "@scoopjoy.test")
+    assert str(shop.look("google.delegation").verdict) == "skip"
+
+
 # --- all is well --------------------------------------------------------------------------
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from watcher.doctor import say
 from watcher.doctor.case import TIMEOUT, Case
-from watcher.errors import Permanent
+from watcher.errors import LedgerAway, Permanent
 from watcher.google import fetching
 from watcher.google.delegation import ServiceAccount
 from watcher.google.endpoints import CALENDAR_SCOPE
@@ -66,7 +68,7 @@ def _admin_line(key: ServiceAccount, error: Permanent) -> str:
 def _delegated_address(case: Case) -> str:
     """A mailbox to try delegation with: one that is connected so, or one that the settings name."""
     if case.services is not None:
-        with case.services.db.reading() as session:
+        with suppress(LedgerAway), case.services.db.reading() as session:  # ledger.form tells that
             for account in accounts.everyone(session):
                 if account.source == "service-account" and account.is_active:
                     return str(account.email)
