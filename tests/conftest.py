@@ -6,6 +6,7 @@ Real parts only: SQLite and PostgreSQL, a Valkey process, HTTP servers on their 
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
+import structlog
 
 from tests.company import Company
 from tests.forked import start_tied
@@ -91,6 +93,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("WATCHER_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that runs in the test process sets up its own log, and hides warnings from it:
+    tests after it would look for messages that are not kept."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(handler)
 
 
 @pytest.hookimpl(hookwrapper=True)
