@@ -42,6 +42,9 @@ class Postgres:
 
     def __init__(self) -> None:
         self.admin = sqlalchemy.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+        with self.admin.connect() as connection:
+            version = connection.scalar(sqlalchemy.text("SHOW server_version_num"))
+        self.copying = " STRATEGY file_copy" if int(str(version)) >= 150_000 else ""
         self.migrated = f"watcher_{uuid.uuid4().hex[:12]}"
         self._do(f"CREATE DATABASE {self.migrated}")
         migrate(self.url(self.migrated))
@@ -54,7 +57,9 @@ class Postgres:
     def database(self, template: str) -> Iterator[str]:
         """A database of its own, as a URL; dropped afterwards."""
         name = f"watcher_{uuid.uuid4().hex[:12]}"
-        self._do(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # From version 15 on PostgreSQL writes each page of the copy into its log, unless it is told
+        # not to: that took thirty times as long as copying the files.
+        self._do(f"CREATE DATABASE {name} TEMPLATE {template}{self.copying}")
         yield self.url(name)
         self._do(f"DROP DATABASE {name} WITH (FORCE)")
 
