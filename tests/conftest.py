@@ -42,8 +42,8 @@ REQUIRE_ALL = os.environ.get("WATCHER_REQUIRE_ALL", "")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors, since each test process waits at times."""
-    return min((os.cpu_count() or 1) + 1, 8)
+    """Two more than there are processors, since each test process waits at times."""
+    return min((os.cpu_count() or 1) + 2, 8)
 
 
 def is_other_shape(item: pytest.Item) -> bool:

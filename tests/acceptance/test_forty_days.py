@@ -1,6 +1,6 @@
-"""Forty days in a minute: the clock of everything in this process is moved on, two hours and
-a half at a time, while people edit and things go wrong. No push ever arrives (nobody listens), so
-that it is the nets that are tried: poll, reconcile, renewal, refresh, reconnecting.
+"""Forty days in a minute: the clock of everything in this process is moved on, four hours at a
+time, while people edit and things go wrong. No push ever arrives (nobody listens), so that it is
+the nets that are tried: poll, reconcile, renewal, refresh, reconnecting.
 
 No calendar may be stale for longer than promised, and at the end nothing is missing or doubled.
 """
@@ -27,8 +27,8 @@ from watcher.sync.work import work_off
 START = datetime(
     2026, 10, 15, 6, tzinfo=UTC
 )  # both clock changes of autumn come in the first weeks
-STEP = timedelta(minutes=150)
-POLL_MINUTES = 300.0
+STEP = timedelta(minutes=240)
+POLL_MINUTES = 480.0
 PROMISE = timedelta(minutes=POLL_MINUTES * 1.1) + 2 * STEP
 """A poll interval with its spread; and a step until it is noticed, on both sides."""
 PEOPLE = (ANN, BOB)
@@ -52,7 +52,7 @@ class Life:
     def pass_days(self, days: float, *, working: bool = True, editing: bool = True) -> None:
         for _ in range(round(timedelta(days=days) / STEP)):
             self.clock.shift(STEP)
-            if editing and self.rng.random() < 0.8:
+            if editing and self.rng.random() < 0.9:
                 self.edit(self.rng.choice(PEOPLE))
             if working:
                 self.tick()

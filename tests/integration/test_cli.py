@@ -10,6 +10,8 @@ import pytest
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from watcher_sandbox.erpnext.doctypes import ROLES
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 
 @pytest.fixture
 def shop(company: Company) -> Company:

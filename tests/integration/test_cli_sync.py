@@ -15,6 +15,8 @@ from tests.company import ANN, BOB, Company
 from tests.integration.test_cli_runner import run
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 BY_HAND = {"modified_by": "Administrator"}
 STATUS_KEYS = {
     "version",

@@ -30,6 +30,8 @@ from watcher.services import Services
 from watcher.sync import work as working
 from watcher.sync.failure import retry_seconds
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 
 @pytest.fixture(autouse=True)
 def connected(request: pytest.FixtureRequest) -> None:

@@ -17,6 +17,8 @@ from watcher.erpnext import desk
 from watcher.erpnext.fields import install
 from watcher.events.fields import FIELDS
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 
 @pytest.fixture(autouse=True)
 def fields(company: Company) -> None:

@@ -13,6 +13,8 @@ from tests.company import ANN, Company
 from watcher.ledger import aside
 from watcher.ledger.aside import SetAside
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 Row = dict[str, Any]
 
 

@@ -19,6 +19,8 @@ from watcher.ledger.models import Account, Calendar, Tick
 from watcher.processes.cron import run_one
 from watcher.sync.work import work_off
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 
 @pytest.fixture(autouse=True)
 def connected(company: Company) -> None:

@@ -19,6 +19,8 @@ from watcher.ledger.secrets import Keyring, SecretUnreadable
 from watcher.ledger.states import AccountState
 from watcher.services import build
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 SCOPES = ("openid", "email", "https://www.googleapis.com/auth/calendar.events.readonly")
 
 

@@ -22,6 +22,8 @@ from watcher.ledger import accounts, calendars
 from watcher.ledger.models import Calendar, Fact
 from watcher.ledger.states import AccountState, CalendarState
 
+pytestmark = pytest.mark.one_shape("sqlite")
+
 CARLA, REAL = f"carla@{DOMAIN}", f"carla.gelato@{DOMAIN}"
 NOBODY = "none@group.calendar.google.com"
 OUTLET = "outlet@group.calendar.google.com"

@@ -15,6 +15,8 @@ from watcher.jobs.timetable import retry_aside
 from watcher.ledger import aside, overview
 from watcher.ledger.models import Quarantined
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 FIELD = "custom_outlet"
 
 

@@ -12,6 +12,8 @@ import requests
 from tests.company import ANN, BOB, Company
 from watcher.ledger import owing
 
+pytestmark = pytest.mark.one_shape("postgres")
+
 
 @pytest.fixture(autouse=True)
 def connected(company: Company) -> None:
