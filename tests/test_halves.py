@@ -17,6 +17,8 @@ pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.system  # pytester's runs are processes
 
 ROOT = Path(__file__).parent.parent
+PLUGINS = ("no:cacheprovider", "xdist", "pytest_rerunfailures")
+"""What a run needs: to load all that is installed takes longer than the run."""
 FAILS_ONCE = """
 from pathlib import Path
 import pytest
@@ -33,6 +35,7 @@ def test_it(number):
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest('pytest_plugins = ["tests.halves"]')
     for folder in ("unit", "integration"):
         pytester.mkdir(folder)
@@ -44,7 +47,8 @@ def put(suite: pytest.Pytester, path: str, text: str) -> None:
 
 
 def run(suite: pytest.Pytester, *words: str) -> pytest.RunResult:
-    return suite.runpytest_subprocess("-p", "no:cacheprovider", *words, timeout=120)
+    plugins = (word for name in PLUGINS for word in ("-p", name))
+    return suite.runpytest_subprocess(*plugins, *words, timeout=120)
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
