@@ -141,8 +141,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
         return
     server: Postgres = request.getfixturevalue("postgres")
-    with server.database(server.migrated) as url:
-        yield url
+    yield server.ledger()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
