@@ -3,6 +3,7 @@ expires heals without anybody's help."""
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
@@ -61,6 +62,18 @@ def pushed(company: Company, email: str) -> bool:
         return any((row.last_message_number or 0) > 1 for row in rows)
 
 
+def told(company: Company, email: str) -> None:
+    """A push has told of a change. One that a waiting job serves anyway, such as that of the poll,
+    leaves no trace: then another change is made."""
+    for number in range(20):
+        event = company.google.insert_event(email, company.timed(summary=f"Pushed {number}"))
+        with contextlib.suppress(AssertionError):
+            wait_for(partial(pushed, company, email), what="the push", seconds=5)
+            return
+        company.google.delete_event(email, event)
+    raise AssertionError(f"no push was recorded for {email}")
+
+
 def arrives(company: Company, email: str, subject: str) -> None:
     company.google.insert_event(email, company.timed(summary=subject))
     wait_for(partial(shows, company, email, subject), what=f"{subject} of {email}")
@@ -94,7 +107,7 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
     for email in people:
         wait_for(partial(is_watched_once, shop, email), what="one channel")
         arrives(shop, email, "Pushed")
-        wait_for(partial(pushed, shop, email), what="the push")
+        told(shop, email)
     # A change that the poll happened to find first is none of the push's.
     wait_for(lambda: shop.status()["freshness_seconds"]["count"] >= 1, what="a measured push")
 
@@ -132,7 +145,8 @@ def test_from_the_first_employee_to_everything_expired(shop: Company) -> None:
     google.revoke_user(CONSENTS)
     google.expire_access_tokens(CONSENTS)
     wait_for(lambda: shop.status()["accounts"]["needs_reconnect"] == 1, what="the revoked grant")
-    (problem,) = [p for p in shop.status()["problems"] if p["account"] == CONSENTS]
+    found = {p["state"]: p for p in shop.status()["problems"] if p["account"] == CONSENTS}
+    problem = found["needs_reconnect"]
     assert problem["next_step"] == f"watcher accounts invite {CONSENTS}"
     arrives(shop, ANN, "Nobody else is slowed")
     google.insert_event(CONSENTS, shop.timed(summary="While away"))
