@@ -230,3 +230,15 @@ def test_a_log_whose_reader_is_gone_stops_no_child(monkeypatch: pytest.MonkeyPat
         for _ in range(100):
             os.write(writer, b"{" + b"x" * 4_000 + b"\n")
             passing.turn(0)
+
+
+def test_a_long_life_ends_a_row_of_failures() -> None:
+    child = up.Child("web", [])
+    for number in range(10):
+        child.started = 1_000.0 * number + 1
+        child.failed(child.started + 0.1)
+    assert child.retry_at - child.started > 7, "the pauses grow"
+    child.started = 20_000.0
+    child.failed(23_600.0)
+    assert child.retry_at - 23_600.0 <= 0.2, "after an hour it is started again at once"
+    assert child.failures == 1

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 20.0
 AGAIN = Backoff(first=0.2, longest=10.0)
 STEP_SECONDS = 0.2
+LIVED_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -58,6 +59,14 @@ class Child:
     retry_at: float = 0.0
     once: bool = False
     listens: bool = False
+
+    def failed(self, now: float) -> None:
+        """It has ended, or could not be started: when it is tried again. A life of more than half
+        a minute ends a row of failures."""
+        if self.started and now - self.started > LIVED_SECONDS:
+            self.failures = 0
+        self.retry_at = now + AGAIN.seconds(self.failures)
+        self.failures += 1
 
 
 def parts(settings: Settings, listener: socket.socket, workers: int) -> list[Child]:
@@ -146,8 +155,7 @@ class Supervisor:
             # Such as no memory at this moment: the others go on.
             if output.reader is not None:
                 os.close(output.reader)
-            child.retry_at = time.monotonic() + AGAIN.seconds(child.failures)
-            child.failures += 1
+            child.failed(time.monotonic())
             log.error("%s could not be started, tried again: %s", child.name, error.strerror)
             return
         finally:
@@ -189,10 +197,8 @@ class Supervisor:
             code = child.process.poll()
             if code is None:
                 continue
-            lived = now - child.started
-            child.retry_at = now + AGAIN.seconds(child.failures)
-            child.failures = 0 if lived > 30 else child.failures + 1
-            child.process = None
+            child.failed(now)
+            child.process, child.started = None, 0.0
             if child.once:
                 child.retry_at = math.inf
                 continue
