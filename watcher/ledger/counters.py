@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from watcher.ledger import models
+from watcher.ledger.upsert import insert_into
 
 BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0)
 """Upper edges in seconds of the histogram of freshness."""
@@ -36,9 +36,8 @@ def add(session: Session, counts: Mapping[str, int]) -> None:
     two transactions wait for each other in a ring."""
     if not counts:
         return
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     rows = [{"name": name, "value": by} for name, by in sorted(counts.items())]
-    statement = insert(models.Counter).values(rows)
+    statement = insert_into(session, models.Counter).values(rows)
     more = {"value": models.Counter.value + statement.excluded.value}
     session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=more))
 

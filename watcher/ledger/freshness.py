@@ -16,11 +16,11 @@ FRESHNESS_OVER = timedelta(hours=24)
 MOST = 5_000
 
 
-def measured(session: Session, now: datetime) -> Freshness:
-    """From Google's ``updated`` to ERPNext, over the passes that a push began in the last day; of
-    more than ``MOST`` over the newest."""
-    lags = session.scalars(
-        select(Run.lag_google)
+def newest(session: Session, now: datetime) -> list[tuple[datetime, float]]:
+    """Of the passes that a push began in the last day, ``MOST`` at the most, the newest first: when
+    each began, and the seconds from Google's ``updated`` to ERPNext."""
+    rows = session.execute(
+        select(Run.started_at, Run.lag_google)
         .where(
             Run.lag_google.is_not(None),
             Run.started_at > now - FRESHNESS_OVER,
@@ -29,7 +29,12 @@ def measured(session: Session, now: datetime) -> Freshness:
         .order_by(Run.started_at.desc())
         .limit(MOST)
     )
-    values = sorted(float(lag) for lag in lags if lag is not None)
+    return [(started, lag) for started, lag in rows if lag is not None]
+
+
+def measured(session: Session, now: datetime) -> Freshness:
+    """How long the changes of the last day took, of more than ``MOST`` the newest."""
+    values = sorted(lag for _, lag in newest(session, now))
     return Freshness(
         p50=percentile(values, 0.50),
         p95=percentile(values, 0.95),

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Integer, cast, extract, func, select
 from sqlalchemy.orm import Session
 
-from watcher.ledger.freshness import FRESHNESS_OVER, MOST, percentile
+from watcher.ledger.freshness import newest, percentile
 from watcher.ledger.models import Run
 
 HOURS = 24
@@ -67,19 +67,9 @@ def _written(session: Session, since: datetime) -> dict[int, tuple[int, ...]]:
 
 
 def _lags(session: Session, now: datetime) -> defaultdict[int, list[float]]:
-    rows = session.execute(
-        select(Run.started_at, Run.lag_google)
-        .where(
-            Run.lag_google.is_not(None),
-            Run.started_at > now - FRESHNESS_OVER,
-            Run.reason == "push",
-        )
-        .order_by(Run.started_at.desc())
-        .limit(MOST)
-    )
     found: defaultdict[int, list[float]] = defaultdict(list)
-    for started, lag in rows:
-        found[_number(started)].append(float(lag or 0))
+    for started, lag in newest(session, now):
+        found[_number(started)].append(lag)
     for lags in found.values():
         lags.sort()
     return found

@@ -20,14 +20,18 @@ class Change:
     only_if: ColumnElement[bool] | None = None
 
 
+def insert_into(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """The session's database's own INSERT, which can say what becomes of a row that is there."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+
+
 def upsert(session: Session, table: type[Base], row: dict[str, Any], change: Change) -> bool:
     """Insert ``row``; where its primary key is taken, make the change. False when that row does
     not meet the condition and stays as it is."""
     keys = list(inspect(table).primary_key)
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    insert = sqlite.insert if is_sqlite else postgresql.insert
     done = session.execute(
-        insert(table)
+        insert_into(session, table)
         .values(row)
         .on_conflict_do_update(index_elements=keys, set_=change.values, where=change.only_if)
         .returning(*keys)

@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVarTuple
 
-from sqlalchemy import func, or_, select, true
+from sqlalchemy import Select, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.states import CalendarState, ChannelState
+
+_Columns = TypeVarTuple("_Columns")
 
 CHANNEL_GRACE = timedelta(minutes=15)
 """A calendar may be without a channel for a while: connecting, or waiting for a retry."""
@@ -20,7 +23,6 @@ HEARD_WITHIN = timedelta(minutes=2)
 """Google sends ``sync`` when it opens a channel: so long its first message may take."""
 TRY_EVERY = timedelta(minutes=5)
 """How often a channel is opened to find out whether pushes arrive again."""
-_OPEN = (Channel.state == ChannelState.LIVE, Account.is_active, Calendar.removed.is_(False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,23 @@ class Watch:
         return max(0, min(100, round(100 * share)))
 
 
+def _of_open(asked: Select[*_Columns], now: datetime) -> Select[*_Columns]:
+    """What is asked, of the live channels of calendars that are mirrored."""
+    return (
+        asked.join(Calendar, Channel.calendar_id == Calendar.id)
+        .join(Account, Calendar.account_id == Account.id)
+        .where(
+            Channel.state == ChannelState.LIVE,
+            Channel.expires_at > now,
+            Account.is_active,
+            Calendar.removed.is_(False),
+        )
+    )
+
+
 def live_channels(session: Session, now: datetime) -> dict[int, Watch]:
     """Calendar id -> its live channel."""
-    rows = session.scalars(
-        select(Channel)
-        .join(Calendar, Channel.calendar_id == Calendar.id)
-        .join(Account, Calendar.account_id == Account.id)
-        .where(Channel.expires_at > now, *_OPEN)
-        .order_by(Channel.expires_at)
-    )
+    rows = session.scalars(_of_open(select(Channel), now).order_by(Channel.expires_at))
     return {
         row.calendar_id: Watch(row.opened_at, row.expires_at, row.heard_at is not None)
         for row in rows
@@ -75,18 +85,13 @@ class Watching:
 
 
 def watching(session: Session, now: datetime) -> Watching:
-    open_now = Channel.expires_at > now, *_OPEN
-    rows = (
-        select(
-            func.count(Channel.calendar_id.distinct()).filter(Channel.heard_at.is_not(None)),
-            func.count(Channel.calendar_id.distinct()).filter(Channel.heard_at.is_(None)),
-            func.min(Channel.expires_at),
-        )
-        .join(Calendar, Channel.calendar_id == Calendar.id)
-        .join(Account, Calendar.account_id == Account.id)
-        .where(*open_now)
+    calendars = func.count(Channel.calendar_id.distinct())
+    counted = select(
+        calendars.filter(Channel.heard_at.is_not(None)),
+        calendars.filter(Channel.heard_at.is_(None)),
+        func.min(Channel.expires_at),
     )
-    heard, silent, ends = session.execute(rows).one()
+    heard, silent, ends = session.execute(_of_open(counted, now)).one()
     opened = [channel.opened_at for channel in _silent(session, now, None) if channel.opened_at]
     return Watching(heard, silent, opened, ends)
 
@@ -136,15 +141,8 @@ def _silent(session: Session, now: datetime, since: datetime | None) -> Sequence
     """Live channels that should have been heard and were not; with ``since`` those opened later."""
     late = Channel.opened_at > since if since is not None else true()
     return session.scalars(
-        select(Channel)
-        .join(Calendar, Channel.calendar_id == Calendar.id)
-        .join(Account, Calendar.account_id == Account.id)
-        .where(
-            *_OPEN,
-            Channel.expires_at > now,
-            Channel.heard_at.is_(None),
-            Channel.opened_at <= now - HEARD_WITHIN,
-            late,
+        _of_open(select(Channel), now).where(
+            Channel.heard_at.is_(None), Channel.opened_at <= now - HEARD_WITHIN, late
         )
     ).all()
 
