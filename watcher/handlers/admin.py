@@ -6,13 +6,22 @@ sign-outs, and a cookie with another number is nobody's.
 
 from __future__ import annotations
 
-from flask import session
+import functools
+import secrets
+from collections.abc import Callable
+from typing import ParamSpec
+
+from flask import redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
 
 from watcher.handlers.context import services
 from watcher.ledger import admins
 
+P = ParamSpec("P")
+
 ADMIN = "admin"
 SIGN_OUTS = "sign_outs"
+FORM_PROOF = "form_proof"
 
 
 def signed_in() -> str | None:
@@ -29,6 +38,7 @@ def sign_in(email: str) -> None:
     with services().db.reading() as db:
         session[SIGN_OUTS] = admins.sign_outs(db, email)
     session[ADMIN] = email
+    session[FORM_PROOF] = secrets.token_urlsafe(24)
     session.permanent = True
 
 
@@ -40,3 +50,32 @@ def sign_out() -> None:
     if email is not None:
         with services().db.session() as db:
             admins.sign_out(db, email, services().clock())
+
+
+def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """A page or an action of WATCHER_ADMIN_EMAILS; anybody else is led to the way to sign in. A
+    form counts only with this session's token in it, which no page of another site knows."""
+
+    @functools.wraps(view)
+    def checked(*args: P.args, **named: P.kwargs) -> ResponseReturnValue:
+        if signed_in() is None:
+            return redirect(url_for("dashboard.home"), 303)
+        if request.method == "POST" and not _is_ours(request.form.get(FORM_PROOF, "")):
+            text = "It was opened before you signed in. Nothing was done: open the page again."
+            return render_template("message.html", title="This form is too old", text=text), 400
+        return view(*args, **named)
+
+    return checked
+
+
+def form_proof() -> str:
+    """What the forms of this session's pages have to bring back. A session that an earlier
+    version began has none yet."""
+    if FORM_PROOF not in session:
+        session[FORM_PROOF] = secrets.token_urlsafe(24)
+    return str(session[FORM_PROOF])
+
+
+def _is_ours(token: str) -> bool:
+    known = session.get(FORM_PROOF, "")
+    return bool(known) and secrets.compare_digest(token.encode(), known.encode())

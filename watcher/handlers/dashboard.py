@@ -21,18 +21,11 @@ bp = Blueprint("dashboard", __name__)
 RECENT = 25
 
 
-@bp.app_template_filter("iso")
-def iso(moment: datetime) -> str:
-    """As in ``watcher status --json``."""
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-
-
 @bp.get("/")
 def home() -> ResponseReturnValue:
     """For WATCHER_ADMIN_EMAILS; anyone else sees the way to sign in and nothing more."""
     app = services()
-    admin = signed_in()
-    if admin is None:
+    if signed_in() is None:
         return render_template("sign_in.html", configured=bool(app.settings.admin_emails))
     status = overview.look(app, refusal=readiness().now().refusal)
     with app.db.reading() as db:
@@ -54,7 +47,6 @@ def home() -> ResponseReturnValue:
         calendars=calendars,
         charts=charts.draw(day),
         recent=recent,
-        admin=admin,
     )
 
 

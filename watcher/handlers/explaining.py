@@ -44,21 +44,19 @@ class Desk:
 def ask() -> ResponseReturnValue:
     """The search box, and the events that stand aside, by their ids: nobody is asked for their
     names before one of them is chosen. For WATCHER_ADMIN_EMAILS."""
-    admin = signed_in()
-    if admin is None:
+    if signed_in() is None:
         return redirect(url_for("dashboard.home"))
     with services().db.reading() as session:
         found = aside.everything(session)
     shown = found[:MOST_SHOWN]
     more = len(found) - len(shown)
-    return render_template("event.html", admin=admin, asked="", aside=shown, more_aside=more)
+    return render_template("event.html", asked="", aside=shown, more_aside=more)
 
 
 @bp.post("/event")
 def answer() -> ResponseReturnValue:
     """What is found, in the same sentences as those of ``watcher explain``."""
-    admin = signed_in()
-    if admin is None:
+    if signed_in() is None:
         return redirect(url_for("dashboard.home"), 303)
     asked, desk = request.form.get("what", "").strip(), cast(Desk, current_app.extensions[DESK])
     report, problem = None, ""
@@ -71,4 +69,4 @@ def answer() -> ResponseReturnValue:
             problem = f"{error.message[:1].upper()}{error.message[1:]}. {HOW}"
         finally:
             desk.lock.release()
-    return render_template("event.html", admin=admin, asked=asked, report=report, problem=problem)
+    return render_template("event.html", asked=asked, report=report, problem=problem)
