@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy
 
-from watcher.ledger import db
+from watcher.ledger import db, server
 from watcher.ledger.db import Database
 from watcher.ledger.models import Base
 
@@ -35,7 +35,8 @@ def engine_that_knows_statements(*given: Any, **options: Any) -> sqlalchemy.Engi
     return made
 
 
-db.create_engine = engine_that_knows_statements  # type: ignore[attr-defined]
+for room in (db, server):
+    room.create_engine = engine_that_knows_statements  # type: ignore[attr-defined]
 
 
 KEPT = 6

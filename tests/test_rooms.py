@@ -60,6 +60,7 @@ MAY = {
         "accounts",
         "channels",
         "errors",
+        "given",
         "ledger",
         "notices",
         "services",

@@ -30,7 +30,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from watcher.errors import UserError
-from watcher.given import addresses, files, names
+from watcher.given import addresses, files, names, queue_url
 from watcher.given.addresses import LOOPBACK as LOOPBACK
 
 PREFIX = "WATCHER_"
@@ -167,6 +167,11 @@ class Settings(BaseModel):
         addresses.public(value)
         addresses.bare(value, "Watcher's pages and Google's messages begin at its root")
         return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _queue(cls, value: str) -> str:
+        return queue_url.checked(value)
 
     @field_validator("erpnext_url")
     @classmethod

@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 24, 9, 30, 15, tzinfo=UTC)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who would wait for a lock fails at once, also in the commands that are forked from here."""
     monkeypatch.setattr("watcher.ledger.db.BUSY_MS", 200)
-    monkeypatch.setattr("watcher.ledger.db.STATEMENT_SECONDS", 2)
+    monkeypatch.setattr("watcher.ledger.server.STATEMENT_SECONDS", 2)
 
 
 def add_calendars(db: Database, many: int) -> list[int]:

@@ -164,7 +164,7 @@ def test_a_statement_that_waits_for_ever_is_given_up(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody's forgotten transaction must not hold all threads of the web server."""
-    monkeypatch.setattr("watcher.ledger.db.STATEMENT_SECONDS", 1)
+    monkeypatch.setattr("watcher.ledger.server.STATEMENT_SECONDS", 1)
     ledger = Database(database_url)
     ledger.migrate()
     with ledger.session() as holder:

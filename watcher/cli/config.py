@@ -28,7 +28,7 @@ with later():
     from watcher import settings as declared
     from watcher.doctor import table
 
-_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+_PASSWORD = re.compile(r"([?&](?:ssl|sentinel)?_?password=)[^&]*", re.IGNORECASE)
 
 
 @click.group()

@@ -17,6 +17,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from watcher.jobs import connect
 from watcher.ledger.rings import LANES, Lane, Reason
 
 TASK = "watcher.jobs.tasks.sync_calendar"
@@ -43,7 +44,7 @@ class Doorbell:
         """A client for short commands: one retry, no backoff, half a second of patience."""
         with self._lock:
             if self._client is None:
-                self._client = redis.Redis.from_url(
+                self._client = connect.client(
                     self._url,
                     socket_timeout=0.5,
                     socket_connect_timeout=0.5,
@@ -60,7 +61,7 @@ class Doorbell:
         patience = Retry(
             ConstantBackoff(0.25), WORKER_PATIENCE_SECONDS * 4, (redis.ConnectionError,)
         )
-        return redis.Redis.from_url(self._url, socket_connect_timeout=2, retry=patience)
+        return connect.client(self._url, socket_connect_timeout=2, retry=patience)
 
     def queue(self, lane: Lane) -> Queue:
         return Queue(lane, connection=self.client, serializer=JSONSerializer)

@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from watcher import errors
+from watcher.ledger import server
 from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
 from watcher.ledger.prepared import Prepared, Query
 
@@ -36,10 +37,6 @@ BUSY_MS = 15_000
 READ_ONLY = "25006"
 """PostgreSQL's code for a write where none is taken, such as on a standby."""
 LEAST_FREE_BYTES = 1_000_000
-STATEMENT_SECONDS = 30
-"""How long one statement may take on PostgreSQL, waits for locks included; then the ledger counts
-as away. Migrations have no limit. SQLite has ``BUSY_MS``."""
-
 AUTOCOMMIT: dict[str, Any] = {
     "isolation_level": "AUTOCOMMIT",
     "pool_reset_on_return": None,
@@ -72,7 +69,7 @@ class Database:
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         name = self._url.database if self.is_sqlite else None
         self._file = LedgerFile(Path(name)) if name and name != ":memory:" else None
-        self.engine = _sqlite(url, self._file) if self.is_sqlite else _server(url)
+        self.engine = _sqlite(url, self._file) if self.is_sqlite else server.engine(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reader = self.engine.execution_options(reads_only=True, postgresql_readonly=True)
         self._readings = sessionmaker(self._reader, expire_on_commit=False)
@@ -154,7 +151,7 @@ class Database:
                 if self.is_sqlite:
                     self._glances = _sqlite_engine(url, self._file, **AUTOCOMMIT)
                 else:
-                    self._glances = _server(url, pool_pre_ping=False, **AUTOCOMMIT)
+                    self._glances = server.engine(url, pool_pre_ping=False, **AUTOCOMMIT)
             return self._glances
 
     @contextmanager
@@ -272,17 +269,10 @@ class Database:
     def _migration_lock(self) -> Iterator[Connection]:
         """SQLite's own transactions do not cover Alembic's DDL batches, hence a file lock."""
         if not self.is_sqlite:
-            with self.engine.connect() as connection:
-                connection.execute(text("SET statement_timeout = 0"))
-                connection.execute(text("SELECT pg_advisory_lock(723010)"))
-                connection.commit()
-                try:
-                    with connection.begin():
-                        yield connection
-                finally:
-                    connection.execute(text("SELECT pg_advisory_unlock(723010)"))
-                    connection.commit()
-                    connection.invalidate()  # it has no time limit: not for the pool
+            with self.engine.begin() as connection:
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(723010)"))
+                yield connection
             return
         lock = Path(str(self._url.database) + ".migrate.lock")
         with open(lock, "w", opener=private_opener) as handle:
@@ -354,23 +344,6 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
             time.sleep(0.02)
         else:
             return
-
-
-def _server(url: str, **options: Any) -> Engine:
-    engine = create_engine(
-        url,
-        hide_parameters=True,
-        connect_args={"connect_timeout": 5},
-        **{"pool_pre_ping": True, "pool_size": 5, **options},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _limit(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
-        connection.commit()
-
-    return engine
 
 
 def _current(connection: Connection) -> str | None:
