@@ -27,9 +27,10 @@ from watcher.errors import ExitCode
 with later():
     from watcher.explain import naming, words
     from watcher.jobs import pulse
-    from watcher.ledger import aside, calendars, models, overview, owing
+    from watcher.ledger import aside, calendars, models, overview
     from watcher.ledger import document as documents
     from watcher.ledger import problems as known
+    from watcher.sync import asked
 
 COLOURS = {"green": "green", "amber": "yellow", "red": "red"}
 WIDTH, LABEL = 80, 13
@@ -228,15 +229,10 @@ def _events(
 
 
 @queue.command("retry")
+@click.option("--cause", help="Only what failed or was set aside for this cause.")
 @pass_app
-def retry(app: App) -> None:
+def retry(app: App, cause: str | None) -> None:
     """Try again now what failed or was set aside."""
-    services = app.services
-    now = services.clock()
-    with services.db.session() as session:
-        ids = {calendar.id for _, calendar, _ in aside.everything(session)}
-        ids |= {c.id for c in calendars.failed(session)}
-        owing.owe_now(session, ids, "retry", now)
-    services.ring_all(ids, "backfill", "retry")
-    many = f"{len(ids)} calendar{'s' if len(ids) > 1 else ''}"
-    messages.print(f"to be tried again: {many}" if ids else "nothing to try again")
+    count = asked.try_again(app.services, cause)
+    many = f"{count} calendar{'s' if count > 1 else ''}"
+    messages.print(f"to be tried again: {many}" if count else "nothing to try again")

@@ -31,9 +31,9 @@ from watcher.ledger import states
 with later():
     from rich import progress
 
-    from watcher.explain import words
-    from watcher.ledger import calendars, models, owing
-    from watcher.sync import comparing, passes, story
+    from watcher.explain import differences
+    from watcher.ledger import calendars, models
+    from watcher.sync import asked, story
     from watcher.sync import work as syncing
 
 BUSY_PATIENCE_SECONDS = 180.0
@@ -100,14 +100,9 @@ def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
 def resync(app: App, whose: Whose, only: str | None, dry_run: bool, force: bool) -> int:
     """Read the whole window again and correct ERPNext; cron finishes what broke off."""
     targets = _targets(app, whose, only)
-    services = app.services
     if not dry_run:
-        now = services.clock()
-        with services.db.session() as session:
-            numbers = [target.calendar_id for target in targets]
-            owing.owe_now(session, numbers, "resync", now)
-            if force:
-                owing.allow_sweeps(session, numbers)
+        numbers = [target.calendar_id for target in targets]
+        asked.owe_reading(app.services, numbers, force=force)
     work = _dry_run if dry_run else _resync_one
     results = _with_bar(app, targets, lambda target: work(app, target))
     if app.as_json:
@@ -210,20 +205,13 @@ def _failure_code(calendar: models.Calendar) -> int:
 def _dry_run(app: App, target: Chosen) -> dict[str, Any]:
     """What a full listing would write. Where the brake would stop it, the number of rows that would
     be cancelled is noted: a ``--force`` that follows confirms up to so many."""
-    plan = story.plan_only(_pass(app, target))
+    plan = story.plan_only(differences.pass_that_looks(app.services, target.calendar_id))
     brake = plan.brake
     with app.services.db.session() as session:
         calendars.note_shown(session, target.calendar_id, brake.rows if brake else None)
     planned = Counter(type(action).__name__.lower() for action in plan.actions)
     outcome = f"would wait for you to confirm: {brake.message}" if brake else "dry run"
     return {"outcome": outcome, "code": 0, **planned, "refused": len(plan.refused)}
-
-
-def _pass(app: App, target: Chosen) -> passes.Pass:
-    """One that only looks: it has no lease."""
-    with app.services.db.reading() as session:
-        work = calendars.peek(session, target.calendar_id, snapshot=True)
-    return passes.make_pass(app.services, work, lambda: None)
 
 
 def _line(result: dict[str, Any]) -> str:
@@ -252,25 +240,18 @@ def verify(app: App, whose: Whose) -> int:
 
 
 def _verify_one(app: App, target: Chosen) -> dict[str, Any]:
-    compared = comparing.compare(_pass(app, target))
-    found = compared.difference
+    p = differences.pass_that_looks(app.services, target.calendar_id)
+    found = differences.look(p, EXAMPLES)
     result: dict[str, Any] = {"outcome": "equal" if not found.count else "different"}
     result |= {"code": errors.ExitCode.UNHEALTHY if found.count else 0}
-    result |= {"events": compared.mirrored}
-    for name in ("missing", "extra", "different"):
-        rows = getattr(found, name)
-        result[name] = len(rows)
-        result[f"{name}_examples"] = [_example(compared, *row) for row in rows[:EXAMPLES]]
+    result |= {"events": found.mirrored}
+    for group in found.groups:
+        result[group.kind] = group.count
+        result[f"{group.kind}_examples"] = [
+            {"event": each.event_id, "detail": each.detail, **each.name.as_json()}
+            for each in group.examples
+        ]
     return result
-
-
-def _example(
-    compared: comparing.Comparison, key: str, event_id: str, detail: str
-) -> dict[str, Any]:
-    """One event that differs, by the name that an admin may know, where Google still has it."""
-    event, clock = compared.events.get(key), words.Clock(compared.rules.site_zone)
-    name = words.name_of(event, compared.rules, clock) if event is not None else words.Name()
-    return {"event": event_id, "detail": detail, **name.as_json()}
 
 
 def _verify_line(result: dict[str, Any]) -> str:
@@ -283,7 +264,7 @@ def _verify_line(result: dict[str, Any]) -> str:
         f"{name}: {result['missing']} missing, {result['extra']} extra, "
         f"{result['different']} different of {result['events']}"
     ]
-    for kind in ("missing", "extra", "different"):
+    for kind in differences.KINDS:
         lines += [f"    {kind}: {called(e)} ({e['detail']})" for e in result[f"{kind}_examples"]]
         if result[kind] > EXAMPLES:
             lines.append(f"    ... and {result[kind] - EXAMPLES} more {kind}")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, request, session, url_for
+from flask import Blueprint, flash, request, session, url_for
 
+from watcher.errors import WatcherError
 from watcher.handlers import admin
 from watcher.handlers.context import services
 
@@ -23,6 +24,9 @@ MENU = (
 )
 """Endpoint and title of what each page of an admin links to, in this order. A page is marked as the
 current one by its blueprint, so that the pages below it are, too."""
+
+MOST_SAID = 600
+"""Characters of a result line, which travels in the cookie."""
 
 PAGE = 50
 """So many rows a page of a table has."""
@@ -59,6 +63,17 @@ def paging(total: int, limit: int = PAGE) -> Paging:
     asked = request.args.get("page", 1, type=int)
     pages = Paging(1, total, limit).pages
     return Paging(min(max(asked, 1), pages), total, limit)
+
+
+def done(text: str) -> None:
+    """What an action came to, told on top of the page that it leads to."""
+    flash(text[:MOST_SAID], "done")
+
+
+def refused(error: WatcherError) -> None:
+    """Why an action did nothing, and what to do, told as ``done`` is."""
+    step = f" Do: {error.next_step}" if error.next_step else ""
+    flash(f"{error.message[:1].upper()}{error.message[1:]}.{step}"[:MOST_SAID], "refused")
 
 
 @bp.app_context_processor

@@ -23,6 +23,13 @@ def owe_looks(
     return _change(session, calendar_ids, _look(reason, now))
 
 
+def owe_looks_now(
+    session: Session, calendar_ids: Iterable[int], reason: str, now: datetime
+) -> list[int]:
+    """As ``owe_looks``, for a person who waits for it: no pause is kept."""
+    return _change(session, calendar_ids, _look(reason, now) | {"retry_at": None})
+
+
 def owe_listings(
     session: Session, calendar_ids: Iterable[int], reason: str, now: datetime
 ) -> list[int]:

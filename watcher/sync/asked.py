@@ -1,0 +1,74 @@
+"""What a person asks for calendars, by command or by page: a look at once, a full sync, another
+try, the confirmation of a mass cancellation. It is written into the ledger as owed, so that it may
+be asked twice and outlives a restart; workers do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from watcher.errors import UserError
+from watcher.ledger import calendars, failing, owing
+from watcher.ledger.states import CalendarState
+from watcher.services import Services
+
+MOST_RUNG = 200
+"""So many calendars are rung while somebody waits for it; cron rings for the others within seconds,
+since they owe work."""
+
+
+def look_now(services: Services, calendar_ids: Iterable[int]) -> None:
+    """Read what has changed in Google; a pause after a failure is not waited for."""
+    with services.db.session() as session:
+        wanted = owing.owe_looks_now(session, calendar_ids, "asked", services.clock())
+    services.ring_all(wanted[:MOST_RUNG], "live", "retry")
+
+
+def read_again(services: Services, calendar_ids: Iterable[int]) -> None:
+    """Read the whole window, and correct ERPNext."""
+    wanted = owe_reading(services, calendar_ids)
+    services.ring_all(wanted[:MOST_RUNG], "backfill", "retry")
+
+
+def owe_reading(
+    services: Services, calendar_ids: Iterable[int], *, force: bool = False
+) -> list[int]:
+    """As ``read_again``, for who does the work himself: nobody is rung. With ``force`` the mass
+    cancellations that were shown last are confirmed."""
+    with services.db.session() as session:
+        wanted = owing.owe_now(session, calendar_ids, "resync", services.clock())
+        if force:
+            owing.allow_sweeps(session, wanted)
+    return wanted
+
+
+def try_again(services: Services, cause: str | None = None) -> int:
+    """Try again now what failed or was set aside, for ``cause`` alone or for whichever. A calendar
+    with an event set aside is listed in full, since a change sync does not meet the event again;
+    the others go on where they failed. Returns how many calendars it is."""
+    now = services.clock()
+    with services.db.session() as session:
+        aside = failing.with_aside(session, cause)
+        listed = owing.owe_now(session, aside, "retry", now)
+        others = set(failing.numbers(session, cause)) - set(listed)
+        looked = owing.owe_looks_now(session, others, "retry", now)
+    services.ring_all([*listed, *looked][:MOST_RUNG], "backfill", "retry")
+    return len(listed) + len(looked)
+
+
+def confirm_sweep(services: Services, calendar_id: int, rows: int) -> None:
+    """Let the next pass cancel up to ``rows`` rows: the figure that the admin was shown.
+
+    Raises ``UserError`` where nothing waits to be confirmed, or where it is another figure by now,
+    which nobody has seen, ``NotFound``."""
+    with services.db.session() as session:
+        calendar = calendars.locked(session, calendar_id)
+        if calendar.state != CalendarState.HELD or calendar.sweep_shown is None:
+            raise UserError("nothing waits to be confirmed here any more")
+        if calendar.sweep_shown != rows:
+            raise UserError(
+                f"{calendar.sweep_shown} rows would be cancelled by now, and not {rows}",
+                next_step="look at the new figure, and confirm it if it is right",
+            )
+    owe_reading(services, [calendar_id], force=True)
+    services.ring_all([calendar_id], "backfill", "retry")
