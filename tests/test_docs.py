@@ -745,12 +745,14 @@ def test_json_is_as_documented(company: Company) -> None:
         notices.add(session, key="x", account=ANN, state="failing", cause="gone", now=now)
     check("notify list", count=1)
     check("keys rotate")
+    check("uninstall", "--dry-run")
     company.set("erpnext_url", "http://127.0.0.1:1")
     check("resync", ANN, code=ExitCode.UNAVAILABLE)
     check("verify", ANN, code=ExitCode.UNAVAILABLE)
     queue = check("queue show")
     assert set(queue["failed"][0]) <= set(PLAIN.findall(line_of("docs/commands.md", "- `queue")))
     check("status", code=ExitCode.UNHEALTHY)
+    check("uninstall", "--yes", code=ExitCode.PARTLY)
     missing = {
         f"{name} {key}"
         for name, (_, always, sometimes) in documented_json().items()

@@ -40,6 +40,7 @@ MODULES = {
     "status": "status",
     "queue": "status",
     "keys": "keys",
+    "uninstall": "uninstall",
     "notify": "notify",
     "sandbox": "sandbox",
     "demo": "sandbox",

@@ -83,6 +83,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "keys add": (("", "then `watcher keys rotate`"),),
     "keys rotate": (("", ""),),
     "keys forget": (("4f1c9a2b", "a key that is lost: its employees connect again"),),
+    "uninstall": (
+        ("--dry-run", "figures, and nothing is done"),
+        ("", "every channel and permission ended, events and fields kept"),
+        ("--rows delete --fields delete --data", "nothing of Watcher stays"),
+    ),
     "notify list": (("", ""),),
     "notify test": (("", "a mail and a webhook message"),),
     "demo": (

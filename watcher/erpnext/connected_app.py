@@ -21,6 +21,8 @@ from watcher.erpnext.errors import RowGone
 from watcher.events.times import from_site
 
 DOCTYPE = "Connected App"
+PROVIDER = "Google Calendar (Watcher)"
+"""The name under which Watcher makes the app, so that it is known again."""
 QUERY = {"access_type": "offline", "prompt": "consent"}
 """Without these Google gives no refresh token, and the connection dies after an hour."""
 
@@ -73,7 +75,16 @@ class WantedApp:
 def find_app(client: ErpNextClient, client_id: str) -> str:
     """The Connected App of our OAuth client; "" when there is none. Names may repeat, ids do not:
     of several apps the oldest counts."""
-    found = client.rows(DOCTYPE, [["client_id", "=", client_id]], ["creation"])
+    return _oldest(client, [["client_id", "=", client_id]])
+
+
+def made_app(client: ErpNextClient, client_id: str) -> str:
+    """As ``find_app``, of those that Watcher has made: the site's own ones have other names."""
+    return _oldest(client, [["client_id", "=", client_id], ["provider_name", "=", PROVIDER]])
+
+
+def _oldest(client: ErpNextClient, filters: list[list[str]]) -> str:
+    found = client.rows(DOCTYPE, filters, ["creation"])
     oldest = min(found, key=lambda row: str(row["creation"]), default={"name": ""})
     return str(oldest["name"])
 
@@ -114,7 +125,7 @@ def install_app(client: ErpNextClient, wanted: WantedApp) -> AppReport:
     made = client.insert(
         {
             "doctype": DOCTYPE,
-            "provider_name": "Google Calendar (Watcher)",
+            "provider_name": PROVIDER,
             "client_id": wanted.client_id,
             "client_secret": wanted.client_secret,
             **wanted.addresses,

@@ -364,3 +364,19 @@ def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[
     if account_ids:
         query = query.where(Calendar.account_id.in_(account_ids))
     return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def unstopped(session: Session, now: datetime) -> list[tuple[Channel, str]]:
+    """Channels that Google refused to stop and that live on there, with the account's address."""
+    query = (
+        select(Channel, Account.email)
+        .join(Calendar, Channel.calendar_id == Calendar.id)
+        .join(Account, Calendar.account_id == Account.id)
+        .where(
+            Channel.state == ChannelState.STOPPED,
+            Channel.error.not_in(("", SHORT_LIVED)),
+            Channel.expires_at > now,
+        )
+        .order_by(Account.email, Channel.expires_at)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]

@@ -92,6 +92,15 @@ def mend(session: Session, ids: Iterable[int], now: datetime) -> None:
             notice.closed_at = now
 
 
+def forget_todo(session: Session, name: str, now: datetime) -> None:
+    """The ToDo is closed, and nobody is told any more of what it was about."""
+    session.execute(
+        update(Notice)
+        .where(Notice.todo == name, Notice.closed_at.is_(None))
+        .values(todo=None, mended_at=func.coalesce(Notice.mended_at, now), closed_at=now)
+    )
+
+
 def undelivered(session: Session, now: datetime) -> list[tuple[str, str, datetime]]:
     """What cannot be delivered for half an hour: the medium, its failure, and since when."""
     rows = session.execute(
