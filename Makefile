@@ -43,8 +43,8 @@ lint: $(STAMP) ## ruff and mypy --strict (the tests too)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(STAMP) ## side-by-side measurements
-	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+bench: $(STAMP) ## one table of side-by-side measurements: ARGS="--quick", ARGS="--only idle"
+	$(VENV)/bin/python -m benchmarks $(ARGS)
 
 docs: $(STAMP) ## check that the documentation is true
 	$(VENV)/bin/python -m pytest tests/test_docs.py $(ARGS)
