@@ -69,7 +69,7 @@ MAY = {
         "waiting",
     },
     "doctor": BASE | {"erpnext", "google", "ledger", "services", "settings"},
-    "handlers": {"accounts", "errors", "explain", "google", "ledger", "services"},
+    "handlers": {"accounts", "errors", "explain", "google", "ledger", "services", "sync"},
     "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": BASE
     | {

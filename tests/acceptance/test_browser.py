@@ -162,3 +162,30 @@ def test_an_admin_asks_why_an_event_is_not_in_erpnext(page: Page, shop: Company)
         assert page.get_by_text(says).count() >= 1
         check(page, shop, f"event-{asked.split()[-1]}"[:20])
         assert box.input_value() == asked
+
+
+def test_an_admin_looks_at_a_calendar(page: Page, shop: Company) -> None:
+    shop.site.add_fault(
+        match="insert", status=417, exc_type="ValidationError", message="A rule of ours", count=None
+    )
+    shop.google.insert_event(ANN, shop.timed(hours=5, summary="Refused"))
+    assert shop.sync() == "done"
+    shop.site.clear_faults()
+    shop.google.add_fault(match="/events", status=503, count=None)
+    assert shop.sync() == "failed"
+    shop.google.clear_faults()
+    page.goto(f"{shop.public_url}/sign-in")
+    page.get_by_label(ADMIN).check()
+    page.get_by_role("button", name="Allow").click()
+    page.get_by_role("link", name="Calendars").first.click()
+    check(page, shop, "calendars")
+    page.get_by_role("link", name="own calendar").first.click()
+    check(page, shop, "calendar")
+    page.get_by_role("button", name="Compare now").click()
+    page.get_by_text("1 missing of 5 events").wait_for()
+    check(page, shop, "calendar-compared")
+    page.get_by_role("button", name="Mend now").click()
+    page.get_by_text("The whole window is read again now").wait_for()
+    assert shop.sync() == "done"
+    page.get_by_role("button", name="Compare now").click()
+    page.get_by_text("Equal: 5 events.").wait_for()

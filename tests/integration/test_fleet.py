@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 
 from tests.company import ANN, BOB, Company
-from watcher.ledger import fleet, overview, standing
+from watcher.ledger import fleet, listing, overview, standing
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.states import AccountState, CalendarState, CalendarStatus, ChannelState
@@ -65,7 +65,8 @@ def test_what_is_counted_is_what_is_said_of_each(db: Database) -> None:
     fill(db)
     with db.reading() as session:
         found = fleet.look(db, session, NOW)
-        every = fleet.everything(db, session, NOW)
+        every = listing.page(db, session, NOW, listing.Chosen(), limit=10_000)
+        assert len(every) == listing.count(session)
         for status in CalendarStatus:
             assert found.counts[status] == sum(each.status == status for each in every), status
         active = [each for each in every if each.account.state == AccountState.ACTIVE]

@@ -10,7 +10,16 @@ from flask import Flask, Response, current_app, render_template, request
 from flask.sessions import SecureCookieSessionInterface
 
 from watcher.errors import Transient
-from watcher.handlers import context, dashboard, explaining, health, notifications, oauth, parts
+from watcher.handlers import (
+    calendars,
+    context,
+    dashboard,
+    explaining,
+    health,
+    notifications,
+    oauth,
+    parts,
+)
 from watcher.handlers.context import EXTENSION, MISSED, PACE, READINESS, TALLY, TURNS
 from watcher.handlers.missed import Missed
 from watcher.handlers.pace import Pace
@@ -51,7 +60,7 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    for part in (notifications, oauth, parts, dashboard, explaining, health):
+    for part in (notifications, oauth, parts, dashboard, calendars, explaining, health):
         app.register_blueprint(part.bp)
     app.after_request(_secure)
     app.register_error_handler(404, _not_found)

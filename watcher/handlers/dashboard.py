@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
-
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -13,12 +9,12 @@ from sqlalchemy import select
 from watcher.handlers import charts
 from watcher.handlers.admin import signed_in
 from watcher.handlers.context import readiness, services
-from watcher.ledger import fleet, hours, overview, standing, watched
+from watcher.ledger import hours, listing, overview
 from watcher.ledger.models import Account, Calendar, Run
 
 bp = Blueprint("dashboard", __name__)
 
-RECENT = 25
+RECENT, MOST_CALENDARS = 25, 20
 
 
 @bp.get("/")
@@ -30,7 +26,8 @@ def home() -> ResponseReturnValue:
     status = overview.look(app, refusal=readiness().now().refusal)
     with app.db.reading() as db:
         day = hours.last(db, app.clock())
-        calendars = _calendars(fleet.everything(app.db, db, app.clock()), app.clock())
+        calendars = listing.page(app.db, db, app.clock(), listing.Chosen(), limit=MOST_CALENDARS)
+        many = listing.count(db)
         recent = [
             {"run": run, "email": email}
             for run, email in db.execute(
@@ -45,31 +42,7 @@ def home() -> ResponseReturnValue:
         "dashboard.html",
         status=status,
         calendars=calendars,
+        many=many,
         charts=charts.draw(day),
         recent=recent,
     )
-
-
-def _calendars(found: Sequence[fleet.Listed], now: datetime) -> list[dict[str, Any]]:
-    return [
-        {
-            "email": each.account.email,
-            "id": each.calendar.google_id,
-            "state": each.status,
-            "message": standing.trouble(each.calendar, each.status),
-            "last": each.calendar.last_success_at,
-            "push": _push(each.calendar, each.watch, now),
-            "left": each.watch.left(now) if each.watch and each.watch.heard else None,
-        }
-        for each in found
-    ]
-
-
-def _push(calendar: Calendar, watch: watched.Watch | None, now: datetime) -> str:
-    """How its changes become known, where no channel that was heard tells of them."""
-    if calendar.push_supported is False:
-        return "polled"
-    if watch is None or watch.heard:
-        return ""
-    fresh = now - watch.opened_at <= watched.HEARD_WITHIN
-    return "just opened" if fresh else "silent: polled"

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, flash, request, session, url_for
 
-from watcher.errors import WatcherError
+from watcher.errors import LATER, Transient, WatcherError
 from watcher.handlers import admin
 from watcher.handlers.context import services
 
@@ -20,6 +20,7 @@ bp = Blueprint("parts", __name__)
 
 MENU = (
     ("dashboard.home", "Home"),
+    ("calendars.everything", "Calendars"),
     ("explaining.ask", "Event search"),
 )
 """Endpoint and title of what each page of an admin links to, in this order. A page is marked as the
@@ -72,8 +73,15 @@ def done(text: str) -> None:
 
 def refused(error: WatcherError) -> None:
     """Why an action did nothing, and what to do, told as ``done`` is."""
-    step = f" Do: {error.next_step}" if error.next_step else ""
-    flash(f"{error.message[:1].upper()}{error.message[1:]}.{step}"[:MOST_SAID], "refused")
+    flash(sentences(error)[:MOST_SAID], "refused")
+
+
+def sentences(error: WatcherError) -> str:
+    """What went wrong, and what to do."""
+    later = LATER[error.side] if isinstance(error, Transient) else ""
+    step = error.next_step or later
+    message = error.message.rstrip(".")
+    return f"{message[:1].upper()}{message[1:]}.{f' Do: {step}' if step else ''}"
 
 
 @bp.app_context_processor

@@ -85,6 +85,20 @@ def of_calendar(session: Session, calendar_id: int) -> Sequence[models.Quarantin
     ).all()
 
 
+def newest(
+    session: Session, calendar_id: int, most: int
+) -> tuple[Sequence[models.Quarantined], int]:
+    """The ``most`` that were tried last, and how many there are."""
+    mine = models.Quarantined.calendar_id == calendar_id
+    rows = session.scalars(
+        select(models.Quarantined)
+        .where(mine)
+        .order_by(models.Quarantined.last_at.desc(), models.Quarantined.id)
+        .limit(most)
+    ).all()
+    return rows, session.scalar(select(func.count()).where(mine)) or 0
+
+
 def release(session: Session, calendar_id: int, keys: Sequence[str]) -> None:
     """Events that went through (or are gone) stand aside no longer."""
     for start in range(0, len(keys), 500):

@@ -301,11 +301,19 @@ def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
     ).all()
 
 
-def make_due(session: Session, now: datetime, account_ids: Sequence[int] = ()) -> None:
-    """Have every calendar watched anew: what is beyond the cap of a minute is due in the next."""
+def make_due(
+    session: Session,
+    now: datetime,
+    account_ids: Sequence[int] = (),
+    calendar_id: int | None = None,
+) -> None:
+    """Have every calendar watched anew, or those of some accounts, or one: what is beyond the cap
+    of a minute is due in the next."""
     query = select(Calendar.id).join(Account).where(Account.is_active)
     if account_ids:
         query = query.where(Account.id.in_(account_ids))
+    if calendar_id is not None:
+        query = query.where(Calendar.id == calendar_id)
     # The order in which all change several calendars: see calendars.in_lock_order.
     chosen = session.scalars(
         query.order_by(Calendar.id).with_for_update(of=Calendar, **LOCKED)

@@ -48,8 +48,9 @@ class Aside:
     step: str
 
 
-def _fails(cause: str | None = None) -> ColumnElement[bool]:
-    """Of active accounts alone: for the others nothing is tried."""
+def fails(cause: str | None = None) -> ColumnElement[bool]:
+    """Whether the last pass of a calendar failed, or left something for a person, for this cause or
+    for any. Of active accounts alone: for the others nothing is tried."""
     found = and_(
         Account.is_active,
         Calendar.removed.is_(False),
@@ -71,7 +72,7 @@ def causes(session: Session) -> list[Failing]:
         )
         .select_from(Calendar)
         .join(Account)
-        .where(_fails())
+        .where(fails())
         .group_by(_cause)
         .order_by(func.count().desc(), _cause)
     )
@@ -131,7 +132,7 @@ def _mirrored() -> ColumnElement[bool]:
 
 def numbers(session: Session, cause: str | None = None) -> Sequence[int]:
     """Ids of the calendars that fail."""
-    return session.scalars(select(Calendar.id).join(Account).where(_fails(cause))).all()
+    return session.scalars(select(Calendar.id).join(Account).where(fails(cause))).all()
 
 
 def with_aside(session: Session, cause: str | None = None) -> Sequence[int]:

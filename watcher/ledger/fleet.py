@@ -100,23 +100,3 @@ def _has_channel(now: datetime) -> ColumnElement[bool]:
         channel.state == states.ChannelState.LIVE,
         channel.expires_at > now,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One calendar, for a list of all: ``watch`` is its live channel."""
-
-    calendar: models.Calendar
-    account: models.Account
-    status: states.CalendarStatus
-    watch: watched.Watch | None
-
-
-def everything(db: Database, session: Session, now: datetime) -> list[Listed]:
-    """Every calendar by its account's address, each as ``look`` judges it."""
-    seen = standing.moment(db, session, now)
-    watches = watched.live_channels(session, now)
-    return [
-        Listed(c, a, standing.calendar_status(c, a, seen), watches.get(c.id))
-        for c, a in _pairs(session)
-    ]

@@ -34,10 +34,13 @@ class AccountTold:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelTold:
     """A live channel: since when, and when Google last sent something through it that was noted
-    (None: never, not even its first message). What comes while a change waits is not noted."""
+    (None: never, not even its first message). What comes while a change waits is not noted. It
+    ends at ``expires_at``, and is replaced at ``renew_at``."""
 
     opened_at: datetime | None
     last_message_at: datetime | None
+    expires_at: datetime | None = None
+    renew_at: datetime | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -208,6 +211,8 @@ def _channel(live: models.Channel) -> ChannelTold:
     return ChannelTold(
         opened_at=live.opened_at,
         last_message_at=live.last_message_at or live.heard_at,
+        expires_at=live.expires_at,
+        renew_at=live.renew_at,
     )
 
 

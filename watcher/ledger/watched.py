@@ -63,9 +63,10 @@ def _of_open(asked: Select[*_Columns], now: datetime) -> Select[*_Columns]:
     )
 
 
-def live_channels(session: Session, now: datetime) -> dict[int, Watch]:
-    """Calendar id -> its live channel."""
-    rows = session.scalars(_of_open(select(Channel), now).order_by(Channel.expires_at))
+def live_channels(session: Session, now: datetime, calendar_ids: Sequence[int]) -> dict[int, Watch]:
+    """Of some calendars: id -> live channel."""
+    asked = select(Channel).where(Channel.calendar_id.in_(calendar_ids))
+    rows = session.scalars(_of_open(asked, now).order_by(Channel.expires_at))
     return {
         row.calendar_id: Watch(row.opened_at, row.expires_at, row.heard_at is not None)
         for row in rows

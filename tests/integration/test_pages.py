@@ -1,0 +1,206 @@
+"""The admins' pages: what they say, and that their buttons do what the commands do. In this process
+against both stand-ins; how they look is for ``tests/acceptance/test_browser.py``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.company import ADMIN, ANN, BOB, Company
+from tests.integration.test_ledger_locks import counted
+from watcher.channels.renewal import renew_due
+from watcher.handlers.app import create_app
+from watcher.ledger import accounts, calendars
+from watcher.ledger.states import AccountState, CalendarState
+
+pytestmark = pytest.mark.one_shape("sqlite")
+RULE = "A rule of ours"
+
+
+class Admin:
+    """An admin's browser: it keeps the token of its forms, and follows redirects."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+        with client.session_transaction() as session:
+            session["admin"] = ADMIN
+            session["form_proof"] = "t"
+
+    def get(self, path: str, code: int = 200) -> str:
+        answer = self.client.get(path)
+        assert answer.status_code == code, answer.get_data(as_text=True)
+        return says(answer.get_data(as_text=True))
+
+    def post(self, path: str, **fields: object) -> str:
+        form = {"form_proof": "t", **fields}
+        answer = self.client.post(path, data=form, follow_redirects=True)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return says(answer.get_data(as_text=True))
+
+
+def says(page: str) -> str:
+    """What a page says, in one line without its tags."""
+    assert "style=" not in page, "the policy of the pages forbids it"
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+@pytest.fixture
+def admin(company: Company) -> Admin:
+    company.connect_at_rest()
+    return Admin(create_app(company.services).test_client())
+
+
+def page_of(company: Company, email: str = ANN) -> str:
+    return f"/calendars/{company.calendar(email).id}"
+
+
+def refuse(company: Company) -> str:
+    """An event that ERPNext's site refuses, set aside. Returns its id."""
+    company.site.add_fault(
+        match="insert", status=417, exc_type="ValidationError", message=RULE, count=None
+    )
+    event = company.google.insert_event(ANN, company.timed(summary="Refused"))
+    assert company.sync() == "done"
+    return event
+
+
+# --- one calendar ---------------------------------------------------------------------------
+
+
+def test_a_calendar_tells_how_it_stands_and_what_was_done(company: Company, admin: Admin) -> None:
+    company.google.insert_event(ANN, company.timed())
+    assert company.sync() == "done"
+    page = admin.get(page_of(company))
+    assert f"{ANN} up to date" in page
+    assert "In ERPNext 1 new" in page
+    assert re.search(r"The last \d+ passes: \d+ went well, 0 set an event aside", page)
+    assert re.search(r"Channel ends in \d d , is replaced in \d d ; last heard \d+ s ago", page)
+    assert "Google's first message came through it" in page
+    company.google.add_fault(match="/events", status=503, count=None)
+    assert company.sync() == "failed"
+    page = admin.get(page_of(company))
+    assert "Failed (google_unavailable): " in page
+    assert "Next try in" in page
+
+
+def test_buttons_do_what_the_commands_do(company: Company, admin: Admin) -> None:
+    page, rung = page_of(company), company.services.doorbell.waiting
+    assert "Google is read now" in admin.post(f"{page}/sync")
+    assert (company.calendar().dirty_reason, company.calendar().snapshot_seq) == ("asked", 0)
+    assert len(rung()["live"]) == 1
+    assert "The whole window is read again" in admin.post(f"{page}/resync")
+    assert "The whole window is read again" in admin.post(f"{page}/resync")  # safe to press twice
+    calendar = company.calendar()
+    assert calendar.dirty_reason == "resync"
+    assert calendar.snapshot_seq > calendar.synced_seq
+    assert len(rung()["backfill"]) >= 1
+    assert "A new channel is opened" in admin.post(f"{page}/renew")
+    assert "is paused" in admin.post(f"{page}/pause")
+    assert company.account().state == AccountState.PAUSED
+    assert "account is paused (by_admin)" in admin.get(page)
+    assert "is active again" in admin.post(f"{page}/resume")
+    assert company.account().state == AccountState.ACTIVE
+
+
+def test_only_this_calendars_channel_is_renewed(company: Company, admin: Admin) -> None:
+    company.add(BOB)
+    assert company.sync(BOB) == "done"
+    bobs, anns = company.google.live_channels(BOB), company.google.live_channels(ANN)
+    admin.post(f"{page_of(company)}/renew")
+    assert [(r.account, r.outcome) for r in renew_due(company.services)] == [(ANN, "renewed")]
+    assert company.google.live_channels(BOB) == bobs
+    assert company.google.live_channels(ANN) != anns
+
+
+def test_differences_are_named_and_mended_and_private_titles_are_not_shown(
+    company: Company, admin: Admin
+) -> None:
+    page = page_of(company)
+    assert "Equal: 0 events" in admin.post(f"{page}/compare")
+    company.google.insert_event(ANN, company.timed(summary="Stand-up"))
+    company.google.insert_event(ANN, company.timed(summary="Oncology", visibility="private"))
+    found = admin.post(f"{page}/compare")
+    assert "2 missing of 2 events" in found
+    assert '"Stand-up" on ' in found
+    assert "private event, title not shown" in found
+    assert "Oncology" not in found
+    assert company.rows() == [], "nothing was changed"
+    admin.post(f"{page}/resync")
+    assert company.sync() == "done"
+    assert "Equal: 2 events" in admin.post(f"{page}/compare")
+    company.site.add_fault(status=503, count=None)
+    found = admin.post(f"{page}/compare")
+    assert "The ERPNext site is in maintenance mode. Do: " in found
+
+
+def test_what_stands_aside_is_told_with_erpnexts_words(company: Company, admin: Admin) -> None:
+    event = refuse(company)
+    page = admin.get(page_of(company))
+    assert "1 event is not in ERPNext as it should be" in page
+    assert RULE in page
+    assert f"Explain the event {event}" in page
+    assert "1 set aside" in page
+
+
+def hold(company: Company) -> None:
+    """A mass cancellation of 23 rows waits to be confirmed."""
+    ids = [company.google.insert_event(ANN, company.timed(hours=n + 2)) for n in range(24)]
+    assert company.sync() == "done"
+    for event in ids[:-1]:
+        company.google.delete_event(ANN, event)
+    company.google.expire_sync_tokens()
+    assert company.sync(snapshot=True) == "done"
+    assert company.calendar().state == CalendarState.HELD
+
+
+def test_a_mass_cancellation_is_confirmed_by_its_figure(company: Company, admin: Admin) -> None:
+    hold(company)
+    page = page_of(company)
+    assert "23 rows would be cancelled" in admin.get(page)
+    assert "23 rows would be cancelled by now, and not 22" in admin.post(f"{page}/confirm", rows=22)
+    assert company.sync(snapshot=True) == "done"
+    assert len(company.rows()) == 24
+    assert "may cancel 23 rows" in admin.post(f"{page}/confirm", rows=23)
+    assert company.sync() == "done"
+    assert len(company.rows()) == 1
+    assert "nothing waits to be confirmed" in admin.post(f"{page}/confirm", rows=23).lower()
+
+
+# --- strangers, and pages that must stay quick ------------------------------------------------
+
+
+def test_nobody_else_sees_or_does_anything(company: Company, admin: Admin) -> None:
+    stranger, page = create_app(company.services).test_client(), page_of(company)
+    for path in ("/calendars", page):
+        assert stranger.get(path).headers["Location"] == "/"
+    assert stranger.post(f"{page}/resync").headers["Location"] == "/"
+    assert admin.client.post(f"{page}/resync", data={"form_proof": "x"}).status_code == 400
+    assert company.calendar().snapshot_seq == 0
+    admin.get("/calendars/999", 404)
+
+
+def test_no_page_asks_more_of_the_ledger_for_more_calendars(company: Company, admin: Admin) -> None:
+    paths = ("/calendars", page_of(company))
+
+    def queries() -> list[int]:
+        found = []
+        for path in paths:
+            with counted(company.services.db) as statements:
+                admin.get(path)
+            found.append(len(statements))
+        return found
+
+    few = queries()
+    with company.services.db.session() as session:
+        account, now = accounts.get(session, ANN), company.services.clock()
+        for number in range(60):
+            added = calendars.add(session, account.id, f"c{number}@group.calendar.google.com", now)
+            added.last_success_at = now - timedelta(minutes=number)
+    assert "1 to 50 of 61" in admin.get("/calendars")
+    assert "51 to 61 of 61" in admin.get("/calendars?page=2")
+    assert queries() == few
+    assert max(few) <= 20, few

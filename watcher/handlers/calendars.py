@@ -1,0 +1,183 @@
+"""The admins' pages *Calendars* and *Calendar*: how one calendar stands, what its passes did, and
+what a person can have done for it. The actions are those of the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from watcher.accounts import verbs
+from watcher.errors import NotFound, WatcherError
+from watcher.explain import asking, differences
+from watcher.handlers import diary, explaining
+from watcher.handlers import parts as shared
+from watcher.handlers.admin import for_admins
+from watcher.handlers.context import services
+from watcher.ledger import aside, calendars, channels, listing, standing, told
+from watcher.ledger import diary as kept
+from watcher.ledger.models import Account
+from watcher.services import Services
+from watcher.sync import asked
+
+bp = Blueprint("calendars", __name__)
+
+MOST_ASIDE = 20
+MOST_DIFFERENT = 10
+COMPARE_SECONDS = 20.0
+BUSY = "Another search or comparison is still running here: try again in a few seconds."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The calendar that an action is for."""
+
+    number: int
+    email: str
+
+
+@bp.get("/calendars")
+@for_admins
+def everything() -> ResponseReturnValue:
+    """A page of the list, those in trouble first."""
+    chosen = listing.Chosen(
+        letters=request.args.get("q", "").strip(),
+        cause=request.args.get("cause", ""),
+        kind=request.args.get("kind", ""),
+    )
+    app = services()
+    with app.db.reading() as session:
+        page = shared.paging(listing.count(session, chosen))
+        found = listing.page(
+            app.db, session, app.clock(), chosen, limit=page.limit, offset=page.offset
+        )
+    return render_template("calendars.html", found=found, chosen=chosen, page=page)
+
+
+@bp.get("/calendars/<int:number>")
+@for_admins
+def one(number: int) -> ResponseReturnValue:
+    return _page(number)
+
+
+@bp.post("/calendars/<int:number>/compare")
+@for_admins
+def compare(number: int) -> ResponseReturnValue:
+    """Ask both sides what differs, one comparison or search at a time, for a bounded time. The
+    answer names titles, so that it stands on this page alone: not in an address, not in the
+    ledger."""
+    desk = cast(explaining.Desk, current_app.extensions[explaining.DESK])
+    if not desk.lock.acquire(blocking=False):
+        return _page(number, problem=BUSY)
+    try:
+        p = differences.pass_that_looks(desk.services, number, asking.PATIENCE, COMPARE_SECONDS)
+        return _page(number, found=differences.look(p, MOST_DIFFERENT))
+    except WatcherError as error:
+        return _page(number, problem=shared.sentences(error))
+    finally:
+        desk.lock.release()
+
+
+def _page(
+    number: int, found: differences.Differences | None = None, problem: str = ""
+) -> ResponseReturnValue:
+    app = services()
+    with app.db.reading() as session:
+        pairs = told.of_calendars(session, [number])
+        if not pairs:
+            abort(404)
+        calendar = told.calendar(session, pairs[0], standing.moment(app.db, session, app.clock()))
+        page = shared.paging(kept.count(session, number))
+        passes = kept.passes(session, number, page.limit + 1, page.offset)
+        newest = passes if page.number == 1 else kept.passes(session, number, diary.STRIP)
+        older = passes[page.limit].at if len(passes) > page.limit else None
+        moments = [
+            each
+            for each in kept.channel_moments(session, number, older)
+            if page.number == 1 or each.at <= passes[0].at
+        ]
+        stand_aside, many_aside = aside.newest(session, number, MOST_ASIDE)
+        to_confirm = pairs[0][0].sweep_shown
+    return render_template(
+        "calendar.html",
+        calendar=calendar,
+        name=name_of(calendar.account.email, calendar.google_id),
+        strip=diary.strip(newest),
+        lines=diary.lines(passes[: page.limit], moments),
+        page=page,
+        aside=stand_aside,
+        many_aside=many_aside,
+        to_confirm=to_confirm if calendar.state == "held" else None,
+        found=found,
+        problem=problem,
+    )
+
+
+def name_of(email: str, google_id: str) -> str:
+    """An employee's own calendar is not named twice."""
+    return email if google_id.lower() in (email, "primary") else f"{google_id} of {email}"
+
+
+# --- what a person can have done ------------------------------------------------------------
+
+
+def _sync(app: Services, target: Target) -> str:
+    asked.look_now(app, [target.number])
+    return "Google is read now; the log below says what was found."
+
+
+def _resync(app: Services, target: Target) -> str:
+    asked.read_again(app, [target.number])
+    return "The whole window is read again now, and ERPNext corrected."
+
+
+def _renew(app: Services, target: Target) -> str:
+    with app.db.session() as session:
+        channels.make_due(session, app.clock(), calendar_id=target.number)
+    return "A new channel is opened within seconds; then the old one is stopped."
+
+
+def _pause(app: Services, target: Target) -> str:
+    verbs.pause(app, target.email)
+    return f"{target.email} is paused: nothing of its calendars is copied until it is resumed."
+
+
+def _resume(app: Services, target: Target) -> str:
+    verbs.resume(app, target.email)
+    return f"{target.email} is active again: all its calendars are read again now."
+
+
+def _confirm(app: Services, target: Target) -> str:
+    rows = request.form.get("rows", -1, type=int)
+    asked.confirm_sweep(app, target.number, rows)
+    return f"Confirmed: the next pass, which begins now, may cancel {rows} rows."
+
+
+ACTIONS: dict[str, Callable[[Services, Target], str]] = {
+    "sync": _sync,
+    "resync": _resync,
+    "renew": _renew,
+    "pause": _pause,
+    "resume": _resume,
+    "confirm": _confirm,
+}
+
+
+@bp.post("/calendars/<int:number>/<any(sync, resync, renew, pause, resume, confirm):what>")
+@for_admins
+def act(number: int, what: str) -> ResponseReturnValue:
+    """Each may be pressed twice: what is owed already is owed once."""
+    app = services()
+    try:
+        with app.db.reading() as session:
+            calendar = calendars.get(session, number)
+            target = Target(number, session.get_one(Account, calendar.account_id).email)
+        shared.done(ACTIONS[what](app, target))
+    except NotFound:
+        abort(404)
+    except WatcherError as error:
+        shared.refused(error)
+    return redirect(url_for("calendars.one", number=number), 303)
