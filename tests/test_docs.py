@@ -746,6 +746,8 @@ def test_json_is_as_documented(company: Company) -> None:
     check("notify list", count=1)
     check("keys rotate")
     check("uninstall", "--dry-run")
+    copy = check("backup", str(company.folder / "backups"))["file"]
+    check("restore", copy, "--yes")
     company.set("erpnext_url", "http://127.0.0.1:1")
     check("resync", ANN, code=ExitCode.UNAVAILABLE)
     check("verify", ANN, code=ExitCode.UNAVAILABLE)

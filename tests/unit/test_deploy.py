@@ -6,21 +6,16 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-import threading
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import pytest
 
-from tests.waiting import wait_for
 from watcher.cli import cli
-from watcher.ledger import accounts
-from watcher.ledger.db import Database
-from watcher.ledger.states import AccountState
+from watcher.ledger import backup
+from watcher.ledger.db import REVISIONS, Database
 from watcher.settings import SECRETS, env_name, fields, load
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -28,7 +23,7 @@ CALLS = [
     (file.name, call)
     for file in sorted(DEPLOY.iterdir())
     if file.name in ("crontab.example", "compose.yaml", "Dockerfile") or file.suffix == ".service"
-    for call in re.findall(r"/watcher ((?:--no-input )?[a-z][^\n>#]*)", file.read_text())
+    for call in re.findall(r"/watcher ((?:--no-input )?[a-z][^\n>#)]*)", file.read_text())
 ]
 
 
@@ -90,63 +85,126 @@ def test_commands_were_found() -> None:
     assert {file for file, _ in CALLS} >= {"crontab.example", "watcher.service"}
 
 
-@pytest.mark.parametrize("told", ["by the environment", "by the settings file"])
 @pytest.mark.system
-def test_a_backup_taken_while_the_ledger_is_written_can_be_restored(
-    tmp_path: Path, told: str
-) -> None:
+def test_a_crontab_that_names_the_script_of_old_still_gets_a_backup(tmp_path: Path) -> None:
     """Cron gives no environment but what its own file says, such as WATCHER_CONFIG."""
     data, config = tmp_path / "data", tmp_path / "watcher.env"
     config.write_text(f"# ours\nWATCHER_DATA_DIR={data}\n")
-    setting = {
-        "by the environment": {"WATCHER_DATA_DIR": str(data)},
-        "by the settings file": {"WATCHER_CONFIG": str(config)},
-    }[told]
-    data.mkdir()
     db = Database(f"sqlite:///{data / 'ledger.sqlite3'}")
     db.migrate()
-    stop = threading.Event()
-    written: list[str] = []
+    db.dispose()
+    done = subprocess.run(
+        [DEPLOY / "backup.sh", tmp_path / "backups"],
+        text=True,
+        capture_output=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable, "WATCHER_CONFIG": str(config)},
+    )
+    assert backup.examine(Path(done.stdout.strip())).revision == REVISIONS[-1]
 
-    def write() -> None:
-        while not stop.is_set():
-            email = f"e{len(written)}@scoopjoy.test"
-            with db.session() as session:
-                accounts.add(
-                    session,
-                    email=email,
-                    source="oauth",
-                    state=AccountState.INVITED,
-                    now=datetime.now(UTC),
-                )
-            written.append(email)
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        before = wait_for(lambda: len(written) >= 10 and list(written), what="ten rows")
-        done = subprocess.run(
-            [DEPLOY / "backup.sh", tmp_path / "backups"],
-            text=True,
-            capture_output=True,
-            check=True,
-            timeout=60,
-            env={"PATH": os.environ["PATH"], "PYTHON": sys.executable, **setting},
-        )
-    finally:
-        stop.set()
-        writer.join()
-        db.dispose()
-    copy = Path(done.stdout.strip())
-    assert copy.stat().st_mode & 0o077 == 0
-    connection = sqlite3.connect(copy)
-    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    connection.close()
-    restored = Database(f"sqlite:///{copy}")
-    restored.migrate()
-    with restored.session() as session:
-        assert {a.email for a in accounts.everyone(session)} >= set(before or ())
-    restored.dispose()
+# --- an upgrade, and the way back -----------------------------------------------------------
+
+STUBS = {
+    # What it is asked to do is written down; what a version prints or does is in its checkout.
+    ".venv/bin/watcher": 'echo "watcher $*" >>"$CALLS"; [ "$2" = restore ] || echo "$BACKUP"',
+    ".venv/bin/python": '[ "$1" = -m ] && { echo "pip" >>"$CALLS"; exit 0; }; exec "$PYTHON" "$@"',
+    "bin/systemctl": 'echo "systemctl $*" >>"$CALLS"; rm -f "$READY"; '
+    '[ "$1" = stop ] || { [ "$(cat "$WATCHER_HOME/works")" = no ] || echo yes >"$READY"; }',
+}
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> dict[str, str]:
+    """A checkout of version 1 with versions 2 (works) and 3 (does not) to be had, stand-ins for its
+    programs and for systemd, and the environment in which ``upgrade.sh`` finds them."""
+    origin, home = tmp_path / "origin", tmp_path / "watcher"
+    plain = ["-c", "user.name=T", "-c", "user.email=t@t.test", "-c", "init.defaultBranch=main"]
+
+    def git(*words: str, where: Path = origin) -> None:
+        subprocess.run(["git", *plain, *words], cwd=where, check=True, capture_output=True)
+
+    origin.mkdir()
+    git("init")
+    (origin / "requirements-dev.lock").write_text("")
+    (origin / "Makefile").write_text("install:\n\t@echo install $$(cat version) >>$$CALLS\n")
+    for number, works in (("1", "yes"), ("2", "yes"), ("3", "no")):
+        (origin / "works").write_text(works)
+        (origin / "version").write_text(number)
+        git("add", "-A")
+        git("commit", "-m", number)
+        git("tag", f"v{number}")
+    git("clone", "-b", "v1", str(origin), str(home), where=tmp_path)
+    for name, body in STUBS.items():
+        path = (tmp_path if name.startswith("bin/") else home) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{body}\n")
+        path.chmod(0o755)
+    return {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "PYTHON": sys.executable,
+        "CALLS": str(tmp_path / "calls"),
+        "READY": str(tmp_path / "ready"),
+        "BACKUP": "/backups/ledger-1.sqlite3",
+        "WATCHER_HOME": str(home),
+        "WATCHER_READY": (tmp_path / "ready").as_uri(),
+        "WATCHER_PATIENCE": "1",
+    }
+
+
+def upgrade(environ: dict[str, str], *words: str) -> tuple[int, str, list[str]]:
+    """How it ended, what it said, and what it called since the last time."""
+    calls = Path(environ["CALLS"])
+    calls.write_text("")
+    done = subprocess.run(
+        [DEPLOY / "upgrade.sh", *words], env=environ, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stderr, calls.read_text().splitlines()
+
+
+@pytest.mark.system
+def test_an_upgrade_is_backed_up_installed_started_and_asked_whether_it_works(
+    installation: dict[str, str],
+) -> None:
+    code, said, called = upgrade(installation, "v2")
+    assert (code, called) == (
+        0,
+        [
+            "watcher --no-input backup /var/backups/watcher",
+            "pip",
+            "systemctl stop watcher.socket watcher.service",
+            "install 2",
+            "systemctl start watcher.socket watcher.service",
+        ],
+    )
+    assert "v2 runs; before it was v1" in said
+    assert upgrade(installation, "v2")[2] == [], "nothing to do"
+    assert upgrade(installation, "v9")[0] == 2
+
+
+@pytest.mark.system
+def test_a_version_that_does_not_work_is_taken_back_with_its_ledger(
+    installation: dict[str, str],
+) -> None:
+    code, said, called = upgrade(installation)
+    assert code == 1
+    assert called[2:] == [
+        "systemctl stop watcher.socket watcher.service",
+        "install 3",
+        "systemctl start watcher.socket watcher.service",
+        "systemctl stop watcher.socket watcher.service",
+        "install 1",
+        "watcher --no-input restore --yes /backups/ledger-1.sqlite3",
+        "systemctl start watcher.socket watcher.service",
+    ]
+    assert "the old version runs again" in said
+    # What cannot be fetched is found out while the old version still runs.
+    broken = STUBS[".venv/bin/python"].replace("exit 0", "exit 1")
+    program = Path(installation["WATCHER_HOME"], ".venv/bin/python")
+    program.write_text(f"#!/bin/bash\n{broken}\n")
+    code, _, called = upgrade(installation, "v2")
+    assert code != 0
+    assert not [call for call in called if "systemctl" in call], "nothing was stopped for it"
 
 
 # --- Prometheus and Grafana ---------------------------------------------------------------

@@ -40,6 +40,8 @@ MODULES = {
     "status": "status",
     "queue": "status",
     "keys": "keys",
+    "backup": "backup",
+    "restore": "backup",
     "uninstall": "uninstall",
     "notify": "notify",
     "sandbox": "sandbox",

@@ -83,6 +83,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "keys add": (("", "then `watcher keys rotate`"),),
     "keys rotate": (("", ""),),
     "keys forget": (("4f1c9a2b", "a key that is lost: its employees connect again"),),
+    "backup": (("/var/backups/watcher", "every night, by cron"),),
+    "restore": (("/var/backups/watcher/ledger-20261130T024100Z.sqlite3", ""),),
     "uninstall": (
         ("--dry-run", "figures, and nothing is done"),
         ("", "every channel and permission ended, events and fields kept"),
