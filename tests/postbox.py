@@ -73,7 +73,7 @@ def _smtp(box: Postbox) -> type[socketserver.StreamRequestHandler]:
             self.say("354 go on")
             lines = []
             while (line := self.rfile.readline()) != b".\r\n":
-                lines.append(line)
+                lines.append(line.removeprefix(b"."))  # which the sender has put before a dot
             box.mails.append(message_from_bytes(b"".join(lines)))
             self.say("250 taken")
 

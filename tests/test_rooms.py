@@ -42,6 +42,7 @@ MAY = {
         "events",
         "google",
         "ledger",
+        "notices",
         "services",
         "settings",
         "waiting",

@@ -131,7 +131,8 @@ class Settings(BaseModel):
     )
     renew_per_minute: int = Field(default=60, ge=1, description="cap on new channels a minute")
     smtp_url: SecretStr = Field(
-        default=SecretStr(""), description="mail server by which admins are told of trouble"
+        default=SecretStr(""),
+        description="mail server, for notices to admins and connect links",
     )
     notify_webhook_url: SecretStr = Field(
         default=SecretStr(""), description="Slack-compatible webhook that is told the same"

@@ -78,6 +78,7 @@ def disconnect(
         account = accounts.get(session, email)
         if account.state != AccountState.DISCONNECTING:
             return
+        account.full_name = account.employee = ""
         account.google_sub = None  # who gets this address, or this person another, starts afresh
         # Once more: a refresh that was under way may have ended after the purge.
         account.access_token = account.access_expires_at = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +11,7 @@ from typing import Any
 import click
 
 from watcher import errors
+from watcher.cli import inviting
 from watcher.cli.common import (
     App,
     Whose,
@@ -32,12 +31,11 @@ from watcher.ledger.states import AccountState
 
 with later():
     from watcher.accounts import disconnect as ending
-    from watcher.accounts import verbs
+    from watcher.accounts import lists, verbs
     from watcher.ledger import accounts as ledger
     from watcher.ledger import calendars, models, standing, steps
 
 VIA = click.Choice(["oauth", "service-account", "erpnext"])
-USER = click.option("--erpnext-user", help="ERPNext user; by default the one of that address.")
 
 
 @click.group()
@@ -45,9 +43,12 @@ def accounts() -> None:
     """Employees' Google accounts."""
 
 
+accounts.add_command(inviting.invite)
+
+
 @accounts.command("add", short_help="Register an employee.")
 @click.argument("email")
-@USER
+@inviting.USER
 @click.option("--via", type=VIA, default="oauth", show_default=True, help="The way to Google.")
 @click.option("--calendar", "calendar_ids", multiple=True, help="Calendar id; repeatable.")
 @json_option
@@ -61,7 +62,7 @@ def add(
 ) -> None:
     """Register an employee; by service account or ERPNext the mirror is live at once."""
     if via == "oauth":
-        _invite(app, email, erpnext_user)
+        inviting.one(app, email, erpnext_user)
         if calendar_ids:
             messages.print("after the consent: watcher calendars add EMAIL ID, for each --calendar")
         return
@@ -83,25 +84,6 @@ def _say_calendar(calendar_id: str) -> None:
     name = "its account's main calendar" if calendar_id == "primary" else calendar_id
     if calendar_id:
         messages.print(f"  the address is no calendar id: {name} is mirrored", markup=False)
-
-
-@accounts.command("invite", short_help="Print a connect link for an employee.")
-@click.argument("email")
-@USER
-@json_option
-@pass_app
-def invite(app: App, email: str, erpnext_user: str | None) -> None:
-    """Print a connect link for an employee: valid for 7 days, once, for that address only."""
-    _invite(app, email, erpnext_user)
-
-
-def _invite(app: App, email: str, erpnext_user: str | None) -> None:
-    link = verbs.invite(app.services, email, erpnext_user=erpnext_user)
-    if app.as_json:
-        emit({"email": ledger.normal(email), "link": link, "valid_days": 7})
-    else:
-        click.echo(link)
-        messages.print(f"send this link to {ledger.normal(email)}; it works once, within 7 days")
 
 
 @accounts.command("import")
@@ -196,27 +178,8 @@ def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
     path = Path(source)
     if not path.is_file():
         raise errors.UserError(f"{source} is not a file", next_step="--from FILE.csv")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        # A spreadsheet of a country with a decimal comma writes semicolons.
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",")
-        lines = [[cell.strip() for cell in row] for row in rows]
-    except (UnicodeDecodeError, csv.Error):
-        raise errors.UserError(
-            f"{source} is not a CSV file in UTF-8", next_step="save it as CSV UTF-8"
-        ) from None
-    names = [name.lower().replace(" ", "_") for name in lines[0]] if lines else []
-    if "email" not in names:
-        raise errors.UserError(f"{source} has no column `email`", next_step="first line: email")
-    people = [dict(zip(names, line, strict=False)) for line in lines[1:] if any(line)]
-    if not people:
-        raise errors.UserError(
-            f"{source} names nobody", next_step="one address a line, below `email`"
-        )
-    for person in people:
-        # An address that is missing is reported like one that is wrong.
-        yield person.get("email", ""), person.get("erpnext_user") or None
+    for guest in lists.of_csv(path.read_bytes(), source):
+        yield guest.email, guest.erpnext_user
 
 
 @accounts.command("list")

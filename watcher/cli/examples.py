@@ -39,7 +39,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         (f"{_ANN} --via service-account", "live at once"),
         (f"{_ANN} --erpnext-user ann.lee@example.com", "prints a link for her"),
     ),
-    "accounts invite": ((_ANN, "prints a link, good once and for seven days"),),
+    "accounts invite": (
+        (_ANN, "prints a link, good once and for seven days"),
+        ("--from-file people.csv --mail", "mails each of them a link"),
+        ("--from-file people.csv --csv links.csv", "for your own mail merge"),
+        ("--remind --mail", "those who have not connected yet"),
+    ),
     "accounts import": (
         ("--from erpnext", "all ERPNext users, by delegation"),
         ("--from erpnext --keep", "those who are new, every night"),

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from watcher import errors
 from watcher.accounts.disconnect import finish
+from watcher.accounts.names import look_at_names
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
 from watcher.accounts.users import look_at_users
@@ -186,5 +187,6 @@ def timetable(services: Services) -> Rows:
         "cron-people": (
             Periodic("tell", min(15.0, seconds), tell),
             Periodic("users", 300.0, look_at_users),
+            Periodic("names", 900.0, look_at_names),
         ),
     }

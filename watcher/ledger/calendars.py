@@ -58,7 +58,8 @@ class Work:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
     """What a good pass leaves behind. The window is None where it was not filled any further,
-    ``rows_seen`` where nothing was written, ``trouble`` where nothing waits for a person."""
+    ``rows_seen`` where nothing was written, ``trouble`` where nothing waits for a person;
+    ``wrote`` is whether ERPNext has got a row anew."""
 
     at: datetime
     next_poll_at: datetime
@@ -69,6 +70,7 @@ class Settled:
     window_start: datetime | None = None
     window_end: datetime | None = None
     snapshot: bool = False
+    wrote: bool = False
     rows_seen: str | None = None
     trouble: Trouble | None = None
 
@@ -240,6 +242,8 @@ def settle(session: Session, lease: CalendarLease, work: Work, done: Settled) ->
             "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
             "sweep_shown": trouble.sweep if trouble else None,
         }
+    if done.wrote:
+        values["changed_at"] = now
     if done.rows_seen is not None:
         values["rows_seen"] = done.rows_seen
     if done.window_end is not None and not (trouble and trouble.state == CalendarState.HELD):

@@ -48,7 +48,8 @@ def _index(name: str, column: str, rows: str = "") -> Index:
 
 
 class Account(Base):
-    """An employee's Google account."""
+    """An employee's Google account. ``full_name`` (of the user) and ``employee`` (the name of the
+    Employee) are ERPNext's, as last seen; empty where it has none."""
 
     __tablename__ = "accounts"
     __table_args__ = (_index("ix_accounts_access_expires_at", "access_expires_at"),)
@@ -70,6 +71,8 @@ class Account(Base):
     refresh_retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     default_event_type: Mapped[str | None] = mapped_column(String(10))
     on_disconnect: Mapped[str] = mapped_column(String(10), default="")
+    full_name: Mapped[str] = mapped_column(String(140), default="")
+    employee: Mapped[str] = mapped_column(String(140), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     @hybrid_property
@@ -93,6 +96,7 @@ class Calendar(Base):
     ``rows_seen`` is ERPNext's newest stamp of a row that was seen after the last writing; ``step``
     what a person can do about ``cause``, where it is no matter of the cause alone. ``look_at``: a
     write was not answered; when ERPNext can no longer be at it, the calendar is listed anew.
+    ``changed_at`` is when a pass last wrote a row of it in ERPNext.
     ``sweep_shown`` is how many rows a sweep that was held back would have cancelled, as an admin
     was told; ``sweep_allowed`` how many the next pass may cancel although the brake holds, None
     when nobody has said so. It ends when that pass begins, however the pass ends.
@@ -141,6 +145,7 @@ class Calendar(Base):
     failures: Mapped[int] = mapped_column(Integer, default=0)
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_success_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_snapshot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_poll_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_reconcile_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -183,7 +188,8 @@ class Channel(Base):
 
 class Run(Base):
     """What one sync did. Durations are in seconds; ``lag_received`` is receipt to ERPNext,
-    ``lag_google`` the slowest changed event's ``updated`` to ERPNext."""
+    ``lag_google`` the slowest changed event's ``updated`` to ERPNext, ``read_seconds`` how much of
+    ``seconds`` it took until Google had been read."""
 
     __tablename__ = "runs"
     __table_args__ = (_index("ix_runs_failed", "id", "kind = 'failed'"),)
@@ -204,6 +210,7 @@ class Run(Base):
     refused: Mapped[int] = mapped_column(Integer, default=0)
     lag_received: Mapped[float | None] = mapped_column(Float)
     lag_google: Mapped[float | None] = mapped_column(Float)
+    read_seconds: Mapped[float | None] = mapped_column(Float)
     error: Mapped[str] = mapped_column(Text, default="")
 
 
@@ -253,7 +260,8 @@ class Erased(Base):
 
 
 class Invitation(Base):
-    """A connect link: single use, bound to an address; only the id is in the signed link."""
+    """A connect link: single use, bound to an address; only the id is in the signed link.
+    ``mailed_at`` is when Watcher last sent it by mail."""
 
     __tablename__ = "invitations"
 
@@ -262,6 +270,7 @@ class Invitation(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    mailed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class OAuthFlow(Base):

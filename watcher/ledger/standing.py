@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from watcher.ledger import models
@@ -56,6 +56,11 @@ def calendar_status(
     if not working and (calendar.failures > 0 or _waits_too_long(calendar, seen)):
         return CalendarStatus.DELAYED
     return CalendarStatus.SYNCING
+
+
+def is_failing() -> ColumnElement[bool]:
+    """Whether a calendar of an active account is failing, in a query."""
+    return or_(models.Calendar.state.in_(FOR_A_PERSON), models.Calendar.failures >= FAILING_AFTER)
 
 
 def is_at_rest() -> ColumnElement[bool]:

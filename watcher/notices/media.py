@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -60,13 +61,14 @@ class Mail:
     recipients: tuple[str, ...]
     subject: str
     text: str
+    reply_to: str = ""
 
 
 def send(settings: Settings, medium: str, subject: str, text: str) -> None:
     """Tell the admins. Raises ``Transient`` (its side is the medium)."""
     if medium == MAIL:
         mail = Mail(
-            sender=settings.notify_from or _own_address(settings.public_url),
+            sender=sender(settings),
             recipients=settings.admin_emails,
             subject=subject,
             text=text,
@@ -76,27 +78,89 @@ def send(settings: Settings, medium: str, subject: str, text: str) -> None:
         post(settings.notify_webhook_url.get_secret_value(), f"*{subject}*\n{text}")
 
 
-def _own_address(public_url: str) -> str:
-    return f"watcher@{urlsplit(public_url).hostname or 'localhost'}"
+def sender(settings: Settings) -> str:
+    host = urlsplit(settings.public_url).hostname or "localhost"
+    return settings.notify_from or f"watcher@{host}"
+
+
+class NotTaken(Transient):
+    """The mail server answers, and does not take mail for this address."""
+
+
+class Postman:
+    """Sends many mails over one connection, which is made for the first one and made anew where it
+    broke. ``with Postman(box) as postman: ...`` ends it."""
+
+    def __init__(self, box: Mailbox) -> None:
+        self._box = box
+        self._server: smtplib.SMTP | None = None
+
+    def __enter__(self) -> Postman:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hang_up()
+
+    def send(self, mail: Mail) -> None:
+        """Raises ``Transient``, as ``send_mail`` does."""
+        message = _message(mail)
+        try:
+            refused = self._connected().send_message(message)
+        except smtplib.SMTPRecipientsRefused as error:
+            codes = [code for code, _ in error.recipients.values()]
+            refusal = f"the mail server does not take mail for this address ({codes[0]})"
+            raise NotTaken(refusal, side=MAIL, next_step="check the address") from None
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            self._hang_up()
+            raise _failed(MAIL, _kind(error)) from None  # ValueError: a name that is not ASCII
+        if refused:
+            raise _failed(MAIL, f"refused {len(refused)} of {len(mail.recipients)} recipients")
+
+    def _connected(self) -> smtplib.SMTP:
+        """A server closes what was quiet for a while, and ends a connection after so many mails."""
+        if self._server is not None:
+            try:
+                self._server.noop()
+            except (smtplib.SMTPException, OSError):
+                self._server = None
+        if self._server is None:
+            self._server = _connect(self._box)
+        return self._server
+
+    def _hang_up(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
 
 
 def send_mail(box: Mailbox, mail: Mail) -> None:
     """Send one mail to all recipients. TLS is used wherever the server offers it; without TLS a
     password is sent to this machine only. Raises ``Transient``."""
+    with Postman(box) as postman:
+        postman.send(mail)
+
+
+def _message(mail: Mail) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"] = mail.sender, ", ".join(mail.recipients)
     message["Subject"] = " ".join(mail.subject.split())[:200]
     message["Auto-Submitted"] = "auto-generated"
+    if mail.reply_to:
+        message["Reply-To"] = mail.reply_to
     message.set_content(mail.text)
-    try:
-        with _dial(box) as server:
-            if box.user:
-                server.login(box.user, box.password)
-            refused = server.send_message(message)
-    except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise _failed(MAIL, _kind(error)) from None  # ValueError: a name that is not ASCII
-    if refused:
-        raise _failed(MAIL, f"refused {len(refused)} of {len(mail.recipients)} recipients")
+    return message
+
+
+def _connect(box: Mailbox) -> smtplib.SMTP:
+    server = _dial(box)
+    if box.user:
+        try:
+            server.login(box.user, box.password)
+        except (smtplib.SMTPException, OSError, ValueError):
+            server.close()
+            raise
+    return server
 
 
 def _dial(box: Mailbox) -> smtplib.SMTP:

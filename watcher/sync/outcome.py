@@ -51,6 +51,7 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
             window_start=reading.filled.start if reading.filled else None,
             window_end=reading.filled.end if reading.filled else None,
             snapshot=p.kind == "snapshot",
+            wrote=bool(run.created or run.updated or run.cancelled),
             rows_seen=outcome.rows_seen,
             trouble=_trouble(session, outcome, calendar_id, now),
         )
@@ -124,6 +125,7 @@ def _diary(attempt: Attempt, p: Pass, outcome: Outcome, now: datetime) -> Run:
         reason=work.reason,
         started_at=attempt.started,
         seconds=attempt.seconds,
+        read_seconds=max(0.0, outcome.read_at - attempt.mark),
         pages=outcome.reading.pages,
         items=outcome.reading.items,
         created=applied.created,

@@ -7,6 +7,7 @@ A crash anywhere before that repeats work and loses nothing.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,10 +31,12 @@ ZONES_APART = timedelta(days=2)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a pass came to. ``rows_seen`` is ERPNext's newest stamp of the calendar's rows (None:
-    nothing was written), ``touched`` whether somebody else has written rows meanwhile."""
+    """What a pass came to. ``read_at`` is when Google had been read, on the monotonic clock.
+    ``rows_seen`` is ERPNext's newest stamp of the calendar's rows (None: nothing was written),
+    ``touched`` whether somebody else has written rows meanwhile."""
 
     reading: Reading
+    read_at: float
     plan: Plan
     applied: Applied
     rows_seen: str | None = None
@@ -54,8 +57,9 @@ def sync(p: Pass) -> Outcome:
     """Bring ERPNext up to what Google holds for one calendar. Raises the errors of
     ``watcher.errors``; then nothing may be stored."""
     reading = read_changes(p) if p.kind == "delta" else read_window(p)
+    read_at = time.monotonic()
     if reading.is_empty:
-        return Outcome(reading=reading, plan=Plan(), applied=Applied())
+        return Outcome(reading=reading, read_at=read_at, plan=Plan(), applied=Applied())
     reading, rows = look_up(p, reading)
     plan = decide(p.basis, reading, rows)
     if p.kind == "delta" and plan.conceals:
@@ -64,7 +68,7 @@ def sync(p: Pass) -> Outcome:
         log.warning("cancellations wait to be confirmed: %s", plan.brake.message)
     applied = p.mirror.apply(plan.actions, before_batch=p.hold, note_erased=p.note_erased)
     p.mirror.forget(plan.private, p.hold)
-    outcome = Outcome(reading=reading, plan=plan, applied=applied)
+    outcome = Outcome(reading=reading, read_at=read_at, plan=plan, applied=applied)
     before = _stamp_before(p, rows)
     if applied.wrote and before:
         seen, touched = look_back(p.mirror, p.basis.calendar, plan.written, before)

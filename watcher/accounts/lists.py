@@ -1,0 +1,59 @@
+"""Lists of people as somebody has written them: a CSV file, or addresses pasted from anywhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+
+from watcher.accounts.inviting import Guest
+from watcher.errors import UserError
+
+ADDRESS, USER = "email", "erpnext_user"
+_IN_BRACKETS = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>")
+_SAVE = "save it as CSV UTF-8"
+
+
+def of_csv(data: bytes, name: str) -> list[Guest]:
+    """The lines of a CSV in UTF-8, with commas or semicolons. ``name`` is what the errors call it.
+    An address that is missing or wrong is a guest all the same: it is told like one that fails.
+    Raises ``UserError``."""
+    try:
+        text = data.decode("utf-8-sig")
+        # A spreadsheet of a country with a decimal comma writes semicolons.
+        delimiter = ";" if ";" in text.partition("\n")[0] else ","
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        lines = [[cell.strip() for cell in row] for row in rows]
+    except (UnicodeDecodeError, csv.Error):
+        raise UserError(f"{name} is not a CSV file in UTF-8", next_step=_SAVE) from None
+    names = [title.lower().replace(" ", "_") for title in lines[0]] if lines else []
+    if ADDRESS not in names:
+        found = ", ".join(f"`{title}`" for title in lines[0] if title) if lines else "nothing"
+        raise UserError(
+            f"{name} has no column `{ADDRESS}`: its first line has {found[:200]}",
+            next_step="first line: email",
+        )
+    people = [dict(zip(names, line, strict=False)) for line in lines[1:] if any(line)]
+    if not people:
+        raise UserError(f"{name} names nobody", next_step="one address a line, below `email`")
+    return [Guest(person.get(ADDRESS, ""), person.get(USER) or None) for person in people]
+
+
+def of_text(text: str) -> list[Guest]:
+    """Addresses between commas, semicolons, blanks and line ends; of ``Ann Lee <ann@example.com>``
+    what stands in the brackets."""
+    return [Guest(address) for piece in re.split(r"[\n,;]", text) for address in _within(piece)]
+
+
+def _within(piece: str) -> Iterator[str]:
+    inside = _IN_BRACKETS.findall(piece)
+    yield from inside or piece.split()
+
+
+def once(guests: Iterable[Guest]) -> list[Guest]:
+    """Each address once, as it is named first."""
+    first: dict[str, Guest] = {}
+    for guest in guests:
+        first.setdefault(guest.email.strip().lower(), guest)
+    return list(first.values())

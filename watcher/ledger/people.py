@@ -1,0 +1,162 @@
+"""The accounts as an admin looks at them: a page of those that fit a search, each with its
+calendars and its invitation, in a few queries however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from watcher.ledger import standing
+from watcher.ledger.models import Account, Calendar, Invitation
+from watcher.ledger.states import AccountState
+
+LEFT = AccountState.DISCONNECTED
+FAILING = "failing"
+"""Beside the states of accounts: active, and one of its calendars is failing."""
+LONGEST_SEARCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """``text``: words that all have to be in address, name or ERPNext user. ``state``: one of
+    ``AccountState``, ``failing``, or empty: all who are not disconnected. ``sort``: a key of
+    ``SORTS``, with ``-`` before it the other way round."""
+
+    text: str = ""
+    state: str = ""
+    sort: str = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """The newest link of an account that was not used: when it was made, when it was last mailed
+    (by Watcher), and when it ends."""
+
+    made_at: datetime
+    mailed_at: datetime | None
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account and what hangs on it. ``changed_at`` is when an event of it was last written in
+    ERPNext, ``failing`` how many of its calendars wait for a person."""
+
+    account: Account
+    calendars: int
+    failing: int
+    changed_at: datetime | None
+    invited: Invited | None
+
+
+_own = (
+    select(
+        Calendar.account_id,
+        func.count().label("many"),
+        func.count().filter(standing.is_failing()).label("failing"),
+        func.max(Calendar.changed_at).label("changed_at"),
+    )
+    .where(Calendar.removed.is_(False))
+    .group_by(Calendar.account_id)
+    .subquery("own")
+)
+_many = func.coalesce(_own.c.many, 0)
+_fails = and_(Account.is_active, func.coalesce(_own.c.failing, 0) > 0)
+SORTS: Mapping[str, Any] = {
+    "email": Account.email,
+    "name": func.lower(Account.full_name),
+    "state": Account.state,
+    "since": Account.since,
+    "changed": _own.c.changed_at,
+    "calendars": _many,
+}
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many accounts are in each state, and how many are ``failing``."""
+    many = func.count(Account.id)
+    asked = select(Account.state, many, many.filter(_fails)).select_from(Account)
+    rows = session.execute(asked.outerjoin(_own).group_by(Account.state)).all()
+    return {row[0]: row[1] for row in rows} | {FAILING: sum(row[2] for row in rows)}
+
+
+def fitting(session: Session, search: Search) -> int:
+    """How many fit the search."""
+    asked = select(func.count(Account.id)).select_from(Account).outerjoin(_own)
+    return session.scalars(asked.where(*_wanted(search))).one()
+
+
+def emails(session: Session, search: Search, after: str = "") -> Sequence[str]:
+    """The addresses of all who fit, in alphabetical order."""
+    asked = select(Account.email).outerjoin(_own).where(*_wanted(search))
+    return session.scalars(asked.where(Account.email > after).order_by(Account.email)).all()
+
+
+def page(session: Session, search: Search, limit: int, offset: int) -> list[Person]:
+    """``limit`` of those who fit, from ``offset`` on."""
+    asked = select(Account, _many, func.coalesce(_own.c.failing, 0), _own.c.changed_at)
+    ordered = _ordered(asked.outerjoin(_own).where(*_wanted(search)), search.sort)
+    rows = session.execute(ordered.limit(limit).offset(offset)).all()
+    invited = invitations(session, [row[0].id for row in rows])
+    return [Person(row[0], row[1], row[2], row[3], invited.get(row[0].id)) for row in rows]
+
+
+def _ordered(asked: Select[Any], sort: str) -> Select[Any]:
+    by = SORTS.get(sort.removeprefix("-"), Account.email)
+    down = by.desc().nulls_last() if sort.startswith("-") else by.asc().nulls_first()
+    return asked.order_by(down, Account.email)
+
+
+def _wanted(search: Search) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = [
+        or_(
+            Account.email.icontains(word, autoescape=True),
+            Account.full_name.icontains(word, autoescape=True),
+            Account.erpnext_user.icontains(word, autoescape=True),
+            Account.employee.icontains(word, autoescape=True),
+        )
+        for word in search.text[:LONGEST_SEARCH].split()
+    ]
+    if search.state == FAILING:
+        return [*wanted, _fails]
+    if search.state in list(AccountState):
+        return [*wanted, Account.state == search.state]
+    return [*wanted, Account.state != LEFT]
+
+
+def invitations(session: Session, account_ids: Sequence[int]) -> dict[int, Invited]:
+    """Account -> its newest link, where that was not used."""
+    rows = session.scalars(
+        select(Invitation)
+        .where(Invitation.account_id.in_(account_ids), Invitation.used_at.is_(None))
+        .order_by(Invitation.created_at)
+    )
+    return {row.account_id: Invited(row.created_at, row.mailed_at, row.expires_at) for row in rows}
+
+
+def users(session: Session) -> Sequence[str]:
+    """The ERPNext users of all accounts that are not disconnected."""
+    known = select(Account.erpnext_user).where(
+        Account.erpnext_user.is_not(None), Account.state != LEFT
+    )
+    return [user for user in session.scalars(known) if user]
+
+
+def name(session: Session, names: Mapping[str, tuple[str, str]]) -> int:
+    """Note full name and Employee of these users (in lower case); returns how many accounts were
+    called otherwise."""
+    changed = 0
+    known = select(Account).where(
+        func.lower(Account.erpnext_user).in_(list(names)), Account.state != LEFT
+    )
+    for account in session.scalars(known):
+        full_name, employee = (text[:140] for text in names[(account.erpnext_user or "").lower()])
+        if (account.full_name, account.employee) != (full_name, employee):
+            account.full_name, account.employee = full_name, employee
+            changed += 1
+    return changed
