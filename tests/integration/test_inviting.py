@@ -13,7 +13,7 @@ from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.integration.test_cli_runner import run
 from tests.postbox import Postbox
 from watcher.accounts import lists
-from watcher.accounts.names import look_at_names
+from watcher.accounts.users import look_at_names
 from watcher.errors import UserError
 from watcher.notices.invitation import Invitation, body, subject
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from watcher import errors
-from watcher.accounts import names, verbs
+from watcher.accounts import users, verbs
 from watcher.ledger import accounts, connect, people
 from watcher.ledger.models import Account, Invitation
 from watcher.ledger.states import AccountState
@@ -161,7 +161,7 @@ def _deliver(services: Services, address: str, how: How, *, again: bool) -> Answ
     with services.db.reading() as session:
         account = accounts.get(session, address)
     if how.postman and account.erpnext_user and not account.full_name:
-        names.learn(services, [account.erpnext_user])
+        users.learn_names(services, [account.erpnext_user])
     with services.db.session() as session:
         account = accounts.get(session, address)
         number = connect.lasting_invitation(session, account.id, now)

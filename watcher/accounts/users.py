@@ -1,16 +1,20 @@
-"""Employees whom ERPNext no longer knows: their account pauses, and goes on when they are back.
+"""Employees as ERPNext knows them: what they are called, and who is there.
 
-Every row that is written names its user, and ERPNext refuses one that names a user who is gone.
+The account of one whom ERPNext no longer knows pauses, and goes on when he is back: every row that
+is written names its user, and ERPNext refuses one that names a user who is gone. By their names
+admins know people, and search for them.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 
 from watcher.accounts.revive import revive
+from watcher.erpnext.persons import persons
 from watcher.errors import Cause, WatcherError, contained
-from watcher.ledger import accounts
+from watcher.ledger import accounts, people
 from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState
 from watcher.services import Services
@@ -56,3 +60,18 @@ def _follow(services: Services, account: Account, enabled: set[str]) -> bool:
         accounts.set_state(row, AccountState.PAUSED, Cause.USER_REMOVED, services.clock())
     log.warning("account paused: ERPNext has no enabled user %s", account.erpnext_user)
     return True
+
+
+def look_at_names(services: Services) -> int:
+    """Of all accounts that are not disconnected; returns how many have another name now."""
+    with services.db.reading() as session:
+        users = people.users(session)
+    return learn_names(services, users)
+
+
+def learn_names(services: Services, users: Sequence[str]) -> int:
+    """Of the accounts of these ERPNext users. Raises ``Transient``, ``Permanent``."""
+    found = persons(services.erpnext, users)
+    names = {user: (person.full_name, person.employee) for user, person in found.items()}
+    with services.db.session() as session:
+        return people.name(session, names)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
 
 from watcher import errors
-from watcher.cli import inviting
+from watcher.cli import inviting, looking
 from watcher.cli.common import (
     App,
     Whose,
     emit,
     ends_a_mirror,
-    iso,
     json_option,
     messages,
     pass_app,
     select_accounts,
-    short_time,
-    show_table,
     worst,
 )
 from watcher.cli.later import later
@@ -31,9 +26,8 @@ from watcher.ledger.states import AccountState
 
 with later():
     from watcher.accounts import disconnect as ending
-    from watcher.accounts import lists, verbs
+    from watcher.accounts import verbs
     from watcher.ledger import accounts as ledger
-    from watcher.ledger import calendars, models, standing, steps
 
 VIA = click.Choice(["oauth", "service-account", "erpnext"])
 
@@ -43,7 +37,8 @@ def accounts() -> None:
     """Employees' Google accounts."""
 
 
-accounts.add_command(inviting.invite)
+for shown in (inviting.invite, looking.list_, looking.show):
+    accounts.add_command(shown)
 
 
 @accounts.command("add", short_help="Register an employee.")
@@ -171,93 +166,8 @@ def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str |
     elif source == "erpnext":
         yield from ((user, user) for user in verbs.company_users(app.services, via))
     else:
-        yield from _read_csv(source)
-
-
-def _read_csv(source: str) -> Iterator[tuple[str, str | None]]:
-    path = Path(source)
-    if not path.is_file():
-        raise errors.UserError(f"{source} is not a file", next_step="--from FILE.csv")
-    for guest in lists.of_csv(path.read_bytes(), source):
-        yield guest.email, guest.erpnext_user
-
-
-@accounts.command("list")
-@json_option
-@pass_app
-def list_(app: App) -> None:
-    """All accounts with their state."""
-    with app.services.db.reading() as session:
-        everyone = ledger.everyone(session)
-    if app.as_json:
-        emit([_brief(account) for account in everyone])
-        return
-    rows = [
-        (
-            a.email,
-            a.state,
-            a.cause,
-            a.source,
-            "same" if a.erpnext_user == a.email else a.erpnext_user,
-            short_time(a.since),
-        )
-        for a in everyone
-    ]
-    show_table(
-        ("account", "state", "cause", "via", "ERPNext user", "since (UTC)"),
-        rows,
-        "no accounts yet: watcher accounts invite EMAIL",
-    )
-
-
-def _brief(account: models.Account) -> dict[str, Any]:
-    return {
-        "email": account.email,
-        "state": account.state,
-        "cause": account.cause,
-        "source": account.source,
-        "erpnext_user": account.erpnext_user,
-        "since": iso(account.since),
-    }
-
-
-@accounts.command("show")
-@click.argument("email")
-@json_option
-@pass_app
-def show(app: App, email: str) -> None:
-    """One account with its calendars."""
-    services = app.services
-    with services.db.reading() as session:
-        account = ledger.get(session, email)
-        seen = standing.moment(services.db, session, services.clock())
-        document = _brief(account) | {
-            "event_type": account.default_event_type or "default",
-            "granted_scopes": json.loads(account.granted_scopes or "[]"),
-            "next_step": steps.for_account(session, account),
-            "calendars": [
-                {
-                    "id": c.google_id,
-                    "state": state,
-                    "message": standing.trouble(c, state),
-                    "last_success": iso(c.last_success_at),
-                    "push": c.push_supported,
-                }
-                for c in calendars.of_account(session, account.id)
-                for state in [standing.calendar_status(c, account, seen)]
-            ],
-        }
-    if app.as_json:
-        emit(document)
-        return
-    for key, value in document.items():
-        if key != "calendars":
-            words = ", ".join(value) if isinstance(value, list) else value
-            click.echo(f"{key:15} {words or '-'}")
-    for calendar in document["calendars"]:
-        last = calendar["last_success"] or "never"
-        line = f"{calendar['state']}, last success {last}: {calendar['message']}"
-        click.echo(f"calendar        {calendar['id']}: {line.removesuffix(': ')}")
+        guests = inviting.of_file(source, "--from FILE.csv")
+        yield from ((guest.email, guest.erpnext_user) for guest in guests)
 
 
 @accounts.command("set", short_help="Choose Public or Private for an account's events.")

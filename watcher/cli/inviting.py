@@ -106,15 +106,20 @@ def _guests(app: App, wanted: Wanted) -> list[Guest]:
         raise UserError("--erpnext-user is for one address", next_step="or name users in the file")
     named = [inviting.Guest(email, wanted.erpnext_user) for email in wanted.emails]
     if wanted.source is not None:
-        path = Path(wanted.source)
-        if not path.is_file():
-            raise UserError(f"{wanted.source} is not a file", next_step="--from-file people.csv")
-        named += lists.of_csv(path.read_bytes(), wanted.source)
+        named += of_file(wanted.source, "--from-file people.csv")
     if named:
         return lists.once(named)
     if not wanted.remind:
         raise UserError("nobody to invite", next_step="name addresses, or --from-file people.csv")
     return inviting.waiting(app.services)
+
+
+def of_file(source: str, option: str) -> list[Guest]:
+    """The people of a CSV; ``option`` is how it is to be named. Raises ``UserError``."""
+    path = Path(source)
+    if not path.is_file():
+        raise UserError(f"{source} is not a file", next_step=option)
+    return lists.of_csv(path.read_bytes(), source)
 
 
 @contextmanager

@@ -16,11 +16,10 @@ import redis
 from sqlalchemy.orm import Session
 
 from watcher import errors
+from watcher.accounts import users
 from watcher.accounts.disconnect import finish
-from watcher.accounts.names import look_at_names
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
-from watcher.accounts.users import look_at_users
 from watcher.channels.renewal import renew_due
 from watcher.ledger import aside, budget, due, erased, late, notices, outages, owing, runs
 from watcher.ledger.models import Calendar
@@ -186,7 +185,7 @@ def timetable(services: Services) -> Rows:
         ),
         "cron-people": (
             Periodic("tell", min(15.0, seconds), tell),
-            Periodic("users", 300.0, look_at_users),
-            Periodic("names", 900.0, look_at_names),
+            Periodic("users", 300.0, users.look_at_users),
+            Periodic("names", 900.0, users.look_at_names),
         ),
     }
