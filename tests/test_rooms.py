@@ -70,7 +70,7 @@ MAY = {
         "waiting",
     },
     "doctor": BASE | {"erpnext", "google", "ledger", "services", "settings"},
-    "handlers": {"accounts", "errors", "explain", "google", "ledger", "services", "sync"},
+    "handlers": BASE | {"accounts", "doctor", "explain", "google", "ledger", "services", "sync"},
     "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": BASE
     | {

@@ -189,3 +189,7 @@ def test_an_admin_looks_at_a_calendar(page: Page, shop: Company) -> None:
     assert shop.sync() == "done"
     page.get_by_role("button", name="Compare now").click()
     page.get_by_text("Equal: 5 events.").wait_for()
+    page.get_by_role("link", name="System").click()
+    page.get_by_role("button", name="Run the checks").click()
+    page.get_by_text("Checked in ").wait_for()
+    check(page, shop, "system")

@@ -10,11 +10,12 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 
-from tests.company import ADMIN, ANN, BOB, Company
+from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.integration.test_ledger_locks import counted
 from watcher.channels.renewal import renew_due
 from watcher.handlers.app import create_app
-from watcher.ledger import accounts, calendars
+from watcher.handlers.system import EXAMINATION
+from watcher.ledger import accounts, calendars, presence
 from watcher.ledger.states import AccountState, CalendarState
 
 pytestmark = pytest.mark.one_shape("sqlite")
@@ -170,21 +171,53 @@ def test_a_mass_cancellation_is_confirmed_by_its_figure(company: Company, admin:
     assert "nothing waits to be confirmed" in admin.post(f"{page}/confirm", rows=23).lower()
 
 
+# --- the system -----------------------------------------------------------------------------
+
+
+def test_the_system_is_checked_once_at_a_time_and_nothing_secret_is_shown(
+    company: Company, admin: Admin
+) -> None:
+    with company.services.db.session() as session:
+        presence.begin(
+            session, presence.Me(name="cron@h", kind="cron", host="h"), company.services.clock()
+        )
+    page = admin.get("/system")
+    assert "Not run yet" in page
+    assert "cron cron@h runs" in page
+    assert "WATCHER_ERPNEXT_API_SECRET ********" in page
+    for secret in (CLIENT_SECRET, company.key, company.site.api_secret):
+        assert secret not in page
+    assert "Run the checks first" in says(
+        admin.client.get("/system/report.json", follow_redirects=True).get_data(as_text=True)
+    )
+    page = admin.post("/system/check")
+    assert re.search(r"Checked in \d\.\d s: \d+ ok, \d+ warn, \d+ fail, \d+ skip", page)
+    assert "ledger.writes ok it takes writes" in page
+    answer = admin.client.get("/system/report.json")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert (answer.json or {})["doctor"]["ledger.writes"]["verdict"] == "ok"
+    assert ANN not in answer.get_data(as_text=True)
+    examination = admin.client.application.extensions[EXAMINATION]
+    with examination._lock:
+        assert "The checks are running already" in admin.post("/system/check")
+
+
 # --- strangers, and pages that must stay quick ------------------------------------------------
 
 
 def test_nobody_else_sees_or_does_anything(company: Company, admin: Admin) -> None:
     stranger, page = create_app(company.services).test_client(), page_of(company)
-    for path in ("/calendars", page):
+    for path in ("/calendars", page, "/system", "/system/report.json"):
         assert stranger.get(path).headers["Location"] == "/"
-    assert stranger.post(f"{page}/resync").headers["Location"] == "/"
+    for path in (f"{page}/resync", "/system/check"):
+        assert stranger.post(path).headers["Location"] == "/"
     assert admin.client.post(f"{page}/resync", data={"form_proof": "x"}).status_code == 400
     assert company.calendar().snapshot_seq == 0
     admin.get("/calendars/999", 404)
 
 
 def test_no_page_asks_more_of_the_ledger_for_more_calendars(company: Company, admin: Admin) -> None:
-    paths = ("/calendars", page_of(company))
+    paths = ("/calendars", page_of(company), "/system")
 
     def queries() -> list[int]:
         found = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 
 import click
 
@@ -26,9 +25,7 @@ from watcher.google.endpoints import CALENDAR_SCOPE
 with later():
     from watcher import services as composed
     from watcher import settings as declared
-    from watcher.doctor import table
-
-_PASSWORD = re.compile(r"([?&](?:ssl|sentinel)?_?password=)[^&]*", re.IGNORECASE)
+    from watcher.doctor import masks, table
 
 
 @click.group()
@@ -43,26 +40,13 @@ def show(app: App) -> None:
     """All settings, secrets masked, with where each came from."""
     loaded = app.loaded
     rows = [
-        (declared.env_name(name), _masked(loaded.settings, name), loaded.sources[name])
+        (declared.env_name(name), masks.masked(loaded.settings, name), loaded.sources[name])
         for name in declared.fields()
     ]
     if app.as_json:
         emit({name: {"value": value, "source": source} for name, value, source in rows})
         return
     show_table(("setting", "value", "from"), rows, "no settings")
-
-
-def _masked(settings: declared.Settings, name: str) -> str:
-    value = getattr(settings, name)
-    if name in declared.SECRETS:
-        return "********" if value.get_secret_value() else ""
-    if name == "erpnext_api_key" and value:
-        return f"{value[:4]}****"  # no secret by itself, but half of one
-    if name in ("database_url", "redis_url"):
-        value = _PASSWORD.sub(r"\1********", value)
-        scheme, _, rest = value.partition("://")
-        return f"{scheme}://********@{rest.rpartition('@')[2]}" if "@" in rest else value
-    return declared.plain(value)
 
 
 @config.command("validate", short_help="Check all settings, and try both sides.")

@@ -27,7 +27,7 @@ def settings(case: Case) -> say.Finding:
         return say.fail("; ".join(problems), "watcher config show", error.exit_code)
     sources = set(case.loaded.sources.values()) - {"default"}
     places = sorted({source.partition(", ")[0] for source in sources})
-    return say.ok(f"complete; read from {' and '.join(places) or 'nowhere'}")
+    return say.ok(f"complete; read from {' and '.join(places) or 'where the process was started'}")
 
 
 def secret_files(case: Case) -> say.Finding:

@@ -19,14 +19,9 @@ from watcher.handlers import (
     notifications,
     oauth,
     parts,
+    system,
 )
-from watcher.handlers.context import EXTENSION, MISSED, PACE, READINESS, TALLY, TURNS
-from watcher.handlers.missed import Missed
-from watcher.handlers.pace import Pace
-from watcher.handlers.readiness import Readiness
-from watcher.handlers.tally import Tally
-from watcher.handlers.turns import of_consents
-from watcher.services import Services, impatient
+from watcher.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +29,7 @@ log = logging.getLogger(__name__)
 def create_app(services: Services) -> Flask:
     """The whole HTTP side, on the given services."""
     app = Flask("watcher.handlers")
-    app.extensions[EXTENSION] = services
-    app.extensions[TALLY] = Tally(services)
-    app.extensions[READINESS] = Readiness(services)
-    app.extensions[TURNS] = of_consents()
-    app.extensions[PACE] = Pace(services)
-    app.extensions[MISSED] = Missed(services)
-    app.extensions[explaining.DESK] = explaining.Desk(impatient(services))
+    context.equip(app, services)
     # werkzeug answers a path that is nearly one of ours by a redirect to whatever host the client
     # has named.
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
@@ -60,7 +49,7 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    for part in (notifications, oauth, parts, dashboard, calendars, explaining, health):
+    for part in (notifications, oauth, parts, dashboard, calendars, explaining, system, health):
         app.register_blueprint(part.bp)
     app.after_request(_secure)
     app.register_error_handler(404, _not_found)

@@ -10,7 +10,7 @@ from watcher.handlers.missed import Missed
 from watcher.handlers.pace import Pace
 from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
-from watcher.handlers.turns import Turns
+from watcher.handlers.turns import Turns, of_consents
 from watcher.services import Services
 
 EXTENSION = "watcher"
@@ -19,6 +19,16 @@ READINESS = "watcher.readiness"
 MISSED = "watcher.missed"
 PACE = "watcher.pace"
 TURNS = "watcher.turns"
+
+
+def equip(app: Flask, services: Services) -> None:
+    """Give an app all of it. What only one page needs is kept by that page's module."""
+    app.extensions[EXTENSION] = services
+    app.extensions[TALLY] = Tally(services)
+    app.extensions[READINESS] = Readiness(services)
+    app.extensions[TURNS] = of_consents()
+    app.extensions[PACE] = Pace(services)
+    app.extensions[MISSED] = Missed(services)
 
 
 def services() -> Services:

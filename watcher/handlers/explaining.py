@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from watcher.errors import UserError
 from watcher.explain import search
 from watcher.handlers.admin import signed_in
-from watcher.handlers.context import services
+from watcher.handlers.context import EXTENSION, services
 from watcher.ledger import aside
-from watcher.services import Services
+from watcher.services import Services, impatient
 
 bp = Blueprint("explaining", __name__)
 
@@ -38,6 +39,11 @@ class Desk:
 
     services: Services
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@bp.record_once
+def _prepare(state: BlueprintSetupState) -> None:
+    state.app.extensions[DESK] = Desk(impatient(state.app.extensions[EXTENSION]))
 
 
 @bp.get("/event")

@@ -22,6 +22,7 @@ MENU = (
     ("dashboard.home", "Home"),
     ("calendars.everything", "Calendars"),
     ("explaining.ask", "Event search"),
+    ("system.show", "System"),
 )
 """Endpoint and title of what each page of an admin links to, in this order. A page is marked as the
 current one by its blueprint, so that the pages below it are, too."""

@@ -105,19 +105,19 @@ def prune(session: Session, now: datetime) -> None:
 def of_host(session: Session, host: str, kind: str, now: datetime) -> list[Process]:
     """Processes of one kind on one machine that should run, as far as the ledger knows."""
     mine = Process.host == host, Process.kind == kind
-    return [row for row in session.scalars(select(Process).where(*mine)) if _runs(row, now)]
+    return [row for row in session.scalars(select(Process).where(*mine)) if runs(row, now)]
 
 
 def counts(session: Session, now: datetime) -> ProcessCounts:
-    running = [row.kind for row in _everything(session) if _runs(row, now)]
+    running = [row.kind for row in everything(session) if runs(row, now)]
     return ProcessCounts(**{kind: running.count(kind) for kind in KINDS})
 
 
 def problems(session: Session, now: datetime) -> list[Problem]:
     """What does not run and should. A ledger in which no process has ever told of itself says
     nothing."""
-    rows = _everything(session)
-    running = [row for row in rows if _runs(row, now)]
+    rows = everything(session)
+    running = [row for row in rows if runs(row, now)]
     if rows and not running:
         return [_nothing_runs(rows)]
     first = min((row.started_at for row in running), default=now)
@@ -125,11 +125,13 @@ def problems(session: Session, now: datetime) -> list[Problem]:
     return [*missing, *_unwell(running)]
 
 
-def _everything(session: Session) -> Sequence[Process]:
+def everything(session: Session) -> Sequence[Process]:
+    """All that have told of themselves within ``KEEP``, by name."""
     return session.scalars(select(Process).order_by(Process.name)).all()
 
 
-def _runs(row: Process, now: datetime) -> bool:
+def runs(row: Process, now: datetime) -> bool:
+    """Whether it has told of itself lately, and not of its end."""
     return row.ended_at is None and now - row.seen_at <= GONE_AFTER
 
 

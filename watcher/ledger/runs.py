@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, delete, select
@@ -44,6 +45,11 @@ def tick(session: Session, name: str, now: datetime, error: str = "") -> None:
     row.last_run_at, row.error = now, error[:500]
     if not error:
         row.last_ok_at = now
+
+
+def ticks(session: Session) -> Sequence[Tick]:
+    """All periodic work that ever ran, by name."""
+    return session.scalars(select(Tick).where(Tick.name != "").order_by(Tick.name)).all()
 
 
 def prune(db: Database, now: datetime) -> int:

@@ -1,0 +1,92 @@
+"""The admins' page *System*: what runs, which versions, what is set, and the checks of
+``watcher doctor``."""
+
+from __future__ import annotations
+
+import json
+import platform
+from typing import cast
+
+from flask import Blueprint, Response, current_app, redirect, render_template, url_for
+from flask.sansio.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
+
+from watcher import __version__
+from watcher.doctor import masks, say
+from watcher.doctor.within import Examination
+from watcher.errors import WatcherError
+from watcher.handlers import parts as shared
+from watcher.handlers.admin import for_admins
+from watcher.handlers.context import EXTENSION, services
+from watcher.ledger import erpnext, presence, runs
+from watcher.services import Services
+
+bp = Blueprint("system", __name__)
+
+EXAMINATION = "watcher.examination"
+
+
+@bp.record_once
+def _prepare(state: BlueprintSetupState) -> None:
+    app: Services = state.app.extensions[EXTENSION]
+    state.app.extensions[EXAMINATION] = Examination(app.settings, app.clock)
+
+
+def examination() -> Examination:
+    return cast(Examination, current_app.extensions[EXAMINATION])
+
+
+@bp.get("/system")
+@for_admins
+def show() -> ResponseReturnValue:
+    """The checks are not run by looking at the page."""
+    app, last = services(), examination().last
+    now = app.clock()
+    with app.db.reading() as session:
+        processes = [(row, presence.runs(row, now)) for row in presence.everything(session)]
+        ticks = runs.ticks(session)
+        site = erpnext.site(session)
+    return render_template(
+        "system.html",
+        last=last,
+        amiss=last.report.of(say.Verdict.FAIL, say.Verdict.WARN) if last else {},
+        well=last.report.of(say.Verdict.OK, say.Verdict.SKIP) if last else {},
+        processes=processes,
+        ticks=ticks,
+        site=site,
+        version=__version__,
+        python=platform.python_version(),
+        ledger="SQLite" if app.db.is_sqlite else "PostgreSQL",
+        chosen=list(masks.chosen(app.settings)),
+    )
+
+
+@bp.post("/system/check")
+@for_admins
+def check() -> ResponseReturnValue:
+    try:
+        report = examination().run().report
+        counts = ", ".join(f"{len(report.of(verdict))} {verdict}" for verdict in say.Verdict)
+        shared.done(f"Checked in {report.seconds:.1f} s: {counts}.")
+    except WatcherError as error:
+        shared.refused(error)
+    return redirect(url_for("system.show"), 303)
+
+
+@bp.get("/system/report.json")
+@for_admins
+def report() -> ResponseReturnValue:
+    """The file of ``watcher doctor --bundle``, of the last time that the checks were run."""
+    last = examination().last
+    if last is None:
+        shared.done("Run the checks first: the report holds what they find.")
+        return redirect(url_for("system.show"), 303)
+    name = f"watcher-{last.at:%Y%m%d-%H%M%S}.json"
+    return Response(
+        json.dumps(last.contents, indent=1) + "\n",
+        mimetype="application/json",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "no-store",
+        },
+    )
