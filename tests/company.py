@@ -205,7 +205,7 @@ class Company:
                 now = self.services.clock()
                 owing.owe_now(session, [calendar.id], "asked", now)
             if force:
-                owing.allow_sweeps(session, [calendar.id])
+                owing.allow_sweeps(session, [calendar.id], now)
             calendar.retry_at = None
             number = calendar.id
         return work_off(self.services, number, "test")

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy
 
-from watcher.ledger import db, server
+from watcher.ledger import audit, db, server  # noqa: F401 (``audit`` has a table of its own)
 from watcher.ledger.db import Database
 from watcher.ledger.models import Base
 

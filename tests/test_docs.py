@@ -37,7 +37,7 @@ from watcher.ledger.inbox import Word
 from watcher.ledger.problems import ProblemState
 from watcher.ledger.rings import Reason
 from watcher.services import Ledger, Services, build
-from watcher.settings import SECRETS, env_name, fields, load
+from watcher.settings import SECRETS, env_name, fields, load, plain
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
@@ -283,7 +283,7 @@ def default_of(name: str) -> str:
     value = fields()[name].default
     if name in SECRETS or value in ("", ()):
         return ""
-    return f"./{value}" if isinstance(value, Path) else str(value)
+    return f"./{value}" if isinstance(value, Path) else plain(value)
 
 
 def test_settings_page_has_each_setting_and_no_other() -> None:

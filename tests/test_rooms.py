@@ -70,7 +70,8 @@ MAY = {
         "waiting",
     },
     "doctor": BASE | {"erpnext", "google", "ledger", "services", "settings"},
-    "handlers": BASE | {"accounts", "doctor", "explain", "google", "ledger", "services", "sync"},
+    "handlers": BASE
+    | {"accounts", "doctor", "explain", "given", "google", "ledger", "services", "sync"},
     "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": BASE
     | {
@@ -141,6 +142,7 @@ LIGHT = {
     "watcher.errors",
     "watcher.doctor.say",
     "watcher.google.endpoints",
+    "watcher.ledger.acts",
     "watcher.ledger.rings",
     "watcher.ledger.states",
 }

@@ -7,14 +7,11 @@ Sources, first one wins: environment, then one settings file (``given.files.find
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
@@ -36,10 +33,6 @@ from watcher.given.addresses import LOOPBACK as LOOPBACK
 PREFIX = "WATCHER_"
 
 CommaList = tuple[str, ...]
-
-
-# A unix socket's path is limited to 108 bytes on Linux and 104 on macOS.
-_SOCKET_PATH_LIMIT = 100
 
 
 class Settings(BaseModel):
@@ -138,11 +131,18 @@ class Settings(BaseModel):
         default=SecretStr(""), description="Slack-compatible webhook that is told the same"
     )
     notify_from: str = Field(default="", description="sender of these mails")
+    trusted_proxies: CommaList = Field(
+        default=("127.0.0.1", "::1"),
+        description="addresses or networks of proxies whose X-Forwarded-For is believed",
+    )
+    audit_days: int = Field(
+        default=400, ge=1, le=3650, description="how long the audit trail is kept"
+    )
     log_format: Literal["", "console", "json"] = Field(
         default="", description="console on a terminal, else json"
     )
 
-    @field_validator("admin_emails", "delegation_allow", mode="before")
+    @field_validator("admin_emails", "delegation_allow", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -180,6 +180,12 @@ class Settings(BaseModel):
         addresses.bare(value, "the site, without /app, /desk or a page of it")
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: CommaList) -> CommaList:
+        addresses.networks(value)
+        return value
+
     @field_validator("erpnext_time_zone")
     @classmethod
     def _zone(cls, value: str) -> str:
@@ -198,15 +204,8 @@ class Settings(BaseModel):
     @field_validator("smtp_url", "notify_webhook_url")
     @classmethod
     def _secret_url(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        text = value.get_secret_value()
         kinds = ("smtp", "smtps") if info.field_name == "smtp_url" else ("http", "https")
-        try:
-            parts = urlsplit(text)
-            fits = not text or (parts.scheme in kinds and parts.hostname and (parts.port or 1))
-        except ValueError:  # ``.port`` raises it when the port is no number
-            fits = False
-        if not fits:
-            raise ValueError(f"must be an address that begins with {kinds[0]}:// or {kinds[1]}://")
+        addresses.of_kind(value.get_secret_value(), kinds)
         return value
 
     @property
@@ -222,12 +221,7 @@ class Settings(BaseModel):
     @property
     def valkey_socket(self) -> Path:
         """Where the embedded Valkey of this data directory listens; the same for every process."""
-        data = self.data_dir.resolve()
-        path = data / "valkey.sock"
-        if len(str(path).encode()) <= _SOCKET_PATH_LIMIT:
-            return path
-        name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"watcher-{name}.sock"
+        return files.socket_in(self.data_dir.resolve())
 
     @property
     def callback_url(self) -> str:

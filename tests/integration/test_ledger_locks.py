@@ -266,7 +266,7 @@ def test_a_consent_is_for_the_sweep_that_was_shown(db: Database) -> None:
     with db.session() as session:
         calendars.note_shown(session, shown, 7)
         owing.owe_now(session, [shown, other], "resync", NOW)
-        owing.allow_sweeps(session, [shown, other])
+        owing.allow_sweeps(session, [shown, other], NOW)
     with db.reading() as session:
         assert calendars.get(session, shown).sweep_allowed == 7
         assert calendars.get(session, other).sweep_allowed is None

@@ -90,7 +90,7 @@ def test_wishes_registrations_and_passes_do_not_wait_for_each_other_in_a_ring(
     def resync(mine: Services) -> None:
         with mine.db.session() as session:
             owing.owe_now(session, ids, "resync", mine.clock())
-            owing.allow_sweeps(session, ids)
+            owing.allow_sweeps(session, ids, mine.clock())
 
     def retry(mine: Services) -> None:
         with mine.db.session() as session:

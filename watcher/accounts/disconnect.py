@@ -21,8 +21,9 @@ from watcher.events.mapping import data_id
 from watcher.events.model import Action, Cancel
 from watcher.google.consent import revoke
 from watcher.google.grants import Grant
-from watcher.ledger import accounts, calendars, connect, leases
+from watcher.ledger import accounts, audit, calendars, connect, leases
 from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.acts import What
 from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState
 from watcher.services import Services
@@ -49,10 +50,13 @@ def disconnect(
         account = accounts.get(session, email)
         if account.state == AccountState.DISCONNECTED:
             raise errors.UserError(f"{account.email} is disconnected already")
+        goes_on = account.state == AccountState.DISCONNECTING and account.on_disconnect == events
         account.on_disconnect = events
         accounts.set_state(
             account, AccountState.DISCONNECTING, errors.Cause.BY_ADMIN, services.clock()
         )
+        if not goes_on:
+            audit.record(session, _act(What.ACCOUNT_DISCONNECT, account), services.clock())
         connect.end_invitations(session, account.id, services.clock())
         mirrored = [(c.id, c.google_id) for c in calendars.of_account(session, account.id)]
     told("waiting for a sync that is under way")
@@ -86,9 +90,13 @@ def disconnect(
             calendar.removed = True
             calendar.sync_token = None
             calendar.last_snapshot_at = None
-        accounts.set_state(
-            account, AccountState.DISCONNECTED, errors.Cause.BY_ADMIN, services.clock()
-        )
+        now = services.clock()
+        accounts.set_state(account, AccountState.DISCONNECTED, errors.Cause.BY_ADMIN, now)
+        audit.record(session, _act(What.ACCOUNT_DISCONNECTED, account), now)
+
+
+def _act(what: What, account: Account) -> audit.Act:
+    return audit.Act(what, account.email, {"events": account.on_disconnect})
 
 
 def _goes_on(services: Services, email: str) -> bool:

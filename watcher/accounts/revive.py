@@ -9,8 +9,9 @@ import logging
 from functools import partial
 
 from watcher import errors
-from watcher.ledger import accounts
+from watcher.ledger import accounts, audit
 from watcher.ledger.accounts import LedgerTokens
+from watcher.ledger.acts import What
 from watcher.ledger.models import Account
 from watcher.services import Services
 
@@ -21,14 +22,18 @@ def revive(services: Services, account_id: int) -> None:
     """Prove an account's grant and go on with it. Raises ``AccountDead`` (noted), ``AppDead``,
     ``Transient``."""
     services.tokens.renew(account_id, even_dead=True)
-    start(services, account_id)
+    start(services, account_id, What.ACCOUNT_RESUME)
 
 
-def start(services: Services, account_id: int) -> None:
-    """An account whose grant is proved works: each calendar is listed now."""
+def start(services: Services, account_id: int, what: What | None = None) -> None:
+    """An account whose grant is proved works: each calendar is listed now. ``what`` is how the
+    audit trail calls that, where nothing else has told of it."""
+    now = services.clock()
     with services.db.session() as session:
         account = session.get_one(Account, account_id)
-        rings = accounts.activate(session, account, services.clock())
+        rings = accounts.activate(session, account, now)
+        if what is not None:
+            audit.record(session, audit.Act(what, account.email), now)
     services.ring_all(rings, "backfill", "connect")
 
 

@@ -14,7 +14,8 @@ from functools import partial
 from watcher.accounts.revive import revive
 from watcher.erpnext.persons import persons
 from watcher.errors import Cause, WatcherError, contained
-from watcher.ledger import accounts, people
+from watcher.ledger import accounts, audit, people
+from watcher.ledger.acts import What
 from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState
 from watcher.services import Services
@@ -57,7 +58,10 @@ def _follow(services: Services, account: Account, enabled: set[str]) -> bool:
         row = session.get_one(Account, account.id)
         if not row.is_active:
             return False
-        accounts.set_state(row, AccountState.PAUSED, Cause.USER_REMOVED, services.clock())
+        now = services.clock()
+        accounts.set_state(row, AccountState.PAUSED, Cause.USER_REMOVED, now)
+        because = {"because": Cause.USER_REMOVED.value}
+        audit.record(session, audit.Act(What.ACCOUNT_PAUSE, row.email, because), now)
     log.warning("account paused: ERPNext has no enabled user %s", account.erpnext_user)
     return True
 

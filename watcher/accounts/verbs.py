@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from watcher import errors
+from watcher.accounts import revive
 from watcher.accounts.proof import Proof, Proved, clean, client_of, prove, prove_all, try_own
-from watcher.accounts.revive import revive, start
 from watcher.erpnext import connected_app
 from watcher.google.delegation import DelegationAllow
 from watcher.google.grants import Grant
-from watcher.ledger import accounts, calendars, connect, owing, own, states
+from watcher.ledger import accounts, audit, calendars, connect, owing, own, states
 from watcher.services import Services, delegation
 from watcher.settings import require
 
@@ -127,7 +127,7 @@ def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, 
     proved = prove_all(client_of(services, address, fresh.access_token), address, wanted)
     account_id = _register(services, grant, proved)
     accounts.LedgerTokens(services.db, services.keyring).keep(account_id, grant, fresh)
-    start(services, account_id)
+    revive.start(services, account_id)
     others = [each.google_id for each in proved if each.is_own and each.google_id != address]
     return Added(address, grant.erpnext_user, len(proved), *others[:1])
 
@@ -157,6 +157,8 @@ def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dea
             own.add(session, known, each.google_id, each.is_own, now)
         if dead:
             accounts.set_state(known, states.AccountState.NEEDS_RECONNECT, dead, now)
+        done = {"via": grant.source, "calendars": len(wanted)}
+        audit.record(session, audit.Act(audit.What.ACCOUNT_ADD, known.email, done, dead), now)
         return known.id
 
 
@@ -245,6 +247,7 @@ def invite(services: Services, email: str, *, erpnext_user: str | None = None) -
                 erpnext_user=user,
             )
         invitation = connect.create_invitation(session, account.id, now)
+        audit.record(session, audit.Act(audit.What.ACCOUNT_INVITE, address), now)
     return connect.sign_link(services.keyring, services.settings, invitation, address)
 
 
@@ -271,6 +274,8 @@ def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
         account, now = accounts.get(session, email), services.clock()
         calendar = own.add(session, account, proved.google_id, proved.is_own, now)
         owing.owe_listings(session, [calendar.id], "added", now)
+        subject = f"{account.email} {calendar.google_id}"
+        audit.record(session, audit.Act(audit.What.CALENDAR_ADD, subject), now)
         active = account.is_active
     if active:
         services.ring(calendar.id, "backfill", "added")
@@ -287,6 +292,9 @@ def set_event_type(services: Services, email: str, event_type: str | None) -> No
         account.default_event_type = event_type
         mirrored = [calendar.id for calendar in calendars.of_account(session, account.id)]
         owing.owe_listings(session, mirrored, "policy", services.clock())
+        figures = {"event_type": event_type or "default"}
+        act = audit.Act(audit.What.ACCOUNT_SET, account.email, figures)
+        audit.record(session, act, services.clock())
         active = account.is_active
     if active:
         services.ring_all(mirrored, "backfill", "policy")
@@ -301,9 +309,9 @@ def pause(services: Services, email: str) -> None:
                 f"{account.email} is {account.state}, which cannot be paused",
                 next_step=f"watcher accounts show {account.email}",
             )
-        accounts.set_state(
-            account, states.AccountState.PAUSED, errors.Cause.BY_ADMIN, services.clock()
-        )
+        now = services.clock()
+        accounts.set_state(account, states.AccountState.PAUSED, errors.Cause.BY_ADMIN, now)
+        audit.record(session, audit.Act(audit.What.ACCOUNT_PAUSE, account.email), now)
 
 
 def resume(services: Services, email: str) -> Proof:
@@ -316,7 +324,7 @@ def resume(services: Services, email: str) -> Proof:
                 f"{account.email} is {account.state}",
                 next_step=f"watcher accounts invite {account.email}",
             )
-    revive(services, account.id)
+    revive.revive(services, account.id)
     with services.db.reading() as session:
         mine = own.of_account(session, account)
     if mine is None:

@@ -14,6 +14,7 @@ from watcher import __version__
 from watcher.cli.common import CONFIG_FILE, json_option, messages, noted
 from watcher.cli.everywhere import accept_everywhere
 from watcher.cli.examples import add_examples
+from watcher.cli.recording import record_acts
 from watcher.errors import LATER, ExitCode, Transient, WatcherError
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ class Commands(click.Group):
     def _import(self, name: str) -> None:
         if name not in self.commands:
             module = importlib.import_module(f"watcher.cli.{MODULES[name]}")
-            command = accept_everywhere(getattr(module, name))
+            command = getattr(module, name)
+            record_acts(command, name)
+            accept_everywhere(command)
             add_examples(command, name)
             self.add_command(command)
 

@@ -9,16 +9,14 @@ from typing import Any
 import click
 
 from watcher import errors
-from watcher.cli import inviting, looking
+from watcher.cli import common, inviting, looking, recording
 from watcher.cli.common import (
     App,
-    Whose,
     emit,
     ends_a_mirror,
     json_option,
     messages,
     pass_app,
-    select_accounts,
     worst,
 )
 from watcher.cli.later import later
@@ -28,6 +26,7 @@ with later():
     from watcher.accounts import disconnect as ending
     from watcher.accounts import verbs
     from watcher.ledger import accounts as ledger
+    from watcher.ledger import audit
 
 VIA = click.Choice(["oauth", "service-account", "erpnext"])
 
@@ -107,9 +106,10 @@ def import_(app: App, via: str, source: str | None, keep: bool) -> int:
     known = verbs.known(app.services) if keep else frozenset()
     people = [each for each in _people(app, via, source) if each[0].lower() not in known]
     for email, user in people:
-        result = errors.contained(
-            partial(_import_one, app, via, email, user), partial(_not_imported, email)
-        )
+        with audit.attempt(audit.What.ACCOUNT_ADD, recording.write, email):
+            result = errors.contained(
+                partial(_import_one, app, via, email, user), partial(_not_imported, email)
+            )
         results.append(result)
         codes.append(int(result["code"]))
         if not app.as_json:
@@ -117,6 +117,7 @@ def import_(app: App, via: str, source: str | None, keep: bool) -> int:
             _say_calendar(result.get("calendar", ""))
             if "link" in result:
                 click.echo(f"{email} {result['link']}")
+    audit.figures(people=len(codes), done=sum(code == 0 for code in codes))
     if keep:
         results += _leavers(app)
     if app.as_json:
@@ -143,6 +144,7 @@ def _leavers(app: App) -> list[dict[str, Any]]:
 def _import_one(app: App, via: str, email: str, user: str | None) -> dict[str, Any]:
     left = verbs.left_as_it_is(app.services, email, via)
     if left:
+        audit.nothing()
         return {"email": email, "outcome": left, "code": 0}
     if via == "oauth":
         link = verbs.invite(app.services, email, erpnext_user=user)
@@ -154,6 +156,7 @@ def _import_one(app: App, via: str, email: str, user: str | None) -> dict[str, A
 
 
 def _not_imported(email: str, error: errors.WatcherError) -> dict[str, Any]:
+    audit.failed(audit.why(error))
     text = f"{error.message} ({error.next_step})" if error.next_step else error.message
     return {"email": email, "outcome": text, "code": error.exit_code}
 
@@ -215,17 +218,21 @@ def resume(app: App, email: str | None, everyone: bool) -> int:
         raise errors.UserError("name an e-mail address, or --all")
     if email is not None:
         return _resume_one(app, email)
-    chosen = select_accounts(app, Whose(everyone=everyone), (AccountState.NEEDS_RECONNECT,))
+    chosen = common.select_accounts(
+        app, common.Whose(everyone=everyone), (AccountState.NEEDS_RECONNECT,)
+    )
     if not chosen:
         messages.print("no account needs it")
     codes = []
     for account in chosen:
         messages.print(f"{account.email}:", markup=False)
-        codes.append(errors.contained(partial(_resume_one, app, account.email), _not_resumed))
+        with audit.attempt(audit.What.ACCOUNT_RESUME, recording.write, account.email):
+            codes.append(errors.contained(partial(_resume_one, app, account.email), _not_resumed))
     return worst(codes)
 
 
 def _not_resumed(error: errors.WatcherError) -> int:
+    audit.failed(audit.why(error))
     messages.print(f"  {error.message}", markup=False)
     return error.exit_code
 

@@ -18,13 +18,14 @@ from watcher.cli.common import (
 )
 from watcher.cli.later import later
 from watcher.errors import NotFound, WatcherError
+from watcher.ledger.acts import What
 
 with later():
     from watcher.accounts import disconnect, verbs
     from watcher.channels import registry
     from watcher.ledger import accounts as ledger
+    from watcher.ledger import audit, channels, standing
     from watcher.ledger import calendars as store
-    from watcher.ledger import channels, standing
 
 
 @click.group()
@@ -104,6 +105,8 @@ def remove(app: App, email: str, calendar_id: str, events: str) -> None:
         app.confirm(f"Remove {calendar_id} and {events} its mirrored events?")
     calendar_id = found.google_id  # which may have been typed in other letters
     with services.db.session() as session:
+        act = audit.Act(What.CALENDAR_REMOVE, f"{email} {calendar_id}", {"events": events})
+        audit.record(session, act, services.clock())
         removed = store.locked(session, found.id)
         removed.removed, removed.sync_token = True, None
         open_ids = channels.retire_all(session, removed.id, services.clock())

@@ -6,17 +6,16 @@ from typing import Any
 
 import click
 
+from watcher.cli import common
 from watcher.cli.common import (
     App,
     Whose,
     emit,
     iso,
     json_option,
-    life_bar,
     messages,
     pass_app,
     select_accounts,
-    short_time,
     show_table,
     who,
     whose_option,
@@ -29,8 +28,8 @@ from watcher.ledger.states import AccountState
 with later():
     from watcher.channels import registry, renewal
     from watcher.ledger import accounts as ledger
+    from watcher.ledger import audit, models
     from watcher.ledger import channels as store
-    from watcher.ledger import models
 
 PATIENCE_SECONDS = 30.0
 """Cron renews every few seconds; the lease of a process that was killed ends after
@@ -73,10 +72,10 @@ def list_(app: App) -> None:
                 (
                     who(account.email, calendar.google_id),
                     channel.state,
-                    life_bar(found[-1]["life_left"] or 0.0),
-                    short_time(channel.expires_at),
-                    short_time(channel.renew_at),
-                    short_time(channel.heard_at) or "not yet",
+                    common.life_bar(found[-1]["life_left"] or 0.0),
+                    common.short_time(channel.expires_at),
+                    common.short_time(channel.renew_at),
+                    common.short_time(channel.heard_at) or "not yet",
                 )
             )
     if app.as_json:
@@ -127,6 +126,7 @@ def renew(app: App, whose: Whose, force: bool) -> int:
     elif not results:
         messages.print("nothing is due")
     bad = sum(result.outcome in ("failed", "later") for result in results)
+    audit.figures(renewed=len(results) - bad, failed=bad)
     if not bad:
         return ExitCode.OK
     return ExitCode.PARTLY if bad < len(results) else ExitCode.UNAVAILABLE
@@ -143,6 +143,7 @@ def stop(app: App, email: str) -> None:
         open_now = len(store.everything(session, [account.id]))
     app.confirm(f"Stop all channels of {account.email}?")
     stopped = len(registry.stop_all(app.services, account))
+    audit.figures(stopped=stopped, left=open_now - stopped)
     messages.print(f"{account.email}: {stopped} channels stopped")
     if stopped < open_now:
         messages.print(f"  {open_now - stopped} end by themselves: Google would not stop them")

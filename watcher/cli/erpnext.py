@@ -18,6 +18,7 @@ with later():
     from watcher.erpnext import connected_app as desk_apps
     from watcher.erpnext import desk as forms
     from watcher.erpnext import fields
+    from watcher.ledger import audit
 
 
 @click.group()
@@ -43,6 +44,9 @@ def setup(app: App, connected_app: bool, desk: str, dry_run: bool) -> int:
     report = fields.plan(client) if dry_run else fields.install(client)
     shown = _desk(client, desk, dry_run)
     made = _connected_app(app.loaded.settings, client, dry_run) if connected_app else None
+    audit.figures(fields=len(report.created), mended=len(report.mended), desk=desk)
+    if made is not None:
+        audit.figures(connected_app=made.name)
     if app.as_json:
         emit(
             {

@@ -19,6 +19,7 @@ from watcher.errors import UserError
 with later():
     from watcher.accounts import inviting, lists, verbs
     from watcher.ledger import accounts as ledger
+    from watcher.ledger import audit
 
 if TYPE_CHECKING:
     from watcher.accounts.inviting import Answer, Guest
@@ -92,6 +93,7 @@ def _many(app: App, wanted: Wanted) -> int:
             if table is not None and answer.link:
                 csv.writer(table).writerow([answer.email, answer.link, iso(answer.ends_at)])
             _tell(app, answer, shows_link=table is None)
+    audit.figures(people=len(answers), done=sum(answer.code == 0 for answer in answers))
     if app.as_json:
         emit([_as_json(answer, shows_link=wanted.table is None) for answer in answers])
     else:

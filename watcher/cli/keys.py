@@ -26,6 +26,7 @@ with later():
     from rich import progress
 
     from watcher import services as composed
+    from watcher.ledger import audit
     from watcher.ledger import keys as ledger
 
 
@@ -81,6 +82,7 @@ def add() -> None:
         )
     _write(file, f"{secrets.token_urlsafe(48)},{file.read_text().strip()}\n")
     services = _services()
+    audit.about(services.keyring.first)
     messages.print(f"key {services.keyring.first} is in front in {file}: keep a copy of the file")
     messages.print("running processes take it up by themselves; next: watcher keys rotate")
 
@@ -113,6 +115,8 @@ def rotate(app: App) -> None:
             services.keyring,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
+    audit.about(services.keyring.first)
+    audit.figures(secrets=moved)
     if app.as_json:
         emit({"moved": moved, "key": services.keyring.first})
     else:

@@ -22,6 +22,7 @@ from watcher.errors import UserError, WatcherError
 
 with later():
     from watcher.erpnext import todos
+    from watcher.ledger import audit
     from watcher.ledger import notices as ledger
     from watcher.notices import media, words
 
@@ -59,6 +60,8 @@ def test(app: App, user: str | None) -> int:
             messages.print(f"{way}: {result['outcome']}", markup=False)
             if result.get("next_step"):
                 messages.print(f"  do: {result['next_step']}", markup=False)
+    sent = [str(result["way"]) for result in results if not result["code"]]
+    audit.figures(sent=" ".join(sent), failed=len(results) - len(sent))
     if app.as_json:
         emit(results)
     return worst([int(result["code"]) for result in results])

@@ -12,10 +12,9 @@ from typing import Any
 import click
 
 from watcher import errors
+from watcher.cli import common
 from watcher.cli.common import (
     App,
-    Whose,
-    called,
     emit,
     json_option,
     messages,
@@ -23,7 +22,6 @@ from watcher.cli.common import (
     select_accounts,
     who,
     whose_option,
-    worst,
 )
 from watcher.cli.later import later
 from watcher.ledger import states
@@ -73,7 +71,7 @@ class Chosen:
     google_id: str
 
 
-def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
+def _targets(app: App, whose: common.Whose, only: str | None) -> list[Chosen]:
     found = []
     chosen = select_accounts(app, whose, (states.AccountState.ACTIVE,))
     with app.services.db.reading() as session:
@@ -97,7 +95,7 @@ def _targets(app: App, whose: Whose, only: str | None) -> list[Chosen]:
 @click.option("--force", is_flag=True, help="Confirm the mass cancellation that was shown.")
 @json_option
 @pass_app
-def resync(app: App, whose: Whose, only: str | None, dry_run: bool, force: bool) -> int:
+def resync(app: App, whose: common.Whose, only: str | None, dry_run: bool, force: bool) -> int:
     """Read the whole window again and correct ERPNext; cron finishes what broke off."""
     targets = _targets(app, whose, only)
     if not dry_run:
@@ -110,7 +108,7 @@ def resync(app: App, whose: Whose, only: str | None, dry_run: bool, force: bool)
     else:
         for result in results:
             messages.print(_line(result), markup=False)
-    return worst([int(result["code"]) for result in results])
+    return common.worst([int(result["code"]) for result in results])
 
 
 def _with_bar(
@@ -226,7 +224,7 @@ def _line(result: dict[str, Any]) -> str:
 @whose_option("All active accounts.")
 @json_option
 @pass_app
-def verify(app: App, whose: Whose) -> int:
+def verify(app: App, whose: common.Whose) -> int:
     """Compare Google with ERPNext now; changes nothing. Exit 7 on a difference."""
     targets = _targets(app, whose.or_all(), None)
     results = _with_bar(app, targets, lambda target: _verify_one(app, target))
@@ -236,7 +234,7 @@ def verify(app: App, whose: Whose) -> int:
         for result in results:
             messages.print(_verify_line(result), markup=False)
     codes = [int(result["code"]) for result in results]
-    return errors.ExitCode.UNHEALTHY if errors.ExitCode.UNHEALTHY in codes else worst(codes)
+    return errors.ExitCode.UNHEALTHY if errors.ExitCode.UNHEALTHY in codes else common.worst(codes)
 
 
 def _verify_one(app: App, target: Chosen) -> dict[str, Any]:
@@ -265,7 +263,8 @@ def _verify_line(result: dict[str, Any]) -> str:
         f"{result['different']} different of {result['events']}"
     ]
     for kind in differences.KINDS:
-        lines += [f"    {kind}: {called(e)} ({e['detail']})" for e in result[f"{kind}_examples"]]
+        found = [f"{common.called(e)} ({e['detail']})" for e in result[f"{kind}_examples"]]
+        lines += [f"    {kind}: {each}" for each in found]
         if result[kind] > EXAMPLES:
             lines.append(f"    ... and {result[kind] - EXAMPLES} more {kind}")
     return "\n".join([*lines, f"  do: watcher resync {result['account']}"])

@@ -26,6 +26,7 @@ from watcher.ledger.states import AccountState
 with later():
     from watcher.accounts import tokens as access
     from watcher.ledger import accounts as ledger
+    from watcher.ledger import audit
 
 
 @click.group()
@@ -81,6 +82,8 @@ def renew(app: App, whose: Whose) -> int:
             messages.print(f"{account.email}: {outcome}", markup=False)
             if error is not None and error.next_step:
                 messages.print(f"  do: {error.next_step}", markup=False)
+    bad = sum(code != 0 for _, _, code in results)
+    audit.figures(renewed=len(results) - bad, failed=bad)
     if app.as_json:
         emit([{"account": email, "outcome": outcome} for email, outcome, _ in results])
     elif not results:

@@ -19,6 +19,7 @@ with later():
 
     from watcher import settings as declared
     from watcher.accounts import uninstall as removing
+    from watcher.ledger import audit
     from watcher.ledger import removal as last
 
 KEEP_OR_DELETE = click.Choice(["keep", "delete"])
@@ -74,6 +75,7 @@ def uninstall(app: App, rows: str, fields: str, data: bool, dry_run: bool) -> in
     if data and not outcome.left:
         app.services.db.dispose()
         gone = last.remove(settings, _keys(app.loaded))
+        audit.nothing()  # the trail is gone with the ledger
     if app.as_json:
         document = _document(found, choices, outcome) | {"deleted": [str(path) for path in gone]}
         emit(document | {"by_hand": _by_hand(app, found), "dry_run": False, "code": code})
@@ -89,6 +91,7 @@ def _rest(app: App) -> int:
         f"There is no ledger any more. Delete the files left in {app.loaded.settings.data_dir}?"
     )
     gone = last.remove(app.loaded.settings, _keys(app.loaded))
+    audit.nothing()
     if app.as_json:
         emit({"deleted": [str(path) for path in gone], "dry_run": False, "code": 0})
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -36,3 +38,22 @@ def public(value: str) -> None:
     parts = urlsplit(value)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ValueError("must be https (Google pushes to https only); http is for loopback")
+
+
+def of_kind(value: str, kinds: tuple[str, str]) -> None:
+    """Raises ``ValueError`` for what is no address of one of two schemes; nothing at all is one."""
+    try:
+        parts = urlsplit(value)
+        fits = not value or (parts.scheme in kinds and parts.hostname and (parts.port or 1))
+    except ValueError:  # ``.port`` raises it when the port is no number
+        fits = False
+    if not fits:
+        raise ValueError(f"must be an address that begins with {kinds[0]}:// or {kinds[1]}://")
+
+
+def networks(values: Iterable[str]) -> list[IPv4Network | IPv6Network]:
+    """IP addresses and networks such as ``10.0.0.0/8``. Raises ``ValueError``."""
+    try:
+        return [ip_network(value) for value in values]
+    except ValueError as error:
+        raise ValueError(f"must be IP addresses or networks such as 10.0.0.0/8: {error}") from None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import grp
+import hashlib
 import os
 import pwd
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,19 @@ CONFIG = "WATCHER_CONFIG"
 SYSTEM_FILE = Path("/etc/watcher/watcher.env")
 SYSTEM_DATA = Path("/var/lib/watcher")
 """The data directory of a service whose settings are in ``SYSTEM_FILE`` and name no other one."""
+
+
+_SOCKET_PATH_LIMIT = 100
+"""A unix socket's path is limited to 108 bytes on Linux and 104 on macOS."""
+
+
+def socket_in(data_dir: Path) -> Path:
+    """Where the embedded Valkey of a data directory listens; the same for every process."""
+    path = data_dir / "valkey.sock"
+    if len(str(path).encode()) <= _SOCKET_PATH_LIMIT:
+        return path
+    name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"watcher-{name}.sock"
 
 
 def find(env: Mapping[str, str], folder: Path) -> Path | None:

@@ -15,7 +15,8 @@ from flask import redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from watcher.handlers.context import services
-from watcher.ledger import admins
+from watcher.ledger import admins, audit
+from watcher.ledger.acts import What
 
 P = ParamSpec("P")
 
@@ -50,6 +51,7 @@ def sign_out() -> None:
     if email is not None:
         with services().db.session() as db:
             admins.sign_out(db, email, services().clock())
+            audit.record(db, audit.Act(What.DASHBOARD_SIGN_OUT), services().clock())
 
 
 def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:

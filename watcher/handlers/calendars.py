@@ -13,11 +13,11 @@ from flask.typing import ResponseReturnValue
 from watcher.accounts import verbs
 from watcher.errors import NotFound, WatcherError
 from watcher.explain import asking, differences
-from watcher.handlers import diary, explaining
+from watcher.handlers import acting, diary, explaining
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services
-from watcher.ledger import aside, calendars, channels, listing, standing, told
+from watcher.ledger import aside, audit, calendars, channels, listing, standing, told
 from watcher.ledger import diary as kept
 from watcher.ledger.models import Account
 from watcher.services import Services
@@ -65,6 +65,7 @@ def one(number: int) -> ResponseReturnValue:
 
 @bp.post("/calendars/<int:number>/compare")
 @for_admins
+@acting.looks
 def compare(number: int) -> ResponseReturnValue:
     """Ask both sides what differs, one comparison or search at a time, for a bounded time. The
     answer names titles, so that it stands on this page alone: not in an address, not in the
@@ -156,6 +157,14 @@ def _confirm(app: Services, target: Target) -> str:
     return f"Confirmed: the next pass, which begins now, may cancel {rows} rows."
 
 
+ACTS = {
+    "sync": audit.What.CALENDAR_SYNC,
+    "resync": audit.What.CALENDAR_RESYNC,
+    "renew": audit.What.CHANNEL_RENEW,
+    "pause": audit.What.ACCOUNT_PAUSE,
+    "resume": audit.What.ACCOUNT_RESUME,
+    "confirm": audit.What.SWEEP_CONFIRM,
+}
 ACTIONS: dict[str, Callable[[Services, Target], str]] = {
     "sync": _sync,
     "resync": _resync,
@@ -168,6 +177,7 @@ ACTIONS: dict[str, Callable[[Services, Target], str]] = {
 
 @bp.post("/calendars/<int:number>/<any(sync, resync, renew, pause, resume, confirm):what>")
 @for_admins
+@acting.records(audit.What.CALENDAR_SYNC)
 def act(number: int, what: str) -> ResponseReturnValue:
     """Each may be pressed twice: what is owed already is owed once."""
     app = services()
@@ -175,6 +185,9 @@ def act(number: int, what: str) -> ResponseReturnValue:
         with app.db.reading() as session:
             calendar = calendars.get(session, number)
             target = Target(number, session.get_one(Account, calendar.account_id).email)
+        of_account = what in ("pause", "resume")
+        about = target.email if of_account else f"{target.email} {calendar.google_id}"
+        audit.about(about, ACTS[what])
         shared.done(ACTIONS[what](app, target))
     except NotFound:
         abort(404)

@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 
 from watcher.errors import UserError
 from watcher.explain import search
+from watcher.handlers import acting
 from watcher.handlers.admin import signed_in
 from watcher.handlers.context import EXTENSION, services
 from watcher.ledger import aside
@@ -60,6 +61,7 @@ def ask() -> ResponseReturnValue:
 
 
 @bp.post("/event")
+@acting.looks
 def answer() -> ResponseReturnValue:
     """What is found, in the same sentences as those of ``watcher explain``."""
     if signed_in() is None:

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, request
 from prometheus_client import Counter
 
 from watcher.errors import Transient
-from watcher.handlers import context
+from watcher.handlers import acting, context
 from watcher.ledger import calendars, inbox
 from watcher.ledger.inbox import Verdict
 from watcher.ledger.secrets import PROOF_HEADER
@@ -34,6 +34,7 @@ _ASKED = re.compile(r"[0-9a-f]{32}")
 
 
 @bp.post("/webhooks/google")
+@acting.looks
 def receive() -> Response:
     """204 recorded; 404 unknown channel or wrong token (same answer); 400 not a notification;
     413/431 too large; 200 with a proof for ``watcher doctor``; 503 when the ledger could not record

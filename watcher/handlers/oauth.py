@@ -15,17 +15,15 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from watcher import errors
 from watcher.accounts.proof import Proof, client_of, try_own
-from watcher.errors import AppDead, Permanent, Transient, WatcherError
 from watcher.google import consent
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.google.refresh import Fresh
-from watcher.handlers import admin
+from watcher.handlers import acting, admin
 from watcher.handlers.context import services, turns
 from watcher.handlers.turns import TooMany
-from watcher.ledger import accounts, connect, own
-from watcher.ledger.accounts import Consented
-from watcher.ledger.connect import Flow
+from watcher.ledger import accounts, audit, connect, own
 from watcher.ledger.models import Account
 from watcher.ledger.states import LEAVING
 from watcher.services import endpoints
@@ -39,7 +37,7 @@ MOST_CONSENTS = 3
 """So many tabs of one browser may be at Google at a time; a cookie holds 4 KB."""
 
 
-class ErrorPage(Exception):
+class ErrorPage(acting.Refused):
     """A page that says why not and what to do; ``retry`` is a link to begin again. The error that
     it is raised from goes to the log."""
 
@@ -73,6 +71,7 @@ def invitation(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/connect/<token>")
+@acting.looks
 def start(token: str) -> ResponseReturnValue:
     email, invitation_id = _open_invitation(token)
     return redirect(_to_google("connect", OAUTH_SCOPES, email, invitation_id))
@@ -138,6 +137,7 @@ def sign_in() -> ResponseReturnValue:
 
 
 @bp.post("/sign-out")
+@acting.records(audit.What.DASHBOARD_SIGN_OUT)
 def sign_out() -> ResponseReturnValue:
     """Ends the admin's sessions in every browser."""
     admin.sign_out()
@@ -145,23 +145,31 @@ def sign_out() -> ResponseReturnValue:
 
 
 @bp.get("/oauth/google/callback")
+@acting.records(audit.What.CONSENT_GIVE)
 def callback() -> ResponseReturnValue:
     """Google sends the browser back here, with a code or an error."""
     flow = _take_flow(request.args.get("state", ""))
     if flow is None:
         raise _lapsed()
+    is_sign_in = flow.purpose == "sign_in"
+    audit.by("")  # whoever was signed in before, this is about who comes back
     given = _finish(flow)
-    if flow.purpose == "sign_in":
+    if is_sign_in:
         _check_admin(given.identity)  # first, since whoever has a Google account gets here
+        audit.about("", audit.What.DASHBOARD_SIGN_IN)
+    audit.by(given.identity.email.lower())
+    now = services().clock()
     with services().db.session() as db:
-        if not connect.spend_flow(db, flow, services().clock()):
+        if not connect.spend_flow(db, flow, now):
             raise _lapsed()
+        if is_sign_in:
+            audit.record(db, audit.Act(audit.What.DASHBOARD_SIGN_IN), now)
     if flow.purpose == "sign_in":
         return _signed_in(given.identity)
     return _connected(given)
 
 
-def _take_flow(state: str) -> Flow | None:
+def _take_flow(state: str) -> connect.Flow | None:
     """The consent of this state that the browser's cookie keeps, which forgets it."""
     app = services()
     for sealed in session.get(CONSENTS, []):
@@ -185,13 +193,13 @@ class Consent:
     """What has come back from Google for a consent that was begun here, and who gave it.
     ``again`` is the link to begin once more."""
 
-    flow: Flow
+    flow: connect.Flow
     answer: consent.TokenAnswer
     identity: consent.Identity
     again: str
 
 
-def _finish(flow: Flow) -> Consent:
+def _finish(flow: connect.Flow) -> Consent:
     app = services()
     again = _retry_link(flow)
     try:
@@ -214,13 +222,13 @@ def _finish(flow: Flow) -> Consent:
     except consent.ConsentDenied as error:
         text = f"{error.message}. Nothing has been stored."
         raise ErrorPage("Nothing was connected", text, 200, again) from error
-    except (consent.ConsentFailed, AppDead) as error:
+    except (consent.ConsentFailed, errors.AppDead) as error:
         text = f"{error.message}. {error.next_step}"
         raise ErrorPage("Google refused", text, 400, again) from error
-    except Transient as error:
+    except errors.Transient as error:
         text = f"{error.message}. Try again in a minute."
         raise ErrorPage("Google does not answer", text, 503, again) from error
-    except WatcherError as error:
+    except errors.WatcherError as error:
         raise ErrorPage("That did not work", error.message, 400, again) from error
     if not identity.email_verified:
         raise ErrorPage(
@@ -232,13 +240,13 @@ def _finish(flow: Flow) -> Consent:
 def _cause(refusal: ErrorPage) -> str:
     """For the log: Google's code where it gave one, and our sentence. Neither holds a secret."""
     error = refusal.__cause__
-    if not isinstance(error, WatcherError):
+    if not isinstance(error, errors.WatcherError):
         return refusal.title
-    code = f"{error.cause}: " if isinstance(error, Permanent) else ""
+    code = f"{error.cause}: " if isinstance(error, errors.Permanent) else ""
     return f"{code}{error.message}"
 
 
-def _retry_link(flow: Flow) -> str:
+def _retry_link(flow: connect.Flow) -> str:
     if flow.purpose == "sign_in":
         return "/sign-in"
     app = services()
@@ -288,6 +296,7 @@ def _check_consent(db: Session, given: Consent) -> Account:
     if found is None:
         raise ErrorPage("This link is not valid", "Ask your administrator for a new one.", 404)
     account = found[1]
+    audit.about(account.email)
     if account.state in LEAVING:
         raise ErrorPage(
             "This link is no longer valid",
@@ -335,8 +344,10 @@ def _store(db: Session, account: Account, given: Consent, proof: Proof) -> list[
         refresh_token=answer.refresh_token,
         scopes=answer.scopes,
     )
-    consented = Consented(at=now, sub=given.identity.sub, fresh=fresh, own_id=proof.own_id)
+    consented = accounts.Consented(at=now, sub=given.identity.sub, fresh=fresh, own_id=proof.own_id)
     rings = accounts.activate_oauth(db, app.keyring, account.id, consented)
+    scopes = {"calendar": proof.other_id(account.email) or account.email}
+    audit.record(db, audit.Act(audit.What.CONSENT_GIVE, account.email, scopes), now)
     mine = own.of_account(db, account)
     if proof.refusal is not None and mine is not None:
         own.refuse(mine, proof.refusal, now)

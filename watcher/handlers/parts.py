@@ -15,6 +15,7 @@ from flask import Blueprint, flash, request, session, url_for
 from watcher.errors import LATER, Transient, WatcherError
 from watcher.handlers import admin
 from watcher.handlers.context import services
+from watcher.ledger import audit
 
 bp = Blueprint("parts", __name__)
 
@@ -74,6 +75,7 @@ def done(text: str) -> None:
 
 def refused(error: WatcherError) -> None:
     """Why an action did nothing, and what to do, told as ``done`` is."""
+    audit.failed(audit.why(error))
     flash(sentences(error)[:MOST_SAID], "refused")
 
 

@@ -15,6 +15,7 @@ from watcher import __version__
 from watcher.doctor import masks, say
 from watcher.doctor.within import Examination
 from watcher.errors import WatcherError
+from watcher.handlers import acting
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import EXTENSION, services
@@ -63,6 +64,7 @@ def show() -> ResponseReturnValue:
 
 @bp.post("/system/check")
 @for_admins
+@acting.looks
 def check() -> ResponseReturnValue:
     try:
         report = examination().run().report

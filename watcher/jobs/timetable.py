@@ -21,9 +21,20 @@ from watcher.accounts.disconnect import finish
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
 from watcher.channels.renewal import renew_due
-from watcher.ledger import aside, budget, due, erased, late, notices, outages, owing, runs
+from watcher.ledger import (
+    aside,
+    audit,
+    budget,
+    due,
+    erased,
+    late,
+    notices,
+    outages,
+    owing,
+    rings,
+    runs,
+)
 from watcher.ledger.models import Calendar
-from watcher.ledger.rings import LANES, Lane, Reason
 from watcher.ledger.standing import is_bulk
 from watcher.notices.tell import tell
 from watcher.services import Services
@@ -60,10 +71,10 @@ def sweep(services: Services) -> int:
     if was_away:
         with services.db.session() as session:
             outages.note_queue(session, now, answers=True)
-    rings = todo[:MAX_RINGS]
+    first = todo[:MAX_RINGS]
     return sum(
-        services.ring_all([n for n, wanted in rings if wanted == lane], lane, "sweep")
-        for lane in LANES
+        services.ring_all([n for n, wanted in first if wanted == lane], lane, "sweep")
+        for lane in rings.LANES
     )
 
 
@@ -72,7 +83,7 @@ def _calendar_of(job_id: str) -> int:
     return int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else 0
 
 
-def _lane(calendar: Calendar) -> Lane:
+def _lane(calendar: Calendar) -> rings.Lane:
     """Where the work waits best as far as the ledger shows; the worker who begins the pass decides
     what is to be read, and hands on what is not for its lane."""
     return "backfill" if is_bulk(calendar) else "live"
@@ -106,7 +117,7 @@ def look_after_writes(services: Services) -> int:
 
 
 def _list_anew(
-    services: Services, reason: Reason, find: Callable[[Session, datetime, int], list[int]]
+    services: Services, reason: rings.Reason, find: Callable[[Session, datetime, int], list[int]]
 ) -> int:
     """Owe a full listing to the calendars that ``find`` names, ``MAX_RINGS`` at the most, and ring
     for each. Returns how many rings were made."""
@@ -157,6 +168,7 @@ def prune(services: Services) -> int:
     budget.prune(services.db, now)
     with services.db.session() as session:
         notices.prune(session, now)
+    audit.prune(services.db, now, services.settings.audit_days)
     return runs.prune(services.db, now)
 
 

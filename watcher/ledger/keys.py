@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from watcher.errors import UserError
-from watcher.ledger import accounts
+from watcher.ledger import accounts, audit
+from watcher.ledger.acts import What
 from watcher.ledger.db import LOCKED, Database
 from watcher.ledger.models import Account
 from watcher.ledger.secrets import Keyring, key_of
@@ -95,6 +96,8 @@ def forget(db: Database, key: str, now: datetime) -> list[str]:
                 account.refresh_token = None
                 accounts.needs_reconnect(session, account.id, "key_lost", now)
                 lost.append(account.email)
+        act = audit.Act(What.KEY_FORGET, key, {"accounts_to_connect_again": len(lost)})
+        audit.record(session, act, now)
     return lost
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import func, literal, select, update
 from sqlalchemy.orm import Session
 
-from watcher.ledger import models
+from watcher.ledger import audit, models
+from watcher.ledger.acts import What
 from watcher.ledger.batches import BATCH
 from watcher.ledger.calendars import in_lock_order
 from watcher.ledger.columns import UtcDateTime
@@ -44,10 +45,18 @@ def owe_now(session: Session, calendar_ids: Iterable[int], reason: str, now: dat
     return _change(session, calendar_ids, _listing(reason, now) | at_once)
 
 
-def allow_sweeps(session: Session, calendar_ids: Iterable[int]) -> None:
+def allow_sweeps(session: Session, calendar_ids: Iterable[int], now: datetime) -> None:
     """Confirm for each of these calendars the mass cancellation that was shown last, up to that
     number of rows and for one pass; where none was shown there is nothing to confirm."""
-    _change(session, calendar_ids, {"sweep_allowed": models.Calendar.sweep_shown})
+    changed = _change(session, calendar_ids, {"sweep_allowed": models.Calendar.sweep_shown})
+    confirmed = (
+        select(models.Account.email, models.Calendar.google_id, models.Calendar.sweep_shown)
+        .join(models.Account, models.Calendar.account_id == models.Account.id)
+        .where(models.Calendar.id.in_(changed), models.Calendar.sweep_shown.is_not(None))
+    )
+    for email, google_id, rows in session.execute(confirmed).all():
+        act = audit.Act(What.SWEEP_CONFIRM, f"{email} {google_id}", {"cancellations": rows or 0})
+        audit.record(session, act, now)
 
 
 def owe_all(db: Database, reason: str, now: datetime) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from watcher.errors import UserError
-from watcher.ledger import calendars, failing, owing
+from watcher.ledger import audit, calendars, failing, owing
+from watcher.ledger.audit import Act, What
 from watcher.ledger.states import CalendarState
 from watcher.services import Services
 
@@ -19,8 +20,10 @@ since they owe work."""
 
 def look_now(services: Services, calendar_ids: Iterable[int]) -> None:
     """Read what has changed in Google; a pause after a failure is not waited for."""
+    now = services.clock()
     with services.db.session() as session:
-        wanted = owing.owe_looks_now(session, calendar_ids, "asked", services.clock())
+        wanted = owing.owe_looks_now(session, calendar_ids, "asked", now)
+        audit.record(session, Act(What.CALENDAR_SYNC, figures={"calendars": len(wanted)}), now)
     services.ring_all(wanted[:MOST_RUNG], "live", "retry")
 
 
@@ -35,10 +38,12 @@ def owe_reading(
 ) -> list[int]:
     """As ``read_again``, for who does the work himself: nobody is rung. With ``force`` the mass
     cancellations that were shown last are confirmed."""
+    now = services.clock()
     with services.db.session() as session:
-        wanted = owing.owe_now(session, calendar_ids, "resync", services.clock())
+        wanted = owing.owe_now(session, calendar_ids, "resync", now)
+        audit.record(session, Act(What.CALENDAR_RESYNC, figures={"calendars": len(wanted)}), now)
         if force:
-            owing.allow_sweeps(session, wanted)
+            owing.allow_sweeps(session, wanted, now)
     return wanted
 
 
@@ -52,8 +57,10 @@ def try_again(services: Services, cause: str | None = None) -> int:
         listed = owing.owe_now(session, aside, "retry", now)
         others = set(failing.numbers(session, cause)) - set(listed)
         looked = owing.owe_looks_now(session, others, "retry", now)
+        count = len(listed) + len(looked)
+        audit.record(session, Act(What.QUEUE_RETRY, cause or "", {"calendars": count}), now)
     services.ring_all([*listed, *looked][:MOST_RUNG], "backfill", "retry")
-    return len(listed) + len(looked)
+    return count
 
 
 def confirm_sweep(services: Services, calendar_id: int, rows: int) -> None:

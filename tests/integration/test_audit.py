@@ -1,0 +1,304 @@
+"""The audit trail: who did what, when, from where, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask, request
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from tests.company import ADMIN, ANN, BOB, Company
+from watcher.accounts import users, verbs
+from watcher.cli import cli, recording
+from watcher.errors import UserError
+from watcher.handlers import acting, callers, context
+from watcher.handlers.app import create_app
+from watcher.jobs import timetable
+from watcher.ledger import audit, calendars
+from watcher.ledger.acts import What
+
+pytestmark = pytest.mark.one_shape("sqlite")
+
+PROXY, CLIENT = "10.0.0.7", "203.0.113.9"
+
+
+def told(company: Company) -> list[tuple[str, str, str, str]]:
+    """Who, what, about what, and how it ended; the first one first."""
+    with company.services.db.reading() as session:
+        rows = session.scalars(select(audit.Audit).order_by(audit.Audit.id)).all()
+    return [(row.who, row.what, row.subject, row.cause or row.outcome) for row in rows]
+
+
+def newest(company: Company) -> audit.Audit:
+    with company.services.db.reading() as session:
+        return session.scalars(select(audit.Audit).order_by(audit.Audit.id.desc())).all()[0]
+
+
+def run(company: Company, *words: str, **environ: str) -> Result:
+    return CliRunner().invoke(cli, words, prog_name="watcher", env=company.environ | environ)
+
+
+@pytest.fixture
+def shop(company: Company) -> Company:
+    company.add()
+    return company
+
+
+# --- nobody forgets ---------------------------------------------------------------------------
+
+
+def commands(group: click.Group, above: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        path = f"{above} {name}".strip()
+        yield from commands(command, path) if isinstance(command, click.Group) else [path]
+
+
+def test_every_command_looks_or_is_recorded() -> None:
+    assert set(commands(cli.complete())) == set(recording.COMMANDS)
+
+
+def test_a_command_that_the_table_does_not_name_is_refused() -> None:
+    with pytest.raises(KeyError):
+        recording.record_acts(click.Command("new"), "accounts new")
+
+
+def test_every_view_that_takes_a_form_looks_or_is_recorded(company: Company) -> None:
+    app = create_app(company.services)
+    takes = {
+        rule.endpoint: getattr(app.view_functions[rule.endpoint], acting.MARK, None)
+        for rule in app.url_map.iter_rules()
+        if set(rule.methods or ()) & {"POST", "PUT", "PATCH", "DELETE"}
+    }
+    assert None not in takes.values(), takes
+    assert takes["oauth.sign_out"] == What.DASHBOARD_SIGN_OUT
+
+
+def test_every_word_is_a_subject_and_a_verb() -> None:
+    for what in What:
+        subject, _, verb = what.value.partition(".")
+        assert subject
+        assert verb
+        assert len(what) <= 60
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def test_a_command_is_recorded_with_its_act(shop: Company) -> None:
+    assert run(shop, "accounts", "pause", ANN, SUDO_USER="carol").exit_code == 0
+    who, what, subject, ended = told(shop)[-1]
+    assert who.startswith("os:")
+    assert who.endswith("(sudo by carol)")
+    assert (what, subject, ended) == ("account.pause", ANN, "done")
+    assert newest(shop).origin == f"cli {socket.gethostname()} {os.getpid()}"
+
+
+def test_a_command_that_failed_is_recorded_with_the_cause(shop: Company) -> None:
+    before = len(told(shop))
+    assert run(shop, "accounts", "pause", BOB).exit_code != 0
+    (row,) = told(shop)[before:]
+    assert row[1:3] == ("account.pause", BOB)
+    assert BOB in row[3]
+
+
+def test_commands_that_only_look_leave_no_row(shop: Company) -> None:
+    before = told(shop)
+    for words in (["accounts", "list"], ["resync", ANN, "--dry-run"], ["erpnext", "setup"]):
+        more = ["--dry-run"] if words[0] == "erpnext" else []
+        run(shop, *words, *more)
+    assert told(shop) == before
+
+
+def test_what_has_no_transaction_of_its_own_is_recorded_after_it(company: Company) -> None:
+    assert company.services.db.revision() is not None
+    assert run(company, "erpnext", "setup").exit_code == 0
+    row = newest(company)
+    assert (row.what, row.outcome) == ("erpnext.setup", "done")
+    assert json.loads(row.figures)["desk"] == "yes"
+
+
+def test_without_a_ledger_the_command_says_that_it_is_not_recorded(company: Company) -> None:
+    company.services.db.dispose()
+    done = run(company, "erpnext", "setup", WATCHER_DATABASE_URL="sqlite:////nowhere/ledger")
+    assert done.exit_code == 0
+    assert "not in the audit trail: there is no ledger yet" in done.stderr
+
+
+def test_of_many_each_has_a_row_and_all_have_one(company: Company) -> None:
+    people = company.folder / "people.csv"
+    people.write_text(f"email\n{ANN}\nnobody@elsewhere.test\n")
+    run(company, "accounts", "import", "--from", str(people))
+    rows = told(company)
+    assert [row[1:3] for row in rows] == [
+        ("account.add", ANN),
+        ("account.add", "nobody@elsewhere.test"),
+        ("account.import", str(people)),
+    ]
+    assert rows[0][3] == "done"
+    assert "may not act for" in rows[1][3]
+    assert json.loads(newest(company).figures) == {"people": 2, "done": 1}
+
+
+def test_the_figure_of_a_mass_cancellation_stands_in_its_confirmation(shop: Company) -> None:
+    with shop.services.db.session() as session:
+        calendars.note_shown(session, shop.calendar().id, 23)
+    run(shop, "resync", ANN, "--force")
+    resynced, confirmed = told(shop)[-2:]
+    assert confirmed[1:] == ("sweep.confirm", f"{ANN} {ANN}", "done")
+    assert resynced[1:3] == ("calendar.resync", ANN)
+    with shop.services.db.reading() as session:
+        found = select(audit.Audit.figures).where(audit.Audit.what == What.SWEEP_CONFIRM)
+        assert json.loads(session.scalars(found).one()) == {"cancellations": 23}
+
+
+def test_a_disconnection_is_asked_for_and_done(shop: Company) -> None:
+    run(shop, "accounts", "disconnect", ANN, "--yes")
+    asked, done = told(shop)[-2:]
+    assert asked[1:] == ("account.disconnect", ANN, "done")
+    assert done[1:] == ("account.disconnected", ANN, "done")
+
+
+# --- Watcher itself -----------------------------------------------------------------------------
+
+
+def test_what_watcher_does_of_itself_is_recorded_as_its_own(shop: Company) -> None:
+    for enabled in (0, 1):
+        with shop.site.transaction():
+            row = shop.site.row("User", ANN)
+            assert row is not None
+            shop.site.put("User", row | {"enabled": enabled})
+        assert users.look_at_users(shop.services) == 1
+    paused, resumed = told(shop)[-2:]
+    assert paused == ("watcher", "account.pause", ANN, "done")
+    assert resumed == ("watcher", "account.resume", ANN, "done")
+    assert newest(shop).origin.startswith("self ")
+
+
+def test_old_rows_are_forgotten(shop: Company) -> None:
+    old = datetime.now(UTC) - timedelta(days=shop.settings.audit_days + 1)
+    with shop.services.db.session() as session:
+        audit.record(session, audit.Act(What.ACCOUNT_SET, "long ago"), old)
+    timetable.prune(shop.services)
+    assert [subject for _, _, subject, _ in told(shop)] == [ANN]
+
+
+# --- attempts -----------------------------------------------------------------------------------
+
+
+def test_an_act_that_was_rolled_back_is_no_act(shop: Company) -> None:
+    written: list[audit.Act] = []
+
+    def fail() -> None:
+        with shop.services.db.session() as session:
+            audit.record(session, audit.Act(What.ACCOUNT_SET, ANN), shop.services.clock())
+            raise UserError("no")
+
+    with pytest.raises(UserError), audit.attempt(What.ACCOUNT_SET, written.append):
+        fail()
+    assert written == [audit.Act(What.ACCOUNT_SET, cause="no")]
+    with audit.attempt(What.ACCOUNT_SET, written.append, "who"):
+        audit.nothing()
+    assert len(written) == 1
+
+
+# --- views --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def visitor(shop: Company) -> FlaskClient:
+    shop.set("trusted_proxies", "10.0.0.0/8, ::1")
+    shop.rebuild()
+    app = create_app(shop.services)
+    app.testing = True
+    app.add_url_rule("/pause", view_func=_pause, methods=["POST"])
+    return app.test_client()
+
+
+@acting.records(What.ACCOUNT_PAUSE)
+def _pause() -> str:
+    email = request.form["email"]
+    audit.about(email)
+    if email == BOB:
+        raise acting.Refused("not this one")
+    verbs.pause(context.services(), email)
+    return ""
+
+
+def sign_in(visitor: FlaskClient) -> None:
+    with visitor.session_transaction() as session:
+        session["admin"], session["sign_outs"], session["form_proof"] = ADMIN, 0, "proof"
+
+
+def post(visitor: FlaskClient, path: str, forwarded: str = CLIENT, **form: str) -> None:
+    visitor.post(
+        path,
+        data=form,
+        headers={"X-Forwarded-For": forwarded},
+        environ_base={"REMOTE_ADDR": PROXY},
+    )
+
+
+def test_a_page_is_recorded_with_the_admin_and_his_address(
+    shop: Company, visitor: FlaskClient
+) -> None:
+    sign_in(visitor)
+    post(visitor, "/pause", email=ANN)
+    assert told(shop)[-1] == (ADMIN, "account.pause", ANN, "done")
+    assert newest(shop).origin == CLIENT
+    assert isinstance(visitor.application, Flask)
+    with pytest.raises(acting.Refused):
+        post(visitor, "/pause", email=BOB)
+    assert told(shop)[-1] == (ADMIN, "account.pause", BOB, "not this one")
+    post(visitor, "/sign-out")
+    assert told(shop)[-1] == (ADMIN, "dashboard.sign_out", "", "done")
+
+
+def test_the_buttons_of_a_calendar_are_recorded(shop: Company, visitor: FlaskClient) -> None:
+    sign_in(visitor)
+    before, number = len(told(shop)), shop.calendar().id
+    for what in ("sync", "confirm", "resync"):
+        post(visitor, f"/calendars/{number}/{what}", form_proof="proof")
+    post(visitor, f"/calendars/{number}/pause", form_proof="of another session")
+    assert told(shop)[before:] == [
+        (ADMIN, "calendar.sync", f"{ANN} {ANN}", "done"),
+        (ADMIN, "sweep.confirm", f"{ANN} {ANN}", "nothing waits to be confirmed here any more"),
+        (ADMIN, "calendar.resync", f"{ANN} {ANN}", "done"),
+    ]
+
+
+def test_of_strangers_nothing_is_written(shop: Company, visitor: FlaskClient) -> None:
+    before = told(shop)
+    with pytest.raises(acting.Refused):
+        post(visitor, "/pause", email=BOB)
+    post(visitor, "/sign-out")
+    visitor.get("/oauth/google/callback?state=none&code=none")
+    assert told(shop) == before
+
+
+@pytest.mark.parametrize(
+    ("caller", "forwarded", "seen"),
+    [
+        (PROXY, CLIENT, CLIENT),
+        (PROXY, f"198.51.100.1, {CLIENT}, 10.0.0.8", CLIENT),  # the first is the client's own word
+        (PROXY, "", PROXY),
+        (PROXY, "unknown", PROXY),
+        (CLIENT, "198.51.100.1", CLIENT),  # no proxy of ours
+        ("::1", "2001:db8::7", "2001:db8::7"),
+    ],
+)
+def test_the_client_is_the_last_one_before_our_proxies(
+    visitor: FlaskClient, caller: str, forwarded: str, seen: str
+) -> None:
+    given = {"X-Forwarded-For": forwarded} if forwarded else {}
+    with visitor.application.test_request_context(
+        headers=given, environ_base={"REMOTE_ADDR": caller}
+    ):
+        assert callers.address() == seen

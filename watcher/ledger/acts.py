@@ -1,0 +1,48 @@
+"""What the audit trail tells of: a short word for each action. The words are in the database, in
+JSON and in exports, and stay as they are."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class What(StrEnum):
+    """The part before the dot names what is acted on. New words are added in the same way."""
+
+    INSTALLATION_INIT = "installation.init"
+    INSTALLATION_REMOVE = "installation.remove"
+    LEDGER_BACKUP = "ledger.backup"
+    LEDGER_RESTORE = "ledger.restore"
+    ERPNEXT_SETUP = "erpnext.setup"
+
+    ACCOUNT_ADD = "account.add"
+    ACCOUNT_INVITE = "account.invite"
+    ACCOUNT_IMPORT = "account.import"
+    ACCOUNT_SET = "account.set"
+    ACCOUNT_PAUSE = "account.pause"
+    ACCOUNT_RESUME = "account.resume"
+    ACCOUNT_DISCONNECT = "account.disconnect"
+    ACCOUNT_DISCONNECTED = "account.disconnected"
+    """What ``account.disconnect`` asked for is done, which may be later and by another process."""
+    CONSENT_GIVE = "consent.give"
+
+    CALENDAR_ADD = "calendar.add"
+    CALENDAR_REMOVE = "calendar.remove"
+    CALENDAR_SYNC = "calendar.sync"
+    CALENDAR_RESYNC = "calendar.resync"
+    SWEEP_CONFIRM = "sweep.confirm"
+    """Of a mass cancellation that was held back until a person had seen its figure."""
+    QUEUE_RETRY = "queue.retry"
+
+    CHANNEL_RENEW = "channel.renew"
+    CHANNEL_STOP = "channel.stop"
+    TOKEN_RENEW = "token.renew"  # noqa: S105 (a word, no password)
+
+    KEY_ADD = "key.add"
+    KEY_ROTATE = "key.rotate"
+    KEY_FORGET = "key.forget"
+
+    NOTICE_TEST = "notice.test"
+
+    DASHBOARD_SIGN_IN = "dashboard.sign_in"
+    DASHBOARD_SIGN_OUT = "dashboard.sign_out"
