@@ -75,6 +75,14 @@ class Services:
         the note is taken back, and the sweep rings again."""
         with self.db.session() as session:
             calendars.note_rung(session, calendar_id, self.clock())
+        return self._wake(calendar_id, lane, reason)
+
+    def ring_noted(self, calendar_ids: Iterable[int], lane: Lane, reason: Reason) -> None:
+        """Ring for each of these, of which ``calendars.note_rung`` has noted so already."""
+        for calendar_id in calendar_ids:
+            self._wake(calendar_id, lane, reason)
+
+    def _wake(self, calendar_id: int, lane: Lane, reason: Reason) -> bool:
         if self.doorbell.ring(calendar_id, lane, reason):
             return True
         with self.db.session() as session:

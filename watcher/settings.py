@@ -122,7 +122,10 @@ class Settings(BaseModel):
     channel_ttl_seconds: int = Field(
         default=604800, ge=60, description="channel life asked of Google"
     )
-    renew_per_minute: int = Field(default=60, ge=1, description="cap on new channels a minute")
+    renew_per_minute: int = Field(default=300, ge=1, description="cap on new channels a minute")
+    google_calls_per_day: int = Field(
+        default=1_000_000, ge=1_000, description="calls of Google's API a day for the whole project"
+    )
     smtp_url: SecretStr = Field(
         default=SecretStr(""),
         description="mail server, for notices to admins and connect links",

@@ -136,8 +136,9 @@ def test_of_many_each_has_a_row_and_all_have_one(company: Company) -> None:
     people = company.folder / "people.csv"
     people.write_text(f"email\n{ANN}\nnobody@elsewhere.test\n")
     run(company, "accounts", "import", "--from", str(people))
-    rows = told(company)
-    assert [row[1:3] for row in rows] == [
+    *rows, last = told(company)
+    rows.sort(key=lambda row: row[2])  # several are taken up at once
+    assert [row[1:3] for row in (*rows, last)] == [
         ("account.add", ANN),
         ("account.add", "nobody@elsewhere.test"),
         ("account.import", str(people)),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.waiting import wait_for
@@ -230,6 +230,37 @@ def test_all_renewed_by_force_are_renewed_however_many_there_are(company: Compan
     after = {channel.id for channel in company.google.live_channels()}
     assert len(after) == 3
     assert not after & before
+
+
+def test_google_is_not_asked_for_all_channels_while_it_opens_none(company: Company) -> None:
+    """After three refusals in a row for too many calls the others wait for the next round."""
+    for number in range(6):
+        company.google.add_user(f"hire{number}@{DOMAIN}")
+        company.add(f"hire{number}@{DOMAIN}")
+    company.google.add_fault(match="/watch", status=403, reason="rateLimitExceeded")
+    company.google.log.clear()
+    found = renewal.renew_due(company.services)
+    assert [each.outcome for each in found].count("failed") == 3
+    assert {each.message for each in found if each.outcome == "later"} == {renewal.AWAY}
+    company.google.faults.clear()
+    company.later(minutes=1, seconds=1)
+    assert renew(company).count("opened") == 6
+
+
+def test_cron_looks_for_what_is_to_be_watched_by_one_statement(company: Company) -> None:
+    """However many calendars wait for the cap of a minute, every fifteen seconds."""
+    for number in range(7):
+        company.google.add_user(f"hire{number}@{DOMAIN}")
+        company.add(f"hire{number}@{DOMAIN}")
+    asked: list[str] = []
+    engine = company.services.db.engine
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    with company.services.db.reading() as session:
+        asked.clear()
+        found = channels.calendars_due(session, company.services.clock())
+        assert sum(each.startswith("SELECT") for each in asked) == 1
+    assert [due.email for due in found] == [f"hire{number}@{DOMAIN}" for number in range(7)]
+    assert {due.channel_id for due in found} == {None}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -9,16 +9,20 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click
 import pytest
+from sqlalchemy import Engine, event
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.integration.test_cli_runner import run
 from watcher.accounts.users import look_at_users
 from watcher.channels import renewal
+from watcher.cli import accounts as commands
 from watcher.cli import common
 from watcher.errors import UserError
+from watcher.google import delegation
 from watcher.ledger import accounts
 from watcher.ledger.states import AccountState
 
@@ -531,3 +535,36 @@ def test_all_accounts_that_ended_go_on_with_one_command(company: Company) -> Non
     run(company, "accounts", "resume", code=2, says=("--all",))
     run(company, "accounts", "resume", "--all", says=(f"{ANN}:", "resumed"))
     assert (company.account(ANN).state, company.account(BOB).state) == ("active", "paused")
+
+
+def test_an_import_of_many_is_cheap_for_each(company: Company) -> None:
+    """Counted, not timed: of a company of thousands each employee costs two calls of Google, two
+    transactions that write, and neither a call of ERPNext nor a look at the key's file."""
+    company.setup_erpnext()
+    emails = [f"hire{number}@scoopjoy.test" for number in range(12)]
+    for email in emails:
+        company.google.add_user(email)
+        company.site.add_user(email)
+    app = common.App(_services=company.services)
+    company.site.requests.clear()
+    company.google.log.clear()
+    writes: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        writes.extend(statement.split()[:2] if statement.startswith("BEGIN IMMEDIATE") else ())
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        with mock.patch.object(
+            delegation, "load_service_account", side_effect=delegation.load_service_account
+        ) as loaded:
+            people = [(email, None) for email in emails]
+            done = list(commands._imported(app, "service-account", people))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert [one["outcome"] for one in done] == ["connected"] * 12
+    assert [one["email"] for one in done] == emails
+    assert sum(company.site.requests.values()) == 1, company.site.requests
+    assert company.google.log.counts() == {"token": 12, "events.list": 12}
+    assert writes.count("BEGIN") == 2 * 12
+    assert loaded.call_count <= 1

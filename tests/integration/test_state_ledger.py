@@ -15,7 +15,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import StatementError
 
 from tests.company import ANN
@@ -331,7 +331,7 @@ def test_calls_of_all_processes_are_counted(db: Database) -> None:
 
 def test_polls_of_a_large_fleet_stay_below_the_billing_line(db: Database) -> None:
     with db.session() as session:
-        assert budget.poll_minutes(session, 30, unwatched=False) == 30
+        assert budget.poll_minutes(session, 30, budget.DAY_LINE, NOW) == 30
         account = accounts.add(
             session, email=ANN, source="oauth", state=AccountState.ACTIVE, now=NOW
         )
@@ -339,9 +339,32 @@ def test_polls_of_a_large_fleet_stay_below_the_billing_line(db: Database) -> Non
             Calendar(account_id=account.id, google_id=str(n), since=NOW) for n in range(1_000)
         )
         session.flush()
-        minutes = budget.poll_minutes(session, 1, unwatched=False)
+        minutes = budget.poll_minutes(session, 1, budget.DAY_LINE, NOW)
         assert 1_000 * 1_440 / minutes <= budget.DAY_LINE * 0.6 + 1
-        assert budget.poll_minutes(session, 5, unwatched=True) == 5
+        assert budget.poll_minutes(session, 30, 20_000, NOW) == 30 * 4, "the line is a setting"
+
+
+def test_polls_make_room_when_the_days_calls_near_the_line(db: Database) -> None:
+    for _ in range(20):
+        budget.spend(db, 1, "push", NOW)
+    with db.session() as session:
+        expected = budget.forecast(session, NOW)
+        assert budget.poll_minutes(session, 30, expected * 2, NOW) == 30
+        stretched = budget.poll_minutes(session, 30, expected // 2, NOW)
+        assert stretched == pytest.approx(30 * 2 / 0.9, rel=0.05)
+
+
+def test_no_pass_counts_the_calendars_of_a_company(db: Database) -> None:
+    """Each pass asks for the interval: the whole table is counted only where it may matter."""
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    with db.session() as session:
+        budget.poll_minutes(session, 30, budget.DAY_LINE, NOW)
+    assert not any("count(" in statement.lower() for statement in asked)
 
 
 def test_what_is_over_is_not_kept_for_ever(db: Database) -> None:

@@ -31,10 +31,10 @@ def start(services: Services, account_id: int, what: What | None = None) -> None
     now = services.clock()
     with services.db.session() as session:
         account = session.get_one(Account, account_id)
-        rings = accounts.activate(session, account, now)
+        rings = accounts.begin(session, account, now)
         if what is not None:
             audit.record(session, audit.Act(what, account.email), now)
-    services.ring_all(rings, "backfill", "connect")
+    services.ring_noted(rings, "backfill", "connect")
 
 
 def look_in_desk(services: Services) -> int:

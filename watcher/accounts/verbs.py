@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +14,12 @@ from watcher.accounts.proof import Proof, Proved, clean, client_of, prove, prove
 from watcher.erpnext import connected_app
 from watcher.google.delegation import DelegationAllow
 from watcher.google.grants import Grant
+from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, audit, calendars, connect, owing, own, states
-from watcher.services import Services, delegation
+from watcher.services import Services
 from watcher.settings import require
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,20 @@ class Added:
     calendar_id: str = ""
 
 
-def choose_user(services: Services, email: str, wanted: str | None) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The ERPNext user of an employee, looked up already; None: there is none."""
+
+    user: str | None
+
+
+def choose_user(services: Services, email: str, wanted: str | Chosen | None) -> str | None:
     """The ERPNext user of an employee: the one named, else the one of the same address.
 
     Raises ``UserError`` when the named user is not an enabled user of the site.
     """
+    if isinstance(wanted, Chosen):
+        return wanted.user
     if wanted is not None:
         if not services.erpnext.user_exists(wanted):
             raise errors.UserError(
@@ -43,11 +56,33 @@ def choose_user(services: Services, email: str, wanted: str | None) -> str | Non
     return email if services.erpnext.user_exists(email) else None
 
 
+Person = tuple[str, str | None]
+"""An address, and the ERPNext user that was named for it."""
+
+
+def choose_users(services: Services, people: Iterable[Person]) -> dict[Person, Chosen]:
+    """As ``choose_user``, for many at once, by a call for each 200. Whose named user there is not
+    has no entry, and is left to ``choose_user``, and so is everybody while ERPNext does not
+    answer."""
+    wanted = {person: person[1] or person[0].strip().lower() for person in people}
+    try:
+        enabled = services.erpnext.enabled_users(wanted.values())
+    except errors.WatcherError as error:
+        log.info("users are looked up one by one: %s", error.message)
+        return {}
+    there = {person: user for person, user in wanted.items() if user.lower() in enabled}
+    return {
+        person: Chosen(there.get(person))
+        for person in wanted
+        if person in there or person[1] is None
+    }
+
+
 def add_delegated(
     services: Services,
     email: str,
     *,
-    erpnext_user: str | None = None,
+    erpnext_user: str | Chosen | None = None,
     calendar_ids: tuple[str, ...] = (),
 ) -> Added:
     """Register a mailbox that the service account may act for; live at once.
@@ -59,7 +94,7 @@ def add_delegated(
     address = accounts.normal(email)
     settings = services.settings
     require(settings, "google_service_account_file", why="--via service-account")
-    if not delegation(settings).allow.allows(address):
+    if not DelegationAllow.parse(settings.delegation_allow).allows(address):
         raise errors.UserError(
             f"the service account may not act for {address}",
             next_step=f"add {address} or @{address.rpartition('@')[2]} to WATCHER_DELEGATION_ALLOW",
@@ -73,7 +108,7 @@ def add_from_desk(
     services: Services,
     email: str,
     *,
-    erpnext_user: str | None = None,
+    erpnext_user: str | Chosen | None = None,
     calendar_ids: tuple[str, ...] = (),
 ) -> Added:
     """Register an employee who has authorised the Connected App in ERPNext; live at once.
@@ -120,22 +155,24 @@ def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, 
     except errors.AccountDead as error:
         if grant.source == "erpnext" and not works:
             unproved = [Proved(each, False) for each in wanted] or [Proved(address, True)]
-            _register(services, grant, unproved, dead=error.cause)
+            _register(services, grant, unproved, error)
         elif not works:
             error.next_step = f"{error.next_step} Then add it again: nothing was stored.".strip()
         raise
     proved = prove_all(client_of(services, address, fresh.access_token), address, wanted)
-    account_id = _register(services, grant, proved)
-    accounts.LedgerTokens(services.db, services.keyring).keep(account_id, grant, fresh)
-    revive.start(services, account_id)
+    services.ring_noted(_register(services, grant, proved, fresh), "backfill", "connect")
     others = [each.google_id for each in proved if each.is_own and each.google_id != address]
     return Added(address, grant.erpnext_user, len(proved), *others[:1])
 
 
-def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dead: str = "") -> int:
-    """The account with its calendars, as the grant says; ``dead`` is why it needs to reconnect.
-    Returns its number."""
+def _register(
+    services: Services, grant: Grant, wanted: Sequence[Proved], found: Fresh | errors.AccountDead
+) -> list[int]:
+    """The account with its calendars, as the grant says: active with the token that Google gave, or
+    in need to reconnect. In one transaction, since an import makes thousands of them. Returns the
+    calendars that are to be rung, which is noted already."""
     now = services.clock()
+    services.keyring.follow()  # a rotation may be under way
     with services.db.session() as session:
         known = accounts.find(session, grant.email)
         if known is not None:
@@ -155,11 +192,14 @@ def _register(services: Services, grant: Grant, wanted: Sequence[Proved], *, dea
         known.erpnext_user = grant.erpnext_user or known.erpnext_user
         for each in wanted:
             own.add(session, known, each.google_id, each.is_own, now)
-        if dead:
-            accounts.set_state(known, states.AccountState.NEEDS_RECONNECT, dead, now)
+        dead = found.cause if isinstance(found, errors.AccountDead) else ""
         done = {"via": grant.source, "calendars": len(wanted)}
         audit.record(session, audit.Act(audit.What.ACCOUNT_ADD, known.email, done, dead), now)
-        return known.id
+        if isinstance(found, errors.AccountDead):
+            accounts.set_state(known, states.AccountState.NEEDS_RECONNECT, dead, now)
+            return []
+        accounts.store_access(known, services.keyring, found)
+        return accounts.begin(session, known, now)
 
 
 def left_as_it_is(services: Services, email: str, source: str) -> str:
@@ -216,7 +256,7 @@ def desk_users(services: Services) -> list[str]:
     return sorted({row.user for row in rows})
 
 
-def invite(services: Services, email: str, *, erpnext_user: str | None = None) -> str:
+def invite(services: Services, email: str, *, erpnext_user: str | Chosen | None = None) -> str:
     """Register an address for consent and return its connect link; earlier links end.
 
     An account that is active stays active until its owner has consented anew.

@@ -21,9 +21,11 @@ from watcher.errors import (
     Overtaken,
     Permanent,
     PushNotSupported,
+    Transient,
     WatcherError,
     contained,
 )
+from watcher.google.errors import SIDE
 from watcher.ledger import accounts, calendars, channels, leases, watched
 from watcher.ledger.models import Account
 from watcher.services import Services
@@ -32,18 +34,24 @@ log = logging.getLogger(__name__)
 
 LEASE = "renew"
 LEASE_SECONDS = 120.0
+CAP = "the cap of channels per minute is reached"
+AWAY = "Google opens no channels at this moment"
+MOST_OUTAGES = 3
+"""After so many in a row that Google did not open for a reason that passes, such as too many calls,
+the rest waits for the next round: to ask for each of thousands would prolong what they meet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
     """What became of one calendar: ``opened``, ``renewed``, ``unsupported``, ``failed``,
     ``skipped`` (another process has done it meanwhile, or it is let go), ``later`` (the cap of
-    this minute is reached)."""
+    this minute is reached, or Google opens none). ``is_outage``: it failed in a way that passes."""
 
     account: str
     calendar: str
     outcome: str
     message: str = ""
+    is_outage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,10 @@ def renew_due(
         results: list[Renewed] = []
         for target in _due(services, wanted):
             if results and results[-1].outcome == "later":
-                result = _later(target)  # of a thousand that wait none has to be looked at
+                # Of a thousand that wait none has to be looked at.
+                result = _later(target, results[-1].message)
+            elif _is_away(results):
+                result = _later(target, AWAY)
             elif not _lease(services):
                 log.warning("another process has taken the renewal over")
                 return results
@@ -95,6 +106,11 @@ def renew_due(
     finally:
         with services.db.session() as session:
             leases.drop(session, LEASE, services.owner)
+
+
+def _is_away(results: Sequence[Renewed]) -> bool:
+    last = results[-MOST_OUTAGES:]
+    return len(last) == MOST_OUTAGES and all(result.is_outage for result in last)
 
 
 def _take_turn(services: Services, patience: Patience) -> None:
@@ -115,17 +131,7 @@ def _lease(services: Services) -> bool:
         return leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    calendar_id: int
-    account_id: int
-    email: str
-    google_id: str
-    channel_id: str | None
-    """Of its live channel."""
-
-
-def _due(services: Services, wanted: Wanted) -> list[_Target]:
+def _due(services: Services, wanted: Wanted) -> list[channels.Due]:
     now = services.clock()
     with services.db.session() as session:
         channels.expire(session, now)
@@ -135,25 +141,14 @@ def _due(services: Services, wanted: Wanted) -> list[_Target]:
         with services.db.session() as session:
             channels.make_due(session, now, wanted.account_ids)
     with services.db.reading() as session:
-        due = channels.calendars_due(session, now, account_ids=wanted.account_ids)
-        return [
-            _Target(
-                calendar.id,
-                account.id,
-                account.email,
-                calendar.google_id,
-                live.id if (live := channels.live(session, calendar.id, now)) else None,
-            )
-            for calendar, account in due
-        ]
+        return channels.calendars_due(session, now, account_ids=wanted.account_ids)
 
 
-def _later(target: _Target) -> Renewed:
-    what = "the cap of channels per minute is reached"
-    return Renewed(target.email, target.google_id, "later", what)
+def _later(target: channels.Due, why: str = CAP) -> Renewed:
+    return Renewed(target.email, target.google_id, "later", why)
 
 
-def _renew_one(services: Services, target: _Target) -> Renewed:
+def _renew_one(services: Services, target: channels.Due) -> Renewed:
     try:
         open_channel(services, target.calendar_id, instead_of=target.channel_id)
     except CapReached:
@@ -168,13 +163,14 @@ def _renew_one(services: Services, target: _Target) -> Renewed:
     return Renewed(target.email, target.google_id, outcome)
 
 
-def _failed(services: Services, target: _Target, error: WatcherError) -> Renewed:
+def _failed(services: Services, target: channels.Due, error: WatcherError) -> Renewed:
     if isinstance(error, AccountDead):
         with services.db.session() as session:
             accounts.note_dead_grant(session, target.account_id, error, services.clock())
     if isinstance(error, AppDead):
         log.error("Google refuses this installation: %s", error.message)
-    return Renewed(target.email, target.google_id, "failed", error.message)
+    is_outage = isinstance(error, Transient) and error.side == SIDE
+    return Renewed(target.email, target.google_id, "failed", error.message, is_outage)
 
 
 @dataclass(frozen=True, slots=True)

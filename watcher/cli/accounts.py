@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextvars
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -29,6 +32,8 @@ with later():
     from watcher.ledger import audit
 
 VIA = click.Choice(["oauth", "service-account", "erpnext"])
+AT_ONCE = 8
+A_MINUTE = 61.0
 
 
 @click.group()
@@ -105,11 +110,8 @@ def import_(app: App, via: str, source: str | None, keep: bool) -> int:
     codes = []
     known = verbs.known(app.services) if keep else frozenset()
     people = [each for each in _people(app, via, source) if each[0].lower() not in known]
-    for email, user in people:
-        with audit.attempt(audit.What.ACCOUNT_ADD, recording.write, email):
-            result = errors.contained(
-                partial(_import_one, app, via, email, user), partial(_not_imported, email)
-            )
+    for result in _imported(app, via, people):
+        email = result["email"]
         results.append(result)
         codes.append(int(result["code"]))
         if not app.as_json:
@@ -130,6 +132,49 @@ def import_(app: App, via: str, source: str | None, keep: bool) -> int:
     return worst(codes)
 
 
+def _imported(
+    app: App, via: str, people: Sequence[tuple[str, str | None]]
+) -> Iterator[dict[str, Any]]:
+    """What became of each, in their order. By the service account several are taken up at once: for
+    each of them Google is asked twice and waited for."""
+    by_key = via == "service-account"
+    chosen = verbs.choose_users(app.services, people) if by_key else {}
+
+    def take_up(person: tuple[str, str | None], before: Future[Any] | None) -> dict[str, Any]:
+        if before is not None:
+            before.exception()  # the same address once more: in the order of the lines
+        email, user = person
+        one = partial(_import_one, app, via, email, chosen.get(person, user))
+        with audit.attempt(audit.What.ACCOUNT_ADD, recording.write, email):
+            return errors.contained(partial(_patiently, one), partial(_not_imported, email))
+
+    pool = ThreadPoolExecutor(AT_ONCE if by_key else 1)
+    under_way: dict[str, Future[dict[str, Any]]] = {}
+    try:
+        futures = []
+        for person in people:
+            address = person[0].strip().lower()
+            whose = contextvars.copy_context()  # who asks, for the audit trail
+            before = under_way.get(address)
+            under_way[address] = pool.submit(whose.run, take_up, person, before)
+            futures.append(under_way[address])
+        for future in futures:
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _patiently(one: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Once more after the pause, when the calls of this minute are used up."""
+    try:
+        return one()
+    except errors.Transient as error:
+        if error.retry_after is None or error.retry_after > A_MINUTE:
+            raise
+        time.sleep(error.retry_after)
+    return one()
+
+
 def _leavers(app: App) -> list[dict[str, Any]]:
     """Accounts that are paused because ERPNext no longer knows the employee."""
     found = []
@@ -141,7 +186,7 @@ def _leavers(app: App) -> list[dict[str, Any]]:
     return found
 
 
-def _import_one(app: App, via: str, email: str, user: str | None) -> dict[str, Any]:
+def _import_one(app: App, via: str, email: str, user: str | verbs.Chosen | None) -> dict[str, Any]:
     left = verbs.left_as_it_is(app.services, email, via)
     if left:
         audit.nothing()

@@ -95,7 +95,7 @@ def poll(services: Services) -> int:
     settings = services.settings
     wanted = max(settings.poll_minutes, settings.unwatched_poll_minutes)
     with services.db.session() as session:
-        minutes = budget.poll_minutes(session, wanted, unwatched=False)
+        minutes = budget.poll_minutes(session, wanted, settings.google_calls_per_day, now)
         found = due.due_for_poll(session, now, MAX_RINGS, minutes)
         numbers = owing.owe_looks(session, found, "poll", now)
     return services.ring_all(numbers, "backfill", "poll")

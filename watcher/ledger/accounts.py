@@ -131,8 +131,7 @@ def activate_oauth(
     account.granted_scopes = json.dumps(sorted(fresh.scopes or ()))
     account.granted_at = consented.at
     account.source = "oauth"
-    account.refresh_retry_at = None
-    _store_access(account, keyring, fresh)
+    store_access(account, keyring, fresh)
     return activate(session, account, consented.at, consented.own_id)
 
 
@@ -147,6 +146,14 @@ def activate(session: Session, account: Account, now: datetime, own_id: str = ""
     return owing.owe_listings(session, [calendar.id for calendar in mirrored], "connect", now)
 
 
+def begin(session: Session, account: Account, now: datetime) -> list[int]:
+    """As ``activate``; that the calendars are rung is noted in the same transaction."""
+    rings = activate(session, account, now)
+    for calendar_id in rings:
+        calendars.note_rung(session, calendar_id, now)
+    return rings
+
+
 def needs_reconnect(session: Session, account_id: int, cause: str, now: datetime) -> None:
     """The grant is dead: no more calls for this account until its owner comes back."""
     account = session.get_one(Account, account_id)
@@ -156,7 +163,9 @@ def needs_reconnect(session: Session, account_id: int, cause: str, now: datetime
         account.access_expires_at = None
 
 
-def _store_access(account: Account, keyring: Keyring, fresh: Fresh) -> None:
+def store_access(account: Account, keyring: Keyring, fresh: Fresh) -> None:
+    """Keep a new access token; the refresh of it is tried again at once."""
+    account.refresh_retry_at = None
     row = f"accounts:{account.id}:access_token"
     account.access_token = keyring.encrypt(fresh.access_token, row=row)
     account.access_expires_at = fresh.expires_at
@@ -205,8 +214,7 @@ class LedgerTokens:
                 or not self._has(account, used)
             ):
                 return False
-            _store_access(account, self._keyring, fresh)
-            account.refresh_retry_at = None
+            store_access(account, self._keyring, fresh)
             if fresh.refresh_token:
                 account.refresh_token = self._keyring.encrypt(
                     fresh.refresh_token, row=f"accounts:{account.id}:refresh_token"

@@ -14,15 +14,17 @@ from watcher.ledger.problems import Problem, ProblemState
 class Place:
     """What the installation looks like from the process that asks, besides the ledger.
 
-    ``own_queue``: the queue comes and goes with ``watcher up``. ``refusal``: why the ledger takes
-    no write; ``silence``: why the web process of this machine does not answer. Both are empty where
-    all is well, or where nobody has tried.
+    ``day_line``: calls of Google's API that the project may make a day. ``own_queue``: the queue
+    comes and goes with ``watcher up``. ``refusal``: why the ledger takes no write; ``silence``: why
+    the web process of this machine does not answer. Both are empty where all is well, or where
+    nobody has tried.
     """
 
     public_url: str = ""
     erpnext_host: str = ""
     google_host: str = ""
     own_queue: bool = False
+    day_line: int = 1_000_000
     refusal: str = ""
     silence: str = ""
 

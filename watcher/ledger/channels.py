@@ -326,27 +326,36 @@ def make_due(
     )
 
 
-def calendars_due(
-    session: Session, now: datetime, *, account_ids: Sequence[int] = ()
-) -> list[tuple[Calendar, Account]]:
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A calendar that is to be watched (anew), and the id of its live channel."""
+
+    calendar_id: int
+    account_id: int
+    email: str
+    google_id: str
+    channel_id: str | None
+
+
+def calendars_due(session: Session, now: datetime, *, account_ids: Sequence[int] = ()) -> list[Due]:
     """Calendars without a live channel, or whose live channel has reached its renewal point; the
-    one that was watched anew the longest time ago comes first.
+    one that was watched anew the longest time ago comes first. One statement: while thousands of
+    new calendars wait for the cap of a minute, cron asks every few seconds.
 
     Those known to be unwatchable come up again when their ``watch_retry_at`` has passed.
     """
-    opened = (
-        select(func.max(Channel.opened_at))
-        .where(Channel.calendar_id == Calendar.id, Channel.state == ChannelState.LIVE)
+    of_calendar = Channel.calendar_id == Calendar.id, Channel.state == ChannelState.LIVE
+    here = (
+        select(Channel.id)
+        .where(*of_calendar, Channel.expires_at > now)
+        .order_by(Channel.expires_at.desc())
+        .limit(1)
         .scalar_subquery()
     )
-    fresh = exists().where(
-        Channel.calendar_id == Calendar.id,
-        Channel.state == ChannelState.LIVE,
-        Channel.expires_at > now,
-        Channel.renew_at > now,
-    )
+    opened = select(func.max(Channel.opened_at)).where(*of_calendar).scalar_subquery()
+    fresh = exists().where(*of_calendar, Channel.expires_at > now, Channel.renew_at > now)
     query = (
-        select(Calendar, Account)
+        select(Calendar.id, Account.id, Account.email, Calendar.google_id, here)
         .join(Account)
         .where(
             Account.is_active,
@@ -358,7 +367,7 @@ def calendars_due(
     )
     if account_ids:
         query = query.where(Account.id.in_(account_ids))
-    return [(row[0], row[1]) for row in session.execute(query)]
+    return [Due(*row) for row in session.execute(query)]
 
 
 def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[Channel, Calendar]]:

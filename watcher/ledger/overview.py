@@ -52,6 +52,7 @@ def look(app: Watched, *, refusal: str = "", silence: str = "") -> Status:
         erpnext_host=urlsplit(app.settings.erpnext_url).netloc,
         google_host=urlsplit(app.settings.google_api_url).netloc,
         own_queue=not app.settings.redis_url,
+        day_line=app.settings.google_calls_per_day,
         refusal=refusal,
         silence=silence,
     )
@@ -83,7 +84,7 @@ def status(
         queue=_queue(calendars, waiting or {}),
         processes=presence.counts(session, now),
         freshness_seconds=freshness.measured(session, now),
-        google_calls=budget.calls(session, now),
+        google_calls=budget.calls(session, now, place.day_line),
         quarantined=len(stand_aside),
         set_aside=set_aside,
         erpnext=erpnext.site(session),

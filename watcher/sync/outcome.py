@@ -72,7 +72,9 @@ def _next_poll(services: Services, session: Session, calendar_id: int, now: date
     wanted = settings.poll_minutes
     if not channels.is_watched(session, calendar, now):
         wanted = min(wanted, settings.unwatched_poll_minutes)
-    minutes = budget.poll_minutes(session, wanted, calendar.push_supported is False)
+    minutes = wanted
+    if calendar.push_supported is not False:
+        minutes = budget.poll_minutes(session, wanted, settings.google_calls_per_day, now)
     return now + timedelta(minutes=minutes * random.uniform(0.8, 1.1))
 
 
