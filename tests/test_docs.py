@@ -33,6 +33,7 @@ from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
 from watcher.jobs.timetable import timetable
 from watcher.ledger import budget, notices, overview
+from watcher.ledger.acts import What
 from watcher.ledger.inbox import Word
 from watcher.ledger.problems import ProblemState
 from watcher.ledger.rings import Reason
@@ -662,6 +663,11 @@ def test_custom_fields() -> None:
         assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {SECTION, NOTE}, page
 
 
+def test_every_act_of_the_audit_trail_is_told() -> None:
+    rows = table("docs/commands.md", "act")
+    assert [act for row in rows for act in PLAIN.findall(row[0])] == [what.value for what in What]
+
+
 # --- JSON, from a small company -----------------------------------------------------------
 
 
@@ -744,6 +750,7 @@ def test_json_is_as_documented(company: Company) -> None:
         now = company.services.clock()
         notices.add(session, key="x", account=ANN, state="failing", cause="gone", now=now)
     check("notify list", count=1)
+    check("audit")
     check("keys rotate")
     check("uninstall", "--dry-run")
     copy = check("backup", str(company.folder / "backups"))["file"]

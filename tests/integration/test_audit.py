@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 import pytest
@@ -22,7 +26,7 @@ from watcher.errors import UserError
 from watcher.handlers import acting, callers, context
 from watcher.handlers.app import create_app
 from watcher.jobs import timetable
-from watcher.ledger import audit, calendars
+from watcher.ledger import audit, calendars, trail
 from watcher.ledger.acts import What
 
 pytestmark = pytest.mark.one_shape("sqlite")
@@ -153,10 +157,10 @@ def test_the_figure_of_a_mass_cancellation_stands_in_its_confirmation(shop: Comp
         calendars.note_shown(session, shop.calendar().id, 23)
     run(shop, "resync", ANN, "--force")
     resynced, confirmed = told(shop)[-2:]
-    assert confirmed[1:] == ("sweep.confirm", f"{ANN} {ANN}", "done")
+    assert confirmed[1:] == ("cancellation.confirm", ANN, "done")
     assert resynced[1:3] == ("calendar.resync", ANN)
     with shop.services.db.reading() as session:
-        found = select(audit.Audit.figures).where(audit.Audit.what == What.SWEEP_CONFIRM)
+        found = select(audit.Audit.figures).where(audit.Audit.what == What.CANCELLATION_CONFIRM)
         assert json.loads(session.scalars(found).one()) == {"cancellations": 23}
 
 
@@ -189,6 +193,86 @@ def test_old_rows_are_forgotten(shop: Company) -> None:
         audit.record(session, audit.Act(What.ACCOUNT_SET, "long ago"), old)
     timetable.prune(shop.services)
     assert [subject for _, _, subject, _ in told(shop)] == [ANN]
+
+
+# --- shown and exported -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def history(shop: Company) -> Company:
+    """Beside Ann's ``account.add``: an act of each of three people."""
+    now = datetime.now(UTC)
+    acts = (
+        (ADMIN, audit.Act(What.ACCOUNT_PAUSE, BOB), now - timedelta(days=3)),
+        ("=HYPERLINK()", audit.Act(What.CALENDAR_ADD, "@evil", {"rows": 3}), now),
+        ("os:carol", audit.Act(What.ACCOUNT_RESUME, BOB, cause="refused"), now),
+    )
+    for who, act, at in acts:
+        with shop.services.db.session() as session, audit.acting(audit.Actor(who, "there")):
+            audit.record(session, act, at)
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ((), ["account.resume", "calendar.add", "account.pause", "account.add"]),
+        (("--last", "1"), ["account.resume"]),
+        (("--who", "CAROL"), ["account.resume"]),
+        (("--subject", "bob"), ["account.resume", "account.pause"]),
+        (("--what", "account", "--since", "2d"), ["account.resume", "account.add"]),
+        (("--what", "calendar.add"), ["calendar.add"]),
+        (("--since", "2999-01-01"), []),
+    ],
+)
+def test_the_trail_is_searched(history: Company, words: tuple[str, ...], found: list[str]) -> None:
+    done = run(history, "audit", "--json", *words)
+    assert [row["what"] for row in json.loads(done.stdout)] == found
+
+
+def test_the_trail_is_a_table_for_people(history: Company) -> None:
+    said = run(history, "audit").stdout
+    assert "failed: refused" in said
+    assert "rows 3" in said
+    for wrong in (("--since", "soon"), ("--what", "nonsense")):
+        assert isinstance(run(history, "audit", *wrong).exception, UserError)
+
+
+def test_a_table_holds_no_formula(history: Company, tmp_path: Path) -> None:
+    file = tmp_path / "audit.csv"
+    assert run(history, "audit", "--csv", str(file)).exit_code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    rows = list(csv.DictReader(io.StringIO(file.read_text())))
+    assert [row["who"] for row in rows][:2] == ["os:carol", "'=HYPERLINK()"]
+    assert (rows[1]["subject"], rows[1]["figures"]) == ("'@evil", "rows=3")
+    assert run(history, "audit", "--csv", "-").stdout == file.read_text().replace("\r\n", "\n")
+    assert isinstance(run(history, "audit", "--csv", str(file)).exception, UserError)
+
+
+def test_a_long_table_comes_in_pieces(history: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail, "BATCH", 3)
+    pieces = list(trail.as_csv(history.services.db, trail.Chosen()))
+    assert [piece.count("\n") for piece in pieces] == [1, 3, 1]
+    few = "".join(trail.as_csv(history.services.db, trail.Chosen(), 2))
+    assert few.count("\n") == 3
+
+
+def test_the_page_shows_and_exports_it_to_admins_alone(
+    history: Company, visitor: FlaskClient
+) -> None:
+    for path in ("/audit", "/audit.csv"):
+        assert visitor.get(path).status_code == 303
+    sign_in(visitor)
+    page = visitor.get("/audit?what=account.resume&who=carol").get_data(as_text=True)
+    assert "os:carol" in page
+    assert "failed</span>: refused" in page
+    assert ADMIN not in page.partition("</nav>")[2]
+    table = visitor.get("/audit.csv?subject=bob")
+    assert "attachment" in table.headers["Content-Disposition"]
+    assert [row["what"] for row in csv.DictReader(io.StringIO(table.get_data(as_text=True)))] == [
+        "account.resume",
+        "account.pause",
+    ]
 
 
 # --- attempts -----------------------------------------------------------------------------------
@@ -269,9 +353,14 @@ def test_the_buttons_of_a_calendar_are_recorded(shop: Company, visitor: FlaskCli
         post(visitor, f"/calendars/{number}/{what}", form_proof="proof")
     post(visitor, f"/calendars/{number}/pause", form_proof="of another session")
     assert told(shop)[before:] == [
-        (ADMIN, "calendar.sync", f"{ANN} {ANN}", "done"),
-        (ADMIN, "sweep.confirm", f"{ANN} {ANN}", "nothing waits to be confirmed here any more"),
-        (ADMIN, "calendar.resync", f"{ANN} {ANN}", "done"),
+        (ADMIN, "calendar.sync", ANN, "done"),
+        (
+            ADMIN,
+            "cancellation.confirm",
+            ANN,
+            "nothing waits to be confirmed here any more",
+        ),
+        (ADMIN, "calendar.resync", ANN, "done"),
     ]
 
 

@@ -314,7 +314,7 @@ def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
         account, now = accounts.get(session, email), services.clock()
         calendar = own.add(session, account, proved.google_id, proved.is_own, now)
         owing.owe_listings(session, [calendar.id], "added", now)
-        subject = f"{account.email} {calendar.google_id}"
+        subject = audit.calendar(account.email, calendar.google_id)
         audit.record(session, audit.Act(audit.What.CALENDAR_ADD, subject), now)
         active = account.is_active
     if active:

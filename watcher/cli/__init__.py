@@ -39,6 +39,7 @@ MODULES = {
     "verify": "sync",
     "explain": "explain",
     "status": "status",
+    "audit": "audit",
     "queue": "status",
     "keys": "keys",
     "backup": "backup",

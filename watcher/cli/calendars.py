@@ -105,7 +105,9 @@ def remove(app: App, email: str, calendar_id: str, events: str) -> None:
         app.confirm(f"Remove {calendar_id} and {events} its mirrored events?")
     calendar_id = found.google_id  # which may have been typed in other letters
     with services.db.session() as session:
-        act = audit.Act(What.CALENDAR_REMOVE, f"{email} {calendar_id}", {"events": events})
+        act = audit.Act(
+            What.CALENDAR_REMOVE, audit.calendar(email, calendar_id), {"events": events}
+        )
         audit.record(session, act, services.clock())
         removed = store.locked(session, found.id)
         removed.removed, removed.sync_token = True, None

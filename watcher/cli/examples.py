@@ -81,6 +81,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         (f"{_ANN} stand-up", "by words of the title"),
         (f"{_ANN} 2026-12-01", "by the day"),
     ),
+    "audit": (
+        ("--since 7d", "of the last week"),
+        (f"--subject {_ANN}", "what was done about her"),
+        ("--what account --csv audit.csv", "a table for a spreadsheet"),
+    ),
     "status": (("", "one screen"), ("--json", "for a monitor")),
     "queue show": (("", "with ERPNext's own words"),),
     "queue retry": (("", "after the cause is mended"),),

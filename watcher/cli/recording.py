@@ -72,6 +72,7 @@ COMMANDS: Mapping[str, Change | None] = {
     "verify": None,
     "explain": None,
     "status": None,
+    "audit": None,
     "queue show": None,
     "queue retry": Change(What.QUEUE_RETRY),
     "keys list": None,

@@ -11,6 +11,7 @@ from flask.sessions import SecureCookieSessionInterface
 
 from watcher.errors import Transient
 from watcher.handlers import (
+    auditing,
     calendars,
     context,
     dashboard,
@@ -49,7 +50,8 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    for part in (notifications, oauth, parts, dashboard, calendars, explaining, system, health):
+    pages = (dashboard, calendars, explaining, auditing, system)
+    for part in (notifications, oauth, parts, *pages, health):
         app.register_blueprint(part.bp)
     app.after_request(_secure)
     app.register_error_handler(404, _not_found)

@@ -163,7 +163,7 @@ ACTS = {
     "renew": audit.What.CHANNEL_RENEW,
     "pause": audit.What.ACCOUNT_PAUSE,
     "resume": audit.What.ACCOUNT_RESUME,
-    "confirm": audit.What.SWEEP_CONFIRM,
+    "confirm": audit.What.CANCELLATION_CONFIRM,
 }
 ACTIONS: dict[str, Callable[[Services, Target], str]] = {
     "sync": _sync,
@@ -186,7 +186,7 @@ def act(number: int, what: str) -> ResponseReturnValue:
             calendar = calendars.get(session, number)
             target = Target(number, session.get_one(Account, calendar.account_id).email)
         of_account = what in ("pause", "resume")
-        about = target.email if of_account else f"{target.email} {calendar.google_id}"
+        about = target.email if of_account else audit.calendar(target.email, calendar.google_id)
         audit.about(about, ACTS[what])
         shared.done(ACTIONS[what](app, target))
     except NotFound:

@@ -23,6 +23,7 @@ MENU = (
     ("dashboard.home", "Home"),
     ("calendars.everything", "Calendars"),
     ("explaining.ask", "Event search"),
+    ("auditing.show", "Audit"),
     ("system.show", "System"),
 )
 """Endpoint and title of what each page of an admin links to, in this order. A page is marked as the

@@ -7,30 +7,31 @@ from enum import StrEnum
 
 
 class What(StrEnum):
-    """The part before the dot names what is acted on. New words are added in the same way."""
+    """The part before the dot names what is acted on. New words are added in the same way, and to
+    the table in docs/commands.md."""
 
     INSTALLATION_INIT = "installation.init"
     INSTALLATION_REMOVE = "installation.remove"
+    ERPNEXT_SETUP = "erpnext.setup"
     LEDGER_BACKUP = "ledger.backup"
     LEDGER_RESTORE = "ledger.restore"
-    ERPNEXT_SETUP = "erpnext.setup"
 
     ACCOUNT_ADD = "account.add"
-    ACCOUNT_INVITE = "account.invite"
     ACCOUNT_IMPORT = "account.import"
+    ACCOUNT_INVITE = "account.invite"
+    CONSENT_GIVE = "consent.give"
     ACCOUNT_SET = "account.set"
     ACCOUNT_PAUSE = "account.pause"
     ACCOUNT_RESUME = "account.resume"
     ACCOUNT_DISCONNECT = "account.disconnect"
     ACCOUNT_DISCONNECTED = "account.disconnected"
     """What ``account.disconnect`` asked for is done, which may be later and by another process."""
-    CONSENT_GIVE = "consent.give"
 
     CALENDAR_ADD = "calendar.add"
     CALENDAR_REMOVE = "calendar.remove"
     CALENDAR_SYNC = "calendar.sync"
     CALENDAR_RESYNC = "calendar.resync"
-    SWEEP_CONFIRM = "sweep.confirm"
+    CANCELLATION_CONFIRM = "cancellation.confirm"
     """Of a mass cancellation that was held back until a person had seen its figure."""
     QUEUE_RETRY = "queue.retry"
 

@@ -103,6 +103,11 @@ _actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 _attempt: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
 
 
+def calendar(email: str, google_id: str) -> str:
+    """A calendar as a subject: an employee's own one is not named twice."""
+    return email if google_id == email else f"{email} {google_id}"
+
+
 def record(session: Session, act: Act, now: datetime) -> None:
     """Write a row in the transaction of the act itself. Without a subject it is about what the
     attempt at the same act is about."""

@@ -55,8 +55,8 @@ def allow_sweeps(session: Session, calendar_ids: Iterable[int], now: datetime) -
         .where(models.Calendar.id.in_(changed), models.Calendar.sweep_shown.is_not(None))
     )
     for email, google_id, rows in session.execute(confirmed).all():
-        act = audit.Act(What.SWEEP_CONFIRM, f"{email} {google_id}", {"cancellations": rows or 0})
-        audit.record(session, act, now)
+        subject, figures = audit.calendar(email, google_id), {"cancellations": rows or 0}
+        audit.record(session, audit.Act(What.CANCELLATION_CONFIRM, subject, figures), now)
 
 
 def owe_all(db: Database, reason: str, now: datetime) -> int:
