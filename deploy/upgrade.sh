@@ -5,15 +5,15 @@
 # is installed, Watcher is started and asked whether it works; the ledger is migrated at that start.
 # When it does not work within a minute, the old version and the backup are put back.
 #
-# Other places than those of README.md: WATCHER_HOME (the checkout, /opt/watcher), WATCHER_BACKUPS
-# (/var/backups/watcher), WATCHER_UNITS ("watcher.socket watcher.service"), WATCHER_READY
+# Other places than those of README.md: UPGRADE_HOME (the checkout, /opt/watcher), UPGRADE_BACKUPS
+# (/var/backups/watcher), UPGRADE_UNITS ("watcher.socket watcher.service"), UPGRADE_READY
 # (http://127.0.0.1:8080/readyz).
 set -euo pipefail
-home=${WATCHER_HOME:-/opt/watcher}
-backups=${WATCHER_BACKUPS:-/var/backups/watcher}
-read -r -a units <<<"${WATCHER_UNITS:-watcher.socket watcher.service}"
-ready=${WATCHER_READY:-http://127.0.0.1:8080/readyz}
-patience=${WATCHER_PATIENCE:-60}
+home=${UPGRADE_HOME:-/opt/watcher}
+backups=${UPGRADE_BACKUPS:-/var/backups/watcher}
+read -r -a units <<<"${UPGRADE_UNITS:-watcher.socket watcher.service}"
+ready=${UPGRADE_READY:-http://127.0.0.1:8080/readyz}
+patience=${UPGRADE_PATIENCE:-60}
 
 say() { echo "upgrade: $*" >&2; }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from dotenv import dotenv_values
@@ -177,14 +179,22 @@ def test_a_compose_file_with_its_secrets(fresh: Shop) -> None:
     told = dotenv_values(fresh.folder / "watcher.env")
     assert told["WATCHER_ERPNEXT_URL"] == known(fresh, "ERPNEXT_URL")
     assert not {"WATCHER_ERPNEXT_API_SECRET", "WATCHER_GOOGLE_CLIENT_SECRET"} & set(told)
-    assert set(dotenv_values(fresh.folder / ".env")) == {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
+    asked = dotenv_values(fresh.folder / ".env")
+    assert set(asked) == {"PUBLIC_HOST", "POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
+    assert asked["PUBLIC_HOST"] == urlsplit(str(told["WATCHER_PUBLIC_URL"])).hostname
+    if os.geteuid() == 0:
+        assert {path.stat().st_uid for path in secrets.values()} == {units.IN_CONTAINERS}
+    else:
+        assert f"sudo chown -R {units.IN_CONTAINERS}" in done.output
     document = (fresh.folder / "compose.yaml").read_text()
     assert f"context: {DEPLOY.parent}" in document
     nobody = fresh.invoke("init", "--write", "compose")
     assert isinstance(nobody.exception, UserError)
 
 
-@pytest.mark.parametrize("name", ["watcher.service", "watcher.socket", "compose.yaml"])
+@pytest.mark.parametrize(
+    "name", ["watcher.service", "watcher.socket", "compose.yaml", "Caddyfile.example"]
+)
 def test_what_is_shipped_is_what_deploy_has(name: str) -> None:
     assert (units.SHIPPED / name).read_text() == (DEPLOY / name).read_text()
 

@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
+from watcher import __version__
 from watcher.cli import cli
 from watcher.ledger import backup
 from watcher.ledger.db import REVISIONS, Database
@@ -103,6 +105,114 @@ def test_a_crontab_that_names_the_script_of_old_still_gets_a_backup(tmp_path: Pa
     assert backup.examine(Path(done.stdout.strip())).revision == REVISIONS[-1]
 
 
+# --- containers -----------------------------------------------------------------------------
+
+COMPOSE = (DEPLOY / "compose.yaml").read_text()
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+HADOLINT = Path(sys.executable).parent / "hadolint"
+
+
+def composed() -> Any:
+    """The compose file as Docker would take it: variables filled in, merged, and every key and
+    reference looked at (what ``docker compose config`` does)."""
+    spec = pytest.importorskip("compose_spec", reason="pip install -r .ci/requirements.lock")
+    asked = set(re.findall(r"\$\{(\w+):\?", COMPOSE))
+    assert asked == {"PUBLIC_HOST", "POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
+    assert set(re.findall(r"\$\{(\w+)", COMPOSE)) == asked, (
+        "each is asked for, or Docker fills in ''"
+    )
+    text = re.sub(r"\$\{(\w+)[^}]*\}", r"filled-in-\1", COMPOSE)
+    found = spec.PyOptions(apply_merge=True).from_yaml(text)
+    found.validate()
+    return found.to_dict()
+
+
+def test_compose_is_valid_and_shows_nothing_but_the_proxy() -> None:
+    services = composed()["services"]
+    assert set(services) == {"caddy", "web", "live", "backfill", "cron", "postgres", "valkey"}
+    for name, service in services.items():
+        assert service["restart"] == "unless-stopped"
+        is_ours = service["image"].startswith("watcher:")
+        assert is_ours or re.search(r":\d+\.\d+", service["image"]), "an exact version"
+        if is_ours or name == "caddy":
+            assert service["read_only"]
+            assert service["cap_drop"] == ["ALL"]
+        if is_ours:
+            cli.complete().commands[service["command"][0]].make_context("x", service["command"][1:])
+    open_ones = {name: service.get("ports") for name, service in services.items()}
+    assert {name for name, ports in open_ones.items() if ports} == {"caddy", "web"}
+    assert open_ones["web"] == ["127.0.0.1:8080:8080"]
+    assert [services[name]["networks"] for name in ("postgres", "valkey")] == [["back"], ["back"]]
+    assert composed()["networks"]["back"]["internal"]
+    assert "filled-in-VALKEY_PASSWORD" in services["valkey"]["command"]
+    assert services["web"]["image"] == f"watcher:{__version__}"
+
+
+def test_the_image_is_made_of_exact_versions_alone() -> None:
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)
+    assert len(bases) == 2
+    assert len(set(bases)) == 1
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", bases[0])
+    installs = re.findall(r"pip install ([^\n\\]*)", DOCKERFILE)
+    assert all("--require-hashes" in words or "--no-deps" in words for words in installs)
+    assert "--no-build-isolation" in DOCKERFILE, "else hatchling would come as it is today"
+    locked = re.compile(r"^([\w.-]+==\S+)", re.M)
+    everything = locked.findall((DEPLOY.parent / "requirements-dev.lock").read_text())
+    built = locked.findall((DEPLOY.parent / "requirements-build.lock").read_text())
+    assert "hatchling" in {line.partition("==")[0] for line in built}
+    assert set(built) <= set(everything)
+
+
+@pytest.mark.system
+@pytest.mark.skipif(not HADOLINT.exists(), reason="pip install -r .ci/requirements.lock")
+def test_hadolint_finds_nothing() -> None:
+    done = subprocess.run([HADOLINT, DEPLOY / "Dockerfile"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+# --- systemd --------------------------------------------------------------------------------
+
+UNITS = sorted(path.name for path in (*DEPLOY.glob("*.service"), *DEPLOY.glob("*.socket")))
+MOST_EXPOSED = 1.5
+"""Of systemd's ten: ``systemd-analyze security`` says OK up to 4.9; a plain service has 9.6."""
+systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+
+
+@pytest.fixture(scope="module")
+def as_installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The units with a program that is there: systemd looks for it."""
+    folder = tmp_path_factory.mktemp("units")
+    for name in UNITS:
+        text = (DEPLOY / name).read_text()
+        text = text.replace("/opt/watcher/.venv/bin/watcher", "/bin/true")
+        (folder / name).write_text(text.replace("=watcher\nGroup=watcher", "=root"))
+    return folder
+
+
+@pytest.mark.system
+@systemd
+def test_systemd_accepts_the_units(as_installed: Path) -> None:
+    names = [name.replace("@", "@live") for name in UNITS]
+    for name in names:
+        template = as_installed / name.replace("@live", "@")
+        (as_installed / name).write_text(template.read_text())
+    paths = [str(as_installed / name) for name in names]
+    done = subprocess.run(["systemd-analyze", "verify", *paths], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.system
+@systemd
+@pytest.mark.parametrize("name", [name for name in UNITS if name.endswith(".service")])
+def test_a_unit_that_is_broken_into_can_do_little(name: str) -> None:
+    """Without a running systemd the file alone is looked at."""
+    words = ("--offline=yes", f"--threshold={MOST_EXPOSED * 10:.0f}")
+    done = subprocess.run(
+        ["systemd-analyze", "security", *words, DEPLOY / name], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
 # --- an upgrade, and the way back -----------------------------------------------------------
 
 STUBS = {
@@ -110,7 +220,7 @@ STUBS = {
     ".venv/bin/watcher": 'echo "watcher $*" >>"$CALLS"; [ "$2" = restore ] || echo "$BACKUP"',
     ".venv/bin/python": '[ "$1" = -m ] && { echo "pip" >>"$CALLS"; exit 0; }; exec "$PYTHON" "$@"',
     "bin/systemctl": 'echo "systemctl $*" >>"$CALLS"; rm -f "$READY"; '
-    '[ "$1" = stop ] || { [ "$(cat "$WATCHER_HOME/works")" = no ] || echo yes >"$READY"; }',
+    '[ "$1" = stop ] || { [ "$(cat "$UPGRADE_HOME/works")" = no ] || echo yes >"$READY"; }',
 }
 
 
@@ -146,9 +256,9 @@ def installation(tmp_path: Path) -> dict[str, str]:
         "CALLS": str(tmp_path / "calls"),
         "READY": str(tmp_path / "ready"),
         "BACKUP": "/backups/ledger-1.sqlite3",
-        "WATCHER_HOME": str(home),
-        "WATCHER_READY": (tmp_path / "ready").as_uri(),
-        "WATCHER_PATIENCE": "1",
+        "UPGRADE_HOME": str(home),
+        "UPGRADE_READY": (tmp_path / "ready").as_uri(),
+        "UPGRADE_PATIENCE": "1",
     }
 
 
@@ -200,7 +310,7 @@ def test_a_version_that_does_not_work_is_taken_back_with_its_ledger(
     assert "the old version runs again" in said
     # What cannot be fetched is found out while the old version still runs.
     broken = STUBS[".venv/bin/python"].replace("exit 0", "exit 1")
-    program = Path(installation["WATCHER_HOME"], ".venv/bin/python")
+    program = Path(installation["UPGRADE_HOME"], ".venv/bin/python")
     program.write_text(f"#!/bin/bash\n{broken}\n")
     code, _, called = upgrade(installation, "v2")
     assert code != 0

@@ -121,10 +121,16 @@ def _for_compose(app: App, folder: Path, from_file: Path | None) -> int:
         )
     for path in units.compose(folder, _with_secrets(answers)):
         messages.print(f"wrote {path}")
+    if not units.give_to_containers(folder):
+        messages.print(
+            f"the user in the containers has to read these: sudo chown -R {units.IN_CONTAINERS} "
+            f"{folder / 'secrets'}",
+            markup=False,
+        )
     messages.print("keep a copy of secrets/watcher_keys beside your backups")
     if answers.get("WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"):
         messages.print("mount the service account's key into each container, at the same path")
-    messages.print("next: docker compose up -d; docker compose exec web watcher doctor")
+    messages.print("next: docker compose up -d; docker compose exec web watcher erpnext setup")
     return ExitCode.OK
 
 

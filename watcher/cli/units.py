@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from watcher.errors import UserError
 
 SHIPPED = Path(__file__).parent / "shipped"
+IN_CONTAINERS = 10001
+"""The number of the user in deploy/Dockerfile."""
 SECRETS = {
     "WATCHER_GOOGLE_CLIENT_SECRET": "google_client_secret",
     "WATCHER_ERPNEXT_API_SECRET": "erpnext_api_secret",
@@ -50,11 +54,12 @@ def systemd(folder: Path, settings_file: Path, data_dir: Path) -> list[Path]:
 
 
 def compose(folder: Path, answers: Mapping[str, str]) -> list[Path]:
-    """The compose file, the passwords that it asks for, and its secrets: a file each. Raises
+    """The compose file, Caddy's, the values that it asks for, and its secrets: a file each. Raises
     ``UserError`` where one of them is there already."""
     checkout = Path(__file__).parents[2]
     text = (SHIPPED / "compose.yaml").read_text()
     text = text.replace("context: ..", f"context: {checkout}")
+    host = urlsplit(answers.get("WATCHER_PUBLIC_URL", "")).hostname or "watcher.example.com"
     passwords = (f"{name}_PASSWORD={secrets.token_hex(24)}\n" for name in ("POSTGRES", "VALKEY"))
     kept = {name: value for name, value in answers.items() if name not in {*SECRETS, *BESIDES}}
     store = folder / "secrets"
@@ -63,11 +68,22 @@ def compose(folder: Path, answers: Mapping[str, str]) -> list[Path]:
     found["watcher_keys"] = secrets.token_urlsafe(48)
     return [
         _new(folder / "compose.yaml", text, 0o644),
-        _new(folder / ".env", "".join(passwords), 0o600),
+        _new(folder / "Caddyfile.example", (SHIPPED / "Caddyfile.example").read_text(), 0o644),
+        _new(folder / ".env", f"PUBLIC_HOST={host}\n{''.join(passwords)}", 0o600),
         # Docker takes such a file as it is written: without quotes.
         _new(folder / "watcher.env", "".join(f"{k}={v}\n" for k, v in kept.items()), 0o600),
         *(_new(store / name, f"{value}\n", 0o600) for name, value in sorted(found.items())),
     ]
+
+
+def give_to_containers(folder: Path) -> bool:
+    """Docker shows the files of secrets to the containers as they are here, so that the user in
+    them has to own them. False where only root could do that."""
+    if os.geteuid() != 0:
+        return False
+    for path in (folder / "secrets", *(folder / "secrets").iterdir()):
+        shutil.chown(path, IN_CONTAINERS, IN_CONTAINERS)
+    return True
 
 
 def _new(path: Path, text: str, mode: int) -> Path:
