@@ -26,7 +26,8 @@ from sqlalchemy import event
 from tests.forked import Forked, forked
 from tests.waiting import wait_for
 from watcher.accounts.verbs import Added, add_delegated
-from watcher.erpnext.fields import install
+from watcher.erpnext import role
+from watcher.erpnext.fields import check, install, tell_nobody
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.google.refresh import Fresh
 from watcher.ledger import accounts, calendars, owing
@@ -154,7 +155,9 @@ class Company:
         process for each kind of site; the next ones are given the same rows. Over HTTP always on a
         real site (``tests.desk_site``)."""
         if not isinstance(self.site, Site):
-            assert install(self.services.erpnext).complete
+            client = self.services.erpnext  # of an API user that may be no System Manager
+            act = install if client.is_system_manager() else check
+            assert act(client).complete
             return
         kind = (self.site.frappe, self.site.erpnext, self.site.rich_events)
         if kind not in _custom_fields or self.site.rows("Custom Field"):
@@ -164,6 +167,12 @@ class Company:
         with self.site.transaction():
             for row in _custom_fields[kind]:
                 self.site.put("Custom Field", row)
+
+    def give_role(self) -> None:
+        """The API user is no System Manager from now on: it has the role Watcher alone."""
+        client = self.services.erpnext
+        role.give(client, client.whoami(), tell_nobody)
+        assert not client.is_system_manager()
 
     def add(self, email: str = ANN) -> Added:
         """Register a mailbox by delegation."""

@@ -23,6 +23,12 @@ import pytest
 from tests.company import Company
 from tests.desk_site import RealSite, named
 from tests.waiting import wait_for
+from watcher.doctor import erpnext, rights
+from watcher.doctor.case import Case
+from watcher.doctor.say import Verdict
+from watcher.erpnext.role import lacking
+from watcher.erpnext.todos import ToDo, close, put
+from watcher.settings import load
 from watcher_sandbox.google import GoogleState
 from watcher_sandbox.google import serve as serve_google
 
@@ -65,6 +71,11 @@ class Secret:
     def found(self) -> int:
         command(self.site, "JOBS")
         return command(self.site, "DUMP").count(self.canary)
+
+
+def opened_case(company: Company) -> Iterator[Case]:
+    """What the doctor looks at."""
+    yield Case(load(company.environ), company.services)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -116,3 +127,26 @@ if REAL:
         secret.sync()
         wait_for(lambda: secret.found == 0, what="ERPNext's background jobs", seconds=60)
         assert secret.company.subjects(secret.email) == ["Busy"] * 5
+
+    def test_all_of_it_works_with_the_rights_that_the_api_user_has(secret: Secret) -> None:
+        """Run it with the key of a user that has the role Watcher alone."""
+        company, google, email = secret.company, secret.company.google, secret.email
+        client = company.services.erpnext
+        for check in (rights.erasing, erpnext.fields, erpnext.unique, erpnext.mandatory):
+            for case in opened_case(company):
+                assert check(case).verdict == Verdict.OK, check(case)
+        assert lacking(client) == []
+        kept, renamed = secret.put(24), secret.put(30)
+        secret.sync()
+        google.patch_event(email, renamed, {"summary": "Renamed"})
+        google.delete_event(email, kept)
+        secret.sync()
+        assert company.subjects(email) == ["Renamed"]
+        for words in (["verify", email], ["explain", email, "Renamed"], ["status", "--json"]):
+            done = company.watcher(*words)
+            assert "permission" not in done.stdout + done.stderr, done
+        todo = ToDo(user=secret.site.user, text=f"{secret.canary} ask", marker=secret.canary)
+        name = put(client, todo)
+        assert put(client, todo) == name
+        close(client, name)
+        client.delete("ToDo", name)

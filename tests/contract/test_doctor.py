@@ -92,6 +92,13 @@ def more_roles(shop: Shop, _: Patch) -> None:
     shop.site.put("User", row | {"roles": [{"role": "System Manager"}, {"role": "HR Manager"}]})
 
 
+def sees_no_mail(shop: Shop, _: Patch) -> None:
+    shop.give_role()
+    row = shop.site.row("User", "integration@scoopjoy.test")
+    assert row is not None
+    shop.site.put("User", row | {"roles": [{"role": "Watcher"}]})
+
+
 def custom_field(**changes: Any) -> Break:
     """Change or delete the field of the key."""
 
@@ -389,6 +396,21 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
     ),
     ("erpnext.rights", more_roles, "warn", "more roles than Watcher needs: HR Manager", "app/user"),
     (
+        "erpnext.rights",
+        lambda *_: None,
+        "warn",
+        "is System Manager, which is far more than Watcher needs",
+        "watcher erpnext setup --role yes",
+    ),
+    (
+        "erpnext.erasing",
+        without("Version", "read"),
+        "fail",
+        "the API user may not read Version",
+        "--role yes",
+    ),
+    ("erpnext.erasing", sees_no_mail, "fail", "see mails about an event", "--role yes"),
+    (
         "erpnext.fields",
         custom_field(),
         "fail",
@@ -480,6 +502,7 @@ def test_delegation_is_tried_before_there_is_a_ledger(shop: Shop) -> None:
 
 def test_nothing_is_amiss_with_what_works(shop: Shop) -> None:
     shop.connect()
+    shop.give_role()
     with shop.services.db.session() as session:
         session.query(Channel).one().heard_at = shop.services.clock()
         for kind in presence.KINDS:

@@ -61,11 +61,10 @@ def test_a_link_that_may_not_be_read_gets_a_text_but_a_refused_key_is_raised(
         }
     )
 
-    def second_query_meets(status: int, exc_type: str) -> None:
-        erp.add_fault("get_list", status=0)  # the custom fields
+    def query_meets(status: int, exc_type: str) -> None:
         erp.add_fault("get_list", status=status, exc_type=exc_type)
 
-    second_query_meets(403, "PermissionError")
+    query_meets(403, "PermissionError")
     assert fillers(client, ["custom_host"]) == {"custom_host": "-"}
-    second_query_meets(401, "AuthenticationError")
+    query_meets(401, "AuthenticationError")
     refused_for_good(lambda: fillers(client, ["custom_host"]))

@@ -137,7 +137,9 @@ class StandIn:
         if parts[:2] == ["api", "method"]:
             if parts[2] == "ping":
                 return Answer(body={"message": "pong"})
-            return Answer(body={"message": self._method(parts[2], call.json, self._who(call))})
+            found = self._method(parts[2], call.json, self._who(call))
+            word = "docs" if parts[2].endswith("getdoctype") else "message"
+            return Answer(body={word: found})
         user = self._who(call)
         doctype, name = parts[2], parts[3] if len(parts) > 3 else ""
         if call.method == "POST":
@@ -171,6 +173,10 @@ class StandIn:
             case "client.get_single_value":
                 self._manager_only(user)
                 return "Asia/Kolkata"
+            case "core.doctype.user.user.get_roles":
+                return ["System Manager", "All"] if args["uid"] == USER else ["All"]
+            case "desk.form.load.getdoctype":
+                return [{"fields": list(self.tables["Custom Field"].values())}]
             case "client.has_permission":
                 return {"has_permission": user == USER or args["perm_type"] != "delete"}
             case "client.get_list":

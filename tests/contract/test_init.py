@@ -46,6 +46,7 @@ def answers_of(shop: Shop, secret: str, *again: str) -> str:
         secret,
         *again,
         "y",  # the fields
+        "y",  # the role
         CLIENT_ID,
         CLIENT_SECRET,
         known(shop, "GOOGLE_SERVICE_ACCOUNT_FILE"),
@@ -74,6 +75,8 @@ def test_each_answer_is_tried_at_once(fresh: Shop, monkeypatch: pytest.MonkeyPat
     assert "every desk user of ERPNext can read them, and change them too" in said
     assert "fields made" not in said
     assert "made" in said
+    assert "no longer has System Manager then" in said
+    assert not fresh.site.is_system_manager("integration@scoopjoy.test")
     assert done.return_value == ExitCode.OK, done.output
     written = fresh.folder / ".env"
     assert written.stat().st_mode & 0o077 == 0
@@ -205,7 +208,8 @@ def test_a_site_that_refuses_the_key_is_offered_no_fields(
     """The answers are kept all the same; the fields need a key that is good."""
     monkeypatch.setattr(init, "can_ask", lambda _app: True)
     lines = answers_of(fresh, "wrong-secret", "y").splitlines()
-    lines.remove("y")  # one of the two: the question about the fields
+    for _ in range(2):  # of three: the questions about the fields and the role
+        lines.remove("y")
     done = fresh.invoke("init", input="\n".join(lines) + "\n")
     assert done.exception is None, done.output
     assert "Keep these answers all the same?" in done.output

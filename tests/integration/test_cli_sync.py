@@ -381,6 +381,44 @@ def test_setup_makes_what_is_missing_and_only_that(company: Company) -> None:
     run(company, "erpnext", "setup", says=("9 fields were there, 0 made",))
 
 
+def test_setup_with_a_role_of_its_own(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = ("erpnext", "setup")
+    run(company, *setup, "--role", "yes", says=("may read Version", "later setup needs the key"))
+    site, user = company.site, "integration@scoopjoy.test"
+    assert not site.is_system_manager(user)
+    run(company, *setup, code=4, says=("erpnext setup --admin-key",))
+    run(company, *setup, "--admin-key", code=2, says=("ERPNEXT_ADMIN_KEY=KEY:SECRET",))
+    monkeypatch.setenv("ERPNEXT_ADMIN_KEY", "no key")
+    run(company, *setup, code=2, says=("not of the form KEY:SECRET",))
+    key = ":".join(site.add_user("boss@scoopjoy.test", system_manager=True))
+    monkeypatch.setenv("ERPNEXT_ADMIN_KEY", key)
+    done = run(company, *setup, "--role", "yes", "--json")
+    assert done.data["user"] == user
+    assert done.data["role"]["changed"] == []
+    assert key not in done.out + done.err
+    taken_back = run(company, *setup, "--role", "no", "--json").data["role"]
+    assert f"{user} has the role System Manager" in taken_back["changed"]
+    assert site.is_system_manager(user)
+
+
+def test_a_role_is_not_taken_off_a_person_without_asking(company: Company) -> None:
+    row = company.site.row("User", "integration@scoopjoy.test")
+    assert row is not None
+    names = ("System Manager", "HR Manager")
+    has = [{"name": f"row-{name}", "role": name} for name in names]
+    company.site.put("User", row | {"roles": has})
+    words = ("erpnext", "setup", "--role", "yes")
+    run(company, *words, code=2, says=("HR Manager", "--yes"))
+    assert company.site.is_system_manager("integration@scoopjoy.test")
+    run(company, *words, "--yes", says=("roles taken off", "HR Manager"))
+
+
+def test_no_role_beside_the_connected_app(company: Company) -> None:
+    run(
+        company, "erpnext", "setup", "--role", "yes", "--connected-app", code=2, says=("too small",)
+    )
+
+
 def test_setup_in_trouble(company: Company) -> None:
     site, words = company.site, ("erpnext", "setup")
     weak = site.add_user("weak@scoopjoy.test")

@@ -25,8 +25,8 @@ def fields(company: Company) -> None:
     company.setup_erpnext()
 
 
-def fit(company: Company, **options: bool) -> desk.DeskReport:
-    return desk.fit(company.services.erpnext, **options)
+def fit(company: Company, *, dry_run: bool = False) -> desk.DeskReport:
+    return desk.fit(company.services.erpnext, dry_run=dry_run)
 
 
 def settings(company: Company) -> dict[str, str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import click
 
-from watcher.cli.common import App, emit, json_option, messages, pass_app
+from watcher.cli import admin_key
+from watcher.cli.common import App, emit, json_option, messages, pass_app, yes_option
 from watcher.cli.later import later
-from watcher.errors import ErpForbidden, ExitCode
+from watcher.errors import ErpForbidden, ExitCode, UserError, WatcherError
 from watcher.google.endpoints import OAUTH_SCOPES
 
 with later():
@@ -18,7 +21,19 @@ with later():
     from watcher.erpnext import connected_app as desk_apps
     from watcher.erpnext import desk as forms
     from watcher.erpnext import fields
-    from watcher.ledger import audit
+    from watcher.erpnext import role as roles
+    from watcher.ledger import accounts, audit, states
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """The options of ``erpnext setup``. ``role`` is None to leave the API user's roles alone."""
+
+    connected_app: bool
+    desk: str
+    role: str | None
+    admin_key: bool
+    dry_run: bool
 
 
 @click.group()
@@ -26,7 +41,7 @@ def erpnext() -> None:
     """The ERPNext side."""
 
 
-@erpnext.command("setup", short_help="Create custom fields, check permissions.")
+@erpnext.command("setup", short_help="Create custom fields, check permissions, make the role.")
 @click.option("--connected-app", is_flag=True, help="Also make Frappe's Connected App for Google.")
 @click.option(
     "--desk",
@@ -35,18 +50,39 @@ def erpnext() -> None:
     show_default=True,
     help="Forms and lists in ERPNext say whose events they are; `no` takes it back.",
 )
+@click.option(
+    "--role",
+    type=click.Choice(["yes", "no"]),
+    help="Make a role Watcher with the rights that are needed, and give the API user that one "
+    "alone; `no` makes it a System Manager again.",
+)
+@click.option(
+    "--admin-key",
+    is_flag=True,
+    help=f"Ask for the API key of a System Manager for this once; or {admin_key.NAME}=KEY:SECRET.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
+@yes_option
 @json_option
 @pass_app
-def setup(app: App, connected_app: bool, desk: str, dry_run: bool) -> int:
+def setup(app: App, /, **chosen: Any) -> int:
     """Create the custom fields on Event and check the API user's permissions; repeatable."""
+    wanted = Wanted(**chosen)
     client = composed.erpnext_client(app.loaded.settings)
-    report = fields.plan(client) if dry_run else fields.install(client)
-    shown = _desk(client, desk, dry_run)
-    made = _connected_app(app.loaded.settings, client, dry_run) if connected_app else None
-    audit.figures(fields=len(report.created), mended=len(report.mended), desk=desk)
+    admin = admin_key.chosen(app, client, asked=wanted.admin_key)
+    user, dry_run = client.whoami(), wanted.dry_run
+    if wanted.role == "yes":
+        _refuse_role(app, wanted)
+    report = fields.plan(admin) if dry_run else fields.install(admin, _telling(app))
+    shown = _desk(app, admin, wanted)
+    made = _connected_app(app.loaded.settings, admin, dry_run) if wanted.connected_app else None
+    given = _role(app, admin, user, wanted) if wanted.role else None
+    report = replace(report, user=user, permissions={w: client.may(w) for w in fields.PERMISSIONS})
+    audit.figures(fields=len(report.created), mended=len(report.mended), desk=wanted.desk)
     if made is not None:
         audit.figures(connected_app=made.name)
+    if given is not None:
+        audit.figures(role=str(wanted.role), roles_taken=len(given.taken))
     if app.as_json:
         emit(
             {
@@ -61,56 +97,81 @@ def setup(app: App, connected_app: bool, desk: str, dry_run: bool) -> int:
                 "warnings": report.warnings,
                 "desk": asdict(shown),
                 "connected_app": asdict(made) if made else None,
+                "role": asdict(given) if given else None,
             }
         )
     else:
-        _tell(report, dry_run)
-        _tell_desk(shown, desk, dry_run)
+        _tell(report, client, dry_run)
+        _tell_desk(shown, wanted)
         if made is not None:
             _tell_app(made, dry_run)
-    lacking = [word for word, allowed in report.permissions.items() if not allowed]
-    if lacking:
-        raise ErpForbidden(
-            f"{report.user} lacks permissions on Event: {', '.join(lacking)}",
-            next_step=f"give a role of {report.user} these in the Role Permissions Manager, then "
-            "`watcher erpnext setup` again",
-        )
+        if given is not None:
+            _tell_role(given, dry_run)
+    _refuse_lacking(client, report, wanted)
     return ExitCode.ERROR if report.wrong or (made and made.wrong) else ExitCode.OK
 
 
-def _desk(client: rest.ErpNextClient, wanted: str, dry_run: bool) -> forms.DeskReport:
-    act = forms.fit if wanted == "yes" else forms.take_back
-    return act(client, dry_run=dry_run)
+def _refuse_lacking(client: rest.ErpNextClient, report: fields.SetupReport, wanted: Wanted) -> None:
+    lacking = [f"{word} Event" for word, allowed in report.permissions.items() if not allowed]
+    if wanted.role == "yes" and not wanted.dry_run:
+        lacking = [f"{permission} {doctype}" for doctype, permission in roles.lacking(client)]
+    if lacking:
+        raise ErpForbidden(
+            f"{report.user} may not {', '.join(lacking)}",
+            next_step=f"give a role of {report.user} these in the Role Permissions Manager, then "
+            "`watcher erpnext setup` again",
+        )
 
 
-def _tell(report: fields.SetupReport, dry_run: bool) -> None:
-    verb = "would be made" if dry_run else "made"
-    made = report.missing if dry_run else report.created
-    named = ", ".join(f"{app} {version}" for app, version in report.versions.items())
-    messages.print(f"the site has {named or 'no version that it tells'}", soft_wrap=True)
-    messages.print(f"API user {report.user}: System Manager")
-    messages.print(f"{len(report.present)} fields were there, {len(made)} {verb}")
-    for name in made:
-        messages.print(f"  {verb}: {name}")
-    for name in report.mended:
-        messages.print(f"  made unique again: {name}")
-    for name, why in report.wrong:
-        messages.print(f"  wrong: {name} {why}, then repeat", soft_wrap=True, markup=False)
-    for sentence in report.warnings:
-        messages.print(f"  note: {sentence}", soft_wrap=True, markup=False)
+def _telling(app: App) -> Callable[[str], None]:
+    """Says each thing when it is done: a setup may take half a minute."""
+
+    def tell(line: str) -> None:
+        if not app.as_json:
+            messages.print(f"  {line}", soft_wrap=True, markup=False)
+
+    return tell
 
 
-def _tell_desk(report: forms.DeskReport, wanted: str, dry_run: bool) -> None:
-    what = "changed" if wanted == "yes" else "taken back"
-    verb = f"would be {what}" if dry_run else what
-    begins = "ERPNext's forms and lists"
-    messages.print(f"{begins}, {verb}:" if report.changed else f"{begins}: nothing to be {what}")
-    for sentence in report.changed:
-        messages.print(f"  {sentence}", soft_wrap=True, markup=False)
-    for sentence in report.by_hand:
-        messages.print(f"  left as it is: {sentence}", soft_wrap=True, markup=False)
-    if report.changed and wanted == "yes" and not dry_run:
-        messages.print("  (to take this back: watcher erpnext setup --desk no)", soft_wrap=True)
+# --- what is made -------------------------------------------------------------------------------
+
+
+def _refuse_role(app: App, wanted: Wanted) -> None:
+    """Frappe gives tokens of its Connected App to System Managers alone."""
+    whose = _by_desk(app)
+    if wanted.connected_app or whose:
+        about = f"{whose[0]} is" if len(whose) == 1 else f"{len(whose) or 'some'} accounts are"
+        raise UserError(
+            f"{about} connected by ERPNext's Connected App, whose tokens only a System Manager can "
+            "read: the role Watcher is too small for that",
+            next_step="connect them by consent or delegation, or leave --role out",
+        )
+
+
+def _by_desk(app: App) -> list[str]:
+    try:
+        with app.services.db.reading() as session:
+            return [
+                account.email
+                for account in accounts.everyone(session)
+                if account.source == "erpnext" and account.state not in states.LEAVING
+            ]
+    except WatcherError:
+        return []  # before there is a ledger nobody is connected
+
+
+def _role(app: App, admin: rest.ErpNextClient, user: str, wanted: Wanted) -> roles.RoleReport:
+    if wanted.role == "no":
+        return roles.take_back(admin, user, _telling(app), dry_run=wanted.dry_run)
+    taken = roles.would_take(admin, user)
+    if not wanted.dry_run and set(taken) - {roles.MANAGER}:
+        app.confirm(f"{user} has {', '.join(taken)}: take these roles off?")
+    return roles.give(admin, user, _telling(app), dry_run=wanted.dry_run)
+
+
+def _desk(app: App, client: rest.ErpNextClient, wanted: Wanted) -> forms.DeskReport:
+    act = forms.fit if wanted.desk == "yes" else forms.take_back
+    return act(client, dry_run=wanted.dry_run, tell=_telling(app))
 
 
 def _connected_app(
@@ -130,6 +191,46 @@ def _connected_app(
     return act(client, wanted)
 
 
+# --- telling ------------------------------------------------------------------------------------
+
+
+def _tell(report: fields.SetupReport, client: rest.ErpNextClient, dry_run: bool) -> None:
+    verb = "would be made" if dry_run else "made"
+    made = report.missing if dry_run else report.created
+    named = ", ".join(f"{app} {version}" for app, version in report.versions.items())
+    messages.print(f"the site has {named or 'no version that it tells'}", soft_wrap=True)
+    messages.print(f"API user {report.user}: {_called(client, report.user)}")
+    messages.print(f"{len(report.present)} fields were there, {len(made)} {verb}")
+    for name in made if dry_run else ():
+        messages.print(f"  {verb}: {name}")
+    for name in report.mended:
+        messages.print(f"  made unique again: {name}")
+    for name, why in report.wrong:
+        messages.print(f"  wrong: {name} {why}, then repeat", soft_wrap=True, markup=False)
+    for sentence in report.warnings:
+        messages.print(f"  note: {sentence}", soft_wrap=True, markup=False)
+
+
+def _called(client: rest.ErpNextClient, user: str) -> str:
+    has = client.roles(user)
+    if roles.MANAGER in has:
+        return roles.MANAGER
+    return f"role {roles.ROLE}" if roles.ROLE in has else "roles of its own"
+
+
+def _tell_desk(report: forms.DeskReport, wanted: Wanted) -> None:
+    what = "changed" if wanted.desk == "yes" else "taken back"
+    verb = f"would be {what}:" if wanted.dry_run else f"{what}, {len(report.changed)} things"
+    begins = "ERPNext's forms and lists"
+    messages.print(f"{begins}: {verb}" if report.changed else f"{begins}: nothing to be {what}")
+    for sentence in report.changed if wanted.dry_run else ():
+        messages.print(f"  {sentence}", soft_wrap=True, markup=False)
+    for sentence in report.by_hand:
+        messages.print(f"  left as it is: {sentence}", soft_wrap=True, markup=False)
+    if report.changed and wanted.desk == "yes" and not wanted.dry_run:
+        messages.print("  (to take this back: watcher erpnext setup --desk no)", soft_wrap=True)
+
+
 def _tell_app(made: desk_apps.AppReport, dry_run: bool) -> None:
     if not made.name:
         messages.print("Connected App would be made")
@@ -140,3 +241,18 @@ def _tell_app(made: desk_apps.AppReport, dry_run: bool) -> None:
     for what in made.wrong:
         messages.print(f"  wrong: {what}: correct it in the Desk", soft_wrap=True)
     messages.print("  then: watcher accounts import --via erpnext")
+
+
+def _tell_role(given: roles.RoleReport, dry_run: bool) -> None:
+    if dry_run:
+        messages.print("of the role Watcher:" if given.changed else "the role Watcher is as wanted")
+    for sentence in given.changed if dry_run else ():
+        messages.print(f"  would be so: {sentence}", soft_wrap=True, markup=False)
+    for sentence in given.left:
+        messages.print(f"  left as it is: {sentence}", soft_wrap=True, markup=False)
+    if given.taken and not dry_run:
+        messages.print(f"  roles taken off {given.user}: {', '.join(given.taken)}")
+        messages.print(
+            "  a later setup needs the key of a System Manager: watcher erpnext setup --admin-key",
+            soft_wrap=True,
+        )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import click
 
-from watcher.cli import doctor
+from watcher.cli import admin_key, doctor
 from watcher.cli.common import messages
 from watcher.cli.later import later
 from watcher.doctor import say
@@ -22,7 +22,8 @@ with later():
     from watcher.doctor import case as cases
     from watcher.doctor import examine as examining
     from watcher.doctor import table
-    from watcher.erpnext import fields
+    from watcher.erpnext import client as rest
+    from watcher.erpnext import fields, role
 
 Answers = dict[str, str]
 CONSENT, DELEGATION, BOTH = WAYS = ("consent", "delegation", "both")
@@ -208,19 +209,38 @@ def _loaded(answers: Answers) -> declared.Loaded:
 
 
 def _offer_fields(answers: Answers) -> None:
-    """Make the custom fields at once, where the key is good for it."""
-    if not click.confirm(
-        "Make Watcher's custom fields on Event now (watcher erpnext setup)?",
-        default=True,
-        err=True,
-    ):
+    """Make the custom fields and the role at once, with the key of an admin where the API user's
+    own is not good for it."""
+    if not _yes("Make Watcher's custom fields on Event now (watcher erpnext setup)?"):
         return
-    messages.print(f"  {_made(answers)}", markup=False)
-
-
-def _made(answers: Answers) -> str:
+    settings = _loaded(answers).settings
+    client = composed.erpnext_client(settings)
     try:
-        report = fields.install(composed.erpnext_client(_loaded(answers).settings))
+        admin = client
+        if not client.is_system_manager():
+            admin = admin_key.client_of(settings, admin_key.ask())
+        report = fields.install(admin, _say)
+        _say(f"{len(report.present)} fields were there, {len(report.created)} made")
+        if _wants_role(admin, client.whoami()):
+            role.give(admin, client.whoami(), _say)
     except WatcherError as error:
-        return f"not made: {error.message}; do: {error.next_step or 'watcher erpnext setup'}"
-    return f"{len(report.present)} fields were there, {len(report.created)} made"
+        _say(f"not made: {error.message}; do: {error.next_step or 'watcher erpnext setup'}")
+
+
+def _wants_role(admin: rest.ErpNextClient, user: str) -> bool:
+    taken = role.would_take(admin, user)
+    instead = f" It no longer has {', '.join(taken)} then." if taken else ""
+    _say(
+        f"{user} can have a role of its own, Watcher, with the rights that are needed and no "
+        f"others.{instead} Reading the tokens of ERPNext's Connected App takes System Manager; "
+        "without that way of connecting, the role does."
+    )
+    return _yes(f"Make the role Watcher and give it to {user}?")
+
+
+def _yes(question: str) -> bool:
+    return click.confirm(question, default=True, err=True)
+
+
+def _say(line: str) -> None:
+    messages.print(f"  {line}", markup=False)

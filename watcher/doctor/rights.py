@@ -6,8 +6,10 @@ from functools import partial
 
 from watcher.doctor import say
 from watcher.doctor.case import Case
+from watcher.erpnext import role
 from watcher.erpnext.errors import RowGone
-from watcher.errors import ErpForbidden
+from watcher.errors import ErpForbidden, WatcherError
+from watcher.ledger import accounts
 
 NEEDED = (
     ("Event", ("read", "write", "create", "delete", "share")),
@@ -17,8 +19,11 @@ NEEDED = (
 )
 """What Watcher does in ERPNext, by document type. Deleted Documents: what has become private is
 taken out of ERPNext's own history."""
-_ENOUGH = frozenset({"System Manager", "Desk User", "All", "Guest", "HR User"})
+_ERASED = tuple(each for each in role.GRANTS if each not in {"Employee", *dict(NEEDED)})
+_GIVE = "watcher erpnext setup --role yes --admin-key"
+_ENOUGH = frozenset({role.MANAGER, role.ROLE, role.READS_MAIL})
 """Roles that Watcher has a use for."""
+_BY_FRAPPE = frozenset({"Desk User", "All", "Guest"})
 
 
 def may(doctype: str, permission: str, case: Case) -> say.Finding:
@@ -32,29 +37,59 @@ def may(doctype: str, permission: str, case: Case) -> say.Finding:
         return say.ok(f"the API user may {permission} {doctype}")
     return say.denied(
         f"the API user may not {permission} {doctype}",
-        f"in ERPNext's Role Permissions Manager give a role of {client.whoami()} {permission} on "
-        f"{doctype}",
+        f"{_GIVE}; or in ERPNext's Role Permissions Manager give a role of {client.whoami()} "
+        f"{permission} on {doctype}",
     )
 
 
 def rights(case: Case) -> say.Finding:
-    """Roles of the API user beyond what Watcher has a use for."""
+    """Which role the API user has, and what it has beyond what Watcher has a use for."""
     client = case.erpnext()
     name = client.whoami()
     try:
-        found = client.get_doc("User", name).get("roles") or []
+        roles = client.roles(name) - _BY_FRAPPE
     except ErpForbidden:
         return say.skip("the API user may not see its own roles")
-    roles = {str(row.get("role")) for row in found if isinstance(row, dict)}
-    more = sorted(roles - _ENOUGH)
+    more = sorted(roles - _ENOUGH - {"HR User"})
     if more:
         return say.warn(
             f"{name} has more roles than Watcher needs: {say.listed(more)}",
             f"take them off in ERPNext: {case.settings.erpnext_url}/app/user/{name}",
         )
-    if "System Manager" in roles:
-        return say.ok("no roles beyond System Manager, which taking private events away needs")
-    return say.ok("no roles beyond need")
+    if role.MANAGER not in roles:
+        which = f"the role {role.ROLE} alone" if role.ROLE in roles else "no roles beyond need"
+        return say.ok(f"{name} has {which}")
+    if _desk_tokens(case):
+        return say.ok(f"{name} is System Manager, which reading the Connected App's tokens takes")
+    return say.warn(
+        f"{name} is System Manager, which is far more than Watcher needs",
+        "watcher erpnext setup --role yes",
+    )
+
+
+def erasing(case: Case) -> say.Finding:
+    """All rights that it takes to find and erase what ERPNext keeps of an event that has become
+    private. Without one of them, what stays readable there would be found by nobody."""
+    client = case.erpnext()
+    lacking = [f"{word} {doctype}" for doctype, word in role.lacking(client, _ERASED)]
+    if not client.roles(client.whoami()) & role.SEES_MAIL:
+        lacking.append("see mails about an event")
+    if lacking:
+        return say.denied(
+            "what becomes private would stay readable in ERPNext's history: the API user may not "
+            f"{say.listed(lacking)}",
+            _GIVE,
+        )
+    return say.ok("what becomes private can be taken out of ERPNext's history")
+
+
+def _desk_tokens(case: Case) -> bool:
+    """Whether anybody is connected by ERPNext's Connected App."""
+    try:
+        with case.made.db.reading() as session:
+            return any(each.source == "erpnext" for each in accounts.everyone(session))
+    except WatcherError:
+        return False
 
 
 PERMISSIONS = {

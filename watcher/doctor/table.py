@@ -65,6 +65,7 @@ CHECKS: tuple[Check, ...] = (
     Check("erpnext.user", erpnext.user, _SITE),
     Check("erpnext.version", erpnext.version, _KEY),
     *(Check(name, look, _KEY) for name, look in rights.PERMISSIONS.items()),
+    Check("erpnext.erasing", rights.erasing, _KEY),
     Check("erpnext.rights", rights.rights, _KEY),
     Check("erpnext.fields", erpnext.fields, _KEY),
     Check("erpnext.unique", erpnext.unique, ("erpnext.fields",)),
@@ -94,9 +95,11 @@ AT_START = tuple(
     check
     for check in CHECKS
     if check.side in ("data", "ledger", "address", "google", "erpnext")
-    and check.name not in ("address.channels", "address.pushes", "google.calendar")
+    and check.name
+    not in ("address.channels", "address.pushes", "google.calendar", "erpnext.rights")
 )
-"""Those for the start of ``watcher up``: what its processes find out by their work is left out."""
+"""Those for the start of ``watcher up``. Left out are what its processes find out by their work,
+and rights beyond need, which hinder nothing."""
 
 AT_SETUP = tuple(
     check

@@ -104,14 +104,14 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
                     raise _unreachable(error, does) from None
 
     def post_process(self, response: requests.Response) -> Any:
-        """The answer's ``message`` or ``data``; every failure as a named error."""
+        """The answer's ``message``, ``data`` or ``docs``; every failure as a named error."""
         try:
             body = response.json()
         except ValueError:
             body = None
         if response.status_code >= 300 or not isinstance(body, dict):
             raise classify(response.status_code, body, response.headers)
-        return body["message"] if "message" in body else body.get("data")
+        return next((body[word] for word in ("message", "data", "docs") if word in body), None)
 
     def read(self, name: str, /, *, params: Mapping[str, Any]) -> Any:
         """POST to a whitelisted method that changes nothing."""
@@ -185,6 +185,24 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         params = {"doctype": doctype, "docname": "", "perm_type": permission}
         answer = self.read("frappe.client.has_permission", params=params)
         return bool(isinstance(answer, dict) and answer.get("has_permission"))
+
+    def roles(self, user: str) -> set[str]:
+        """The roles of a user, those that Frappe gives by itself among them (``All``, ``Guest``).
+        Asked for like this since a User's own table of roles is empty, without a word, for who is
+        no System Manager."""
+        name = "frappe.core.doctype.user.user.get_roles"
+        answer = self.read(name, params={"uid": user})
+        return {str(role) for role in answer} if isinstance(answer, list) else set()
+
+    def event_fields(self) -> dict[str, dict[str, Any]]:
+        """The fields of Event by name, custom ones among them, as the site's forms have them:
+        everybody who may sign in may ask for these."""
+        name = "frappe.desk.form.load.getdoctype"
+        docs = self.read(name, params={"doctype": "Event"})
+        found = docs[0].get("fields") if isinstance(docs, list) and docs else None
+        if not isinstance(found, list):
+            raise errors.Transient("ERPNext does not tell the fields of Event", side=SIDE)
+        return {str(row.get("fieldname")): row for row in found}
 
     def user_exists(self, email: str) -> bool:
         """Whether ``email`` is an enabled User. False too where the API user may not see it."""

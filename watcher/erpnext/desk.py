@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.fields import SECTION, SECTION_LABEL
+from watcher.erpnext.fields import SECTION, SECTION_LABEL, Tell, tell_nobody
 from watcher.erpnext.rows import KEY
 from watcher.events.fields import FIELDS
 
@@ -170,9 +170,10 @@ class _Step:
     call: Callable[[], object]
 
 
-def fit(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
+def fit(client: ErpNextClient, *, dry_run: bool = False, tell: Tell = tell_nobody) -> DeskReport:
     """Make the Desk fit for mirrored events; safe to repeat. The custom fields have to be there,
-    unless it is a ``dry_run``, which says what would be changed and changes nothing.
+    unless it is a ``dry_run``, which says what would be changed and changes nothing. ``tell`` is
+    given each change when it begins.
 
     Raises ``ErpForbidden`` without System Manager.
     """
@@ -197,10 +198,12 @@ def fit(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
         report.there.append(_NOTE_DOES)
     else:
         report.by_hand.append(f"{NOTE}: the line in the form has another text than Watcher's")
-    return _carried_out(steps, report, dry_run=dry_run)
+    return _carried_out(steps, report, None if dry_run else tell)
 
 
-def take_back(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
+def take_back(
+    client: ErpNextClient, *, dry_run: bool = False, tell: Tell = tell_nobody
+) -> DeskReport:
     """Undo ``fit``: the Event form is as Frappe has it, with Watcher's fields at its end. A setting
     that has another value than Watcher's is somebody else's, and stays.
 
@@ -222,7 +225,7 @@ def take_back(client: ErpNextClient, *, dry_run: bool = False) -> DeskReport:
             _towards(site, own, own.plain, steps, report)
     _in_order(site, _PERSON.fit, _PERSON.plain, steps, report)
     report.there.clear()  # of no interest: nothing was to be undone there
-    return _carried_out(steps, report, dry_run=dry_run)
+    return _carried_out(steps, report, None if dry_run else tell)
 
 
 class _Site:
@@ -285,9 +288,12 @@ def _in_order(
     steps.append(_Step(_PERSON.does, partial(site.client.update, document)))
 
 
-def _carried_out(steps: Iterable[_Step], report: DeskReport, *, dry_run: bool) -> DeskReport:
+def _carried_out(steps: Iterable[_Step], report: DeskReport, tell: Tell | None) -> DeskReport:
+    """Without ``tell`` nothing is carried out."""
     for step in steps:
-        if not dry_run:
+        if tell is not None:
+            if step.does not in report.changed:
+                tell(step.does)
             step.call()
         report.changed.append(step.does)
     report.changed = list(dict.fromkeys(report.changed))

@@ -27,6 +27,7 @@ from watcher.erpnext.access import Access, Note, note_nothing
 from watcher.erpnext.client import BATCH
 from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
+from watcher.erpnext.role import SEES_MAIL
 from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
 from watcher.events.fields import WRITTEN
@@ -50,7 +51,10 @@ class Eraser:
         self._access = access
         self._client = access.client
         self.refused: list[Refused] = []
+        self.forbidden: ErpForbidden | None = None
+        """What the API user may not look at or delete: then nobody knows whether all is gone."""
         self.renewed = 0
+        self._sees_mail: bool | None = None
 
     def clear(self, rows: Mapping[str, str], just_masked: Iterable[str] = ()) -> None:
         """``rows`` maps the names of masked rows to their keys; those in ``just_masked`` were
@@ -67,6 +71,7 @@ class Eraser:
         if not rows:
             return set()
         self._access.note_erased(rows)
+        self._see_mail()
         mail = self._mask_mail(list(rows))
         self._delete_todos(list(rows))
         gone = {name for name in sorted(rows) if self.delete(name, rows[name])}
@@ -167,6 +172,14 @@ class Eraser:
             if doc.get(KEY) == key:
                 docs[name] = doc
         return docs
+
+    def _see_mail(self) -> None:
+        """Frappe leaves mails out of the lists of who may not see them, without a word; their
+        copies, made when the row is deleted, would then be found by nobody."""
+        if self._sees_mail is None:
+            self._sees_mail = bool(self._client.roles(self._client.whoami()) & SEES_MAIL)
+        if not self._sees_mail:
+            self.forbidden = _not_erased("mails about an event")
 
     def _mask_mail(self, names: Sequence[str]) -> list[str]:
         """Mask the Communications of rows that are to be deleted, and return their names. Frappe
@@ -346,6 +359,15 @@ class Eraser:
             return  # a site without this document type
         except ErpForbidden as error:
             log.warning("the API user may not delete from %s: %s", doctype, error.message)
+            self.forbidden = _not_erased(doctype)
+
+
+def _not_erased(what: str) -> ErpForbidden:
+    return ErpForbidden(
+        f"what has become private may still be readable in ERPNext: the API user may not take it "
+        f"out of {what}",
+        next_step="watcher erpnext setup --role yes --admin-key",
+    )
 
 
 def _about(names: Sequence[str]) -> list[list[Any]]:

@@ -250,7 +250,8 @@ def _auth(status: int, exc_type: str, text: str) -> errors.ErpAuthError:
         )
     return errors.ErpForbidden(
         f"the ERPNext API user lacks a permission{': ' + text if text else ''}",
-        next_step="give the API user the role System Manager",
+        next_step="`watcher doctor` names it; `watcher erpnext setup --role yes --admin-key` "
+        "gives the API user all that Watcher needs",
     )
 
 

@@ -33,6 +33,13 @@ DELETE_BATCH = 20
 name may not be relied on, since Frappe may give it to another row."""
 
 
+def raise_forbidden(eraser: Eraser) -> None:
+    """Raises ``ErpForbidden`` at the end of the work, where the API user lacks a right that erasing
+    takes: all else is done by then, and nothing is said to be erased that may be readable."""
+    if eraser.forbidden is not None:
+        raise eraser.forbidden
+
+
 @dataclass(frozen=True, slots=True)
 class EventMirror:
     """The mirrored rows of Event on one site. ``delete_cancelled``: delete instead of cancel.
@@ -147,7 +154,8 @@ class EventMirror:
 
         ``before_batch`` is called before each request that writes and may raise to stop.
         ``note_erased``: see ``Access``. Events that ERPNext refuses are in the answer's
-        ``refused``. Raises ``Transient``, ``ErpAuthError``, ``ErpSetupMissing``.
+        ``refused``. Raises ``Transient``, ``ErpAuthError``, ``ErpSetupMissing``; ``ErpForbidden``
+        also at the end, when the API user may not erase what has become private.
         """
         access = self._access(before_batch, note_erased)
         todo, writer = Sorted.of(actions), Writer(access)
@@ -170,6 +178,7 @@ class EventMirror:
         for discard in todo.discards:
             writer.eraser.finish(discard.name)
         writer.clear_past()
+        raise_forbidden(writer.eraser)
         return writer.applied
 
     def _access(
@@ -188,13 +197,16 @@ class EventMirror:
     def forget(self, marks: Iterable[str], before_write: Callable[[], None]) -> None:
         """Delete Frappe's copies of deleted rows that hold one of ``marks`` (sync keys, or ids of
         events and series): these events are private, and the copy may be readable."""
-        Eraser(self._access(before_write)).forget(list(marks))
+        eraser = Eraser(self._access(before_write))
+        eraser.forget(list(marks))
+        raise_forbidden(eraser)
 
     def look_again(self, rows: Mapping[str, str]) -> None:
         """Delete what Frappe has logged of rows (name to key) since they were erased."""
         eraser = Eraser(self._access())
         eraser.forget(list(rows.values()))
         eraser.forget_errors(rows)
+        raise_forbidden(eraser)
 
     def edited_since(self, names: Iterable[str], stamp: str) -> bool:
         """Whether a person has saved one of these rows: a save leaves a Version, Frappe's own

@@ -25,16 +25,9 @@ _TEXT = "-"
 
 
 def fillers(client: ErpNextClient, fields: Iterable[str]) -> dict[str, object]:
-    """A value by field name. A field that is not a custom one, or whose definition is not readable,
-    gets a text."""
-    names = list(fields)
-    found = client.rows(
-        "Custom Field",
-        [["dt", "=", "Event"], ["fieldname", "in", names]],
-        ["fieldname", "fieldtype", "options"],
-    )
-    known = {str(row["fieldname"]): _filler(client, row) for row in found}
-    return {name: known.get(name, _TEXT) for name in names}
+    """A value by field name. A field that the site does not know gets a text."""
+    known = client.event_fields()
+    return {name: _filler(client, known[name]) if name in known else _TEXT for name in fields}
 
 
 def _filler(client: ErpNextClient, row: dict[str, Any]) -> object:

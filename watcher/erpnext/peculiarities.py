@@ -16,8 +16,8 @@ def peculiarities(client: ErpNextClient, *, employees: bool | None) -> list[str]
     found = [*_frappes_own_sync(client), *_mandatory_fields(client)]
     if employees is None:
         found.append(
-            "the API user may not read Employee, so events do not name the employee: give it the "
-            "role HR User and repeat the setup"
+            "the API user may not read Employee, so events do not name the employee: "
+            "`watcher erpnext setup --role yes`, or give it the role HR User and repeat the setup"
         )
     return found
 
@@ -35,7 +35,9 @@ def _frappes_own_sync(client: ErpNextClient) -> list[str]:
 
 def pulled_for(client: ErpNextClient) -> list[str] | None:
     """Users of whose events Frappe's own Google Calendar integration makes rows of its own; None
-    where the API user may not see it."""
+    where the API user may not see those of others."""
+    if not client.is_system_manager():
+        return None  # Frappe would show the API user's own alone, without saying so
     filters: list[list[object]] = [["enable", "=", 1], ["pull_from_google_calendar", "=", 1]]
     try:
         rows = client.rows("Google Calendar", filters, ["user"])
@@ -56,30 +58,14 @@ def _mandatory_fields(client: ErpNextClient) -> list[str]:
     ]
 
 
-def mandatory_fields(client: ErpNextClient) -> list[str] | None:
+def mandatory_fields(client: ErpNextClient) -> list[str]:
     """Fields of Event that the site itself has made mandatory, and that nobody fills in: neither
-    Watcher nor, with a default, Frappe. None where the API user may not see them."""
-    filters: list[list[object]] = [["dt", "=", "Event"], ["reqd", "=", 1]]
-    setters: list[list[object]] = [
-        ["doc_type", "=", "Event"],
-        ["property", "in", ["default", "reqd"]],
-    ]
-    try:
-        custom = client.rows("Custom Field", filters, ["fieldname", *_FILLS])
-        set_by_hand = client.rows("Property Setter", setters, ["field_name", "property", "value"])
-    except ErpForbidden:
-        return None
-    values = {(row["field_name"], row["property"]): row["value"] for row in set_by_hand}
-    names = {str(row["fieldname"]) for row in custom if not _frappe_fills(row)}
-    names |= {
-        str(name)
-        for (name, kind), value in values.items()
-        if name and kind == "reqd" and value == "1" and not values.get((name, "default"))
-    }
+    Watcher nor, with a default, Frappe."""
+    fields = client.event_fields()
+    names = {name for name, row in fields.items() if row.get("reqd") and not _frappe_fills(row)}
     return sorted(n for n in names - _FILLED if not n.startswith(_OURS))
 
 
-_FILLS = ("fieldtype", "options", "default")
 _FILLED = frozenset({"subject", "starts_on", "event_type", "all_day", "event_category", "status"})
 """Of Event's own fields: what Watcher writes into each event, and what Frappe fills in."""
 

@@ -32,7 +32,7 @@ ADMINISTRATOR = "Administrator"
 class Site:
     """What must be known of an ERPNext site. ``versions`` maps an app to its version, ``fields``
     names those of ``OPTIONAL`` that Event has here. ``key_is_unique``: no two rows can have the
-    same sync key; None where the API user may not look, or the field is not there."""
+    same sync key; None where the field is not there."""
 
     zone: ZoneInfo
     api_user: str
@@ -82,19 +82,15 @@ def refuse_administrator(user: str) -> None:
             "owns (CRM's reminders to participants), and every mirrored event would be owned by it",
             cause=Cause.API_USER_ADMINISTRATOR,
             side=SIDE,
-            next_step="make a user of its own for Watcher with the role System Manager, and set "
-            "WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its key",
+            next_step="make a user of its own for Watcher, set WATCHER_ERPNEXT_API_KEY and "
+            "WATCHER_ERPNEXT_API_SECRET to its key, then `watcher erpnext setup --role yes "
+            "--admin-key`",
         )
 
 
 def _key_is_unique(client: ErpNextClient) -> bool | None:
-    """Custom Fields are for System Managers to read."""
-    filters = [["dt", "=", "Event"], ["fieldname", "=", KEY]]
-    try:
-        rows = client.rows("Custom Field", filters, ["unique"])
-    except ErpForbidden:
-        return None
-    return bool(rows[0]["unique"]) if rows else None
+    found = client.event_fields().get(KEY)
+    return None if found is None else bool(found.get("unique"))
 
 
 def optional_fields(client: ErpNextClient) -> frozenset[str]:

@@ -38,6 +38,7 @@ class Accounts:
     transaction: Callable[[], AbstractContextManager[None]]
     blank: Callable[[str, str, str], Row]
     put: Callable[[str, Row], None]
+    row: Callable[[str, str], Row | None]
     _users: dict[str, User]
 
     def _load_users(self) -> None:
@@ -114,6 +115,18 @@ class Accounts:
     def is_system_manager(self, email: str) -> bool:
         user = self._users.get(email)
         return user is not None and user.system_manager
+
+    def own_roles(self, email: str) -> set[str]:
+        """The roles that somebody gave the user."""
+        found = self.row("User", email) or {}
+        return {str(each["role"]) for each in found.get("roles", ())}
+
+    def follow_roles(self, row: Row) -> None:
+        """A User was saved: what its roles allow follows at once."""
+        user = self._users.get(row["name"])
+        if user is not None:
+            user.system_manager = "System Manager" in self.own_roles(row["name"])
+            self._keep_users()
 
     def is_desk_user(self, email: str) -> bool:
         user = self._users.get(email)

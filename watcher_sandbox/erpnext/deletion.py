@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from watcher_sandbox.erpnext import assignments, files, permissions, timeline
+from watcher_sandbox.erpnext import assignments, files, permissions, roles, timeline
 from watcher_sandbox.erpnext.catalogue import OLD
 from watcher_sandbox.erpnext.db import Row
 from watcher_sandbox.erpnext.errors import FrappeError, shown, thrown
@@ -97,7 +97,10 @@ def _before(site: Site, user: str, doctype: str, row: Row) -> Gone:
     gone: Gone = []
     if doctype == "Event":
         for each in timeline.communications(site, "Event", row["name"]):
+            permissions.require_delete(site, user, "Communication", each)
             gone += _remove(site, user, "Communication", each)
+    elif doctype == "Role" and (holder := roles.held_by(site, row["name"])):
+        raise _still_held(row["name"], holder)
     elif doctype == "Comment":
         timeline.forget(site, row)
     elif doctype == "DocShare":
@@ -105,6 +108,15 @@ def _before(site: Site, user: str, doctype: str, row: Row) -> Gone:
         about = (row["share_doctype"], row["share_name"])
         timeline.note(site, user, *about, "Unshared", text + site.full_name(row["user"]))
     return gone
+
+
+def _still_held(role: str, user: str) -> FrappeError:
+    linked = (
+        f'Cannot delete or cancel because Role <a href="/app/Form/Role/{role}">{role}</a> is '
+        f'linked with User <a href="/app/Form/User/{user}">{user}</a> '
+    )
+    text = "You can disable this Role instead of deleting it."
+    return FrappeError(417, "LinkExistsError", text, messages=[thrown(linked), thrown(text)])
 
 
 def _bury(site: Site, user: str, doctype: str, row: Row) -> None:

@@ -196,6 +196,8 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Event": (_ALL - {"delete"}, _ALL),
     "Custom Field": (_NONE, _ALL),
     "Property Setter": (_NONE, _ALL),
+    "Role": (_NONE, _ALL),
+    "Custom DocPerm": (_NONE, _ALL),
     "User": (frozenset({"read"}), _ALL),
     "ToDo": (_ALL, _ALL),
     "DocShare": (_NONE, _ALL),

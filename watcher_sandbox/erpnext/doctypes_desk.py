@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from watcher_sandbox.erpnext.doctypes import Field, check, link, select
 
+_RIGHTS = (
+    *("select", "read", "write", "create", "delete", "submit", "cancel", "amend"),
+    *("report", "export", "import", "share", "print", "email"),
+)
 LONG = "Long Text"
 """Fields that hold far more than a line: Frappe calls them Code or HTML Editor."""
 
@@ -92,6 +96,19 @@ AROUND: dict[str, tuple[Field, ...]] = {
         Field(name="row_name"),
         Field(name="module"),
         check("is_system_generated"),
+    ),
+    "Role": (
+        Field(name="role_name", required=True),
+        *(check(name) for name in ("disabled", "is_custom", "two_factor_auth")),
+        check("desk_access", 1),
+    ),
+    "Custom DocPerm": (
+        Field(name="parent", required=True),
+        Field(name="role", required=True),
+        Field(name="permlevel", type="Int", default=0),
+        check("if_owner"),
+        *(check(name) for name in _RIGHTS if name != "export"),
+        check("export", 1),
     ),
     "Google Calendar": (
         check("enable", 1),

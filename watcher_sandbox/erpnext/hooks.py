@@ -18,6 +18,7 @@ _NAMED_BY = {
     "Department": "department_name",
     "Google Calendar": "calendar_name",
     "Contact": "first_name",
+    "Role": "role_name",
 }
 """Document types whose name is one of their fields."""
 _SEEN = frozenset({"Event", "ToDo", "Communication"})
@@ -80,6 +81,8 @@ def saved(site: Site, user: str, doctype: str, before: Row | None, row: Row) -> 
         assignments.assigned(site, user, before, row)
     elif doctype == "Comment":
         timeline.remember(site, row)
+    elif doctype == "User":
+        site.follow_roles(row)
     elif doctype == "DocShare" and before is None:
         assignments.shared(site, user, row)
     versions.write(site, user, doctype, before, row)

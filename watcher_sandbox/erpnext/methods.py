@@ -12,6 +12,7 @@ from watcher_sandbox.erpnext import (
     methods_desk,
     permissions,
     queries,
+    roles,
     signatures,
 )
 from watcher_sandbox.erpnext.call import Call, Method
@@ -221,7 +222,9 @@ _METHODS: dict[str, Method] = {
     "frappe.desk.reportview.delete_items": _delete_items,
     "frappe.utils.change_log.get_versions": _get_versions,
     "run_doc_method": _run_doc_method,
+    roles.FORM: roles.form,
     **methods_desk.METHODS,
+    **roles.METHODS,
 }
 _VERBS = frozenset({"GET", "POST", "PUT", "DELETE"})
 """By which a method may be called at all: not by HEAD."""

@@ -8,6 +8,7 @@ from watcher_sandbox.erpnext.catalogue import NEW
 from watcher_sandbox.erpnext.db import Row
 from watcher_sandbox.erpnext.doctypes import ROLES
 from watcher_sandbox.erpnext.errors import NoModule, refusal
+from watcher_sandbox.erpnext.roles import granted
 from watcher_sandbox.erpnext.site import Site
 
 _READ_ONLY = ("write", "create", "delete")
@@ -29,6 +30,8 @@ def allowed(site: Site, user: str, doctype: str, permission: str) -> bool:
     """Whether the user's roles allow it on some document."""
     if user == GUEST or doctype not in ROLES:
         return False
+    if permission in granted(site, user, doctype):
+        return True
     if site.frappe == NEW and doctype == "Event" and not site.is_desk_user(user):
         return permission in ("read", "share")  # the role All
     return permission in ROLES[doctype][site.is_system_manager(user)]
@@ -57,7 +60,8 @@ def visible(site: Site, user: str, doctype: str, row: Row, permission: str = "re
     if doctype == "ToDo":
         return _todo(site, user, row, permission)
     if doctype == "Employee":
-        return site.is_system_manager(user) or row["user_id"] == user
+        wide = site.is_system_manager(user) or "read" in granted(site, user, doctype)
+        return wide or row["user_id"] == user
     return True
 
 
@@ -71,14 +75,20 @@ def _event(site: Site, user: str, row: Row, permission: str) -> bool:
 
 
 def _todo(site: Site, user: str, row: Row, permission: str) -> bool:
-    """System Managers may do everything, except to delete what is not about themselves."""
+    """System Managers may do everything, except to delete what is not about themselves; who has a
+    role of the site's own may do what that role says."""
     if site.is_system_manager(user) and permission != "delete":
+        return True
+    if permission in granted(site, user, "ToDo"):
         return True
     return user in (row["allocated_to"], row["assigned_by"])
 
 
 def require_row(site: Site, user: str, doctype: str, row: Row, permission: str) -> None:
-    """Raises 403 when the user may not do this with this document."""
+    """Raises 403 when the user may not do this with this document. Each User is shared with that
+    user, to read and to write."""
+    if doctype == "User" and row["name"] == user and permission in ("read", "write"):
+        return
     require(site, user, doctype, permission, row["name"])
     if not may(site, user, doctype, row, permission):
         raise denials.not_theirs(site.frappe, user, doctype, row["name"], permission)

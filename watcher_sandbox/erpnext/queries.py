@@ -10,7 +10,7 @@ from typing import Any
 
 from dateutil import parser
 
-from watcher_sandbox.erpnext import permissions
+from watcher_sandbox.erpnext import permissions, roles
 from watcher_sandbox.erpnext.catalogue import NEW, OLD
 from watcher_sandbox.erpnext.db import CHILDREN, Row
 from watcher_sandbox.erpnext.denials import no_field
@@ -109,6 +109,10 @@ def theirs(site: Site, doctype: str, user: str) -> list[Condition]:
         return [("for_user = ?", [user])]
     if site.is_system_manager(user) and doctype != "Event":
         return []
+    if doctype in ("ToDo", "Employee") and roles.granted(site, user, doctype):
+        return []
+    if doctype == "Communication" and not roles.sees_mail(site, user):
+        return [("communication_medium != 'Email'", [])]
     if doctype == "ToDo":
         return [("(allocated_to = ? OR assigned_by = ?)", [user, user])]
     if doctype == "Employee":

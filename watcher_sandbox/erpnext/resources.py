@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Request, Response
 
-from watcher_sandbox.erpnext import deletion, documents, methods
+from watcher_sandbox.erpnext import deletion, documents, methods, roles
 from watcher_sandbox.erpnext.call import Call, without_nulls
 from watcher_sandbox.erpnext.catalogue import NEW
 from watcher_sandbox.erpnext.errors import FrappeError, refusal, server_messages
@@ -63,6 +63,8 @@ def answer(body: Mapping[str, Any] | list[Any], status: int = 200) -> Response:
 def _method(call: Call, name: str) -> Response:
     message = methods.run(name, call)
     body: dict[str, Any] = {} if message is None else {"message": message}
+    if name == roles.FORM:
+        body = {"docs": message, "user_settings": "{}"}
     if call.messages:
         body["_server_messages"] = server_messages(call.messages, call.site.frappe)
     deleted = name == "frappe.client.delete" and call.verb == "DELETE"
