@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
-from watcher.cli import admin_key
+from watcher.cli import admin_key, setup_role
 from watcher.cli.common import App, emit, json_option, messages, pass_app, yes_option
 from watcher.cli.later import later
-from watcher.errors import ErpForbidden, ExitCode, UserError, WatcherError
+from watcher.cli.setup_role import Wanted, telling
+from watcher.errors import ErpForbidden, ExitCode
 from watcher.google.endpoints import OAUTH_SCOPES
 
 with later():
@@ -22,18 +22,7 @@ with later():
     from watcher.erpnext import desk as forms
     from watcher.erpnext import fields
     from watcher.erpnext import role as roles
-    from watcher.ledger import accounts, audit, states
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """The options of ``erpnext setup``. ``role`` is None to leave the API user's roles alone."""
-
-    connected_app: bool
-    desk: str
-    role: str | None
-    admin_key: bool
-    dry_run: bool
+    from watcher.ledger import audit
 
 
 @click.group()
@@ -72,11 +61,11 @@ def setup(app: App, /, **chosen: Any) -> int:
     admin = admin_key.chosen(app, client, asked=wanted.admin_key)
     user, dry_run = client.whoami(), wanted.dry_run
     if wanted.role == "yes":
-        _refuse_role(app, wanted)
-    report = fields.plan(admin) if dry_run else fields.install(admin, _telling(app))
+        setup_role.refuse(app, connected_app=wanted.connected_app)
+    report = fields.plan(admin) if dry_run else fields.install(admin, telling(app))
     shown = _desk(app, admin, wanted)
     made = _connected_app(app.loaded.settings, admin, dry_run) if wanted.connected_app else None
-    given = _role(app, admin, user, wanted) if wanted.role else None
+    given = setup_role.carry_out(app, admin, user, wanted) if wanted.role else None
     report = replace(report, user=user, permissions={w: client.may(w) for w in fields.PERMISSIONS})
     audit.figures(fields=len(report.created), mended=len(report.mended), desk=wanted.desk)
     if made is not None:
@@ -106,7 +95,7 @@ def setup(app: App, /, **chosen: Any) -> int:
         if made is not None:
             _tell_app(made, dry_run)
         if given is not None:
-            _tell_role(given, dry_run)
+            setup_role.show(given, dry_run=dry_run)
     _refuse_lacking(client, report, wanted)
     return ExitCode.ERROR if report.wrong or (made and made.wrong) else ExitCode.OK
 
@@ -123,55 +112,12 @@ def _refuse_lacking(client: rest.ErpNextClient, report: fields.SetupReport, want
         )
 
 
-def _telling(app: App) -> Callable[[str], None]:
-    """Says each thing when it is done: a setup may take half a minute."""
-
-    def tell(line: str) -> None:
-        if not app.as_json:
-            messages.print(f"  {line}", soft_wrap=True, markup=False)
-
-    return tell
-
-
 # --- what is made -------------------------------------------------------------------------------
-
-
-def _refuse_role(app: App, wanted: Wanted) -> None:
-    """Frappe gives tokens of its Connected App to System Managers alone."""
-    whose = _by_desk(app)
-    if wanted.connected_app or whose:
-        about = f"{whose[0]} is" if len(whose) == 1 else f"{len(whose) or 'some'} accounts are"
-        raise UserError(
-            f"{about} connected by ERPNext's Connected App, whose tokens only a System Manager can "
-            "read: the role Watcher is too small for that",
-            next_step="connect them by consent or delegation, or leave --role out",
-        )
-
-
-def _by_desk(app: App) -> list[str]:
-    try:
-        with app.services.db.reading() as session:
-            return [
-                account.email
-                for account in accounts.everyone(session)
-                if account.source == "erpnext" and account.state not in states.LEAVING
-            ]
-    except WatcherError:
-        return []  # before there is a ledger nobody is connected
-
-
-def _role(app: App, admin: rest.ErpNextClient, user: str, wanted: Wanted) -> roles.RoleReport:
-    if wanted.role == "no":
-        return roles.take_back(admin, user, _telling(app), dry_run=wanted.dry_run)
-    taken = roles.would_take(admin, user)
-    if not wanted.dry_run and set(taken) - {roles.MANAGER}:
-        app.confirm(f"{user} has {', '.join(taken)}: take these roles off?")
-    return roles.give(admin, user, _telling(app), dry_run=wanted.dry_run)
 
 
 def _desk(app: App, client: rest.ErpNextClient, wanted: Wanted) -> forms.DeskReport:
     act = forms.fit if wanted.desk == "yes" else forms.take_back
-    return act(client, dry_run=wanted.dry_run, tell=_telling(app))
+    return act(client, dry_run=wanted.dry_run, tell=telling(app))
 
 
 def _connected_app(
@@ -199,7 +145,7 @@ def _tell(report: fields.SetupReport, client: rest.ErpNextClient, dry_run: bool)
     made = report.missing if dry_run else report.created
     named = ", ".join(f"{app} {version}" for app, version in report.versions.items())
     messages.print(f"the site has {named or 'no version that it tells'}", soft_wrap=True)
-    messages.print(f"API user {report.user}: {_called(client, report.user)}")
+    messages.print(f"API user {report.user}: {setup_role.called(client, report.user)}")
     messages.print(f"{len(report.present)} fields were there, {len(made)} {verb}")
     for name in made if dry_run else ():
         messages.print(f"  {verb}: {name}")
@@ -209,13 +155,6 @@ def _tell(report: fields.SetupReport, client: rest.ErpNextClient, dry_run: bool)
         messages.print(f"  wrong: {name} {why}, then repeat", soft_wrap=True, markup=False)
     for sentence in report.warnings:
         messages.print(f"  note: {sentence}", soft_wrap=True, markup=False)
-
-
-def _called(client: rest.ErpNextClient, user: str) -> str:
-    has = client.roles(user)
-    if roles.MANAGER in has:
-        return roles.MANAGER
-    return f"role {roles.ROLE}" if roles.ROLE in has else "roles of its own"
 
 
 def _tell_desk(report: forms.DeskReport, wanted: Wanted) -> None:
@@ -241,18 +180,3 @@ def _tell_app(made: desk_apps.AppReport, dry_run: bool) -> None:
     for what in made.wrong:
         messages.print(f"  wrong: {what}: correct it in the Desk", soft_wrap=True)
     messages.print("  then: watcher accounts import --via erpnext")
-
-
-def _tell_role(given: roles.RoleReport, dry_run: bool) -> None:
-    if dry_run:
-        messages.print("of the role Watcher:" if given.changed else "the role Watcher is as wanted")
-    for sentence in given.changed if dry_run else ():
-        messages.print(f"  would be so: {sentence}", soft_wrap=True, markup=False)
-    for sentence in given.left:
-        messages.print(f"  left as it is: {sentence}", soft_wrap=True, markup=False)
-    if given.taken and not dry_run:
-        messages.print(f"  roles taken off {given.user}: {', '.join(given.taken)}")
-        messages.print(
-            "  a later setup needs the key of a System Manager: watcher erpnext setup --admin-key",
-            soft_wrap=True,
-        )

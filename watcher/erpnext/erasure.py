@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from watcher.erpnext import additions, copies
-from watcher.erpnext.access import Access, Note, note_nothing
+from watcher.erpnext.access import Access
 from watcher.erpnext.client import BATCH
 from watcher.erpnext.errors import RowGone, ServerError, asks_to_wait
 from watcher.erpnext.refusals import Refused, cause_of
@@ -32,8 +32,6 @@ from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
 from watcher.events.fields import WRITTEN
 from watcher.events.model import BUSY, MASKS
-
-__all__ = ["Eraser", "Note", "note_nothing"]
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from watcher.erpnext.erasure import Note
+from watcher.erpnext.access import Note
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.site import Site
 from watcher.events.compare import Place
