@@ -46,19 +46,7 @@ def disconnect(
     ``events`` is ``keep``, ``cancel`` or ``delete``. Each step is safe to repeat, so a run that
     broke off is finished by running it again.
     """
-    with services.db.session() as session:
-        account = accounts.get(session, email)
-        if account.state == AccountState.DISCONNECTED:
-            raise errors.UserError(f"{account.email} is disconnected already")
-        goes_on = account.state == AccountState.DISCONNECTING and account.on_disconnect == events
-        account.on_disconnect = events
-        accounts.set_state(
-            account, AccountState.DISCONNECTING, errors.Cause.BY_ADMIN, services.clock()
-        )
-        if not goes_on:
-            audit.record(session, _act(What.ACCOUNT_DISCONNECT, account), services.clock())
-        connect.end_invitations(session, account.id, services.clock())
-        mirrored = [(c.id, c.google_id) for c in calendars.of_account(session, account.id)]
+    account, mirrored = begin(services, email, events)
     told("waiting for a sync that is under way")
     drain(services, [number for number, _ in mirrored])
     told("stopping Google's notifications")
@@ -97,6 +85,26 @@ def disconnect(
 
 def _act(what: What, account: Account) -> audit.Act:
     return audit.Act(what, account.email, {"events": account.on_disconnect})
+
+
+def begin(services: Services, email: str, events: str) -> tuple[Account, list[tuple[int, str]]]:
+    """The first step: from now on nothing is begun for the account, and its links lead nowhere.
+    What follows, ``disconnect`` does, or ``finish`` where nobody else has done it. Returns the
+    account, and number and Google's id of its calendars. Raises ``UserError``."""
+    with services.db.session() as session:
+        account = accounts.get(session, email)
+        if account.state == AccountState.DISCONNECTED:
+            raise errors.UserError(f"{account.email} is disconnected already")
+        goes_on = account.state == AccountState.DISCONNECTING and account.on_disconnect == events
+        account.on_disconnect = events
+        accounts.set_state(
+            account, AccountState.DISCONNECTING, errors.Cause.BY_ADMIN, services.clock()
+        )
+        if not goes_on:
+            audit.record(session, _act(What.ACCOUNT_DISCONNECT, account), services.clock())
+        connect.end_invitations(session, account.id, services.clock())
+        mirrored = [(c.id, c.google_id) for c in calendars.of_account(session, account.id)]
+    return account, mirrored
 
 
 def _goes_on(services: Services, email: str) -> bool:

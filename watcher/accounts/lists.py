@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
-from watcher.accounts.inviting import Guest
+from watcher.accounts.rounds import Guest
 from watcher.errors import UserError
 
 ADDRESS, USER = "email", "erpnext_user"

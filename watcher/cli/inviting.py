@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from watcher.cli import recording
 from watcher.cli.common import App, emit, iso, json_option, messages, pass_app, worst
 from watcher.cli.later import later
 from watcher.errors import UserError
+from watcher.ledger.acts import What
 
 with later():
-    from watcher.accounts import inviting, lists, verbs
+    from watcher.accounts import inviting, lists, rounds, verbs
     from watcher.ledger import accounts as ledger
     from watcher.ledger import audit
 
 if TYPE_CHECKING:
-    from watcher.accounts.inviting import Answer, Guest
+    from watcher.accounts.rounds import Answer, Guest
 
 USER = click.option("--erpnext-user", help="ERPNext user; by default the one of that address.")
 
@@ -86,9 +88,10 @@ def _many(app: App, wanted: Wanted) -> int:
     answers = []
     with postman or nullcontext(), _opened(wanted.table) as table:
         how = inviting.How(asker=asker, postman=postman, reminds=wanted.remind)
-        invited = inviting.Round(app.services, how)
+        invited = rounds.Round(inviting.act(app.services, how))
         for guest in guests:
-            answer = invited.answer(guest)
+            with audit.attempt(What.ACCOUNT_INVITE, recording.write, guest.email):
+                answer = invited.answer(guest)
             answers.append(answer)
             if table is not None and answer.link:
                 csv.writer(table).writerow([answer.email, answer.link, iso(answer.ends_at)])
@@ -106,7 +109,7 @@ def _guests(app: App, wanted: Wanted) -> list[Guest]:
     """Raises ``UserError`` where nobody is named."""
     if wanted.erpnext_user and len(wanted.emails) != 1:
         raise UserError("--erpnext-user is for one address", next_step="or name users in the file")
-    named = [inviting.Guest(email, wanted.erpnext_user) for email in wanted.emails]
+    named = [rounds.Guest(email, wanted.erpnext_user) for email in wanted.emails]
     if wanted.source is not None:
         named += of_file(wanted.source, "--from-file people.csv")
     if named:

@@ -15,6 +15,7 @@ from watcher.handlers import (
     calendars,
     context,
     dashboard,
+    employees,
     explaining,
     health,
     notifications,
@@ -50,7 +51,7 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    pages = (dashboard, calendars, explaining, auditing, system)
+    pages = (dashboard, employees, calendars, explaining, auditing, system)
     for part in (notifications, oauth, parts, *pages, health):
         app.register_blueprint(part.bp)
     app.after_request(_secure)

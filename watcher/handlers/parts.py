@@ -21,6 +21,7 @@ bp = Blueprint("parts", __name__)
 
 MENU = (
     ("dashboard.home", "Home"),
+    ("employees.everybody", "Employees"),
     ("calendars.everything", "Calendars"),
     ("explaining.ask", "Event search"),
     ("auditing.show", "Audit"),

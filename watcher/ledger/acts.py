@@ -19,6 +19,7 @@ class What(StrEnum):
     ACCOUNT_ADD = "account.add"
     ACCOUNT_IMPORT = "account.import"
     ACCOUNT_INVITE = "account.invite"
+    ACCOUNT_MAIL = "account.mail"
     CONSENT_GIVE = "consent.give"
     ACCOUNT_SET = "account.set"
     ACCOUNT_PAUSE = "account.pause"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from watcher.ledger import standing
@@ -54,6 +54,11 @@ class Person:
     invited: Invited | None
 
 
+_failing = (
+    select(Calendar.account_id)
+    .join(Account)
+    .where(Calendar.removed.is_(False), Account.is_active, standing.is_failing())
+)
 _own = (
     select(
         Calendar.account_id,
@@ -63,51 +68,58 @@ _own = (
     )
     .where(Calendar.removed.is_(False))
     .group_by(Calendar.account_id)
-    .subquery("own")
 )
-_many = func.coalesce(_own.c.many, 0)
-_fails = and_(Account.is_active, func.coalesce(_own.c.failing, 0) > 0)
+_all = _own.subquery("own")
 SORTS: Mapping[str, Any] = {
     "email": Account.email,
     "name": func.lower(Account.full_name),
     "state": Account.state,
     "since": Account.since,
-    "changed": _own.c.changed_at,
-    "calendars": _many,
+    "changed": _all.c.changed_at,
+    "calendars": func.coalesce(_all.c.many, 0),
 }
+_OF_ALL_CALENDARS = frozenset({"changed", "calendars"})
+"""Orders for which the calendars of everybody have to be looked at, and not those of a page."""
 
 
 def counts(session: Session) -> dict[str, int]:
     """How many accounts are in each state, and how many are ``failing``."""
-    many = func.count(Account.id)
-    asked = select(Account.state, many, many.filter(_fails)).select_from(Account)
-    rows = session.execute(asked.outerjoin(_own).group_by(Account.state)).all()
-    return {row[0]: row[1] for row in rows} | {FAILING: sum(row[2] for row in rows)}
+    asked = select(Account.state, func.count()).group_by(Account.state)
+    fails = select(func.count()).select_from(_failing.distinct().subquery())
+    found = {str(row[0]): int(row[1]) for row in session.execute(asked)}
+    return found | {FAILING: session.scalars(fails).one()}
 
 
 def fitting(session: Session, search: Search) -> int:
     """How many fit the search."""
-    asked = select(func.count(Account.id)).select_from(Account).outerjoin(_own)
-    return session.scalars(asked.where(*_wanted(search))).one()
+    return session.scalars(select(func.count(Account.id)).where(*_wanted(search))).one()
 
 
-def emails(session: Session, search: Search, after: str = "") -> Sequence[str]:
+def emails(session: Session, search: Search) -> Sequence[str]:
     """The addresses of all who fit, in alphabetical order."""
-    asked = select(Account.email).outerjoin(_own).where(*_wanted(search))
-    return session.scalars(asked.where(Account.email > after).order_by(Account.email)).all()
+    asked = select(Account.email).where(*_wanted(search))
+    return session.scalars(asked.order_by(Account.email)).all()
 
 
 def page(session: Session, search: Search, limit: int, offset: int) -> list[Person]:
     """``limit`` of those who fit, from ``offset`` on."""
-    asked = select(Account, _many, func.coalesce(_own.c.failing, 0), _own.c.changed_at)
-    ordered = _ordered(asked.outerjoin(_own).where(*_wanted(search)), search.sort)
-    rows = session.execute(ordered.limit(limit).offset(offset)).all()
-    invited = invitations(session, [row[0].id for row in rows])
-    return [Person(row[0], row[1], row[2], row[3], invited.get(row[0].id)) for row in rows]
+    ordered = _ordered(select(Account).where(*_wanted(search)), search.sort)
+    found = session.scalars(ordered.limit(limit).offset(offset)).all()
+    ids = [account.id for account in found]
+    invited = invitations(session, ids)
+    rows = session.execute(_own.where(Calendar.account_id.in_(ids)))
+    own = {row[0]: (row[1], row[2], row[3]) for row in rows}
+    return [
+        Person(account, *own.get(account.id, (0, 0, None)), invited.get(account.id))
+        for account in found
+    ]
 
 
 def _ordered(asked: Select[Any], sort: str) -> Select[Any]:
-    by = SORTS.get(sort.removeprefix("-"), Account.email)
+    key = sort.removeprefix("-")
+    by = SORTS.get(key, Account.email)
+    if key in _OF_ALL_CALENDARS:
+        asked = asked.outerjoin(_all, _all.c.account_id == Account.id)
     down = by.desc().nulls_last() if sort.startswith("-") else by.asc().nulls_first()
     return asked.order_by(down, Account.email)
 
@@ -123,7 +135,7 @@ def _wanted(search: Search) -> list[ColumnElement[bool]]:
         for word in search.text[:LONGEST_SEARCH].split()
     ]
     if search.state == FAILING:
-        return [*wanted, _fails]
+        return [*wanted, Account.id.in_(_failing)]
     if search.state in list(AccountState):
         return [*wanted, Account.state == search.state]
     return [*wanted, Account.state != LEFT]

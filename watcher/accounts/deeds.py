@@ -1,0 +1,41 @@
+"""What an admin does to an account, each told in a sentence: ``verbs`` for many people."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from watcher import errors
+from watcher.accounts import verbs
+from watcher.accounts.rounds import Act, Answer, Guest
+from watcher.services import Services
+
+
+def pausing(services: Services) -> Act:
+    return partial(_pause, services)
+
+
+def _pause(services: Services, guest: Guest) -> Answer:
+    verbs.pause(services, guest.email)
+    return Answer(guest.email, "paused: nothing is copied until it is resumed")
+
+
+def resuming(services: Services) -> Act:
+    return partial(_resume, services)
+
+
+def _resume(services: Services, guest: Guest) -> Answer:
+    proof = verbs.resume(services, guest.email)
+    if proof.refusal is None:
+        return Answer(guest.email, "resumed: its calendars are read again now")
+    text = f"resumed, but {proof.refusal.message} ({proof.refusal.next_step})"
+    return Answer(guest.email, text, errors.ExitCode.PARTLY)
+
+
+def linking(services: Services) -> Act:
+    """A new connect link; earlier ones end. An account that is active stays so meanwhile."""
+    return partial(_link, services)
+
+
+def _link(services: Services, guest: Guest) -> Answer:
+    link = verbs.invite(services, guest.email, erpnext_user=guest.erpnext_user)
+    return Answer(guest.email, "a new link, for 7 days; earlier ones no longer work", link=link)

@@ -1,0 +1,334 @@
+"""The admins' page *Employees*: who is connected and who is not, and what can be done about it. The
+actions are those of ``watcher accounts``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
+from urllib.parse import urlencode
+
+from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
+from flask.sansio.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from watcher.accounts import deeds, inviting, lists
+from watcher.accounts.rounds import Act, Answer, Guest, Round
+from watcher.errors import UserError
+from watcher.handlers import acting, parts
+from watcher.handlers.admin import for_admins
+from watcher.handlers.context import EXTENSION, services
+from watcher.handlers.endings import Endings
+from watcher.ledger import audit, people
+from watcher.ledger.acts import What
+from watcher.ledger.states import AccountState
+from watcher.services import Services
+
+bp = Blueprint("employees", __name__)
+
+OFFICE = "watcher.employees"
+SECONDS = 20.0
+"""So long one request works for many people; who is left is told so, and asked for again."""
+NAMED = 20
+BY_MAIL = frozenset({"mail", "invite_by_mail"})
+EVENTS = ("keep", "cancel", "delete")
+BUSY = "Another action of this kind is under way"
+
+
+@dataclass(slots=True)
+class Office:
+    """One round at a time: each holds a thread of the web server while Google, ERPNext or a mail
+    server is asked, and notifications need theirs."""
+
+    endings: Endings
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@bp.record_once
+def _prepare(state: BlueprintSetupState) -> None:
+    state.app.extensions[OFFICE] = Office(Endings(state.app.extensions[EXTENSION]))
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a button does: its ``label``, what the audit trail calls it, what is told before it is
+    done for several people, and whether it is told for a single one, too."""
+
+    label: str
+    what: What
+    consequences: tuple[str, ...]
+    always_asked: bool = False
+
+
+DEEDS = {
+    "pause": Deed(
+        "Pause",
+        What.ACCOUNT_PAUSE,
+        (
+            "Nothing of their calendars is read while they are paused, and nothing changes in "
+            "ERPNext. It goes on when you resume them; a pause has no end by itself.",
+        ),
+    ),
+    "resume": Deed(
+        "Resume",
+        What.ACCOUNT_RESUME,
+        ("Each permission is tried, and the calendars are read in full.",),
+    ),
+    "mail": Deed(
+        "Send the link by mail",
+        What.ACCOUNT_MAIL,
+        ("Each of them gets a mail now with the personal link. Nobody is mailed twice a day.",),
+    ),
+    "link": Deed(
+        "Make a new link",
+        What.ACCOUNT_INVITE,
+        ("Each gets a new link. Those sent before no longer work.",),
+    ),
+    "disconnect": Deed(
+        "Disconnect",
+        What.ACCOUNT_DISCONNECT,
+        (
+            "Google's notifications are stopped, the permission is revoked at Google and forgotten "
+            "here, and open links no longer work. To connect again takes a new invitation.",
+            "A delegation stays at Google: the Workspace admin ends it in the Admin console.",
+        ),
+        always_asked=True,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Whom an action is for: those named, or ``everyone`` who fits the search."""
+
+    deed: str
+    emails: Sequence[str]
+    everyone: bool
+    search: people.Search
+
+    def fields(self) -> list[tuple[str, str]]:
+        """As a form sends them again."""
+        whom = [] if self.everyone else [("email", email) for email in self.emails]
+        many = [("everyone", "yes")] if self.everyone else []
+        return [("act", self.deed), *many, *whom, *_fields(self.search)]
+
+
+def _fields(search: people.Search) -> list[tuple[str, str]]:
+    named = (("q", search.text), ("state", search.state), ("sort", search.sort))
+    return [(name, value) for name, value in named if value]
+
+
+@bp.get("/employees")
+@for_admins
+def everybody() -> ResponseReturnValue:
+    """A page of the accounts that fit the search."""
+    app, search = services(), _search(request.args)
+    with app.db.reading() as session:
+        counts = people.counts(session)
+        page = parts.paging(people.fitting(session, search))
+        found = people.page(session, search, page.limit, page.offset)
+    return render_template(
+        "employees.html",
+        found=found,
+        search=search,
+        fields=_fields(search),
+        page=page,
+        counts=counts,
+        states=[*AccountState, people.FAILING],
+        total=sum(counts.get(state, 0) for state in AccountState if state != people.LEFT),
+        by_mail=_can_mail(app),
+        by_link=bool(app.settings.google_client_id and app.settings.public_url),
+        erpnext=app.settings.erpnext_url,
+        now=app.clock(),
+    )
+
+
+def _search(given: dict[str, str]) -> people.Search:
+    return people.Search(
+        text=given.get("q", "").strip(),
+        state=given.get("state", ""),
+        sort=given.get("sort", ""),
+    )
+
+
+def _can_mail(app: Services) -> bool:
+    return bool(app.settings.smtp_url.get_secret_value())
+
+
+# --- actions --------------------------------------------------------------------------------
+
+
+@bp.post("/employees/act")
+@for_admins
+@acting.records(What.ACCOUNT_SET)
+def act() -> ResponseReturnValue:
+    """A button of a row (``one``: the deed and an address), or one for those who were chosen."""
+    chosen = _chosen()
+    back = f"{url_for('employees.everybody')}?{urlencode(_fields(chosen.search))}"
+    audit.about(f"{len(chosen.emails)} accounts", DEEDS[chosen.deed].what)
+    if not chosen.emails:
+        parts.refused(UserError("Nobody was chosen", next_step="tick the boxes beside the names"))
+        return redirect(back, 303)
+    deed = DEEDS[chosen.deed]
+    if (deed.always_asked or len(chosen.emails) > 1) and "confirmed" not in request.form:
+        audit.nothing()
+        return _asked(chosen, deed, back)
+    try:
+        answers = _run(chosen.deed, deed.what, [Guest(email) for email in chosen.emails])
+    except UserError as error:
+        parts.refused(error)
+        return redirect(back, 303)
+    if len(answers) == 1 and not answers[0].link:
+        _told(answers[0])
+        return redirect(back, 303)
+    return _results(answers, back, chosen.deed)
+
+
+def _chosen() -> Chosen:
+    form, search = request.form, _search(request.form)
+    one, _, email = form.get("one", "").partition(" ")
+    deed = one or form.get("act", "")
+    if deed not in DEEDS:
+        abort(400)
+    everyone = not one and form.get("everyone") == "yes"
+    emails: Sequence[str] = [email] if one else form.getlist("email")
+    if everyone:
+        with services().db.reading() as session:
+            emails = people.emails(session, search)
+    return Chosen(deed, emails, everyone, search)
+
+
+def _asked(chosen: Chosen, deed: Deed, back: str) -> ResponseReturnValue:
+    many = len(chosen.emails)
+    more = [f"and {many - NAMED:,} more"] if many > NAMED else []
+    return render_template(
+        "act_asked.html",
+        heading=f"{deed.label}: {many:,} employee{'s' if many > 1 else ''}?",
+        about=[*chosen.emails[:NAMED], *more],
+        consequences=deed.consequences,
+        action=url_for("employees.act"),
+        fields=chosen.fields(),
+        label=deed.label,
+        kind="hurts" if deed.always_asked else "button",
+        back=back,
+        disconnects=chosen.deed == "disconnect",
+    )
+
+
+def _told(answer: Answer) -> None:
+    text = f"{answer.email}: {answer.text}"
+    if answer.code:
+        parts.refused(UserError(text))
+    else:
+        parts.done(f"{text}.")
+
+
+# --- inviting -------------------------------------------------------------------------------
+
+
+@bp.post("/employees/invite")
+@for_admins
+@acting.records(What.ACCOUNT_INVITE)
+def invite() -> ResponseReturnValue:
+    """Addresses that were pasted, and those of a CSV."""
+    back = url_for("employees.everybody")
+    try:
+        guests = _guests()
+        audit.about(f"{len(guests)} accounts")
+        deed = "invite_by_mail" if request.form.get("by") == "mail" else "invite"
+        answers = _run(deed, What.ACCOUNT_INVITE, guests)
+    except UserError as error:
+        parts.refused(error)
+        return redirect(back, 303)
+    return _results(answers, back, "")
+
+
+def _guests() -> list[Guest]:
+    """Raises ``UserError`` where nobody is named."""
+    found = lists.of_text(request.form.get("addresses", ""))
+    file = request.files.get("people")
+    if file is not None and file.filename:
+        found += lists.of_csv(file.read(), file.filename[:80])
+    if not found:
+        raise UserError("Nobody was named", next_step="write addresses, or choose a CSV file")
+    return lists.once(found)
+
+
+@bp.errorhandler(RequestEntityTooLarge)
+def too_large(_error: RequestEntityTooLarge) -> ResponseReturnValue:
+    text = "Invite that many with `watcher accounts invite --from-file people.csv --mail`."
+    return render_template("message.html", title="That list is too long", text=text), 413
+
+
+# --- doing it -------------------------------------------------------------------------------
+
+
+def _run(deed: str, what: What, guests: Sequence[Guest]) -> list[Answer]:
+    """What became of each. Raises ``UserError``, also when another round is under way."""
+    office = _office()
+    if not office.lock.acquire(blocking=False):
+        raise UserError(BUSY, next_step="try again in a minute")
+    try:
+        postman = inviting.postman(services()) if deed in BY_MAIL else None
+        with postman or nullcontext():
+            ends = time.monotonic() + SECONDS
+            run = Round(_act(deed, postman), lambda: time.monotonic() < ends)
+            if len(guests) == 1:
+                audit.about(guests[0].email)
+                return [run.answer(guests[0])]
+            answers = [_recorded(run, what, guest) for guest in guests]
+    finally:
+        office.lock.release()
+    audit.figures(people=len(answers), done=sum(answer.code == 0 for answer in answers))
+    return answers
+
+
+def _recorded(run: Round, what: What, guest: Guest) -> Answer:
+    with acting.attempt(what, guest.email):
+        return run.answer(guest)
+
+
+def _office() -> Office:
+    return cast(Office, current_app.extensions[OFFICE])
+
+
+def _act(deed: str, postman: inviting.Postman | None) -> Act:
+    app, asker = services(), parts.signed_in_as()
+    if deed == "disconnect":
+        return partial(_disconnect, _office().endings, _events())
+    if deed in ("mail", "invite", "invite_by_mail"):
+        return inviting.act(app, inviting.How(asker, postman, reminds=deed == "mail"))
+    plain = {"pause": deeds.pausing, "resume": deeds.resuming, "link": deeds.linking}
+    return plain[deed](app)
+
+
+def _events() -> str:
+    """Raises ``UserError`` for a choice that there is not."""
+    events = request.form.get("events", "")
+    if events not in EVENTS:
+        raise UserError("Nothing was chosen for their events")
+    return events
+
+
+def _disconnect(endings: Endings, events: str, guest: Guest) -> Answer:
+    endings.add(guest.email, events)
+    return Answer(guest.email, "is being disconnected now, which may take some minutes")
+
+
+def _results(answers: Sequence[Answer], back: str, deed: str) -> ResponseReturnValue:
+    """What became of each, with the links that were made: they are shown here and never again."""
+    return render_template(
+        "act_done.html",
+        answers=answers,
+        done=sum(answer.code == 0 for answer in answers),
+        links=any(answer.link for answer in answers),
+        waits=[answer.email for answer in answers if answer.waits] if deed else [],
+        deed=deed,
+        events=request.form.get("events", ""),
+        back=back,
+    )
