@@ -11,14 +11,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
-from tests.company import ANN, BOB, DOMAIN, Company
+from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.integration.test_ledger_locks import counted
 from tests.integration.test_pages import Admin
 from tests.postbox import Postbox
 from watcher.handlers import employees
 from watcher.handlers.app import create_app
+from watcher.ledger.audit import Audit
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.states import AccountState
 
@@ -67,6 +68,13 @@ def fill(company: Company, many: int) -> None:
     with company.services.db.session() as session:
         session.execute(insert(Account), people)
         session.execute(insert(Calendar), calendars)
+
+
+def acts(company: Company, what: str) -> list[tuple[str, str]]:
+    """What the audit trail has of these acts of the admin: about whom, and how each ended."""
+    with company.services.db.reading() as session:
+        rows = session.scalars(select(Audit).where(Audit.what == what).order_by(Audit.id))
+        return [(row.subject, row.outcome) for row in rows if row.who == ADMIN]
 
 
 @pytest.mark.both_shapes
@@ -134,6 +142,12 @@ def test_several_are_asked_for_first_and_each_is_told(company: Company, admin: A
     assert "2 of 3 done" in page
     assert f"there is no account {CREW[0]}" in page
     assert {company.account(email).state for email in (ANN, BOB)} == {AccountState.PAUSED}
+    assert acts(company, "account.pause") == [
+        (ANN, "done"),
+        (BOB, "done"),
+        (CREW[0], "failed"),
+        ("3 accounts", "done"),
+    ]
     everyone = {"act": "resume", "everyone": "yes", "state": "paused"}
     assert "Resume: 2 employees?" in admin.post("/employees/act", **everyone)
     assert "2 of 2 done" in admin.post("/employees/act", **everyone, confirmed="yes")
@@ -156,6 +170,8 @@ def test_a_disconnection_tells_its_consequences_and_is_done_behind(
     office.endings.wait()
     assert company.account().state == "disconnected"
     assert company.rows(live=False) == []
+    for what in ("account.disconnect", "account.disconnected"):
+        assert (ANN, "done") in acts(company, what)
 
 
 def test_pasted_addresses_and_a_csv_are_invited_by_mail(
@@ -172,6 +188,7 @@ def test_pasted_addresses_and_a_csv_are_invited_by_mail(
     assert "x@y 'x@y' is not an e-mail address" in page
     assert "/connect/" not in page
     assert [mail["To"] for mail in postbox.mails] == CREW[:2]
+    assert acts(company, "account.mail") == [(email, "done") for email in CREW[:2]]
     assert "mailed 0 s ago" in admin.get("/employees?state=invited")
     assert "mailed at" in admin.post("/employees/act", one=f"mail {CREW[0]}")
     assert "Nobody was named" in admin.post("/employees/invite", addresses=" ", by="mail")
