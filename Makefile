@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install demo test test-fast test-systems lint bench docs figures clean
+.PHONY: help install demo test test-fast test-systems lint bench docs messages figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -48,6 +48,9 @@ bench: $(STAMP) ## one table of side-by-side measurements: ARGS="--quick", ARGS=
 
 docs: $(STAMP) ## check that the documentation is true
 	$(VENV)/bin/python -m pytest tests/test_docs.py $(ARGS)
+
+messages: $(STAMP) ## bring the translations up to the code, name what is missing, compile
+	$(VENV)/bin/python -m tests.catalogs
 
 figures: $(STAMP) ## the figures of the code: sizes, parameters, imports, depth of a pass
 	$(VENV)/bin/python -m tests.figures

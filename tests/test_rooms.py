@@ -18,10 +18,11 @@ MAY = {
     "given": {"errors"},
     "settings": {"errors", "given"},
     "events": {"errors"},
+    "languages": set(),
     "google": {"errors", "events", "waiting"},
     "erpnext": BASE | {"events", "waiting"},
     "telemetry": set(),
-    "ledger": BASE | {"given", "settings", "google", "waiting"},
+    "ledger": BASE | {"given", "languages", "settings", "google", "waiting"},
     "services": {"erpnext", "errors", "google", "jobs", "ledger", "settings"},
     "sync": {
         "channels",
@@ -41,6 +42,7 @@ MAY = {
         "errors",
         "events",
         "google",
+        "languages",
         "ledger",
         "notices",
         "services",
@@ -56,7 +58,7 @@ MAY = {
         "services",
         "sync",
     },
-    "notices": {"erpnext", "errors", "ledger", "services", "settings"},
+    "notices": {"erpnext", "errors", "languages", "ledger", "services", "settings"},
     "jobs": {
         "accounts",
         "channels",
@@ -71,7 +73,17 @@ MAY = {
     },
     "doctor": BASE | {"erpnext", "google", "ledger", "services", "settings"},
     "handlers": BASE
-    | {"accounts", "doctor", "explain", "given", "google", "ledger", "services", "sync"},
+    | {
+        "accounts",
+        "doctor",
+        "explain",
+        "given",
+        "google",
+        "languages",
+        "ledger",
+        "services",
+        "sync",
+    },
     "worker": {"jobs", "ledger", "settings", "telemetry"},
     "processes": BASE
     | {
@@ -100,6 +112,8 @@ ONLY = {
     "cryptography": {"ledger", "google"},
     "nh3": {"events"},
     "flask": {"handlers", "processes"},
+    "flask_babel": {"handlers"},
+    "babel": {"handlers"},
     "click": {"cli"},
     "prometheus_client": {"handlers"},
     "smtplib": {"notices"},

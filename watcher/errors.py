@@ -61,6 +61,9 @@ class Cause(StrEnum):
     SECRET_ALTERED = "secret_altered"  # noqa: S105 (a word, no password)
     # Accounts and calendars.
     BY_ADMIN = "by_admin"
+    BY_EMPLOYEE = "by_employee"
+    ASKED_BY_EMPLOYEE = "asked_by_employee"
+    WISHES_TO_LEAVE = "wishes_to_leave"
     USER_REMOVED = "erpnext_user_removed"
     NO_CHANNEL = "no_channel"
     SHORT_LIVED_CHANNEL = "short_lived_channel"

@@ -31,7 +31,6 @@ from watcher.given import addresses, files, names, queue_url
 from watcher.given.addresses import LOOPBACK as LOOPBACK
 
 PREFIX = "WATCHER_"
-
 CommaList = tuple[str, ...]
 
 
@@ -96,6 +95,7 @@ class Settings(BaseModel):
     )
     erpnext_time_zone: str = Field(default="", description="read from the site when empty")
 
+    company_name: str = Field(default="", description="the company's name on employees' pages")
     window_past_days: int = Field(default=7, ge=0, le=3650, description="mirror this far back")
     window_future_days: int = Field(default=30, ge=1, le=3650, description="mirror this far ahead")
     default_event_type: Literal["Public", "Private"] = Field(
@@ -109,6 +109,9 @@ class Settings(BaseModel):
     )
     cancelled_events: Literal["cancel", "delete"] = Field(
         default="cancel", description="what becomes of events that are gone in Google"
+    )
+    leaving_events: Literal["keep", "cancel", "delete"] = Field(
+        default="cancel", description="what becomes of the events of an employee who disconnects"
     )
     poll_minutes: float = Field(default=30, gt=0, description="safety poll of watched calendars")
     unwatched_poll_minutes: float = Field(

@@ -70,13 +70,13 @@ def page(chromium: Browser, shop: Company, request: pytest.FixtureRequest) -> It
     assert said == []
 
 
-def check(page: Page, company: Company, shot: str) -> None:
+def check(page: Page, company: Company, shot: str, language: str = "en") -> None:
     """Every page of Watcher has a title, one heading and a language, and nothing on it is cut
     off."""
     page.wait_for_load_state()  # its text is there before its style sheet
     assert page.url.startswith(company.public_url)
     assert page.locator("h1").count() == 1
-    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.locator("html").get_attribute("lang") == language
     assert page.title()
     overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert overflow <= 0, f"{shot}: {overflow} px wider than the screen"
@@ -94,8 +94,28 @@ def test_an_employee_connects(page: Page, shop: Company) -> None:
     page.get_by_label("nina@scoopjoy.test").check()
     page.get_by_role("button", name="Allow").click()
     page.get_by_role("heading", name="You are connected").wait_for()
+    page.get_by_text("being read for the first time").wait_for()
+    check(page, shop, "reading")
+    shop.google.insert_event("nina@scoopjoy.test", shop.timed(hours=20, summary="Tasting: mango"))
+    assert shop.sync("nina@scoopjoy.test") == "done"
+    # The page fetches itself, and asks ERPNext.
+    page.get_by_text("Tasting: mango").wait_for()
     check(page, shop, "connected")
-    page.goto(f"{shop.public_url}/connect/nonsense")
+    page.get_by_role("link", name="My connection").click()
+    page.get_by_role("heading", name="My connection").wait_for()
+    check(page, shop, "me")
+    page.get_by_label("shown to me alone").check()
+    page.get_by_role("button", name="Store my choice").click()
+    page.get_by_text("Your choice is stored").wait_for()
+    assert shop.account("nina@scoopjoy.test").chosen_event_type == "Private"
+    for name, code in (("हिन्दी", "hi"), ("Español", "es"), ("Deutsch", "de")):
+        page.get_by_role("link", name=name).click()
+        page.locator(f"html[lang={code}]").wait_for()
+        check(page, shop, f"me-{code}", code)
+    page.get_by_role("link", name="Trennen").click()
+    page.get_by_role("heading", name="Ihren Kalender trennen?").wait_for()
+    check(page, shop, "leave", "de")
+    page.goto(f"{shop.public_url}/connect/nonsense?language=en")
     check(page, shop, "invalid")
 
 
@@ -107,8 +127,7 @@ def test_the_wrong_account_gets_another_try(page: Page, shop: Company) -> None:
     page.get_by_role("button", name="Allow").click()
     page.get_by_role("heading", name="This is another Google account").wait_for()
     check(page, shop, "wrong-account")
-    page.get_by_role("link", name="Try again").click()
-    page.get_by_role("button", name="Continue to Google").click()
+    page.get_by_role("link", name="Use another account").click()
     page.get_by_label("nina@scoopjoy.test").check()
     page.get_by_role("button", name="Allow").click()
     page.get_by_role("heading", name="You are connected").wait_for()

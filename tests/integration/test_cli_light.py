@@ -23,8 +23,10 @@ from watcher.cli import MODULES, cli, later
 
 HEAVY = {
     "alembic",
+    "babel",
     "cryptography",
     "flask",
+    "flask_babel",
     "frappeclient",
     "google",
     "googleapiclient",

@@ -15,6 +15,7 @@ from tests.postbox import Postbox
 from watcher.accounts import lists
 from watcher.accounts.users import look_at_names
 from watcher.errors import UserError
+from watcher.languages.seeing import Seen
 from watcher.notices.invitation import Invitation, body, subject
 
 pytestmark = pytest.mark.one_shape("sqlite")
@@ -54,8 +55,9 @@ def test_a_mail_says_who_asks_what_is_read_who_sees_it_and_how_to_stop(
         f"{ADMIN} asks you",
         f"{company.public_url}/connect/",
         "from 7 days ago to 30 days ahead",
-        "Everybody who signs in to ERPNext's desk can read",
-        "appear as Busy",
+        "everybody in your company who works in ERPNext can see them",
+        "appear as “Busy”",
+        f"{company.public_url}/me",
         "myaccount.google.com/permissions",
     ):
         assert said in text
@@ -162,14 +164,21 @@ def test_every_choice_of_the_settings_has_its_words(company: Company) -> None:
 
     now = company.services.clock()
     for again, reminds in ((False, False), (True, False), (False, True)):
-        for event_type in ("Public", "Private"):
+        for event_type, private in (("Public", "busy"), ("Private", "skip")):
+            seen = Seen(
+                event_type=event_type,
+                private_events=private,
+                declined_too=again,
+                past_days=7,
+                future_days=30,
+            )
             of = Invitation(
                 email=ANN,
                 name="",
                 asker="",
                 link="LINK",
                 ends_at=now,
-                event_type=event_type,
+                seen=seen,
                 again=again,
                 reminds=reminds,
             )

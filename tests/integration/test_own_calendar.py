@@ -511,11 +511,11 @@ def test_the_page_names_the_calendar_that_is_mirrored(web: Company) -> None:
 @pytest.mark.parametrize(
     ("fault", "cause", "says", "step"),
     [
-        (None, "not_a_calendar_user", "Calendar is on for this person", "turn Google Calendar on"),
+        (None, "not_a_calendar_user", "turn Google Calendar on", "turn Google Calendar on"),
         (
             {"status": 403, "reason": "accessNotConfigured"},
             "access_not_configured",
-            "Enable the Google Calendar API",
+            "enable the Google Calendar API",
             "enable the Google Calendar API",
         ),
         (

@@ -30,6 +30,9 @@ from watcher.services import Services
 
 log = logging.getLogger(__name__)
 
+BY_EMPLOYEE = errors.Cause.BY_EMPLOYEE
+ASKED = (errors.Cause.ASKED_BY_EMPLOYEE, BY_EMPLOYEE)
+"""Of an account that is being disconnected because the employee wants it."""
 BROKEN_OFF_AFTER = timedelta(minutes=5)
 DRAIN_SECONDS, PULSE_SECONDS = 90.0, 20.0
 
@@ -79,7 +82,8 @@ def disconnect(
             calendar.sync_token = None
             calendar.last_snapshot_at = None
         now = services.clock()
-        accounts.set_state(account, AccountState.DISCONNECTED, errors.Cause.BY_ADMIN, now)
+        account.chosen_event_type = account.chosen_private_events = account.informed_at = None
+        accounts.set_state(account, AccountState.DISCONNECTED, account.cause, now)
         audit.record(session, _act(What.ACCOUNT_DISCONNECTED, account), now)
 
 
@@ -97,9 +101,9 @@ def begin(services: Services, email: str, events: str) -> tuple[Account, list[tu
             raise errors.UserError(f"{account.email} is disconnected already")
         goes_on = account.state == AccountState.DISCONNECTING and account.on_disconnect == events
         account.on_disconnect = events
-        accounts.set_state(
-            account, AccountState.DISCONNECTING, errors.Cause.BY_ADMIN, services.clock()
-        )
+        is_asked = account.state == AccountState.DISCONNECTING and account.cause in ASKED
+        cause = BY_EMPLOYEE if is_asked else errors.Cause.BY_ADMIN
+        accounts.set_state(account, AccountState.DISCONNECTING, cause, services.clock())
         if not goes_on:
             audit.record(session, _act(What.ACCOUNT_DISCONNECT, account), services.clock())
         connect.end_invitations(session, account.id, services.clock())
@@ -227,7 +231,8 @@ def treat_events(
 
 
 def finish(services: Services) -> int:
-    """Go on with disconnections that broke off; returns how many were finished."""
+    """Go on with disconnections that broke off, and do those that employees have asked for; returns
+    how many were finished."""
     before = services.clock() - BROKEN_OFF_AFTER
     with services.db.reading() as session:
         pending = [

@@ -13,7 +13,8 @@ from functools import partial
 from watcher import errors
 from watcher.accounts import users, verbs
 from watcher.accounts.rounds import Act, Answer, Guest
-from watcher.ledger import accounts, audit, connect, people
+from watcher.languages import catalogs
+from watcher.ledger import accounts, audit, choices, connect, people
 from watcher.ledger.acts import What
 from watcher.ledger.models import Account, Invitation
 from watcher.ledger.states import AccountState
@@ -68,7 +69,7 @@ def _invite(services: Services, how: How, guest: Guest) -> Answer:
     with services.db.reading() as session:
         known = accounts.find(session, address)
         again = known is not None and known.state == AccountState.NEEDS_RECONNECT
-    verbs.invite(services, address, erpnext_user=guest.erpnext_user)
+    verbs.invite(services, address, erpnext_user=guest.erpnext_user, invited_by=how.asker)
     return _deliver(services, address, how, again=again)
 
 
@@ -135,21 +136,21 @@ class _Letter:
 
 
 def _mail(services: Services, account: Account, how: How, letter: _Letter) -> media.Mail:
-    settings = services.settings
+    settings, words = services.settings, catalogs.words(account.language)
     of = invitation.Invitation(
         email=account.email,
         name=account.full_name,
         asker=how.asker,
         link=letter.link,
         ends_at=letter.ends_at,
-        event_type=account.default_event_type or settings.default_event_type,
+        seen=choices.seen(settings, account),
         again=letter.again,
         reminds=how.reminds,
     )
     return media.Mail(
         sender=media.sender(settings),
         recipients=(account.email,),
-        subject=invitation.subject(of),
-        text=invitation.body(of, settings),
+        subject=invitation.subject(of, words),
+        text=invitation.body(of, settings, words),
         reply_to=how.asker,
     )

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 
 from watcher.accounts.revive import revive
 from watcher.erpnext.persons import persons
+from watcher.erpnext.site import company_of
 from watcher.errors import Cause, WatcherError, contained
+from watcher.languages import catalogs
 from watcher.ledger import accounts, audit, people
+from watcher.ledger import erpnext as known_site
 from watcher.ledger.acts import What
 from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState
@@ -22,9 +26,12 @@ from watcher.services import Services
 
 log = logging.getLogger(__name__)
 
+COMPANY_FOR = timedelta(days=1)
+
 
 def look_at_users(services: Services) -> int:
     """Compare with ERPNext's enabled users; returns how many accounts were paused or resumed."""
+    _learn_company(services)
     with services.db.reading() as session:
         known = accounts.with_users(session, Cause.USER_REMOVED)
     if not known:
@@ -39,6 +46,18 @@ def look_at_users(services: Services) -> int:
         contained(partial(_follow, services, account, enabled), partial(_left, account))
         for account in known
     )
+
+
+def _learn_company(services: Services) -> None:
+    """Once a day, for employees' pages: what the company is called."""
+    now = services.clock()
+    with services.db.reading() as session:
+        read_at = known_site.company_read_at(session)
+    if services.settings.company_name or (read_at and timedelta(0) <= now - read_at < COMPANY_FOR):
+        return
+    name = company_of(services.erpnext)
+    with services.db.session() as session:
+        known_site.remember_company(session, name, now)
 
 
 def _left(account: Account, error: WatcherError) -> bool:
@@ -76,6 +95,9 @@ def look_at_names(services: Services) -> int:
 def learn_names(services: Services, users: Sequence[str]) -> int:
     """Of the accounts of these ERPNext users. Raises ``Transient``, ``Permanent``."""
     found = persons(services.erpnext, users)
-    names = {user: (person.full_name, person.employee) for user, person in found.items()}
+    known = {
+        user: people.Known(each.full_name, each.employee, catalogs.known(each.language))
+        for user, each in found.items()
+    }
     with services.db.session() as session:
-        return people.name(session, names)
+        return people.name(session, known)

@@ -219,6 +219,8 @@ def left_as_it_is(services: Services, email: str, source: str) -> str:
         errors.Cause.BY_ADMIN,
     ):
         return "left as it is: paused"
+    if known is not None and known.is_paused_by_employee:
+        return f"left as it is: paused by the employee ({known.cause})"
     return ""
 
 
@@ -256,8 +258,15 @@ def desk_users(services: Services) -> list[str]:
     return sorted({row.user for row in rows})
 
 
-def invite(services: Services, email: str, *, erpnext_user: str | Chosen | None = None) -> str:
-    """Register an address for consent and return its connect link; earlier links end.
+def invite(
+    services: Services,
+    email: str,
+    *,
+    erpnext_user: str | Chosen | None = None,
+    invited_by: str = "",
+) -> str:
+    """Register an address for consent and return its connect link; earlier links end. The page
+    of the link names ``invited_by``, the admin's address.
 
     An account that is active stays active until its owner has consented anew.
     """
@@ -286,7 +295,9 @@ def invite(services: Services, email: str, *, erpnext_user: str | Chosen | None 
                 now=now,
                 erpnext_user=user,
             )
-        invitation = connect.create_invitation(session, account.id, now)
+        invitation = connect.create_invitation(
+            session, account.id, now, invited_by or audit.admin()
+        )
         audit.record(session, audit.Act(audit.What.ACCOUNT_INVITE, address), now)
     return connect.sign_link(services.keyring, services.settings, invitation, address)
 

@@ -29,7 +29,7 @@ def list_(app: App) -> None:
         (
             a.email,
             a.state,
-            a.cause,
+            _cause(a),
             a.source,
             "same" if a.erpnext_user == a.email else a.erpnext_user,
             short_time(a.since),
@@ -51,7 +51,22 @@ def _brief(account: models.Account) -> dict[str, Any]:
         "source": account.source,
         "erpnext_user": account.erpnext_user,
         "since": iso(account.since),
+        "chosen_by_employee": _chosen(account),
     }
+
+
+def _chosen(account: models.Account) -> dict[str, str]:
+    """What the employee has chosen beyond the admin's setting: only ever less to be seen."""
+    wishes = {
+        "event_type": account.chosen_event_type,
+        "private_events": account.chosen_private_events,
+    }
+    return {name: value for name, value in wishes.items() if value}
+
+
+def _cause(account: models.Account) -> str:
+    chosen = ", ".join(_chosen(account).values())
+    return "; ".join(part for part in (account.cause, chosen and f"shows less: {chosen}") if part)
 
 
 @click.command("show")
@@ -85,6 +100,7 @@ def show(app: App, email: str) -> None:
         return
     for key, value in document.items():
         if key != "calendars":
+            value = list(value.values()) if isinstance(value, dict) else value
             words = ", ".join(value) if isinstance(value, list) else value
             click.echo(f"{key:15} {words or '-'}")
     for calendar in document["calendars"]:

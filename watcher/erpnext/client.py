@@ -228,8 +228,9 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         *,
         or_filters: Any = None,
         limit_page_length: int = PAGE,
+        order_by: str = "name asc",
     ) -> list[dict[str, Any]]:
-        """One page of rows, ordered by name. By POST, since 200 keys do not fit into a URL.
+        """One page of rows. By POST, since 200 keys do not fit into a URL.
 
         Raises ``ValueError`` for an empty ``in`` list, which Frappe takes for no filter at all.
         """
@@ -239,7 +240,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             "doctype": doctype,
             "fields": list(fields),
             "filters": filters or [],
-            "order_by": "name asc",
+            "order_by": order_by,
             "limit_page_length": limit_page_length,
         }
         if or_filters:

@@ -120,6 +120,19 @@ class EventMirror:
         rows = self.client.get_list("Event", fields, filters, limit_page_length=most)
         return [row_of(row) for row in rows]
 
+    def next_of(self, account: str, after: str) -> Row | None:
+        """The first open row of an account (as its field holds it) that begins at ``after`` or
+        later (naive string of the site)."""
+        filters = [
+            ["custom_google_account", "=", account],
+            ["status", "=", "Open"],
+            ["starts_on", ">=", after],
+        ]
+        rows = self.client.get_list(
+            "Event", FIELDS, filters, limit_page_length=1, order_by="starts_on asc"
+        )
+        return row_of(rows[0]) if rows else None
+
     def named(self, name: str) -> Row | None:
         """The row of this name, mirrored or not (then it has no key); None where there is none that
         the API user may list."""

@@ -12,10 +12,12 @@ from watcher.errors import ErpForbidden
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """``employee`` is the name of the Employee, such as HR-EMP-00001; empty where there is none."""
+    """``employee`` is the name of the Employee, such as HR-EMP-00001; empty where there is none.
+    ``language`` is the code of the user's, as Frappe has it; empty for the site's."""
 
     full_name: str
     employee: str = ""
+    language: str = ""
 
 
 def persons(client: ErpNextClient, users: Iterable[str]) -> dict[str, Person]:
@@ -25,8 +27,11 @@ def persons(client: ErpNextClient, users: Iterable[str]) -> dict[str, Person]:
     found: dict[str, Person] = {}
     for start in range(0, len(wanted), BATCH):
         chunk = wanted[start : start + BATCH]
-        for row in client.rows("User", [["name", "in", chunk]], ["full_name"]):
-            found[str(row["name"]).lower()] = Person(str(row.get("full_name") or ""))
+        for row in client.rows("User", [["name", "in", chunk]], ["full_name", "language"]):
+            person = Person(
+                str(row.get("full_name") or ""), language=str(row.get("language") or "")
+            )
+            found[str(row["name"]).lower()] = person
         for row in _employees(client, chunk):
             user = str(row["user_id"]).lower()
             known = found.get(user, Person(""))

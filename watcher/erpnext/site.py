@@ -135,6 +135,15 @@ def has_doctype(client: ErpNextClient, doctype: str) -> bool | None:
     return True
 
 
+def company_of(client: ErpNextClient) -> str:
+    """The name of the company, where the site has just one that the API user may read."""
+    try:
+        rows = client.get_list("Company", ["name"], limit_page_length=2)
+    except (RowGone, ErpForbidden):
+        return ""
+    return str(rows[0]["name"]) if len(rows) == 1 else ""
+
+
 def employee_of(client: ErpNextClient, user: str) -> str | None:
     """The name of the Employee whose user this is; an active one before those who left. None
     without one, and where the API user may not read Employees."""

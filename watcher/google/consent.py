@@ -85,6 +85,7 @@ class ConsentRequest:
     ``redirect_uri``; ``login_hint`` is the address that Google offers first. With ``lasting``
     Google gives a refresh token. Leave it out where only the identity is needed: each refresh
     token counts towards the 100 of an account and a client, beyond which Google ends the oldest.
+    With ``choose`` Google shows its list of accounts first, also to who is signed in to one alone.
     """
 
     state: str
@@ -94,6 +95,7 @@ class ConsentRequest:
     scopes: tuple[str, ...] = OAUTH_SCOPES
     nonce: str | None = None
     lasting: bool = True
+    choose: bool = False
 
 
 def authorization_url(endpoints: GoogleEndpoints, request: ConsentRequest) -> str:
@@ -122,12 +124,18 @@ def authorization_url(endpoints: GoogleEndpoints, request: ConsentRequest) -> st
     url, _ = flow.authorization_url(
         state=request.state,
         access_type="offline" if request.lasting else "online",
-        prompt="consent" if request.lasting else "select_account",
+        prompt=_prompt(request),
         code_challenge=request.code_challenge,
         code_challenge_method="S256",
         **{name: value for name, value in optional.items() if value},
     )
     return "http://" + str(url).removeprefix("https://") if plain else str(url)
+
+
+def _prompt(request: ConsentRequest) -> str:
+    if not request.lasting:
+        return "select_account"
+    return "select_account consent" if request.choose else "consent"
 
 
 _REFUSALS: Final = (*_APP_CODES, *_STEPS)

@@ -62,7 +62,7 @@ def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseRe
     def checked(*args: P.args, **named: P.kwargs) -> ResponseReturnValue:
         if signed_in() is None:
             return redirect(url_for("dashboard.home"), 303)
-        if request.method == "POST" and not _is_ours(request.form.get(FORM_PROOF, "")):
+        if request.method == "POST" and not form_is_ours():
             text = "It was opened before you signed in. Nothing was done: open the page again."
             return render_template("message.html", title="This form is too old", text=text), 400
         return view(*args, **named)
@@ -76,6 +76,11 @@ def form_proof() -> str:
     if FORM_PROOF not in session:
         session[FORM_PROOF] = secrets.token_urlsafe(24)
     return str(session[FORM_PROOF])
+
+
+def form_is_ours() -> bool:
+    """Whether the form that was sent brings back what ``form_proof`` gave to this session."""
+    return _is_ours(request.form.get(FORM_PROOF, ""))
 
 
 def _is_ours(token: str) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, current_app, request
 from flask.sessions import SecureCookieSessionInterface
 
-from watcher.errors import Transient
 from watcher.handlers import (
     auditing,
     calendars,
@@ -18,14 +16,19 @@ from watcher.handlers import (
     employees,
     explaining,
     health,
+    links,
+    me,
+    messages,
     notifications,
     oauth,
     parts,
+    speech,
     system,
 )
 from watcher.services import Services
 
-log = logging.getLogger(__name__)
+LIVE = ("dashboard.home", "me.connected")
+"""Pages with a script, which fetches them again."""
 
 
 def create_app(services: Services) -> Flask:
@@ -52,11 +55,12 @@ def create_app(services: Services) -> Flask:
     )
     app.session_interface = SecureCookieSessionInterface()
     pages = (dashboard, employees, calendars, explaining, auditing, system)
-    for part in (notifications, oauth, parts, *pages, health):
+    spoken = (links, oauth, me)
+    for part in (notifications, *spoken, parts, *pages, health):
         app.register_blueprint(part.bp)
+    speech.set_up(app, frozenset(part.bp.name for part in spoken))
+    messages.set_up(app)
     app.after_request(_secure)
-    app.register_error_handler(404, _not_found)
-    app.register_error_handler(Transient, _unavailable)
     return app
 
 
@@ -64,11 +68,10 @@ def _secure(response: Response) -> Response:
     """Browsers apply ``form-action`` to the redirect that answers a form too: the page whose button
     leads to Google names Google's address, no other page names any."""
     google = ""
-    if request.endpoint == "oauth.invitation":
+    if request.endpoint == "links.invitation":
         parts = urlsplit(context.services().settings.google_auth_url)
         google = f" {parts.scheme}://{parts.netloc}"
-    # The one page with a script fetches itself again.
-    live = " script-src 'self'; connect-src 'self';" if request.endpoint == "dashboard.home" else ""
+    live = " script-src 'self'; connect-src 'self';" if request.endpoint in LIVE else ""
     if current_app.config["SESSION_COOKIE_SECURE"]:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -81,13 +84,3 @@ def _secure(response: Response) -> Response:
     if response.mimetype == "text/html":
         response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _not_found(_error: Exception) -> tuple[str, int]:
-    return render_template("message.html", title="Not found", text="There is no such page."), 404
-
-
-def _unavailable(error: Transient) -> tuple[str, int]:
-    log.error("request failed: %s", error.message)
-    text = "Watcher cannot reach its ledger. Try again in a minute."
-    return render_template("message.html", title="Unavailable", text=text), 503

@@ -48,5 +48,6 @@ class Turns:
 
 def of_consents() -> dict[str, Turns]:
     """By purpose. Anybody may begin a sign-in; to connect takes an invitation, so that strangers
-    cannot use up what employees need."""
-    return {"connect": Turns(4, 120), "sign_in": Turns(2, 20)}
+    cannot use up what employees need. Those who sign in to *My connection* do not use up what
+    admins need either."""
+    return {"connect": Turns(4, 120), "sign_in": Turns(2, 20), "me": Turns(2, 30)}

@@ -192,7 +192,7 @@ def timetable(services: Services) -> Rows:
             Periodic("renew", min(15.0, seconds), renew),
             Periodic("refresh", 30.0, refresh),
             Periodic("desk", 60.0, look_in_desk),
-            Periodic("disconnect", 300.0, finish),
+            Periodic("disconnect", 30.0, finish),
             Periodic("erased", 60.0, look_after_erased),
         ),
         "cron-people": (

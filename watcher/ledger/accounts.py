@@ -11,7 +11,7 @@ from typing import Literal, cast
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from watcher.errors import AccountDead, NotFound, UserError
+from watcher.errors import AccountDead, Cause, NotFound, UserError
 from watcher.google.grants import Grant
 from watcher.google.refresh import ACCOUNT_CODES, Fresh
 from watcher.ledger import calendars, owing, own
@@ -305,11 +305,15 @@ def still_disconnecting(session: Session, email: str, now: datetime) -> None:
 
 
 def disconnecting_since(session: Session, before: datetime) -> list[Account]:
-    """Accounts whose disconnection began before ``before`` and is not done."""
+    """Accounts whose disconnection began before ``before`` and is not done, or which an employee
+    has asked for and nobody has begun."""
     return list(
         session.scalars(
             select(Account)
-            .where(Account.state == AccountState.DISCONNECTING, Account.since < before)
+            .where(
+                Account.state == AccountState.DISCONNECTING,
+                or_(Account.since < before, Account.cause == Cause.ASKED_BY_EMPLOYEE),
+            )
             .order_by(Account.email)
         )
     )

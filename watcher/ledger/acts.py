@@ -48,3 +48,6 @@ class What(StrEnum):
 
     DASHBOARD_SIGN_IN = "dashboard.sign_in"
     DASHBOARD_SIGN_OUT = "dashboard.sign_out"
+    EMPLOYEE_SIGN_IN = "employee.sign_in"
+    """To *My connection*."""
+    EMPLOYEE_SIGN_OUT = "employee.sign_out"

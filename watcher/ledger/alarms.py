@@ -109,7 +109,8 @@ def _of_accounts(session: Session, now: datetime) -> Iterator[Problem]:
     unfinished = and_(
         Account.state == AccountState.DISCONNECTING, Account.since < now - DISCONNECT_GRACE
     )
-    removed = and_(Account.state == AccountState.PAUSED, Account.cause == Cause.USER_REMOVED)
+    told = (Cause.USER_REMOVED, Cause.WISHES_TO_LEAVE)
+    removed = and_(Account.state == AccountState.PAUSED, Account.cause.in_(told))
     broken = or_(Account.state == AccountState.NEEDS_RECONNECT, unfinished, removed)
     for account in session.scalars(select(Account).where(broken).order_by(Account.email)):
         yield Problem(

@@ -140,6 +140,12 @@ def _who() -> Actor:
     return _actor.get() or Actor(ITSELF, f"self {here()}")
 
 
+def admin() -> str:
+    """The address of the admin whose page it is that acts now; empty elsewhere."""
+    who = _who().who
+    return who if "@" in who else ""
+
+
 def here() -> str:
     """This machine and this process."""
     return f"{socket.gethostname()[:80]} {os.getpid()}"

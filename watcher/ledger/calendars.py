@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import LeaseLost, NotFound
 from watcher.ledger import aside
+from watcher.ledger.choices import Wishes
 from watcher.ledger.db import LOCKED
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Account, Calendar, Run
@@ -27,7 +28,7 @@ SURE_AFTER = 3
 class Work:
     """One calendar's debt as seen at the start of a pass, and whose it is.
 
-    ``account`` is the address; ``erpnext_user`` and ``event_type`` are the account's. ``seq`` is
+    ``account`` is the address; ``erpnext_user`` and ``wishes`` are the account's. ``seq`` is
     what a commit will settle, ``received_at`` when the oldest change of the debt was told,
     ``window_end`` how far the mirror has been filled, ``rows_seen`` ERPNext's newest stamp of its
     rows as last seen, ``to_mask`` the keys of rows that still show what has become private,
@@ -38,7 +39,7 @@ class Work:
     account_id: int
     account: str
     erpnext_user: str | None
-    event_type: str | None
+    wishes: Wishes
     google_id: str
     seq: int
     reason: str
@@ -186,7 +187,7 @@ def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
         account_id=account.id,
         account=account.email,
         erpnext_user=account.erpnext_user,
-        event_type=account.default_event_type,
+        wishes=Wishes.of(account),
         google_id=calendar.google_id,
         seq=calendar.dirty_seq,
         reason=calendar.dirty_reason or "asked",

@@ -51,14 +51,18 @@ class Begun:
         return "Begun()"
 
 
-def create_invitation(session: Session, account_id: int, now: datetime) -> str:
-    """A new invitation; earlier unused ones of the account end."""
+def create_invitation(
+    session: Session, account_id: int, now: datetime, invited_by: str = ""
+) -> str:
+    """A new invitation; earlier unused ones of the account end. ``invited_by`` is the admin's
+    address, where it is known."""
     end_invitations(session, account_id, now)
     invitation = Invitation(
         id=uuid.uuid4().hex,
         account_id=account_id,
         created_at=now,
         expires_at=now + INVITATION_LIFE,
+        invited_by=invited_by,
     )
     session.add(invitation)
     session.flush()

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from watcher.ledger import aside
 from watcher.ledger.document import AsideCause, SetAside, SiteKnown
 from watcher.ledger.models import Fact, Quarantined
 from watcher.ledger.problems import Problem, ProblemState
+from watcher.settings import Settings
 
 LATE_ANSWERS_FOR = timedelta(minutes=10)
 CAUSES_SHOWN = 5
@@ -57,6 +59,23 @@ def remember_site(session: Session, facts: SiteFacts, now: datetime) -> None:
         "not_unique_since": since,
     }
     session.merge(Fact(name="erpnext_site", value=json.dumps(value), learned_at=now))
+
+
+def remember_company(session: Session, name: str, now: datetime) -> None:
+    session.merge(Fact(name="erpnext_company", value=name, learned_at=now))
+
+
+def company_read_at(session: Session) -> datetime | None:
+    fact = session.get(Fact, "erpnext_company")
+    return fact.learned_at if fact else None
+
+
+def company(session: Session, settings: Settings) -> str:
+    """What employees' pages call the company: the setting, else ERPNext's own company, else the
+    host of its site."""
+    fact = session.get(Fact, "erpnext_company")
+    known = settings.company_name or (fact.value if fact else "")
+    return known or urlsplit(settings.erpnext_url).hostname or "ERPNext"
 
 
 def remember_desk(session: Session, link: str, now: datetime) -> None:

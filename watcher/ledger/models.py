@@ -12,47 +12,30 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from watcher.ledger.columns import BigId, UtcDateTime, words
+from watcher.errors import Cause
+from watcher.ledger.base import Base as Base
+from watcher.ledger.base import index
+from watcher.ledger.columns import BigId, UtcDateTime
 from watcher.ledger.states import AccountState, CalendarState, ChannelState
-
-
-class Base(DeclarativeBase):
-    type_annotation_map = {
-        AccountState: words(AccountState, 20),
-        CalendarState: words(CalendarState, 20),
-        ChannelState: words(ChannelState, 12),
-    }
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-
-
-def _index(name: str, column: str, rows: str = "") -> Index:
-    """An index of ``rows`` alone, where a condition is given."""
-    where = text(rows) if rows else None
-    return Index(name, column, sqlite_where=where, postgresql_where=where)
 
 
 class Account(Base):
     """An employee's Google account. ``full_name`` (of the user) and ``employee`` (the name of the
-    Employee) are ERPNext's, as last seen; empty where it has none."""
+    Employee) are ERPNext's, as last seen; empty where it has none. ``default_event_type`` is what
+    an admin has chosen for it, the two ``chosen_`` columns what the employee has (``choices``).
+    ``language`` is a code, empty where nobody knows it; ``informed_at`` is when the employee of a
+    delegation was told of it."""
 
     __tablename__ = "accounts"
-    __table_args__ = (_index("ix_accounts_access_expires_at", "access_expires_at"),)
+    __table_args__ = (index("ix_accounts_access_expires_at", "access_expires_at"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     email: Mapped[str] = mapped_column(String(320), unique=True)
@@ -70,6 +53,10 @@ class Account(Base):
     refresh_claimed_until: Mapped[float] = mapped_column(Float, default=0.0)
     refresh_retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     default_event_type: Mapped[str | None] = mapped_column(String(10))
+    chosen_event_type: Mapped[str | None] = mapped_column(String(10))
+    chosen_private_events: Mapped[str | None] = mapped_column(String(10))
+    language: Mapped[str] = mapped_column(String(10), default="")
+    informed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     on_disconnect: Mapped[str] = mapped_column(String(10), default="")
     full_name: Mapped[str] = mapped_column(String(140), default="")
     employee: Mapped[str] = mapped_column(String(140), default="")
@@ -79,6 +66,12 @@ class Account(Base):
     def is_active(self) -> bool:
         """Watcher may work for it. In a query: the same, as a condition."""
         return self.state == AccountState.ACTIVE
+
+    @property
+    def is_paused_by_employee(self) -> bool:
+        """The employee wants it so, which nobody else's routine undoes."""
+        wishes = (Cause.BY_EMPLOYEE, Cause.WISHES_TO_LEAVE)
+        return self.state == AccountState.PAUSED and self.cause in wishes
 
     def __repr__(self) -> str:
         return f"Account(id={self.id}, email={self.email!r}, state={self.state})"
@@ -106,11 +99,11 @@ class Calendar(Base):
     __tablename__ = "calendars"
     __table_args__ = (
         UniqueConstraint("account_id", "google_id"),
-        _index("ix_calendars_next_poll_at", "next_poll_at"),
-        _index("ix_calendars_next_reconcile_at", "next_reconcile_at"),
-        _index("ix_calendars_owing", "id", "dirty_seq > synced_seq"),
-        _index("ix_calendars_leased", "lease_until", "lease_owner IS NOT NULL"),
-        _index("ix_calendars_look_at", "look_at", "look_at IS NOT NULL"),
+        index("ix_calendars_next_poll_at", "next_poll_at"),
+        index("ix_calendars_next_reconcile_at", "next_reconcile_at"),
+        index("ix_calendars_owing", "id", "dirty_seq > synced_seq"),
+        index("ix_calendars_leased", "lease_until", "lease_owner IS NOT NULL"),
+        index("ix_calendars_look_at", "look_at", "look_at IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -163,10 +156,10 @@ class Channel(Base):
 
     __tablename__ = "channels"
     __table_args__ = (
-        _index("ix_channels_opened_at", "opened_at"),
-        _index("ix_channels_unheard", "opened_at", "heard_at IS NULL"),
-        _index("ix_channels_live", "calendar_id", "state = 'live'"),
-        _index("ix_channels_noted", "calendar_id", "error <> ''"),
+        index("ix_channels_opened_at", "opened_at"),
+        index("ix_channels_unheard", "opened_at", "heard_at IS NULL"),
+        index("ix_channels_live", "calendar_id", "state = 'live'"),
+        index("ix_channels_noted", "calendar_id", "error <> ''"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -192,7 +185,7 @@ class Run(Base):
     ``seconds`` it took until Google had been read."""
 
     __tablename__ = "runs"
-    __table_args__ = (_index("ix_runs_failed", "id", "kind = 'failed'"),)
+    __table_args__ = (index("ix_runs_failed", "id", "kind = 'failed'"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"), index=True)
@@ -261,7 +254,8 @@ class Erased(Base):
 
 class Invitation(Base):
     """A connect link: single use, bound to an address; only the id is in the signed link.
-    ``mailed_at`` is when Watcher last sent it by mail."""
+    ``mailed_at`` is when Watcher last sent it by mail; ``invited_by`` is the admin's address,
+    empty where it is not known (a command, a notice)."""
 
     __tablename__ = "invitations"
 
@@ -269,6 +263,7 @@ class Invitation(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    invited_by: Mapped[str] = mapped_column(String(320), default="")
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     mailed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -159,15 +159,26 @@ def users(session: Session) -> Sequence[str]:
     return [user for user in session.scalars(known) if user]
 
 
-def name(session: Session, names: Mapping[str, tuple[str, str]]) -> int:
-    """Note full name and Employee of these users (in lower case); returns how many accounts were
-    called otherwise."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What ERPNext says of a user; ``language`` is one of ours, or empty."""
+
+    full_name: str
+    employee: str
+    language: str
+
+
+def name(session: Session, known: Mapping[str, Known]) -> int:
+    """Note what is known of these users (in lower case); returns how many accounts were called
+    otherwise. A language that ERPNext does not say stays what it was."""
     changed = 0
-    known = select(Account).where(
-        func.lower(Account.erpnext_user).in_(list(names)), Account.state != LEFT
+    theirs = select(Account).where(
+        func.lower(Account.erpnext_user).in_(list(known)), Account.state != LEFT
     )
-    for account in session.scalars(known):
-        full_name, employee = (text[:140] for text in names[(account.erpnext_user or "").lower()])
+    for account in session.scalars(theirs):
+        now = known[(account.erpnext_user or "").lower()]
+        full_name, employee = now.full_name[:140], now.employee[:140]
+        account.language = now.language or account.language
         if (account.full_name, account.employee) != (full_name, employee):
             account.full_name, account.employee = full_name, employee
             changed += 1

@@ -69,6 +69,12 @@ def for_account(session: Session, account: models.Account) -> str:
             f"enable {account.erpnext_user} in ERPNext again, or "
             f"watcher accounts disconnect {account.email}"
         )
+    if account.state == AccountState.PAUSED and account.cause == Cause.WISHES_TO_LEAVE:
+        return (
+            f"{account.email} asks to leave: talk about it, then "
+            f"watcher accounts disconnect {account.email}, or "
+            f"watcher accounts resume {account.email}"
+        )
     if account.state != AccountState.NEEDS_RECONNECT:
         return ""
     if account.source == "erpnext":

@@ -7,16 +7,15 @@ reader's language; by default it stays English.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from watcher.languages import seeing
+from watcher.languages.catalogs import Words
 from watcher.settings import Settings
 
 PERMISSIONS = "https://myaccount.google.com/permissions"
-
-Translate = Callable[[str], str]
 
 
 def english(text: str) -> str:
@@ -26,16 +25,16 @@ def english(text: str) -> str:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invitation:
     """``name`` is the employee's own, empty where it is not known; ``asker`` the address of the
-    admin who asks; ``link`` is a secret. ``event_type`` is what ordinary events of this account
-    become. ``again``: the account was connected before, and its permission has ended. ``reminds``:
-    this mail went out before."""
+    admin who asks; ``link`` is a secret. ``seen`` is who sees what of this account.
+    ``again``: the account was connected before, and its permission has ended. ``reminds``: this
+    mail went out before."""
 
     email: str
     name: str
     asker: str
     link: str
     ends_at: datetime
-    event_type: str
+    seen: seeing.Seen
     again: bool = False
     reminds: bool = False
 
@@ -43,7 +42,7 @@ class Invitation:
         return f"Invitation({self.email!r})"
 
 
-def subject(of: Invitation, translate: Translate = english) -> str:
+def subject(of: Invitation, translate: Words = english) -> str:
     _ = translate
     if of.reminds:
         return _("Reminder: please connect your Google Calendar to ERPNext")
@@ -52,7 +51,7 @@ def subject(of: Invitation, translate: Translate = english) -> str:
     return _("Please connect your Google Calendar to ERPNext")
 
 
-def body(of: Invitation, settings: Settings, translate: Translate = english) -> str:
+def body(of: Invitation, settings: Settings, translate: Words = english) -> str:
     """Plain text, one paragraph a line: a mail program breaks them as it likes."""
     _ = translate
     known = {
@@ -60,8 +59,7 @@ def body(of: Invitation, settings: Settings, translate: Translate = english) -> 
         "email": of.email,
         "asker": of.asker or _("your administrator"),
         "site": urlsplit(settings.erpnext_url).netloc,
-        "past": settings.window_past_days,
-        "future": settings.window_future_days,
+        "mine": f"{settings.public_url}/me",
         "until": f"{of.ends_at:%Y-%m-%d %H:%M} UTC",
         "permissions": PERMISSIONS,
     }
@@ -74,21 +72,17 @@ def body(of: Invitation, settings: Settings, translate: Translate = english) -> 
             "The link is for you alone: do not pass it on. It works once, until %(until)s. If you "
             "did not expect this mail, ask %(asker)s before you open it."
         ),
+        " ".join([_("What is copied:"), *map(_plain, seeing.what_is_read(of.seen, _))]),
+        " ".join([_("Who will see it:"), *map(_plain, seeing.who_sees(of.seen, _))]),
         _(
-            "What is read: the events of your calendar, from %(past)d days ago to %(future)d days "
-            "ahead. Guests and attachments are not copied, and nothing in your Google Calendar can "
-            "be changed."
-        ),
-        *_who_sees(of, settings, _),
-        _(
-            "How to stop: tell %(asker)s, or remove Watcher at %(permissions)s. Nothing is read "
-            "from then on."
+            "How to stop: on the page My connection, %(mine)s, or by removing Watcher at "
+            "%(permissions)s, or tell %(asker)s. Nothing is read from then on."
         ),
     ]
     return "\n\n".join(text % (known | {"link": of.link}) for text in paragraphs) + "\n"
 
 
-def _why(of: Invitation, _: Translate) -> list[str]:
+def _why(of: Invitation, _: Words) -> list[str]:
     if of.again:
         return [
             _(
@@ -106,28 +100,6 @@ def _why(of: Invitation, _: Translate) -> list[str]:
     return [asked]
 
 
-def _who_sees(of: Invitation, settings: Settings, _: Translate) -> list[str]:
-    if of.event_type == "Private":
-        ordinary = _(
-            "Who sees it: your events are marked Private in ERPNext and shared with you, so that "
-            "your colleagues do not find them there. Administrators can read them."
-        )
-    else:
-        ordinary = _(
-            "Who sees it: your colleagues. Everybody who signs in to ERPNext's desk can read the "
-            "title, time, place and text of your events."
-        )
-    private = {
-        "busy": _(
-            "Events that you have marked private in Google appear as Busy, without title, place "
-            "or text."
-        ),
-        "private": _(
-            "Events that you have marked private in Google are marked Private in ERPNext, too, and "
-            "shared with you."
-        ),
-        "skip": _("Events that you have marked private in Google are left out."),
-    }[settings.private_events]
-    if settings.declined_events == "mirror":
-        return [ordinary, private, _("Events that you have declined are copied as well.")]
-    return [ordinary, private, _("Events that you have declined are left out.")]
+def _plain(sentence: str) -> str:
+    """A sentence that has all its values, among those that still get theirs."""
+    return sentence.replace("%", "%%")

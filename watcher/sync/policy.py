@@ -11,12 +11,13 @@ from watcher.events.mapping import MAPPING_VERSION
 from watcher.events.model import MappingRules, Window
 from watcher.events.window import make_window, reaching
 from watcher.ledger.calendars import Work
+from watcher.ledger.choices import effective
 from watcher.settings import Settings
 
 
 def make_rules(settings: Settings, work: Work, site: Site, employee: str | None) -> MappingRules:
     """``employee`` is the ERPNext Employee of the account's user, where events name one."""
-    chosen = work.event_type or settings.default_event_type
+    chosen = effective(settings, work.wishes)
     return MappingRules(
         account=work.account,
         calendar_id=work.google_id,
@@ -24,8 +25,8 @@ def make_rules(settings: Settings, work: Work, site: Site, employee: str | None)
         site_zone=site.zone,
         site_fields=site.fields,
         employee=employee,
-        default_event_type="Private" if chosen == "Private" else "Public",
-        private_events=settings.private_events,
+        default_event_type=chosen.event_type,
+        private_events=chosen.private_events,
         declined_events=settings.declined_events,
     )
 

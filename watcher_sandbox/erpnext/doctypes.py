@@ -105,6 +105,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(name="first_name"),
         Field(name="full_name"),
         Field(name="time_zone"),
+        Field(name="language"),
         select("user_type", "System User", "Website User"),
     ),
     "ToDo": (

@@ -1,0 +1,81 @@
+"""Pages that say why not, and what to do."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from watcher.errors import Permanent, Transient, WatcherError
+from watcher.handlers import acting
+
+log = logging.getLogger(__name__)
+
+
+def N_(text: str) -> str:
+    """Marks a sentence to be translated when it is shown."""
+    return text
+
+
+class ErrorPage(acting.Refused):
+    """A page that says why not and what to do, in English sentences that are marked with ``N_`` and
+    the ``values`` in them. ``retry`` is a link to begin again, ``label`` what it is called. The
+    error that it is raised from goes to the log."""
+
+    def __init__(
+        self,
+        title: str,
+        text: str,
+        status: int = 400,
+        *,
+        retry: str = "",
+        label: str = N_("Try again"),
+        **values: str,
+    ) -> None:
+        super().__init__(title)
+        self.title, self.text, self.status = title, text, status
+        self.retry, self.label, self.values = retry, label, values
+
+
+def set_up(app: Flask) -> None:
+    app.register_error_handler(ErrorPage, _refused)
+    app.register_error_handler(404, _not_found)
+    app.register_error_handler(Transient, _unavailable)
+
+
+def show(refusal: ErrorPage) -> ResponseReturnValue:
+    page = render_template(
+        "message.html",
+        title=gettext(refusal.title),
+        text=gettext(refusal.text, **refusal.values),
+        retry=refusal.retry,
+        label=gettext(refusal.label),
+    )
+    return page, refusal.status
+
+
+def _refused(refusal: ErrorPage) -> ResponseReturnValue:
+    what = "consent" if request.blueprint in ("links", "oauth") else "page"
+    log.info("%s refused: %s", what, _cause(refusal))
+    return show(refusal)
+
+
+def _cause(refusal: ErrorPage) -> str:
+    """For the log: Google's code where it gave one, and our sentence. Neither holds a secret."""
+    error = refusal.__cause__
+    if not isinstance(error, WatcherError):
+        return refusal.title
+    code = f"{error.cause}: " if isinstance(error, Permanent) else ""
+    return f"{code}{error.message}"
+
+
+def _not_found(_error: Exception) -> ResponseReturnValue:
+    return show(ErrorPage(N_("Not found"), N_("There is no such page."), 404))
+
+
+def _unavailable(error: Transient) -> ResponseReturnValue:
+    log.error("request failed: %s", error.message)
+    text = N_("Watcher cannot reach its ledger. Try again in a minute.")
+    return show(ErrorPage(N_("Unavailable"), text, 503))

@@ -1,0 +1,2 @@
+"""What employees read, in their language: catalogs of messages, and the sentences that pages and
+notices share."""
