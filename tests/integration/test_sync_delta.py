@@ -64,6 +64,34 @@ def test_a_pass_without_changes_writes_nothing(company: Company) -> None:
     assert company.services.erpnext.calls == before
 
 
+def test_a_new_event_and_an_edit_take_three_calls_each(company: Company) -> None:
+    """One looks up what is there, one writes, one looks what else was written meanwhile."""
+    put(company, summary="The first, which reads the site's time zone and fields")
+    synced(company)
+    for verb in ("insert_many", "bulk_update"):
+        before = company.services.erpnext.calls, company.site.requests.copy()
+        if verb == "insert_many":
+            event = put(company, summary="Morning shift")
+        else:
+            company.google.patch_event(ANN, event, {"summary": "Late shift"})
+        synced(company)
+        assert company.services.erpnext.calls == before[0] + 3
+        made = {
+            name.rpartition(".")[2]: n for name, n in (company.site.requests - before[1]).items()
+        }
+        assert made == {"get_list": 2, verb: 1}
+
+
+def test_a_series_that_becomes_a_single_event_leaves_none_of_its_days(company: Company) -> None:
+    body = company.timed(recurrence=["RRULE:FREQ=DAILY;COUNT=4"])
+    series = company.google.insert_event(ANN, body)
+    synced(company)
+    assert len(company.rows()) == 4
+    company.google.patch_event(ANN, series, {"recurrence": None})
+    synced(company)
+    assert [row["custom_google_event_id"] for row in company.rows()] == [series]
+
+
 def test_titles(company: Company) -> None:
     for title in (None, "", "   ", "🍦 Überstunden & more", "<b>Bold</b>", "x" * 3000):
         put(company, summary=title)

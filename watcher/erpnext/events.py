@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,15 @@ class EventMirror:
                 ]
             )
         return found
+
+    def rows_by_keys_or_series(
+        self, keys: Collection[str], recurring_ids: Collection[str]
+    ) -> list[Row]:
+        """The rows of these sync keys, and those of these series in whichever calendar, by one
+        call: for no more than ``client.BATCH`` of both together."""
+        wanted = {KEY: keys, "custom_google_recurring_event_id": recurring_ids}
+        either = [[field, "in", [*values]] for field, values in wanted.items() if values]
+        return self._rows([], either)
 
     def rows_of_calendar(self, account: str, calendar_id: str) -> list[Row]:
         """All rows of a calendar, its whole history among them."""

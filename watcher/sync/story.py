@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from watcher.erpnext.applied import Applied
+from watcher.erpnext.client import BATCH
 from watcher.erpnext.refusals import Refused
 from watcher.events.mapping import data_id
 from watcher.events.model import Row
@@ -92,6 +93,9 @@ def look_up(p: Pass, reading: Reading) -> tuple[Reading, Rows]:
         rows = Rows(held=rows_of_listing(p, [*_keys(basis, reading), *basis.work.to_mask], seen))
         p.hold()
         return reading, rows
+    at_once = _look_once(p, reading)
+    if at_once is not None:
+        return reading, at_once
     roots = [data_id(event.id) for event in reading.roots]
     of_series = p.mirror.rows_by_series(*basis.calendar, roots)
     p.hold()
@@ -99,6 +103,27 @@ def look_up(p: Pass, reading: Reading) -> tuple[Reading, Rows]:
     held = p.mirror.rows_by_keys(_keys(basis, reading))
     p.hold()
     return reading, Rows(held=list(held.values()), of_series=of_series)
+
+
+def _look_once(p: Pass, reading: Reading) -> Rows | None:
+    """As ``look_up``, by one call, where the changes are few and of living single events: one that
+    is no series any more has its rows in this calendar alone, as good as always. The rows of a
+    series that many attend would come in all their calendars; then None."""
+    keys = _keys(p.basis, reading)
+    roots = {data_id(event.id) for event in reading.roots}
+    series = any(event.is_master or event.is_cancelled for event in reading.roots)
+    if series or not keys or len(keys) + len(roots) > BATCH:
+        return None
+    found = p.mirror.rows_by_keys_or_series(keys, roots)
+    p.hold()
+    return Rows(
+        held=[row for row in found if row.key in keys],
+        of_series=[
+            row
+            for row in found
+            if row.recurring_event_id in roots and row.owner_ids == p.basis.calendar
+        ],
+    )
 
 
 def _keys(basis: Basis, reading: Reading) -> list[str]:
