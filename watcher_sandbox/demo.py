@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,14 @@ from rich.console import Console
 
 from watcher.processes.signals import stop_event
 from watcher_sandbox import ics as export
+from watcher_sandbox import stage
+from watcher_sandbox.company import ARRIVAL_SECONDS, Company
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.site import Site
 from watcher_sandbox.google import GoogleState
 from watcher_sandbox.google import serve as serve_google
-from watcher_sandbox.people import DOMAIN, PEOPLE, days, fill, timed
+from watcher_sandbox.people import DOMAIN, PEOPLE, Person, days, fill, timed
 
-ARRIVAL_SECONDS = 20.0
 READY_SECONDS = 60.0
 PAUSE_SECONDS = 2.0
 YOU = f"you@{DOMAIN}"
@@ -41,31 +41,6 @@ HEAD_OFFICE = PEOPLE[4]
 CLIENT_ID, CLIENT_SECRET = "demo.apps.googleusercontent.com", "demo-client-secret"
 
 console = Console(highlight=False)
-
-
-@dataclass
-class Company:
-    """Both stand-ins, the settings of Watcher, and the folder in which it runs."""
-
-    google: GoogleState
-    site: Site
-    environ: dict[str, str]
-    data: Path
-    latencies: list[float] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-
-    def watcher(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "watcher", "--no-input", *words],
-            env=self.environ,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-
-    def rows(self, email: str) -> list[dict[str, Any]]:
-        return [e for e in self.site.events() if e.get("custom_google_account") == email]
 
 
 def run(*, seconds: float | None, ics: str | None, port: int, frappe: int = 16) -> int:
@@ -142,7 +117,11 @@ def _play(
     if not _connect(company, up, ics, stop):
         return 1
     base = company.environ["WATCHER_PUBLIC_URL"]
-    console.print(f"\n  dashboard  {base}/  (sign in as {PEOPLE[4].email})")
+    people = (*PEOPLE, Person(YOU, "You", HEAD_OFFICE.zone)) if ics is not None else PEOPLE
+    console.print(
+        f"\n  both sides {stage.serve(company, people)}  (change Google's day, see ERPNext follow)"
+    )
+    console.print(f"  dashboard  {base}/  (sign in as {PEOPLE[4].email})")
     desk = "/desk" if company.site.frappe >= 16 else "/app"
     console.print(f"  ERPNext    {company.environ['WATCHER_ERPNEXT_URL']}{desk}/event\n")
     console.print("[bold]edits in Google, and when they are in ERPNext[/bold]")
@@ -210,14 +189,11 @@ Seen = Callable[[str], bool]
 
 
 def _scene(company: Company, who: str, what: str, change: Change, seen: Seen) -> None:
-    began = time.monotonic()
-    subject = change()
-    arrived = _await(lambda: seen(subject), ARRIVAL_SECONDS, step=0.01)
-    took = time.monotonic() - began
     name = who.partition("@")[0]
-    if arrived:
-        company.latencies.append(took)
-        console.print(f"  {datetime.now(UTC):%H:%M:%S}  {name:7} {what:44} {took:6.2f} s")
+    edit = company.edit(name, what, change, seen)
+    if edit.seconds is not None:
+        company.latencies.append(edit.seconds)
+        console.print(f"  {datetime.now(UTC):%H:%M:%S}  {name:7} {what:44} {edit.seconds:6.2f} s")
     else:
         company.missed.append(what)
         console.print(f"  [red]{name:7} {what:44} not within {ARRIVAL_SECONDS:.0f} s[/red]")

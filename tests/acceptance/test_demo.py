@@ -49,6 +49,7 @@ def test_the_demo_ends_well_and_shows_latencies() -> None:
     lines = re.findall(r"^  \d\d:\d\d:\d\d  \w+ .+ [\d.]+ s$", out, re.MULTILINE)
     assert len(lines) == int(found[1]), "each with its latency"
     assert "5 employees connected" in out
+    assert re.search(r"both sides http://127\.0\.0\.1:\d+/  \(", out)
     assert "Google and ERPNext are equal" in out
     assert "\x1b" not in out
 
