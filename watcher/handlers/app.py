@@ -15,6 +15,7 @@ from watcher.handlers import (
     dashboard,
     employees,
     explaining,
+    failures,
     health,
     links,
     me,
@@ -24,7 +25,6 @@ from watcher.handlers import (
     parts,
     speech,
     system,
-    tracing,
 )
 from watcher.services import Services
 
@@ -55,15 +55,13 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    pages = (dashboard, employees, calendars, explaining, auditing, system)
+    pages = (dashboard, employees, calendars, failures, explaining, auditing, system)
     spoken = (links, oauth, me)
     for part in (notifications, *spoken, parts, *pages, health):
         app.register_blueprint(part.bp)
-    app.before_request(tracing.begin)
     speech.set_up(app, frozenset(part.bp.name for part in spoken))
     messages.set_up(app)
     app.after_request(_secure)
-    app.after_request(tracing.tell)
     return app
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from watcher.ledger.hours import Hour
+from watcher.ledger.hours import SLOT_HOURS, Hour
 
 WIDTH, HEIGHT, FOOT, HEAD = 480, 130, 14, 14
-KINDS = ("first", "second", "third")
+EDGE = 14
+"""Half of a label, so that the last one is not cut off."""
+KINDS = ("first", "second", "third", "fourth")
 """Classes of the style sheet."""
+MOST_CAUSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,44 @@ class Chart:
 class Charts:
     freshness: Chart
     writes: Chart
+    failures: Chart
     found: Chart
+    ends: Chart
 
 
-def draw(hours: Sequence[Hour]) -> Charts:
-    """One chart for each question that the dashboard answers."""
+def draw(
+    hours: Sequence[Hour], failures: Mapping[str, Sequence[int]], ends: Sequence[int], now: datetime
+) -> Charts:
+    """One chart for each question that the dashboard answers. ``failures`` are by cause and hour,
+    the most frequent first; ``ends`` are of channels, by six hours from ``now`` on."""
+    marks = _marks(hours)
+
+    def of(names: dict[str, str]) -> dict[str, Sequence[int]]:
+        return {
+            name: [getattr(hour, attribute) for hour in hours] for name, attribute in names.items()
+        }
+
+    written = {"new": "created", "changed": "updated", "cancelled": "cancelled"}
+    found = {"pushes heard": "pushes", "found by a poll": "by_poll"}
     return Charts(
         freshness=_lines(hours, {"half within": "p50", "95 % within": "p95"}),
-        writes=_bars(hours, {"new": "created", "changed": "updated", "cancelled": "cancelled"}),
-        found=_bars(hours, {"told by a push": "by_push", "found by a poll": "by_poll"}),
+        writes=_bars(of(written), marks, IN_ALL),
+        failures=_bars(_most_frequent(failures), marks, IN_ALL),
+        found=_bars(of(found), marks, IN_ALL),
+        ends=_bars({"channels": ends}, _days(len(ends), now), "{all:,} end within seven days"),
+    )
+
+
+IN_ALL = "{all:,} in all, {last:,} in this hour"
+
+
+def _most_frequent(failures: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """The rest is one series, whatever its causes are."""
+    names = list(failures)
+    shown = {name.replace("_", " "): failures[name] for name in names[:MOST_CAUSES]}
+    rest = [failures[name] for name in names[MOST_CAUSES:]]
+    return shown | (
+        {"other causes": [sum(each) for each in zip(*rest, strict=True)]} if rest else {}
     )
 
 
@@ -70,25 +103,27 @@ def _lines(hours: Sequence[Hour], names: dict[str, str]) -> Chart:
     return Chart(series, f"at most {max(values):.1f}", _grid(top), _marks(hours))
 
 
-def _bars(hours: Sequence[Hour], names: dict[str, str]) -> Chart:
-    totals = [sum(getattr(hour, each) for each in names.values()) for hour in hours]
+def _bars(
+    values: Mapping[str, Sequence[int]], marks: Sequence[tuple[float, str]], said: str
+) -> Chart:
+    """One bar above the other. ``said`` is told with the sum of all and of the last slot."""
+    totals = [sum(each) for each in zip(*values.values(), strict=True)]
     if not any(totals):
         return Chart()
     top = _round_up(max(totals))
-    slot = WIDTH / len(hours)
-    below = [0] * len(hours)
+    slot = WIDTH / len(totals)
+    below = [0] * len(totals)
     series = []
-    for (name, attribute), kind in zip(names.items(), KINDS, strict=False):
+    for (name, numbers), kind in zip(values.items(), KINDS, strict=False):
         boxes = []
-        for number, hour in enumerate(hours):
-            value: int = getattr(hour, attribute)
+        for number, value in enumerate(numbers):
             if value:
                 upper, lower = _y(below[number] + value, top), _y(below[number], top)
                 boxes.append((round(number * slot + 2, 1), upper, round(lower - upper, 1)))
                 below[number] += value
         series.append(Series(name, kind, boxes=boxes))
-    said = f"{sum(totals):,} in all, {totals[-1]:,} in this hour"
-    return Chart(series, said, _grid(top), _marks(hours), bar=round(slot - 4, 1))
+    text = said.format(all=sum(totals), last=totals[-1])
+    return Chart(series, text, _grid(top), marks, bar=round(slot - 4, 1))
 
 
 def _y(value: float, top: float) -> float:
@@ -111,7 +146,15 @@ def _grid(top: float) -> list[tuple[float, str]]:
 
 def _marks(hours: Sequence[Hour]) -> list[tuple[float, str]]:
     return [
-        (_middle(number, len(hours)), f"{hour.begins:%H}:00")
+        (min(_middle(number, len(hours)), WIDTH - EDGE), f"{hour.begins:%H}:00")
         for number, hour in enumerate(hours)
         if hour.begins.hour % 6 == 0
     ]
+
+
+def _days(slots: int, now: datetime) -> list[tuple[float, str]]:
+    """The middle of each day (UTC) of which a slot of six hours begins at noon."""
+    begins = now.replace(hour=now.hour // SLOT_HOURS * SLOT_HOURS, minute=0)
+    slot = timedelta(hours=SLOT_HOURS)
+    noons = [number for number in range(slots) if (begins + number * slot).hour == 12]
+    return [(round(n * WIDTH / slots, 1), f"{begins + n * slot:%a}") for n in noons]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
-from watcher.handlers import charts
+from watcher.handlers import charts, diary, needs
 from watcher.handlers.admin import signed_in
 from watcher.handlers.context import readiness, services
+from watcher.ledger import diary as kept
 from watcher.ledger import hours, listing, overview
-from watcher.ledger.models import Account, Calendar, Run
 
 bp = Blueprint("dashboard", __name__)
 
@@ -25,24 +24,22 @@ def home() -> ResponseReturnValue:
         return render_template("sign_in.html", configured=bool(app.settings.admin_emails))
     status = overview.look(app, refusal=readiness().now().refusal)
     with app.db.reading() as db:
-        day = hours.last(db, app.clock())
-        calendars = listing.page(app.db, db, app.clock(), listing.Chosen(), limit=MOST_CALENDARS)
+        now = app.clock()
+        drawn = charts.draw(
+            hours.last(db, now), hours.failures(db, now), hours.channel_ends(db, now), now
+        )
+        groups = needs.grouped(status.problems), needs.grouped(status.warnings)
+        told = needs.lines(db, [*groups[0], *groups[1]])
+        calendars = listing.page(app.db, db, now, listing.Chosen(), limit=MOST_CALENDARS)
         many = listing.count(db)
-        recent = [
-            {"run": run, "email": email}
-            for run, email in db.execute(
-                select(Run, Account.email)
-                .join(Calendar, Run.calendar_id == Calendar.id)
-                .join(Account, Calendar.account_id == Account.id)
-                .order_by(Run.id.desc())
-                .limit(RECENT)
-            )
-        ]
+        recent = kept.newest(db, RECENT)
     return render_template(
         "dashboard.html",
         status=status,
         calendars=calendars,
         many=many,
-        charts=charts.draw(day),
-        recent=recent,
+        charts=drawn,
+        problems=told[: len(groups[0])],
+        warnings=told[len(groups[0]) :],
+        recent=[(each, diary.line(each.passed)) for each in recent],
     )

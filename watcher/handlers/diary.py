@@ -75,9 +75,13 @@ class Strip:
 
 def lines(passes: Iterable[Passed], moments: Iterable[ChannelSaid]) -> list[Line]:
     """The newest first."""
-    found = [Line(p.at, WHY.get(p.reason, p.reason), sentence(p), colour(p)) for p in passes]
+    found = [line(p) for p in passes]
     found += [Line(m.at, "channel", _channel(m)) for m in moments]
     return sorted(found, key=lambda line: line.at, reverse=True)
+
+
+def line(p: Passed) -> Line:
+    return Line(p.at, WHY.get(p.reason, p.reason), sentence(p), colour(p))
 
 
 def _channel(moment: ChannelSaid) -> str:

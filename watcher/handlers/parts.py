@@ -23,6 +23,7 @@ MENU = (
     ("dashboard.home", "Home"),
     ("employees.everybody", "Employees"),
     ("calendars.everything", "Calendars"),
+    ("failures.show", "Failures"),
     ("explaining.ask", "Event search"),
     ("auditing.show", "Audit"),
     ("system.show", "System"),

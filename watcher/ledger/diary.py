@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from watcher.ledger.models import Channel, Run
+from watcher.ledger.models import Account, Calendar, Channel, Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +69,28 @@ def passes(session: Session, calendar_id: int, limit: int, offset: int = 0) -> l
         .limit(limit)
     )
     return [_passed(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOf:
+    """A pass, and the calendar's number, account and id in Google."""
+
+    passed: Passed
+    number: int
+    email: str
+    google_id: str
+
+
+def newest(session: Session, most: int) -> list[PassedOf]:
+    """The last passes of whichever calendars, the newest first."""
+    rows = session.execute(
+        select(Run, Account.email, Calendar.google_id)
+        .join(Calendar, Run.calendar_id == Calendar.id)
+        .join(Account, Calendar.account_id == Account.id)
+        .order_by(Run.id.desc())
+        .limit(most)
+    )
+    return [PassedOf(_passed(run), run.calendar_id, email, name) for run, email, name in rows]
 
 
 def _passed(row: Run) -> Passed:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
+from watcher.ledger import runs
 from watcher.ledger.aside import UNMAPPABLE
 from watcher.ledger.fleet import Pair
-from watcher.ledger.models import Account, Calendar, Quarantined
+from watcher.ledger.models import Account, Calendar, Quarantined, Run
 from watcher.ledger.states import FOR_A_PERSON, AccountState, CalendarState
 
 _cause = case((Calendar.cause != "", Calendar.cause), else_=cast(Calendar.state, String))
@@ -162,3 +163,17 @@ def to_confirm(session: Session, most: int) -> list[Pair]:
         .limit(most)
     )
     return [(row[0], row[1]) for row in rows]
+
+
+LAST_TRY_WITHIN = timedelta(days=1)
+
+
+def last_tries(session: Session, now: datetime) -> dict[str, datetime]:
+    """Cause -> when a pass of the last day last failed for it."""
+    cause = runs.cause_of(Run.error)
+    found = (
+        select(cause, func.max(Run.started_at))
+        .where(Run.kind == "failed", Run.started_at > now - LAST_TRY_WITHIN)
+        .group_by(cause)
+    )
+    return {row[0]: row[1] for row in session.execute(found)}

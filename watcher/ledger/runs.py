@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import String, and_, delete, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 
 from watcher.ledger import counters, presence
 from watcher.ledger.batches import delete_all
@@ -34,6 +38,24 @@ def add(session: Session, run: Run) -> None:
     """Write a pass into the diary, which is kept for 14 days, and count it for ever."""
     session.add(run)
     counters.add(session, counters.of_run(run))
+
+
+class cause_of(GenericFunction[str]):
+    """The cause of a pass that failed: what stands before ``": "`` in its ``error``."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(cause_of, "sqlite")
+def _on_sqlite(element: cause_of, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    return f"substr({text}, 1, instr({text}, ': ') - 1)"
+
+
+@compiles(cause_of, "postgresql")
+def _on_postgresql(element: cause_of, compiler: SQLCompiler, **options: Any) -> str:
+    return f"split_part({compiler.process(element.clauses, **options)}, ': ', 1)"
 
 
 def tick(session: Session, name: str, now: datetime, error: str = "") -> None:

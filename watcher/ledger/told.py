@@ -150,6 +150,30 @@ def everything(session: Session) -> list[tuple[int, str, str]]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A calendar by its number, with the way by which its account was connected."""
+
+    number: int
+    google_id: str
+    source: str
+
+
+def named(session: Session, emails: Sequence[str]) -> dict[str, list[Named]]:
+    """The calendars of some accounts, by address."""
+    rows = session.execute(
+        select(models.Account.email, models.Account.source, models.Calendar)
+        .outerjoin(models.Calendar)
+        .where(models.Account.email.in_(emails))
+        .order_by(models.Calendar.id)
+    )
+    found: dict[str, list[Named]] = {}
+    for email, source, calendar in rows:
+        number, google_id = (calendar.id, calendar.google_id) if calendar else (0, "")
+        found.setdefault(email, []).append(Named(number, google_id, source))
+    return found
+
+
 def _pairs(
     session: Session, condition: ColumnElement[bool]
 ) -> list[tuple[models.Calendar, models.Account]]:

@@ -1,0 +1,62 @@
+"""The admins' page *Failures*: one entry for each cause, with how much it holds up, what to do, and
+a button for all that it concerns."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from watcher.errors import WatcherError
+from watcher.handlers import acting, needs
+from watcher.handlers import parts as shared
+from watcher.handlers.admin import for_admins
+from watcher.handlers.context import readiness, services
+from watcher.ledger import audit, failing, overview
+from watcher.ledger.problems import ProblemState
+from watcher.sync import asked
+
+bp = Blueprint("failures", __name__)
+
+
+@bp.get("/failures")
+@for_admins
+def show() -> ResponseReturnValue:
+    """The installation's causes come first. Everything is counted by the ledger."""
+    app = services()
+    status = overview.look(app, refusal=readiness().now().refusal)
+    waits = [each for each in status.warnings if each.state != ProblemState.SET_ASIDE]
+    with app.db.reading() as session:
+        counts = {each.cause: each for each in failing.causes(session)}
+        aside = failing.aside_causes(session)
+        problems = needs.lines(session, needs.grouped(status.problems))
+        warnings = needs.lines(session, needs.grouped(waits))
+        held = failing.to_confirm(session, needs.MOST_FIGURES)
+        last_tries = failing.last_tries(session, app.clock())
+    told = {each.problem.cause for each in problems}
+    return render_template(
+        "failures.html",
+        problems=problems,
+        warnings=warnings,
+        counts=counts,
+        others=[each for cause, each in counts.items() if cause not in told],
+        aside=aside,
+        held=held,
+        last_tries=last_tries,
+    )
+
+
+@bp.post("/failures/retry")
+@for_admins
+@acting.records(audit.What.QUEUE_RETRY)
+def retry() -> ResponseReturnValue:
+    """``watcher queue retry``, for one cause where the form names one."""
+    try:
+        many = asked.try_again(services(), request.form.get("cause") or None)
+        if many:
+            calendars = f"{many:,} calendars are" if many > 1 else "1 calendar is"
+            shared.done(f"{calendars} tried again now.")
+        else:
+            shared.done("Nothing is left to try again.")
+    except WatcherError as error:
+        shared.refused(error)
+    return redirect(url_for("failures.show"), 303)

@@ -1,0 +1,173 @@
+"""What needs a person, for the pages: one line for each cause, however many it concerns, each with
+exactly one button. Which of them there are is the status document's matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flask import url_for
+from sqlalchemy.orm import Session
+
+from watcher.errors import Cause
+from watcher.ledger import failing, told
+from watcher.ledger.problems import Problem, ProblemState
+
+TRIED_AGAIN = frozenset(
+    {
+        ProblemState.FAILING,
+        ProblemState.DELAYED,
+        ProblemState.NOT_MASKED,
+        ProblemState.NOT_CANCELLED,
+    }
+)
+"""States of which a person can say that it is to be tried again at once."""
+AT_ACCOUNT = frozenset({ProblemState.PAUSED, ProblemState.DISCONNECTING})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Button:
+    """A form of one button, or a link where it changes nothing (``posts``)."""
+
+    label: str
+    path: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+    posts: bool = True
+    hurts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Problems of the same state and cause: the ``first`` of them, how many there are, and of how
+    many employees."""
+
+    first: Problem
+    count: int
+    employees: int
+
+    @property
+    def is_single(self) -> bool:
+        return self.count == 1 and self.first.account is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """``who`` is an address or how many there are; ``number`` is that of the one calendar that it
+    is about."""
+
+    problem: Problem
+    who: str
+    number: int | None
+    button: Button
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What is looked up for the buttons: accounts and calendars by address, and the figures of the
+    mass cancellations that wait, by calendar."""
+
+    named: Mapping[str, Sequence[told.Named]]
+    figures: Mapping[int, int]
+
+
+def grouped(problems: Iterable[Problem]) -> list[Group]:
+    """In the order of the first of each. Pure."""
+    found: dict[object, list[Problem]] = {}
+    for problem in problems:
+        alike = (problem.state, problem.cause, problem.account is None)
+        found.setdefault(alike, []).append(problem)
+    return [_group(alike) for alike in found.values()]
+
+
+def _group(alike: Sequence[Problem]) -> Group:
+    oldest = min(alike, key=lambda p: (p.since is None, p.since or p.next_try or 0))
+    employees = len({p.account for p in alike if p.account is not None})
+    return Group(first=oldest, count=len(alike), employees=employees)
+
+
+def lines(session: Session, groups: Sequence[Group]) -> list[Line]:
+    """Two questions to the ledger, however many lines there are."""
+    emails = {g.first.account for g in groups if g.is_single and g.first.account}
+    held = any(g.first.cause == Cause.SWEEP_HELD for g in groups)
+    sweeps = failing.to_confirm(session, MOST_FIGURES) if held else []
+    known = Known(
+        named=told.named(session, sorted(emails)) if emails else {},
+        figures={c.id: c.sweep_shown for c, _ in sweeps if c.sweep_shown is not None},
+    )
+    return [_line(group, known) for group in groups]
+
+
+MOST_FIGURES = 50
+
+
+def _line(group: Group, known: Known) -> Line:
+    problem = group.first
+    mine = known.named.get(problem.account or "", ()) if group.is_single else ()
+    calendar = next((each for each in mine if each.google_id == problem.calendar), None)
+    return Line(
+        problem=problem,
+        who=_who(group),
+        number=calendar.number if calendar else None,
+        button=_button(group, calendar, mine, known),
+    )
+
+
+def _who(group: Group) -> str:
+    problem = group.first
+    if problem.account is None:
+        return "Watcher"
+    if group.is_single:
+        return problem.account
+    people = f"{group.employees:,} employee{'s' if group.employees > 1 else ''}"
+    if problem.calendar is None or group.count == group.employees:
+        return people
+    return f"{group.count:,} calendars of {people}"
+
+
+def _button(
+    group: Group, calendar: told.Named | None, mine: Sequence[told.Named], known: Known
+) -> Button:
+    problem = group.first
+    if problem.state == ProblemState.NEEDS_RECONNECT:
+        return _reconnect(problem.account if group.is_single else None, mine)
+    if problem.state in AT_ACCOUNT:
+        wanted = {"q": problem.account} if group.is_single else {"state": str(problem.state)}
+        return Button(label="Show", path=url_for("employees.everybody", **wanted), posts=False)
+    if problem.cause == Cause.SWEEP_HELD:
+        return _confirm(calendar, known)
+    if problem.state == ProblemState.NO_CHANNEL and calendar is not None:
+        path = url_for("calendars.act", number=calendar.number, what="renew")
+        return Button(label="Open a channel", path=path)
+    if problem.state == ProblemState.SET_ASIDE:
+        return Button(label="Try again now", path=url_for("failures.retry"))
+    if problem.state in TRIED_AGAIN and problem.cause != Cause.WAITING_FOR_WORKER:
+        path = url_for("failures.retry")
+        return Button(label="Try again now", path=path, fields={"cause": problem.cause})
+    return Button(label="Check the system", path=url_for("system.show"), posts=False)
+
+
+def _reconnect(email: str | None, mine: Sequence[told.Named]) -> Button:
+    source = mine[0].source if mine else ""
+    if email is None:
+        path = url_for("employees.everybody", state="needs_reconnect")
+        return Button(label="Show them", path=path, posts=False)
+    act = url_for("employees.act")
+    if source == "oauth":
+        return Button(label="Make a reconnect link", path=act, fields={"one": f"link {email}"})
+    if source == "service-account":
+        return Button(label="Try it again", path=act, fields={"one": f"resume {email}"})
+    return Button(label="Show", path=url_for("employees.everybody", q=email), posts=False)
+
+
+def _confirm(calendar: told.Named | None, known: Known) -> Button:
+    """By the figure that is in the label. Several calendars have a figure each, on the page."""
+    rows = known.figures.get(calendar.number) if calendar else None
+    if calendar is None or rows is None:
+        path = url_for("failures.show", _anchor="confirm")
+        return Button(label="Look at the figures", path=path, posts=False)
+    return Button(
+        label=f"Cancel {rows} rows in ERPNext",
+        path=url_for("calendars.act", number=calendar.number, what="confirm"),
+        fields={"rows": rows},
+        hurts=True,
+    )
