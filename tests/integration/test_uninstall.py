@@ -57,7 +57,7 @@ def running(company: Company) -> Company:
 
 
 def ending(services: Services, choices: Choices) -> removing.Outcome:
-    return Uninstall(services, choices, lambda *_: None).run()
+    return Uninstall(services, choices).run()
 
 
 def own_fields(company: Company) -> list[str]:
@@ -235,6 +235,31 @@ def test_who_only_authorised_the_connected_app_is_revoked_too(company: Company) 
     assert revoked(company, BOB)
     assert company.site.rows("Token Cache") == []
     assert company.site.rows(connected_app.DOCTYPE) == []
+
+
+def test_an_api_user_with_the_role_watcher_needs_an_admins_key_for_the_rest(
+    running: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.give_role()
+    outcome = ending(running.services, EVERYTHING)
+    (left,) = outcome.left
+    assert left.what == "forms, lists and fields in ERPNext"
+    assert "--admin-key" in left.step
+    assert running.site.events() == manual(running), "rows are the API user's own to delete"
+    assert running.google.live_channels() == []
+    boss = running.site.add_user("boss@scoopjoy.test", system_manager=True)
+    monkeypatch.setenv("ERPNEXT_ADMIN_KEY", ":".join(boss))
+    options = ("--rows", "delete", "--fields", "delete", "--yes")
+    told = run(running, "uninstall", *options, says=["delete the role Watcher"])
+    assert "left:" not in told.says
+    assert boss[1] not in told.out + told.err
+    is_out(running)
+    roles = {row["name"] for row in running.site.rows("Role")}
+    assert not roles & {"Watcher", "Super Email User"}
+    assert running.site.rows("Custom DocPerm") == []
+    row = running.site.row("User", "integration@scoopjoy.test")
+    assert row is not None
+    assert not running.site.is_system_manager("integration@scoopjoy.test"), "it got no role instead"
 
 
 @pytest.mark.both_shapes

@@ -9,16 +9,16 @@ gone on with. Files and tables of the ledger are the command's own matter: they 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
 from watcher import errors
 from watcher.accounts.disconnect import disconnect
-from watcher.erpnext import connected_app, desk, removal, todos
+from watcher.erpnext import connected_app, desk, removal, role, todos
+from watcher.erpnext.client import ErpNextClient
 from watcher.google.consent import revoke
 from watcher.ledger import accounts, channels, notices, presence
-from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState
 from watcher.services import Services
 
@@ -34,6 +34,7 @@ ONE_OF = {
 }
 """What is said of one that is left, by kind."""
 AGAIN = "run `watcher uninstall` again with the same options"
+ADMIN_KEY = "give the key of a System Manager for once: run it again with --admin-key"
 STOP = (
     "stop it first, e.g. `systemctl stop watcher.socket watcher` or `docker compose stop`; what "
     "was killed counts as running for 90 seconds more"
@@ -43,7 +44,7 @@ STOP = (
 @dataclass(frozen=True, slots=True)
 class Choices:
     """``rows`` and ``fields`` are ``keep`` or ``delete``: the mirrored Events, and the custom
-    fields with the role and the Connected App."""
+    fields with the Connected App and the role."""
 
     rows: str = "keep"
     fields: str = "keep"
@@ -85,8 +86,9 @@ class Outcome:
             self.done[kind] = self.done.get(kind, 0) + number
 
 
-def look(services: Services) -> Found:
-    """What there is to remove; changes nothing, and may run beside everything."""
+def look(services: Services, admin: ErpNextClient | None = None) -> Found:
+    """What there is to remove; changes nothing, and may run beside everything. ``admin`` has the
+    key of a System Manager, where the API user's is not one."""
     found = Found()
     with services.db.reading() as session:
         everyone = accounts.everyone(session)
@@ -98,15 +100,15 @@ def look(services: Services) -> Found:
     found.in_desk = sum(a.source == "erpnext" for a in open_ones)
     found.delegated = sum(a.source == "service-account" for a in open_ones)
     try:
-        found.erpnext = _in_erpnext(services, everyone)
+        found.erpnext = removal.look(_keys(services, admin), [a.email for a in everyone])
     except errors.WatcherError as error:
         found.why = error.message
     return found
 
 
-def _in_erpnext(services: Services, everyone: Iterable[Account]) -> removal.Found:
-    emails = [account.email for account in everyone]
-    return removal.look(services.erpnext, emails, services.settings.google_client_id)
+def _keys(services: Services, admin: ErpNextClient | None) -> removal.Keys:
+    client = services.erpnext
+    return removal.Keys(client, admin or client, services.settings.google_client_id)
 
 
 def require_stopped(services: Services) -> None:
@@ -126,8 +128,15 @@ Told = Callable[[str, int, int], None]
 class Uninstall:
     """One run of it. Raises ``LedgerAway``: then nothing could be noted any more."""
 
-    def __init__(self, services: Services, choices: Choices, told: Told) -> None:
+    def __init__(
+        self,
+        services: Services,
+        choices: Choices,
+        told: Told = lambda *_: None,
+        admin: ErpNextClient | None = None,
+    ) -> None:
         self._services = services
+        self._admin = admin
         self._choices = choices
         self._told = told
         self.outcome = Outcome()
@@ -139,14 +148,22 @@ class Uninstall:
         self._close_todos()
         found = self._step("what is in ERPNext", self._look)
         if isinstance(found, removal.Found):
-            self._step("authorisations in the Desk", partial(self._end_authorisations, found))
             if self._choices.rows == "delete":
                 self._step("mirrored events", partial(self._delete_rows, found))
-            self._step("forms and lists", self._take_back_desk)
-            if self._choices.fields == "delete":
-                self._step("custom fields", partial(self._delete_fields, found))
-                self._step("the Connected App", partial(self._delete_app, found))
+            if found.refused:
+                self._note("forms, lists and fields in ERPNext", found.refused, ADMIN_KEY)
+            else:
+                self._as_admin(found)
         return self.outcome
+
+    def _as_admin(self, found: removal.Found) -> None:
+        """The role goes last: it may be what the API user does all of this with."""
+        self._step("authorisations in the Desk", partial(self._end_authorisations, found))
+        self._step("forms and lists", self._take_back_desk)
+        if self._choices.fields == "delete":
+            self._step("custom fields", partial(self._delete_fields, found))
+            self._step("the Connected App", partial(self._delete_app, found))
+            self._step("the role Watcher", self._remove_role)
 
     # --- Google -----------------------------------------------------------------------------
 
@@ -176,7 +193,11 @@ class Uninstall:
     def _look(self) -> removal.Found:
         with self._services.db.reading() as session:
             everyone = accounts.everyone(session)
-        return _in_erpnext(self._services, everyone)
+        return removal.look(self._keys, [account.email for account in everyone])
+
+    @property
+    def _keys(self) -> removal.Keys:
+        return _keys(self._services, self._admin)
 
     def _close_todos(self) -> None:
         with self._services.db.reading() as session:
@@ -193,7 +214,7 @@ class Uninstall:
         self._each("authorisations", found.authorised, partial(self._end_authorisation, found.app))
 
     def _end_authorisation(self, app: str, user: str) -> None:
-        client, url = self._services.erpnext, self._services.settings.google_revoke_url
+        client, url = self._keys.admin, self._services.settings.google_revoke_url
         try:
             revoke(connected_app.refresh_token(client, app, user), url)
         except errors.AccountDead as error:
@@ -213,7 +234,7 @@ class Uninstall:
             self._note(f"{refused - ENOUGH} more events", "ERPNext refuses to delete them", AGAIN)
 
     def _take_back_desk(self) -> None:
-        report = desk.take_back(self._services.erpnext)
+        report = desk.take_back(self._keys.admin)
         self.outcome.did("desk", len(report.changed))
 
     def _delete_fields(self, found: removal.Found) -> None:
@@ -227,12 +248,18 @@ class Uninstall:
                 next_step="if no other Watcher writes them, delete those events or remove the "
                 "fields in Customize Form",
             )
-        removal.delete_fields(self._services.erpnext, lambda _: self.outcome.did("fields"))
+        removal.delete_fields(self._keys.admin, lambda _: self.outcome.did("fields"))
 
     def _delete_app(self, found: removal.Found) -> None:
         if found.app:
-            removal.delete_app(self._services.erpnext, found.app)
+            removal.delete_app(self._keys.admin, found.app)
             self.outcome.did("connected_app")
+
+    def _remove_role(self) -> None:
+        report = role.remove(self._keys.admin, self._keys.api_user.whoami())
+        self.outcome.did("role", len(report.changed))
+        for sentence in report.left:
+            self._note("the role Watcher", sentence, "delete it in ERPNext's list of roles")
 
     # --- what cannot be done is noted ---------------------------------------------------------
 

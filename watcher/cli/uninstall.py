@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from watcher import errors
+from watcher.cli import admin_key
 from watcher.cli.common import App, emit, json_option, messages, pass_app, yes_option
 from watcher.cli.later import later
 
@@ -19,12 +21,28 @@ with later():
 
     from watcher import settings as declared
     from watcher.accounts import uninstall as removing
+    from watcher.erpnext import client as rest
     from watcher.ledger import audit
     from watcher.ledger import removal as last
 
 KEEP_OR_DELETE = click.Choice(["keep", "delete"])
 UNITS = Path("/etc/systemd/system")
 FOREIGN_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """The options."""
+
+    rows: str
+    fields: str
+    admin_key: bool
+    data: bool
+    dry_run: bool
+
+    @property
+    def choices(self) -> removing.Choices:
+        return removing.Choices(rows=self.rows, fields=self.fields)
 
 
 @click.command(short_help="Take Watcher out of Google and ERPNext again.")
@@ -40,7 +58,12 @@ FOREIGN_SHOWN = 3
     type=KEEP_OR_DELETE,
     default="keep",
     show_default=True,
-    help="What becomes of Watcher's custom fields and Connected App in ERPNext.",
+    help="What becomes of Watcher's custom fields, Connected App and role in ERPNext.",
+)
+@click.option(
+    "--admin-key",
+    is_flag=True,
+    help=f"Ask for the API key of a System Manager for this once; or {admin_key.NAME}=KEY:SECRET.",
 )
 @click.option("--data", is_flag=True, help="Also delete the ledger, the queue and the keys here.")
 @click.option(
@@ -49,38 +72,52 @@ FOREIGN_SHOWN = 3
 @yes_option
 @json_option
 @pass_app
-def uninstall(app: App, rows: str, fields: str, data: bool, dry_run: bool) -> int:
+def uninstall(app: App, /, **chosen: Any) -> int:
     """End every channel and permission at Google, and take out of ERPNext what you choose.
 
     Watcher has to be stopped, except for --dry-run. Shows what it will do, and asks. If it broke
     off, or something was left over, run it again: it goes on where it was.
     """
-    choices = removing.Choices(rows=rows, fields=fields)
+    wanted = Wanted(**chosen)
     settings = app.loaded.settings
-    if data and not dry_run and not last.is_there(settings):
+    if wanted.data and not wanted.dry_run and not last.is_there(settings):
         return _rest(app)
-    found = removing.look(app.services)
+    admin = _admin(app, wanted)
+    found = removing.look(app.services, admin)
     if not app.as_json:
-        _tell_plan(app, found, choices, data)
-    if dry_run:
+        _tell_plan(app, found, wanted)
+    if wanted.dry_run:
         if app.as_json:
-            emit(_document(found, choices, None) | {"dry_run": True, "code": 0})
+            emit(_document(found, wanted, None) | {"dry_run": True, "code": 0})
         return errors.ExitCode.OK
     removing.require_stopped(app.services)
     app.confirm("Do all of this?")
     with _shown(app) as told:
-        outcome = removing.Uninstall(app.services, choices, told).run()
+        outcome = removing.Uninstall(app.services, wanted.choices, told, admin).run()
+    audit.figures(**outcome.done, left=len(outcome.left))
+    return _end(app, found, wanted, outcome)
+
+
+def _admin(app: App, wanted: Wanted) -> rest.ErpNextClient | None:
+    """None where nobody has given a key for this once."""
+    if not wanted.admin_key and admin_key.NAME not in os.environ:
+        return None
+    return admin_key.chosen(app, app.services.erpnext, asked=wanted.admin_key)
+
+
+def _end(app: App, found: removing.Found, wanted: Wanted, outcome: removing.Outcome) -> int:
+    """The last step, if nothing is left of those before; and what is said of all of it."""
     code = errors.ExitCode.PARTLY if outcome.left else errors.ExitCode.OK
     gone: Sequence[Path] = []
-    if data and not outcome.left:
+    if wanted.data and not outcome.left:
         app.services.db.dispose()
-        gone = last.remove(settings, _keys(app.loaded))
+        gone = last.remove(app.loaded.settings, _keys(app.loaded))
         audit.nothing()  # the trail is gone with the ledger
     if app.as_json:
-        document = _document(found, choices, outcome) | {"deleted": [str(path) for path in gone]}
+        document = _document(found, wanted, outcome) | {"deleted": [str(path) for path in gone]}
         emit(document | {"by_hand": _by_hand(app, found), "dry_run": False, "code": code})
     else:
-        _tell_outcome(outcome, gone, data)
+        _tell_outcome(outcome, gone, wanted)
         _tell_rest(app, found)
     return code
 
@@ -106,11 +143,11 @@ def _keys(loaded: declared.Loaded) -> tuple[Path, ...]:
 
 
 def _document(
-    found: removing.Found, choices: removing.Choices, outcome: removing.Outcome | None
+    found: removing.Found, wanted: Wanted, outcome: removing.Outcome | None
 ) -> dict[str, Any]:
     site = found.erpnext
     document: dict[str, Any] = {
-        "choices": asdict(choices),
+        "choices": asdict(wanted.choices),
         "found": {
             "accounts": len(found.accounts),
             "channels": found.channels,
@@ -123,8 +160,9 @@ def _document(
             "fields": site.fields if site else None,
             "desk": site.desk if site else None,
             "connected_app": site.app if site else None,
+            "role": site.role if site else None,
             "authorisations": len(site.authorised) if site else None,
-            "erpnext_error": found.why,
+            "erpnext_error": found.why or (site.refused if site else ""),
         },
     }
     if outcome is not None:
@@ -143,7 +181,7 @@ def _say(text: str) -> None:
     messages.print(text, markup=False)
 
 
-def _tell_plan(app: App, found: removing.Found, choices: removing.Choices, data: bool) -> None:
+def _tell_plan(app: App, found: removing.Found, wanted: Wanted) -> None:
     settings = app.loaded.settings
     _say("At Google")
     _say(f"  stop {_many(found.channels, 'watch channel')}")
@@ -153,37 +191,42 @@ def _tell_plan(app: App, found: removing.Found, choices: removing.Choices, data:
     _say(f"In ERPNext ({settings.erpnext_url or 'not set'})")
     if found.todos:
         _say(f"  close {_many(found.todos, 'ToDo')} of Watcher's")
-    _tell_site(found, choices)
+    _tell_site(found, wanted)
     _say("Here")
-    word = "delete" if data else "keep"
+    word = "delete" if wanted.data else "keep"
     for path in [*last.files(settings), *_keys(app.loaded)]:
         _say(f"  {word} {path}")
     if settings.database_url:
         _say(f"  {word} Watcher's tables in the database of WATCHER_DATABASE_URL")
-    if not data:
+    if not wanted.data:
         _say("  (--data deletes these)")
 
 
-def _tell_site(found: removing.Found, choices: removing.Choices) -> None:
+def _tell_site(found: removing.Found, wanted: Wanted) -> None:
     site = found.erpnext
     if site is None:
         _say(f"  not known: {found.why}")
         return
-    deletes = choices.rows == "delete"
+    deletes = wanted.rows == "delete"
     about = "" if deletes else " (--rows delete deletes them)"
-    _say(f"  {choices.rows} {_many(len(site.rows), 'mirrored event')}{about}")
+    _say(f"  {wanted.rows} {_many(len(site.rows), 'mirrored event')}{about}")
     if site.foreign:
         others = ", ".join(sorted(site.foreign)[:FOREIGN_SHOWN])
         _say(f"  keep {_many(sum(site.foreign.values()), 'event')} of other accounts ({others})")
+    if site.refused:
+        _say(f"  forms, lists and fields are not known: {site.refused} (--admin-key)")
+        return
     if site.authorised:
         number = _many(len(site.authorised), "authorisation")
         _say(f"  revoke {number} of the Connected App, and delete them")
     for sentence in site.desk:
         _say(f"  take back: {sentence}")
-    about = "" if choices.fields == "delete" else " (--fields delete deletes them)"
-    _say(f"  {choices.fields} {_many(len(site.fields), 'custom field')} on Event{about}")
+    about = "" if wanted.fields == "delete" else " (--fields delete deletes them)"
+    _say(f"  {wanted.fields} {_many(len(site.fields), 'custom field')} on Event{about}")
     if site.app:
-        _say(f"  {choices.fields} the Connected App {site.app}")
+        _say(f"  {wanted.fields} the Connected App {site.app}")
+    if site.role:
+        _say(f"  {wanted.fields} the role Watcher")
 
 
 def _many(number: int, what: str) -> str:
@@ -218,15 +261,16 @@ WORDS = {
     "desk": "settings of forms and lists taken back {}",
     "fields": "custom fields deleted {}",
     "connected_app": "Connected App deleted {}",
+    "role": "changes of the role Watcher {}",
 }
 
 
-def _tell_outcome(outcome: removing.Outcome, gone: Sequence[Path], data: bool) -> None:
+def _tell_outcome(outcome: removing.Outcome, gone: Sequence[Path], wanted: Wanted) -> None:
     done = [WORDS[kind].format(number) for kind, number in outcome.done.items()]
     _say(f"done: {', '.join(done) or 'nothing was left to do'}")
     for left in outcome.left:
         _say(f"left: {left.what}: {left.why}\n  do: {left.step}")
-    if data and outcome.left:
+    if wanted.data and outcome.left:
         _say("the ledger and the keys stay: they are needed for what is left")
     _tell_gone(gone)
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from watcher.erpnext import connected_app, desk, fields
+from watcher.erpnext import connected_app, desk, fields, role
 from watcher.erpnext.applied import Applied
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.rows import KEY, chunks
-from watcher.errors import ErpSetupMissing
+from watcher.errors import ErpForbidden, ErpSetupMissing
 from watcher.events.mapping import data_id
 from watcher.events.model import Action, Cancel, Discard
 
@@ -29,36 +29,55 @@ AT_ONCE = 100
 @dataclass(kw_only=True, slots=True)
 class Found:
     """``rows`` are the mirrored Events of the given accounts, ``foreign`` counts those of others,
-    by account. ``desk`` says in sentences what is set in forms and lists; ``app`` is the Connected
-    App that Watcher has made, ``authorised`` the users who have authorised it."""
+    by account. The rest takes a System Manager's key to see; ``refused`` says so where there was
+    none. ``desk`` says in sentences what is set in forms and lists, ``role`` what there is of the
+    role Watcher; ``app`` is the Connected App that Watcher has made, ``authorised`` the users who
+    have authorised it."""
 
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     foreign: dict[str, int] = field(default_factory=dict)
     fields: list[str] = field(default_factory=list)
     desk: list[str] = field(default_factory=list)
+    role: list[str] = field(default_factory=list)
+    refused: str = ""
     app: str = ""
     authorised: list[str] = field(default_factory=list)
 
 
-def look(client: ErpNextClient, emails: Collection[str], client_id: str) -> Found:
-    """What is there of the accounts of these addresses and of the installation; changes nothing.
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Who looks and deletes: the API user for rows of Event, ``admin`` for the rest, which may be
+    the API user, too. ``client_id`` is that of Google's OAuth client; empty where there is none."""
 
-    Raises ``ErpForbidden`` where the API user may not see custom fields.
-    """
+    api_user: ErpNextClient
+    admin: ErpNextClient
+    client_id: str
+
+
+def look(keys: Keys, emails: Collection[str]) -> Found:
+    """What is there of the accounts of these addresses and of the installation; changes nothing."""
     found = Found()
     mine = {data_id(email) for email in emails}
-    for row in _mirrored(client):
+    for row in _mirrored(keys.api_user):
         if row[ACCOUNT] in mine:
             found.rows.append(row)
         else:
             account = str(row[ACCOUNT] or "?")
             found.foreign[account] = found.foreign.get(account, 0) + 1
-    found.fields = list(_own_fields(client))
-    found.desk = desk.take_back(client, dry_run=True).changed
-    found.app = connected_app.made_app(client, client_id) if client_id else ""
-    if found.app:
-        found.authorised = [each.user for each in connected_app.authorised(client, found.app)]
+    try:
+        _look_as_admin(keys, found)
+    except ErpForbidden as error:
+        found.refused = error.message
     return found
+
+
+def _look_as_admin(keys: Keys, found: Found) -> None:
+    found.fields = list(_own_fields(keys.admin))
+    found.desk = desk.take_back(keys.admin, dry_run=True).changed
+    found.role = role.remove(keys.admin, keys.api_user.whoami(), dry_run=True).changed
+    found.app = connected_app.made_app(keys.admin, keys.client_id) if keys.client_id else ""
+    if found.app:
+        found.authorised = [e.user for e in connected_app.authorised(keys.admin, found.app)]
 
 
 def _mirrored(client: ErpNextClient) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone
-from watcher.erpnext.fields import Tell
+from watcher.erpnext.fields import Tell, tell_nobody
 from watcher.errors import ErpRefused
 
 ROLE = "Watcher"
@@ -92,12 +92,32 @@ def give(admin: ErpNextClient, user: str, tell: Tell, *, dry_run: bool = False) 
 def take_back(admin: ErpNextClient, user: str, tell: Tell, *, dry_run: bool = False) -> RoleReport:
     """Undo ``give``: ``user`` is System Manager, as Watcher needs without the role, and the rights
     of each document type are the standard ones where nothing else was changed in them."""
-    before = sorted(admin.roles(user) - _BY_FRAPPE)
-    report = RoleReport(user=user, before=before)
+    before = admin.roles(user) - _BY_FRAPPE
     steps = []
     if MANAGER not in before or ROLE in before:
-        wanted = set(before) - {ROLE, READS_MAIL} | {MANAGER}
+        wanted = before - {ROLE, READS_MAIL} | {MANAGER}
         steps.append(_Step(f"{user} has the role {MANAGER}", _having(admin, user, wanted)))
+    report = RoleReport(user=user, before=sorted(before))
+    return _undone(admin, report, steps, None if dry_run else tell)
+
+
+def remove(admin: ErpNextClient, user: str, *, dry_run: bool = False) -> RoleReport:
+    """As ``take_back``, for an installation that ends: ``user`` gets no role instead."""
+    before = admin.roles(user) - _BY_FRAPPE
+    steps = []
+    if before & {ROLE, READS_MAIL}:
+        without = _having(admin, user, before - {ROLE, READS_MAIL})
+        steps.append(_Step(f"{user} has the role {ROLE} no more", without))
+    report = RoleReport(user=user, before=sorted(before))
+    return _undone(admin, report, steps, None if dry_run else tell_nobody)
+
+
+def _undone(
+    admin: ErpNextClient, report: RoleReport, steps: list[_Step], tell: Tell | None
+) -> RoleReport:
+    """The given steps, then the role's rights and the role itself. Without ``tell`` nothing is
+    done."""
+    dry_run, tell = tell is None, tell or tell_nobody
     for row in _rows_of_role(admin):
         does = f"{ROLE} has no right on {row['parent']} any more"
         steps.append(_Step(does, _without(admin, str(row["parent"]))))
