@@ -29,7 +29,7 @@ from benchmarks import table
 from benchmarks.rows import LeftOut, Options, Row
 from benchmarks.table import Result
 
-MODULES = ("writing", "delta", "idle", "front_door", "startup", "ledger")
+MODULES = ("writing", "delta", "idle", "front_door", "startup", "ledger", "bursts")
 _ROOT = Path(__file__).parent.parent
 
 

@@ -40,6 +40,7 @@ from watcher_sandbox.google import GoogleState
 from watcher_sandbox.google import serve as serve_google
 
 DOMAIN = "scoopjoy.test"
+INDEXED = ("account", "calendar_id", "recurring_event_id", "event_id")
 WATCHER = [sys.executable, "-m", "watcher"]
 
 
@@ -144,11 +145,27 @@ class Company:
             "X-Goog-Message-Number: 7\r\nContent-Length: 0\r\n\r\n"
         ).encode()
 
-    def edit(self, email: str) -> tuple[str, str]:
+    def edit(self, email: str, event_id: str = "") -> tuple[str, str]:
         """Another title for one of the employee's events; returns its id and that title."""
-        chosen, title = secrets.choice(self.events[email]), f"Shift {secrets.token_hex(5)}"
+        chosen = event_id or secrets.choice(self.events[email])
+        title = f"Shift {secrets.token_hex(5)}"
         self.google.patch_event(email, chosen, {"summary": title})
         return chosen, title
+
+    def send(self, request: bytes) -> None:
+        """One request; raises ``SystemExit`` unless it is answered by 204."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(request)
+            answer = connection.recv(4_096)
+        if b" 204 " not in answer.partition(b"\r\n")[0]:
+            raise SystemExit(f"a notification was answered {answer[:60]!r}")
+
+    def subject(self, event_id: str) -> str:
+        """The title that ERPNext has of an event; empty when it has none."""
+        rows = self.site.db.run(
+            'SELECT "subject" FROM "tabEvent" WHERE "custom_google_event_id" = ?', [event_id]
+        )
+        return str(rows[0][0]) if rows else ""
 
     def listings(self) -> int:
         return self.google.log.counts().get("events.list", 0)
@@ -172,12 +189,13 @@ class Company:
             for item in self.google.truth(email, now, now + timedelta(days=29))
         )
 
-    def busy(self) -> int:
-        """How many calendars owe work, or are being worked on."""
+    def busy(self, people: Sequence[str] = ()) -> int:
+        """How many calendars (of these employees) owe work, or are being worked on."""
         with self.services.db.reading() as session:
             owing = or_(Calendar.dirty_seq > Calendar.synced_seq, Calendar.lease_owner.is_not(None))
             found = select(func.count(Calendar.id)).join(Account)
-            return session.scalar(found.where(Account.is_active, owing)) or 0
+            found = found.where(Account.is_active, owing)
+            return session.scalar(found.where(Account.email.in_(people)) if people else found) or 0
 
     def watched(self) -> int:
         with self.services.db.reading() as session:
@@ -274,6 +292,8 @@ def settled(options: Options, wanted: Wanted) -> Iterator[Company]:
         services = build(load(environ).settings, ledger=Ledger.MADE)
         stack.callback(services.db.dispose)
         install(services.erpnext)
+        for name in INDEXED:  # as a real site has them
+            site.db.run(f'CREATE INDEX "bench {name}" ON "tabEvent" ("custom_google_{name}")')
         if options.erpnext:
             stack.callback(_leave, services, mark)
         everybody = wanted.employees + wanted.known

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from tests.company import ANN, Company
 from watcher.handlers.app import create_app
 from watcher.handlers.context import PACE
-from watcher.handlers.pace import MANY, QUIET_SECONDS, Pace
+from watcher.handlers.pace import ALONE_AFTER, CROWD, MANY, QUIET_SECONDS, Pace
 from watcher.jobs import timetable
 from watcher.ledger import channels
 from watcher.ledger.due import LONGEST_PACE
@@ -159,3 +159,72 @@ def test_a_ring_is_one_round_trip(company: Company, monkeypatch: pytest.MonkeyPa
     assert doorbell.ring(2, "live", "push")
     assert len(sent) == 1
     assert [len(jobs) for jobs in doorbell.waiting().values()] == [2, 0]
+
+
+def test_who_is_told_of_once_overtakes_a_crowd(told: Told) -> None:
+    """Hundreds of calendars hold the same meeting and are told of again and again; a change that
+    another calendar is told of once does not wait behind them. Those of the crowd keep their
+    order, and so does everybody where all are alone."""
+    doorbell, pace = told.company.services.doorbell, told.pace
+    for number in (*range(1, CROWD + 1), 77):
+        pace.recorded(number, paced=False)
+        pace.rung(number, doorbell.ring(number, "live", "push"))
+    crowd = doorbell.waiting()["live"][:-1]
+    last = doorbell.waiting()["live"][-1]
+    told.seconds += ALONE_AFTER + 0.1
+    assert pace.let_pass() == 0, "so far everybody was told of once"
+    for number in range(1, CROWD + 1):
+        pace.coalesced(number)
+    assert pace.let_pass() == 1
+    assert doorbell.waiting()["live"] == [last, *crowd]
+    assert pace.let_pass() == 0, "nobody overtakes twice"
+
+
+def test_a_calendar_of_the_crowd_that_is_rung_again_is_still_of_it(told: Told) -> None:
+    doorbell, pace = told.company.services.doorbell, told.pace
+    pace.recorded(77, paced=False)
+    pace.coalesced(77)
+    told.seconds += 60  # what was told of a minute ago is forgotten
+    for _ in range(2):  # the job of the first ring has been worked off
+        doorbell.client.flushall()
+        for number in range(1, CROWD + 1):
+            pace.recorded(number, paced=False)
+            pace.rung(number, doorbell.ring(number, "live", "push"))
+        told.seconds += ALONE_AFTER + 0.1
+    pace.recorded(77, paced=False)
+    pace.rung(77, doorbell.ring(77, "live", "push"))
+    told.seconds += ALONE_AFTER + 0.1
+    assert pace.let_pass() == 1
+    assert doorbell.waiting()["live"][0].startswith("calendar-77-")
+
+
+def test_a_job_that_a_worker_has_taken_is_not_put_back(told: Told) -> None:
+    doorbell = told.company.services.doorbell
+    taken, waiting = (doorbell.ring(number, "live", "push") for number in (1, 2))
+    assert doorbell.client.lpop(doorbell.queue("live").key) == taken.encode()
+    assert doorbell.move_to_front("live", [taken, waiting]) == 1
+    assert doorbell.waiting()["live"] == [waiting]
+
+
+def test_a_calendar_that_goes_on_changing_lets_others_go_first(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another change comes in during each pass over it: after two in a row it waits behind those
+    that were rung meanwhile."""
+    company, passes = told.company, list[str]()
+    number = company.calendar().id
+
+    def told_meanwhile(p: Pass) -> Outcome:
+        passes.append(p.kind)
+        told.tell()
+        return sync(p)
+
+    monkeypatch.setattr(work, "sync", told_meanwhile)
+    told.tell()
+    company.services.doorbell.client.flushall()
+    other = company.services.doorbell.ring(77, "live", "push")
+    assert work.work_off(company.services, number, "push", "live") == "done"
+    assert passes == ["delta", "delta"]
+    waiting = company.services.doorbell.waiting()["live"]
+    assert waiting[0] == other
+    assert waiting[-1].startswith(f"calendar-{number}-")

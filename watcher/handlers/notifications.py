@@ -132,7 +132,9 @@ def _write(message: inbox.Message) -> Verdict:
 def _ring(verdict: Verdict) -> None:
     """Wake a worker. A ring that fails is taken back in the ledger, so that the next notification
     rings again; the sweep does so in any case."""
-    if context.services().doorbell.ring(verdict.calendar_id, "live", "push"):
+    job_id = context.services().doorbell.ring(verdict.calendar_id, "live", "push")
+    if job_id:
+        context.pace().rung(verdict.calendar_id, job_id)
         return
     OUTCOMES.labels("not_rung").inc()
     try:

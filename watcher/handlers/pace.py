@@ -3,6 +3,10 @@
 The first notification wakes a worker at once. When many more have come by the time that he begins
 to read, the next pass waits until they cease for a moment, or for some seconds at the most; so a
 flood costs a few listings, and the last change waits for less than a second.
+
+One edit of a shared meeting has every calendar told of again and again that holds it: hundreds at
+once. Whose change was told of once meanwhile does not wait behind all of these: the job moves to
+the front.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,18 +34,29 @@ TICK_SECONDS = 0.1
 FORGOTTEN_SECONDS = 60.0
 REMEMBERED = 1_000
 
+CROWD = 20
+"""So many calendars that were rung within ``CROWD_SECONDS``, and are told of again and again, are a
+crowd: whoever is told of once overtakes them."""
+CROWD_SECONDS = 5.0
+ALONE_AFTER = 0.4
+"""Seconds after which a calendar that was told of once counts as such: those of a crowd have been
+told of again by then."""
+
 Monotonic = Callable[[], float]
 
 
 @dataclass(slots=True)
 class _Told:
     """``count`` notifications have come since ``since`` that nothing was written for; ``waits``:
-    the calendar's debt was written at ``since``, and a ring of ours is due."""
+    the calendar's debt was written at ``since``, and a ring of ours is due. ``job`` was rung for it
+    then, and has not overtaken others; ``again``: it had been told of shortly before."""
 
     since: float
     last: float
     count: int = 0
     waits: bool = False
+    job: str = ""
+    again: bool = False
     turn: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -53,6 +69,8 @@ class Pace:
         self._now = monotonic
         self._lock = threading.Lock()
         self._told: dict[int, _Told] = {}
+        self._remembered = REMEMBERED
+        self._rings: deque[float] = deque(maxlen=CROWD)
         self._thread: threading.Thread | None = None
 
     def coalesced(self, calendar_id: int) -> None:
@@ -77,9 +95,18 @@ class Pace:
     def recorded(self, calendar_id: int, *, paced: bool) -> None:
         """The debt is written. ``paced``: with a pause, after which it is rung from here."""
         told, now = self._of(calendar_id), self._now()
+        told.again = bool(told.count or told.job) and now - told.last < CROWD_SECONDS
         told.since = told.last = now
-        told.count, told.waits = 0, paced
+        told.count, told.waits, told.job = 0, paced, ""
         if paced:
+            self._begin()
+
+    def rung(self, calendar_id: int, job_id: str) -> None:
+        """A worker was woken for what was recorded last."""
+        self._of(calendar_id).job = job_id
+        now = self._now()
+        self._rings.append(now)
+        if len(self._rings) == CROWD and now - self._rings[0] < CROWD_SECONDS:
             self._begin()
 
     def ring_due(self) -> None:
@@ -91,6 +118,24 @@ class Pace:
             long = now - told.since >= LONGEST_PACE.total_seconds() - QUIET_SECONDS
             if long or now - told.last >= QUIET_SECONDS:
                 told.waits = not contained(partial(self._ring, number), lambda _: False)
+
+    def let_pass(self) -> int:
+        """Jobs of calendars that were told of once overtake those of a crowd; returns how many."""
+        now = self._now()
+        with self._lock:
+            lately = [told for told in self._told.values() if now - told.last < CROWD_SECONDS]
+        crowd = sum(told.again or bool(told.count) for told in lately)
+        alone = [
+            told
+            for told in lately
+            if told.job and not told.again and not told.count and now - told.since >= ALONE_AFTER
+        ]
+        if crowd < CROWD or len(alone) > crowd:
+            return 0
+        jobs = [told.job for told in alone]
+        for told in alone:
+            told.job = ""
+        return self._services.doorbell.move_to_front("live", jobs)
 
     def _ring(self, calendar_id: int) -> bool:
         """False when it is to be tried again."""
@@ -111,7 +156,7 @@ class Pace:
             told = self._told.get(calendar_id)
             if told is None:
                 now = self._now()
-                if len(self._told) >= REMEMBERED:
+                if len(self._told) >= self._remembered:
                     self._forget(now)
                 told = self._told[calendar_id] = _Told(now, now)
             return told
@@ -122,6 +167,8 @@ class Pace:
             for number, told in self._told.items()
             if told.waits or now - told.last < FORGOTTEN_SECONDS
         }
+        # Of very many at once none can be forgotten: do not look through all at each new one.
+        self._remembered = max(REMEMBERED, 2 * len(self._told))
 
     def _begin(self) -> None:
         with self._lock:
@@ -130,11 +177,13 @@ class Pace:
                 self._thread.start()
 
     def _run(self) -> None:
-        """Lives as long as a calendar waits."""
+        """Lives as long as a calendar waits, or a crowd may be there."""
         while True:
             time.sleep(TICK_SECONDS)
             self.ring_due()
+            self.let_pass()
             with self._lock:
-                if not any(told.waits for told in self._told.values()):
+                crowded = self._rings and self._now() - self._rings[-1] < CROWD_SECONDS
+                if not crowded and not any(told.waits for told in self._told.values()):
                     self._thread = None
                     return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 
 import redis
 from redis.backoff import ConstantBackoff, NoBackoff
@@ -24,6 +25,19 @@ TASK = "watcher.jobs.tasks.sync_calendar"
 JOB_TIMEOUT_SECONDS = {"live": 600, "backfill": 3600}
 BREAKER_SECONDS = 5.0
 WORKER_PATIENCE_SECONDS = 60
+
+
+_TO_FRONT = """
+local moved = 0
+for _, job in ipairs(ARGV) do
+  if redis.call('LREM', KEYS[1], 1, job) == 1 then
+    redis.call('LPUSH', KEYS[1], job)
+    moved = moved + 1
+  end
+end
+return moved
+"""
+"""In one step: a job that a worker takes meanwhile is not put back."""
 
 
 class Doorbell:
@@ -66,17 +80,18 @@ class Doorbell:
     def queue(self, lane: Lane) -> Queue:
         return Queue(lane, connection=self.client, serializer=JSONSerializer)
 
-    def ring(self, calendar_id: int, lane: Lane, reason: Reason) -> bool:
-        """Wake a worker for a calendar; False when Redis did not take it. One round trip: without a
-        pipeline RQ takes two."""
+    def ring(self, calendar_id: int, lane: Lane, reason: Reason) -> str:
+        """Wake a worker for a calendar; returns the job's id, empty when Redis did not take it. One
+        round trip: without a pipeline RQ takes two."""
         if time.monotonic() < self._open_until:
-            return False
+            return ""
+        job_id = f"calendar-{calendar_id}-{secrets.token_hex(6)}"
         try:
             pipeline = self.client.pipeline()
             self.queue(lane).enqueue_call(
                 TASK,
                 args=(calendar_id, reason),
-                job_id=f"calendar-{calendar_id}-{secrets.token_hex(6)}",
+                job_id=job_id,
                 timeout=JOB_TIMEOUT_SECONDS[lane],
                 result_ttl=0,
                 failure_ttl=86_400,
@@ -85,8 +100,19 @@ class Doorbell:
             pipeline.execute()
         except redis.RedisError:
             self._open_until = time.monotonic() + BREAKER_SECONDS
-            return False
-        return True
+            return ""
+        return job_id
+
+    def move_to_front(self, lane: Lane, job_ids: Sequence[str]) -> int:
+        """Of these jobs those that still wait are the next ones, in this order; returns how many
+        they were. Nothing is moved while Redis does not answer."""
+        if not job_ids or time.monotonic() < self._open_until:
+            return 0
+        try:
+            return int(self.client.eval(_TO_FRONT, 1, self.queue(lane).key, *reversed(job_ids)))
+        except redis.RedisError:
+            self._open_until = time.monotonic() + BREAKER_SECONDS
+            return 0
 
     def lengths(self) -> dict[str, int] | None:
         """Jobs waiting in each lane; None when the queue does not answer."""

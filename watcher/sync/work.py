@@ -24,7 +24,9 @@ from watcher.sync.story import sync
 
 log = logging.getLogger(__name__)
 
-MAX_PASSES = 5
+MAX_PASSES: dict[Lane, int] = {"live": 2, "backfill": 5}
+"""So many passes are made in a row while a calendar goes on changing; then it goes to the end of
+the queue. In the lane for pushes others wait."""
 PATIENCE: dict[Lane, Patience] = {"live": Patience(timeout=3.0, retries=1), "backfill": PATIENT}
 """With Google. A calendar whose answers hang may hold a worker for pushes for seconds only: other
 calendars wait for it. It is left to a worker for bulk work, who waits longer."""
@@ -47,7 +49,7 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
             return attempt
         end = End.CHANGED
         try:
-            for _ in range(MAX_PASSES):
+            for _ in range(MAX_PASSES[lane]):
                 end = _one_pass(services, attempt, lane)
                 if end != End.CHANGED:
                     break
