@@ -26,6 +26,7 @@ from tests.integration.test_web import TOKEN, headers
 from tests.waiting import wait_for
 from watcher.ledger import channels
 from watcher.ledger.secrets import digest
+from watcher.telemetry import traces
 
 pytestmark = [pytest.mark.system, pytest.mark.one_shape("sqlite")]
 
@@ -228,10 +229,13 @@ def test_nobody_forges_an_address_and_who_is_slow_is_let_go(tmp_path: Path, kind
     upstream = Upstream()
     with proxy(kind, upstream.port, tmp_path) as front:
         forged = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}
+        forged["X-Request-ID"] = "forged-request"
         assert front.ask("GET", "/", forged).status == 204
         (seen,) = upstream.seen
         assert seen["x-forwarded-for"] == "127.0.0.1"
         assert seen["x-forwarded-proto"] == "https"
+        assert seen["x-request-id"] != "forged-request"
+        assert traces.is_well_formed(seen["x-request-id"])
         assert seen["host"].partition(":")[0] == HOST
         began = time.monotonic()
         for half in (b"", b"Content-Length: 10\r\n\r\nabc"):

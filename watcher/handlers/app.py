@@ -25,6 +25,7 @@ from watcher.handlers import (
     parts,
     speech,
     system,
+    tracing,
 )
 from watcher.services import Services
 
@@ -59,9 +60,11 @@ def create_app(services: Services) -> Flask:
     spoken = (links, oauth, me)
     for part in (notifications, *spoken, parts, *pages, health):
         app.register_blueprint(part.bp)
+    app.before_request(tracing.begin)
     speech.set_up(app, frozenset(part.bp.name for part in spoken))
     messages.set_up(app)
     app.after_request(_secure)
+    app.after_request(tracing.tell)
     return app
 
 

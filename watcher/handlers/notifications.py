@@ -16,9 +16,11 @@ from prometheus_client import Counter
 
 from watcher.errors import Transient
 from watcher.handlers import acting, context
+from watcher.handlers.pace import MANY
 from watcher.ledger import calendars, inbox
 from watcher.ledger.inbox import Verdict
 from watcher.ledger.secrets import PROOF_HEADER
+from watcher.telemetry import traces
 
 log = logging.getLogger(__name__)
 bp = Blueprint("notifications", __name__)
@@ -61,6 +63,7 @@ def receive() -> Response:
         log.error("notification not recorded: %s", error.message)
         return Response(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})
     OUTCOMES.labels(verdict.word).inc()
+    _log(verdict)
     if verdict.word in _WRITTEN:
         context.missed().ledger_writes()
     if verdict.word in _TALLIED:
@@ -102,6 +105,7 @@ def _record() -> Verdict:
         token=headers.get("X-Goog-Channel-Token", ""),
         resource_id=headers.get("X-Goog-Resource-ID", ""),
         number=int(number) if number.isdecimal() and len(number) < 18 else None,
+        request=traces.current(),
     )
     services, pace = context.services(), context.pace()
     known = inbox.look(services.db, message, services.clock())
@@ -115,9 +119,20 @@ def _record() -> Verdict:
                 known = _write(replace(message, paced_until=paced_until))
         if known.word == "recorded" and paced_until is None:
             _ring(known)
-    if known.word == "coalesced":
-        pace.coalesced(known.calendar_id)
     return known
+
+
+def _log(verdict: Verdict) -> None:
+    """By these lines one change is followed. In a flood those that a waiting job serves are counted
+    alone. What strangers send has counters, and no lines: they could fill a disk."""
+    told = {"calendar": verdict.calendar_id, "channel": request.headers["X-Goog-Channel-ID"]}
+    if verdict.word == "coalesced":
+        if context.pace().coalesced(verdict.calendar_id) <= MANY:
+            log.info("a waiting job serves it", extra=told | {"with": verdict.served_with})
+    elif verdict.word in _WRITTEN:
+        told["number"] = request.headers.get("X-Goog-Message-Number", "")[:20]
+        word = "notification recorded" if verdict.word == "recorded" else "recorded for later"
+        log.info(word, extra=told)
 
 
 def _write(message: inbox.Message) -> Verdict:

@@ -73,11 +73,13 @@ class Pace:
         self._rings: deque[float] = deque(maxlen=CROWD)
         self._thread: threading.Thread | None = None
 
-    def coalesced(self, calendar_id: int) -> None:
-        """A notification that a waiting job will serve."""
+    def coalesced(self, calendar_id: int) -> int:
+        """A notification that a waiting job will serve; returns which one it is since the last for
+        which something was written."""
         told = self._of(calendar_id)
         told.count += 1
         told.last = self._now()
+        return told.count
 
     def turn(self, calendar_id: int) -> threading.Lock:
         """To be held by who writes for this calendar: of many that come at once one need write."""

@@ -32,7 +32,8 @@ class Work:
     what a commit will settle, ``received_at`` when the oldest change of the debt was told,
     ``window_end`` how far the mirror has been filled, ``rows_seen`` ERPNext's newest stamp of its
     rows as last seen, ``to_mask`` the keys of rows that still show what has become private,
-    ``sweep_allowed`` how many cancellations an admin has confirmed (None: none was asked for).
+    ``sweep_allowed`` how many cancellations an admin has confirmed (None: none was asked for),
+    ``told_by`` the ids of the requests that told of it, with blanks between them.
     """
 
     calendar_id: int
@@ -54,6 +55,7 @@ class Work:
     rows_seen: str = ""
     to_mask: frozenset[str] = frozenset()
     sweep_allowed: int | None = None
+    told_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,6 +204,7 @@ def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
         rows_seen=calendar.rows_seen,
         to_mask=aside.keys_to_mask(session, calendar_id),
         sweep_allowed=calendar.sweep_allowed,
+        told_by=calendar.told_by,
     )
 
 
@@ -251,6 +254,8 @@ def settle(session: Session, lease: CalendarLease, work: Work, done: Settled) ->
         # Of what was held back the old window is still the judge.
         values |= {"window_start": done.window_start, "window_end": done.window_end}
     calendar = locked(session, lease.calendar_id)
+    if work.told_by:  # those that came in meanwhile are of the next pass
+        values["told_by"] = calendar.told_by.removeprefix(work.told_by).strip()
     if done.snapshot and calendar.snapshot_seq <= work.seq:
         values["snapshot_seq"] = 0
     values |= _state_after(calendar, done)

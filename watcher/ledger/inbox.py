@@ -31,6 +31,8 @@ from watcher.ledger.secrets import digest, same
 from watcher.ledger.states import ACCEPTED, AccountState, ChannelState
 
 _NOBODY = digest("nobody")
+MOST_TOLD_BY = 200
+"""Letters of ids that are kept of one calendar."""
 _LONGEST_LIFE = timedelta(days=31)
 Word = Literal["recorded", "coalesced", "parked", "retired", "unknown"]
 
@@ -50,6 +52,8 @@ class Verdict:
     word: Word | Literal["due"]
     calendar_id: int = 0
     seq: int = 0
+    served_with: str = ""
+    """Of a coalesced one: the id of the last request whose job will serve it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +66,8 @@ class Message:
     number: int | None
     paced_until: datetime | None = None
     """No pass is to begin before, and the caller rings then."""
+    request: str = ""
+    """The id of the request that it came with."""
 
 
 def look(db: Database, message: Message, now: datetime) -> Verdict:
@@ -82,7 +88,7 @@ def look(db: Database, message: Message, now: datetime) -> Verdict:
         word: Word | Literal["due"] = "retired" if found.resource_id is not None else "due"
     else:
         word = "due" if found.is_due else "coalesced"
-    return Verdict(word, found.calendar_id)
+    return Verdict(word, found.calendar_id, served_with=found.told_by.rpartition(" ")[2])
 
 
 class _Known(NamedTuple):
@@ -94,6 +100,7 @@ class _Known(NamedTuple):
     state: str
     calendar_id: int
     is_due: bool
+    told_by: str
 
 
 @functools.cache
@@ -107,6 +114,7 @@ def _known() -> Select[*tuple[Any, ...]]:
             Channel.state,
             Channel.calendar_id,
             or_(_unawaited(since, now), Channel.heard_at.is_(None)).label("is_due"),
+            Calendar.told_by,
         )
         .join(Calendar, Channel.calendar_id == Calendar.id)
         .where(Channel.id == bindparam("channel_id"))
@@ -132,7 +140,7 @@ def record(session: Session, message: Message, now: datetime) -> Verdict:
         return Verdict("retired", channel.calendar_id)
     if channel.heard_at is None:
         channel.heard_at = now  # once for each channel, also where nothing else is written
-    made = _make_dirty(session, channel.calendar_id, active, message.paced_until, now)
+    made = _make_dirty(session, channel.calendar_id, active, message, now)
     if made is None:
         return Verdict("coalesced", channel.calendar_id)
     channel.last_message_at, channel.last_message_number = now, message.number
@@ -171,7 +179,7 @@ class _Dirty:
 
 
 def _make_dirty(
-    session: Session, calendar_id: int, active: bool, paced_until: datetime | None, now: datetime
+    session: Session, calendar_id: int, active: bool, message: Message, now: datetime
 ) -> _Dirty | None:
     """One conditional UPDATE; None while a waiting job will read anyway."""
     moment = literal(now, UtcDateTime())
@@ -191,11 +199,22 @@ def _make_dirty(
             dirty_seq=Calendar.dirty_seq + 1,
             dirty_reason="push",
             rung_at=case((pauses(now), null()), else_=moment) if active else None,
-            paced_until=paced_until,
+            paced_until=message.paced_until,
+            told_by=_told_by(message.request),
         )
         .returning(Calendar.dirty_seq, Calendar.rung_at)
     ).one_or_none()
     return None if made is None else _Dirty(made[0], made[1] is not None)
+
+
+def _told_by(request: str) -> ColumnElement[Any]:
+    """The requests that have told of what is owed. Where they are many, because nobody could read
+    for long, the first ones are named."""
+    return case(
+        (Calendar.dirty_seq <= Calendar.synced_seq, request),
+        (func.length(Calendar.told_by) < MOST_TOLD_BY, Calendar.told_by + f" {request}"),
+        else_=Calendar.told_by,
+    )
 
 
 def _unawaited(since: ColumnElement[Any], now: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -84,7 +84,8 @@ class Calendar(Base):
     they differ. ``snapshot_seq`` is the ``dirty_seq`` at which a snapshot was last asked for, 0
     when none is owed. ``rung_at`` is set while a queued job that has not begun to read will
     serve it: whatever sets it counts ``dirty_seq`` up in the same transaction, and a pass clears
-    it when it begins, so that work is owed as long as it is set.
+    it when it begins, so that work is owed as long as it is set. ``told_by`` has the ids of the
+    requests that told of what is owed.
     ``paced_until``: it is told of without end, and no pass begins before; who set it rings then.
     ``rows_seen`` is ERPNext's newest stamp of a row that was seen after the last writing; ``step``
     what a person can do about ``cause``, where it is no matter of the cause alone. ``look_at``: a
@@ -120,6 +121,7 @@ class Calendar(Base):
     synced_seq: Mapped[int] = mapped_column(Integer, default=0)
     dirty_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     dirty_reason: Mapped[str] = mapped_column(String(20), default="")
+    told_by: Mapped[str] = mapped_column(Text, default="")
     rung_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paced_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     snapshot_seq: Mapped[int] = mapped_column(Integer, default=0)
@@ -182,7 +184,8 @@ class Channel(Base):
 class Run(Base):
     """What one sync did. Durations are in seconds; ``lag_received`` is receipt to ERPNext,
     ``lag_google`` the slowest changed event's ``updated`` to ERPNext, ``read_seconds`` how much of
-    ``seconds`` it took until Google had been read."""
+    ``seconds`` it took until Google had been read. ``trace`` is its id in the log and in the calls
+    to ERPNext, ``told_by`` as that of the calendar when it began."""
 
     __tablename__ = "runs"
     __table_args__ = (index("ix_runs_failed", "id", "kind = 'failed'"),)
@@ -204,6 +207,8 @@ class Run(Base):
     lag_received: Mapped[float | None] = mapped_column(Float)
     lag_google: Mapped[float | None] = mapped_column(Float)
     read_seconds: Mapped[float | None] = mapped_column(Float)
+    trace: Mapped[str] = mapped_column(String(32), default="")
+    told_by: Mapped[str] = mapped_column(Text, default="")
     error: Mapped[str] = mapped_column(Text, default="")
 
 

@@ -19,6 +19,7 @@ from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.rings import Lane
 from watcher.services import Services
+from watcher.telemetry import traces
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class Attempt:
     is_watched: bool
     started: datetime
     mark: float = field(default_factory=time.monotonic)
+    trace: str = field(default_factory=traces.new)
+    """The id of the pass: see ``telemetry.traces``."""
 
     @property
     def seconds(self) -> float:

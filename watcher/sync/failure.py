@@ -50,6 +50,8 @@ def record_failure(services: Services, attempt: Attempt, error: errors.WatcherEr
                 reason=work.reason,
                 started_at=attempt.started,
                 seconds=attempt.seconds,
+                trace=attempt.trace,
+                told_by=work.told_by,
                 error=f"{cause}: {error.message}"[:2000],
             ),
         )

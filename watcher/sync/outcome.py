@@ -136,6 +136,8 @@ def _diary(attempt: Attempt, p: Pass, outcome: Outcome, now: datetime) -> Run:
         unchanged=applied.unchanged,
         skipped=applied.skipped.total(),
         refused=len(outcome.refused),
+        trace=attempt.trace,
+        told_by=work.told_by,
         error="",
     )
     if run.created or run.updated or run.cancelled:

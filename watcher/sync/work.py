@@ -12,7 +12,6 @@ from watcher import errors
 from watcher.google.client import PATIENT, Patience
 from watcher.google.errors import SIDE
 from watcher.ledger import calendars, due, leases
-from watcher.ledger.leases import CalendarLease
 from watcher.ledger.rings import Lane
 from watcher.services import Services
 from watcher.sync.attempt import Attempt, End, begin_attempt, read_debt, watched
@@ -21,6 +20,7 @@ from watcher.sync.moved import follow
 from watcher.sync.outcome import commit
 from watcher.sync.passes import keep_lease, make_pass
 from watcher.sync.story import sync
+from watcher.telemetry import traces
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,8 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
         end = End.CHANGED
         try:
             for _ in range(MAX_PASSES[lane]):
-                end = _one_pass(services, attempt, lane)
+                with traces.of_pass(attempt.trace, attempt.work.told_by):
+                    end = _one_pass(services, attempt, lane)
                 if end != End.CHANGED:
                     break
                 again = _begin_again(services, attempt.lease, lane)
@@ -72,7 +73,7 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
         return end
 
 
-def _begin_again(services: Services, lease: CalendarLease, lane: Lane) -> Attempt | End:
+def _begin_again(services: Services, lease: leases.CalendarLease, lane: Lane) -> Attempt | End:
     """The debt that has come in meanwhile; or the calendar is let go, since no pass is to begin
     yet. In one transaction: who rings at the end of that pause must find it free."""
     with services.db.session() as session:
