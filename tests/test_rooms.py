@@ -19,11 +19,11 @@ MAY = {
     "settings": {"errors", "given"},
     "events": {"errors"},
     "languages": set(),
-    "google": {"errors", "events", "waiting"},
+    "google": {"errors", "events", "telemetry", "waiting"},
     "erpnext": BASE | {"events", "telemetry", "waiting"},
     "telemetry": set(),
     "ledger": BASE | {"given", "languages", "settings", "google", "waiting"},
-    "services": {"erpnext", "errors", "google", "jobs", "ledger", "settings"},
+    "services": {"erpnext", "errors", "google", "jobs", "ledger", "settings", "telemetry"},
     "sync": {
         "channels",
         "erpnext",

@@ -27,13 +27,13 @@ from watcher.google.delegation import Delegation
 from watcher.google.endpoints import GoogleEndpoints
 from watcher.google.fetching import TokenSource
 from watcher.jobs.doorbell import Doorbell
-from watcher.ledger import budget, calendars, keys
+from watcher.ledger import budget, calendars, keys, rings
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import Database
-from watcher.ledger.rings import Lane, Reason
 from watcher.ledger.secrets import Keyring
 from watcher.settings import Settings, require
+from watcher.telemetry import counts as counting
 
 Clock = Callable[[], datetime]
 
@@ -57,7 +57,8 @@ class Kept:
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the rooms are handed. ``clock`` gives aware UTC datetimes; ``owner`` names this
-    process in leases (host, pid and a nonce, so that a reused pid is another owner)."""
+    process in leases (host, pid and a nonce, so that a reused pid is another owner). ``counts``
+    is what this process has still to write into the ledger's counters."""
 
     settings: Settings
     db: Database
@@ -67,9 +68,10 @@ class Services:
     owner: str = field(
         default_factory=lambda: f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     )
+    counts: counting.Counts = field(default_factory=counting.Counts, repr=False, compare=False)
     _kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
 
-    def ring(self, calendar_id: int, lane: Lane, reason: Reason) -> bool:
+    def ring(self, calendar_id: int, lane: rings.Lane, reason: rings.Reason) -> bool:
         """Wake a worker for a calendar, and note it in the ledger: the note comes first, so that
         a job that starts at once finds it and clears it. False when Redis did not take it: then
         the note is taken back, and the sweep rings again."""
@@ -77,19 +79,21 @@ class Services:
             calendars.note_rung(session, calendar_id, self.clock())
         return self._wake(calendar_id, lane, reason)
 
-    def ring_noted(self, calendar_ids: Iterable[int], lane: Lane, reason: Reason) -> None:
+    def ring_noted(
+        self, calendar_ids: Iterable[int], lane: rings.Lane, reason: rings.Reason
+    ) -> None:
         """Ring for each of these, of which ``calendars.note_rung`` has noted so already."""
         for calendar_id in calendar_ids:
             self._wake(calendar_id, lane, reason)
 
-    def _wake(self, calendar_id: int, lane: Lane, reason: Reason) -> bool:
+    def _wake(self, calendar_id: int, lane: rings.Lane, reason: rings.Reason) -> bool:
         if self.doorbell.ring(calendar_id, lane, reason):
             return True
         with self.db.session() as session:
             calendars.not_rung(session, calendar_id)
         return False
 
-    def ring_all(self, calendar_ids: Iterable[int], lane: Lane, reason: Reason) -> int:
+    def ring_all(self, calendar_ids: Iterable[int], lane: rings.Lane, reason: rings.Reason) -> int:
         """Ring for each; returns how many rings were made. Raises ``LedgerAway``."""
         return sum(
             contained(partial(self.ring, calendar_id, lane, reason), lambda _: False)
@@ -108,6 +112,7 @@ class Services:
                     endpoints=endpoints(settings),
                     delegation=delegation(settings),
                     desk_tokens=self.desk_token if settings.erpnext_url else None,
+                    answered=self.counts.answers_of(counting.AT_GOOGLE),
                 )
                 store = LedgerTokens(self.db, self.keyring)
                 self._kept.tokens = AccessTokens(store, source, clock=lambda: self.clock())
@@ -126,6 +131,7 @@ class Services:
             self.tokens.for_account(account_id),
             quota_user=email,
             on_call=lambda _kind: budget.spend(self.db, account_id, purpose, self.clock()),
+            on_answer=self.counts.answers_of(counting.AT_GOOGLE),
             patience=patience,
         )
 
@@ -137,6 +143,7 @@ class Services:
         with self._kept.lock:
             if self._kept.erpnext is None:
                 self._kept.erpnext = erpnext_client(self.settings, self._kept.seconds)
+                self._kept.erpnext.on_answer = self.counts.answers_of(counting.AT_ERPNEXT)
             return self._kept.erpnext
 
     def mirror(self) -> EventMirror:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from tests.company import ANN, Company
+import pytest
+
+from tests.company import ANN, Company, free_port
+from tests.integration.test_ledger_locks import counted
+from watcher.errors import LedgerAway
 from watcher.handlers.app import create_app
+from watcher.jobs.pulse import Pulse, myself
 from watcher.ledger import counters, owing, runs
 from watcher.ledger.db import Database
 from watcher.ledger.models import Run
 from watcher.sync.work import work_off
+from watcher.telemetry.counts import Counts
 
 
 def metrics(company: Company) -> dict[str, float]:
@@ -42,6 +48,74 @@ def test_counters_outlive_the_diary(company: Company) -> None:
     assert {k: v for k, v in kept.items() if "_total" in k or "change_seconds" in k} == {
         k: v for k, v in after.items() if "_total" in k or "change_seconds" in k
     }
+
+
+def calls(company: Company) -> dict[str, float]:
+    """By ``side/result``, as far as they are in the ledger."""
+    found = re.compile(r'watcher_calls_total\{result="(\w+)",side="(\w+)"\}')
+    named = ((found.fullmatch(name), value) for name, value in metrics(company).items())
+    return {f"{match[2]}/{match[1]}": value for match, value in named if match}
+
+
+def test_calls_are_counted_by_what_came_of_them(company: Company) -> None:
+    company.connect()
+    before = calls(company)
+    assert before["google/2xx"] > 0
+    assert before["erpnext/2xx"] > 0
+    company.google.add_fault(match="/events", status=503, count=None)
+    assert company.sync() == "failed"
+    company.google.clear_faults()
+    company.google.add_fault(match="/events", status=429, count=1)
+    company.later(minutes=5)
+    company.google.insert_event(ANN, company.timed())
+    company.site.add_fault(
+        match="insert", status=417, exc_type="ValidationError", message="no", count=1
+    )
+    with counted(company.services.db) as statements:
+        assert company.sync() == "done"
+    # They go with the pass's own counters, in one statement of its own transaction.
+    assert len([each for each in statements if "INTO counters" in each]) == 1
+    after = calls(company)
+    assert after["google/5xx"] >= 1
+    assert after["google/429"] == 1
+    assert after["erpnext/4xx"] >= 1
+    assert after["erpnext/2xx"] > before["erpnext/2xx"]
+
+
+def test_a_side_that_cannot_be_reached_is_counted(company: Company) -> None:
+    company.connect()
+    before = calls(company)
+    port = free_port()
+    company.set("erpnext_url", f"http://127.0.0.1:{port}")
+    company.rebuild()
+    company.google.insert_event(ANN, company.timed())
+    assert company.sync() == "failed"
+    assert calls(company)["erpnext/error"] > before.get("erpnext/error", 0)
+
+
+def test_a_tick_writes_what_no_pass_has_written(company: Company) -> None:
+    company.services.erpnext.ping()
+    assert "erpnext/2xx" not in calls(company)
+    Pulse(company.services, myself("web")).beat()
+    assert calls(company) == {"erpnext/2xx": 1}
+    Pulse(company.services, myself("web")).beat()
+    assert calls(company) == {"erpnext/2xx": 1}
+
+
+def test_counts_that_were_not_written_are_kept() -> None:
+    counts = Counts()
+    counts.add("a")
+
+    def fail() -> None:
+        with counts.taken() as taken:
+            assert taken == {"a": 1}
+            counts.add("a")
+            raise LedgerAway("no")
+
+    with pytest.raises(LedgerAway):
+        fail()
+    with counts.taken() as taken:
+        assert taken == {"a": 2}
 
 
 def test_each_lag_is_in_one_bucket(db: Database) -> None:

@@ -19,7 +19,7 @@ from requests.auth import AuthBase
 
 from watcher import __version__, errors
 from watcher.erpnext.errors import SIDE, RowGone, classify
-from watcher.telemetry import traces
+from watcher.telemetry import counts, traces
 
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
@@ -52,7 +52,8 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
 
     All methods raise ``ErpAuthError``, ``ErpSetupMissing``, ``ErpRefused`` (``DuplicateKey``,
     ``RowGone``), ``Transient`` (``ServerError``) or ``Permanent`` (no such site). ``calls``
-    counts HTTP requests. Time-outs are in seconds, for connecting and for reading.
+    counts HTTP requests, ``on_answer`` is told what came of each. Time-outs are in seconds, for
+    connecting and for reading.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     ) -> None:
         super().__init__(url.rstrip("/"))
         self.calls = 0
+        self.on_answer: counts.Answered = counts.nobody
         self._timeout = timeout
         self.session.auth = _TokenAuth(api_key, api_secret)
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -98,8 +100,10 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
                     allow_redirects=False,
                     timeout=self._timeout,
                 )
+                self.on_answer(response.status_code)
                 return self.post_process(response)
             except requests.RequestException as error:
+                self.on_answer(None)
                 broke = isinstance(error, _BROKEN) and not isinstance(error, requests.Timeout)
                 if not (tries and broke):
                     raise _unreachable(error, does) from None

@@ -23,7 +23,8 @@ from watcher.errors import CalendarGone, Transient
 from watcher.events.model import Window
 from watcher.google.errors import SIDE, CallFailed, CallKind, Unauthorized, malformed
 from watcher.google.shown import PROOF_FIELDS, Shown, read_shown
-from watcher.google.wire import collection, execute
+from watcher.google.wire import Wire, collection, execute
+from watcher.telemetry.counts import Answered, nobody
 from watcher.waiting import Backoff
 
 QUERY: Final[dict[str, Any]] = {
@@ -115,8 +116,8 @@ class CalendarClient:
 
     ``tokens(refused)`` returns an access token; ``refused`` is the one that Google has just
     refused, or None. ``on_call(kind)`` is asked before every HTTP call (retries included) and may
-    raise ``Transient`` when the budget is spent. ``quota_user`` (any
-    text that names the user) is sent hashed.
+    raise ``Transient`` when the budget is spent, ``on_answer`` is told what came of it.
+    ``quota_user`` (any text that names the user) is sent hashed.
 
     Every method raises the errors of ``watcher.errors``: ``Transient`` (side "google"),
     ``AccessLost``, ``AppDead``, ``CalendarGone``, ``SyncTokenExpired``, ``Permanent``, and
@@ -127,6 +128,7 @@ class CalendarClient:
     tokens: Callable[[str | None], str] = field(repr=False)
     quota_user: str | None = None
     on_call: Callable[[str], None] = lambda _kind: None
+    on_answer: Answered = nobody
     patience: Patience = PATIENT
     sleep: Callable[[float], None] = time.sleep
     rng: random.Random = field(default_factory=random.Random, repr=False)
@@ -289,9 +291,8 @@ class CalendarClient:
         while True:
             self.on_call(kind)
             try:
-                return execute(
-                    make(**given, **self._common), kind, access_token, self.patience.timeout
-                )
+                wire = Wire(kind, access_token, self.patience.timeout, self.on_answer)
+                return execute(make(**given, **self._common), wire)
             except CallFailed as failed:
                 if isinstance(failed.error, Unauthorized) and not replayed:
                     replayed, access_token = True, self.tokens(access_token)

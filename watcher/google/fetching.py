@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from watcher.errors import (
     AccessLost,
@@ -16,9 +17,17 @@ from watcher.google.endpoints import CALENDAR_SCOPES, GoogleEndpoints
 from watcher.google.errors import SIDE
 from watcher.google.grants import Grant
 from watcher.google.refresh import Fresh, refresh_delegated, refresh_user
+from watcher.telemetry.counts import Answered, nobody
 
 DeskTokens = Callable[[str], str]
 """Reads the refresh token that Frappe keeps for a user. Raises ``AccountDead`` without one."""
+
+
+class How(TypedDict):
+    """How Google's token endpoint is asked."""
+
+    timeout: float
+    answered: Answered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +39,11 @@ class TokenSource:
     delegation: Delegation = field(default_factory=Delegation)
     desk_tokens: DeskTokens | None = None
     timeout: float = 10.0
+    answered: Answered = nobody
+
+    @property
+    def _how(self) -> How:
+        return {"timeout": self.timeout, "answered": self.answered}
 
     def fetch(self, grant: Grant, note_useless: Callable[[str], None]) -> Fresh:
         """A new access token by a grant. ``note_useless`` is told of a refresh token of Frappe's
@@ -50,7 +64,7 @@ class TokenSource:
                 side=SIDE,
                 next_step=f"watcher accounts invite {grant.email}",
             )
-        return refresh_user(grant, self.endpoints, timeout=self.timeout)
+        return refresh_user(grant, self.endpoints, **self._how)
 
     def _from_desk(self, grant: Grant, note_useless: Callable[[str], None]) -> Fresh:
         """The refresh token is read anew each time and kept nowhere here; nor is one that Google
@@ -65,7 +79,7 @@ class TokenSource:
         token = self.desk_tokens(grant.desk_user)
         try:
             given = replace(grant, refresh_token=token)
-            fresh = refresh_user(given, self.endpoints, timeout=self.timeout)
+            fresh = refresh_user(given, self.endpoints, **self._how)
             _check_who_and_what(fresh, grant.email)
         except AccountDead as error:
             note_useless(token)
@@ -88,7 +102,7 @@ class TokenSource:
                 side=SIDE,
                 next_step=f"Add {grant.email} or its @domain to WATCHER_DELEGATION_ALLOW.",
             )
-        return refresh_delegated(grant, self.delegation.key, self.endpoints, timeout=self.timeout)
+        return refresh_delegated(grant, self.delegation.key, self.endpoints, **self._how)
 
 
 def _check_who_and_what(fresh: Fresh, email: str) -> None:

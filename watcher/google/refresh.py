@@ -27,6 +27,7 @@ from watcher.google.delegation import ServiceAccount
 from watcher.google.endpoints import CALENDAR_SCOPE, GoogleEndpoints
 from watcher.google.errors import SIDE
 from watcher.google.grants import Grant
+from watcher.telemetry.counts import Answered, nobody
 from watcher.waiting import asked_seconds
 
 _APP_CODES: Final = frozenset({"deleted_client", "invalid_client", "disabled_client"})
@@ -68,9 +69,10 @@ _DelegatedCredentials: Any = service_account.Credentials
 class _Transport(Request):
     """google-auth's transport: our time-out, no redirects, and the last answer is remembered."""
 
-    def __init__(self, session: requests.Session, timeout: float) -> None:
+    def __init__(self, session: requests.Session, timeout: float, answered: Answered) -> None:
         super().__init__(session)
         self._timeout = timeout
+        self._answered = answered
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.body: bytes | str = b""
@@ -79,7 +81,12 @@ class _Transport(Request):
         # A redirect would carry the client's secret to another address.
         kwargs.update(timeout=self._timeout, allow_redirects=False)
         self.status = None
-        answer: Any = super().__call__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        try:
+            answer: Any = super().__call__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        except Exception:
+            self._answered(None)
+            raise
+        self._answered(answer.status)
         self.status, self.headers, self.body = answer.status, answer.headers, answer.data
         return answer
 
@@ -92,7 +99,9 @@ class _Transport(Request):
         return frozenset(scope.split()) if isinstance(scope, str) and scope else None
 
 
-def refresh_user(grant: Grant, endpoints: GoogleEndpoints, *, timeout: float = 10.0) -> Fresh:
+def refresh_user(
+    grant: Grant, endpoints: GoogleEndpoints, *, timeout: float = 10.0, answered: Answered = nobody
+) -> Fresh:
     """Exchange an employee's refresh token. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
     credentials = _UserCredentials(
         token=None,
@@ -101,17 +110,22 @@ def refresh_user(grant: Grant, endpoints: GoogleEndpoints, *, timeout: float = 1
         client_id=endpoints.client_id,
         client_secret=endpoints.client_secret,
     )
-    return _refresh(credentials, grant, timeout)
+    return _refresh(credentials, grant, timeout, answered)
 
 
 def refresh_delegated(
-    grant: Grant, key: ServiceAccount, endpoints: GoogleEndpoints, *, timeout: float = 10.0
+    grant: Grant,
+    key: ServiceAccount,
+    endpoints: GoogleEndpoints,
+    *,
+    timeout: float = 10.0,
+    answered: Answered = nobody,
 ) -> Fresh:
     """A token to act as the grant's mailbox. Raises ``AccountDead``, ``AppDead``, ``Transient``."""
     pem = key.info["private_key"]
     key_id = str(key.info.get("private_key_id", ""))
     base = _delegate(key.client_email, pem, key_id, endpoints.token_url)
-    return _refresh(base.with_subject(grant.email), grant, timeout)
+    return _refresh(base.with_subject(grant.email), grant, timeout, answered)
 
 
 @lru_cache(maxsize=4)
@@ -127,9 +141,9 @@ def _delegate(client_email: str, private_key: str, key_id: str, token_url: str) 
     return _DelegatedCredentials.from_service_account_info(info, scopes=[CALENDAR_SCOPE])
 
 
-def _refresh(credentials: Any, grant: Grant, timeout: float) -> Fresh:
+def _refresh(credentials: Any, grant: Grant, timeout: float, answered: Answered) -> Fresh:
     with requests.Session() as session:
-        transport = _Transport(session, timeout)
+        transport = _Transport(session, timeout, answered)
         try:
             credentials.refresh(transport)
         except RefreshError as error:

@@ -20,6 +20,7 @@ from googleapiclient.discovery import build  # type: ignore[import-untyped, unus
 
 from watcher.errors import Transient
 from watcher.google import errors
+from watcher.telemetry.counts import Answered, nobody
 from watcher.waiting import asked_seconds
 
 API_PATH: Final = "/calendar/v3/"
@@ -88,8 +89,11 @@ def _drop_connection() -> None:
 class Wire:
     """The ``http`` object handed to ``HttpRequest.execute`` for one call."""
 
-    def __init__(self, kind: errors.CallKind, access_token: str, timeout: float) -> None:
-        self._kind = kind
+    def __init__(
+        self, kind: errors.CallKind, access_token: str, timeout: float, answered: Answered = nobody
+    ) -> None:
+        self.kind = kind
+        self._answered = answered
         self._authorization = f"Bearer {access_token}"
         self._timeout = timeout
 
@@ -103,7 +107,7 @@ class Wire:
     ) -> tuple[httplib2.Response, bytes]:
         """Send; return (response, body) for 2xx; raise ``CallFailed`` for all else."""
         sent = {**(headers or {}), "authorization": self._authorization}
-        if self._kind == "watch":
+        if self.kind == "watch":
             # The one call that may not be repeated: a kept connection that Google has closed
             # meanwhile would fail it, or have httplib2 send it twice.
             _drop_connection()
@@ -123,24 +127,23 @@ class Wire:
             raise self._lost("did not answer in time", "never") from error
         except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
             raise self._lost(f"could not be reached ({type(error).__name__})", "unclear") from error
+        self._answered(response.status)
         if response.status >= 300:
             asked = asked_seconds(response.get("retry-after"))
-            raise errors.classify(response.status, content, self._kind, asked)
+            raise errors.classify(response.status, content, self.kind, asked)
         return response, content
 
     def _lost(self, what: str, retry: errors.Retry) -> errors.CallFailed:
         _drop_connection()
-        return errors.CallFailed(
-            Transient(f"Google {what} ({self._kind})", side=errors.SIDE), retry
-        )
+        self._answered(None)
+        return errors.CallFailed(Transient(f"Google {what} ({self.kind})", side=errors.SIDE), retry)
 
 
-def execute(
-    request: Any, kind: errors.CallKind, access_token: str, timeout: float
-) -> dict[str, Any]:
+def execute(request: Any, wire: Wire) -> dict[str, Any]:
     """Send one request of the package; return the JSON object of its answer."""
+    kind = wire.kind
     try:
-        answer = request.execute(http=Wire(kind, access_token, timeout), num_retries=0)
+        answer = request.execute(http=wire, num_retries=0)
     except (ValueError, RecursionError):
         if kind == "stop":  # any 2xx is enough: there is nothing to read
             return {}

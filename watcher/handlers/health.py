@@ -21,6 +21,7 @@ from watcher.ledger import counters, overview
 from watcher.ledger.document import Light, Status
 from watcher.ledger.problems import Problem
 from watcher.services import Services
+from watcher.telemetry import counts as counting
 
 bp = Blueprint("health", __name__)
 
@@ -74,6 +75,14 @@ def _of_counts(counts: Mapping[str, int]) -> Iterator[Metric]:
     passes, writes = _group(counts, counters.PASSES), _group(counts, counters.WRITES)
     yield _counted("watcher_passes", "Passes over a calendar", "kind", passes)
     yield _counted("watcher_writes", "Rows written in ERPNext", "kind", writes)
+    heard = _group(counts, counting.HEARD)
+    yield _counted("watcher_pushes_heard", "Genuine notifications", "outcome", heard)
+    calls = CounterMetricFamily(
+        "watcher_calls", "Calls to the two sides, by what came of them", labels=["side", "result"]
+    )
+    for name, number in sorted(_group(counts, counting.CALLS).items()):
+        calls.add_metric(name.split("/"), number)
+    yield calls
     fresh = _group(counts, counters.FRESHNESS)
     reached, buckets = 0, []
     for edge in (*(str(each) for each in counters.BUCKETS), counters.BEYOND):

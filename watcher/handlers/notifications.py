@@ -20,7 +20,7 @@ from watcher.handlers.pace import MANY
 from watcher.ledger import calendars, inbox
 from watcher.ledger.inbox import Verdict
 from watcher.ledger.secrets import PROOF_HEADER
-from watcher.telemetry import traces
+from watcher.telemetry import counts, traces
 
 log = logging.getLogger(__name__)
 bp = Blueprint("notifications", __name__)
@@ -32,6 +32,7 @@ OUTCOMES = Counter("watcher_notifications", "Notifications by what became of the
 _GOOGLE = "HTTP_X_GOOG_"
 _TALLIED = frozenset({"unknown", "retired"})
 _WRITTEN = frozenset({"recorded", "parked"})
+_GENUINE = _WRITTEN | {"coalesced"}
 _ASKED = re.compile(r"[0-9a-f]{32}")
 
 
@@ -64,6 +65,8 @@ def receive() -> Response:
         return Response(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})
     OUTCOMES.labels(verdict.word).inc()
     _log(verdict)
+    if verdict.word in _GENUINE:
+        context.services().counts.add(f"{counts.HEARD}{verdict.word}")
     if verdict.word in _WRITTEN:
         context.missed().ledger_writes()
     if verdict.word in _TALLIED:

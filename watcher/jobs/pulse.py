@@ -13,7 +13,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from watcher.errors import WatcherError
-from watcher.ledger import presence, runs
+from watcher.ledger import counters, presence, runs
 from watcher.ledger.presence import Me
 from watcher.services import Services
 
@@ -115,7 +115,9 @@ class Pulse:
 
     def _note(self, write: Callable[..., None]) -> None:
         try:
-            with self._services.db.session() as session:
+            counts = self._services.counts
+            with counts.taken() as counted, self._services.db.session() as session:
                 write(session, self._services.clock())
+                counters.add(session, counted)
         except WatcherError as error:
             log.info("no tick was left: %s", error.message)

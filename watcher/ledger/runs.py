@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,10 +35,11 @@ KEEP_CHANNELS = timedelta(days=31)
 KEEP_DEAD_GRANTS = timedelta(days=30)
 
 
-def add(session: Session, run: Run) -> None:
-    """Write a pass into the diary, which is kept for 14 days, and count it for ever."""
+def add(session: Session, run: Run, counted: Mapping[str, int] | None = None) -> None:
+    """Write a pass into the diary, which is kept for 14 days, and count it for ever, together with
+    what else the process has counted meanwhile."""
     session.add(run)
-    counters.add(session, counters.of_run(run))
+    counters.add(session, counters.of_run(run) + Counter(counted or {}))
 
 
 class cause_of(GenericFunction[str]):

@@ -32,7 +32,7 @@ GONE_CAUSES = frozenset({"not_found", "gone", NO_OWN_CALENDAR})
 def record_failure(services: Services, attempt: Attempt, error: errors.WatcherError) -> None:
     """Note a failed pass on its calendar and in the diary, and let the calendar go."""
     now, lease, work = services.clock(), attempt.lease, attempt.work
-    with services.db.session() as session:
+    with services.counts.taken() as counted, services.db.session() as session:
         calendar = calendars.get(session, lease.calendar_id)
         state, cause = _state_and_cause(error, is_sure(calendar, error))
         retry_at = now + timedelta(seconds=retry_seconds(error, calendar.failures))
@@ -54,6 +54,7 @@ def record_failure(services: Services, attempt: Attempt, error: errors.WatcherEr
                 told_by=work.told_by,
                 error=f"{cause}: {error.message}"[:2000],
             ),
+            counted,
         )
         leases.release_calendar(session, lease)
     if isinstance(error, errors.AccountDead):  # not above: who changes both locks the account first

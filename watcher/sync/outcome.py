@@ -31,14 +31,14 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
     Raises ``LeaseLost``; then nothing is stored."""
     now, work, reading = services.clock(), p.basis.work, outcome.reading
     run = _diary(attempt, p, outcome, now)
-    with services.db.session() as session:
+    with services.counts.taken() as counted, services.db.session() as session:
         calendar_id = work.calendar_id
         calendars.locked(session, calendar_id)
         fresh = aside.quarantine(session, calendar_id, outcome.refused, attempt.started, now)
         aside.release(session, calendar_id, outcome.settled_keys)
         if p.kind == "snapshot":
             aside.release_others(session, calendar_id, {r.key for r in outcome.refused})
-        runs.add(session, run)
+        runs.add(session, run, counted)
         if work.reason == "poll":
             _doubt_channel(session, outcome, calendar_id, attempt.started)
         settled = Settled(
