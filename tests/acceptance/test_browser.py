@@ -31,6 +31,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def shop(company: Company) -> Company:
+    company.set("company_name", "Scoop Joy")
     company.connect()
     for hours in range(4):
         company.google.insert_event(ANN, company.timed(hours=hours + 1))
@@ -87,6 +88,7 @@ def check(page: Page, company: Company, shot: str, language: str = "en") -> None
 
 def test_an_employee_connects(page: Page, shop: Company) -> None:
     shop.google.add_user("nina@scoopjoy.test", "Nina")
+    shop.site.add_user("nina@scoopjoy.test")
     link = shop.watcher("accounts", "invite", "nina@scoopjoy.test").stdout.strip()
     page.goto(link)
     check(page, shop, "connect")

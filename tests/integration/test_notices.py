@@ -17,6 +17,7 @@ from watcher.channels import renewal
 from watcher.errors import Transient
 from watcher.ledger import accounts, leases, overview, runs
 from watcher.ledger import notices as ledger
+from watcher.notices import employees
 from watcher.notices.media import Mail, Mailbox, send_mail
 from watcher.notices.tell import tell
 from watcher.services import build
@@ -67,6 +68,14 @@ def revoke(company: Company, *emails: str) -> None:
         assert refresh_one(company.services, company.account(email).id)
 
 
+def lapse(company: Company, *emails: str) -> None:
+    """Google ends the permissions with a word that tells that no employee has taken them back."""
+    for email in emails:
+        refused = {"error": "invalid_rapt", "error_description": "reauth related error"}
+        company.google.add_fault(match="POST /token", status=400, body=refused, count=1)
+        assert refresh_one(company.services, company.account(email).id)
+
+
 def todos(company: Company, email: str = ANN) -> list[dict[str, object]]:
     return [row for row in company.site.rows("ToDo") if row["allocated_to"] == email]
 
@@ -79,7 +88,7 @@ def test_nothing_is_said_while_all_is_well(shop: Company, postbox: Postbox) -> N
 def test_a_dead_grant_from_the_first_word_to_the_last(shop: Company, postbox: Postbox) -> None:
     """The employee gets a ToDo with the way back, the admins a mail and a post; again on day 2 and
     7; all of it ends when the employee has connected again."""
-    revoke(shop, ANN)
+    lapse(shop, ANN)
     assert told(shop) == 0, "not in the first minute: others may fail alike"
     assert told(shop, seconds=61) == 3
     assert told(shop, seconds=61) == 0, "once"
@@ -88,7 +97,7 @@ def test_a_dead_grant_from_the_first_word_to_the_last(shop: Company, postbox: Po
     assert link is not None
     assert link[1].startswith(f"{shop.public_url}/connect/")
     assert (todo["status"], todo["priority"]) == ("Open", "High")
-    assert postbox.subjects() == [f"Watcher: {ANN}: needs reconnect (invalid_grant)"]
+    assert postbox.subjects() == [f"Watcher: {ANN}: needs reconnect (invalid_rapt)"]
     assert postbox.mails[0]["To"] == ADMIN
     assert f"watcher accounts invite {ANN}" in str(postbox.mails[0].get_payload())
     assert f"watcher accounts invite {ANN}" in postbox.posts[0]
@@ -107,18 +116,80 @@ def test_a_dead_grant_from_the_first_word_to_the_last(shop: Company, postbox: Po
     shop.consented(ANN)
     assert told(shop) == 3
     assert [row["status"] for row in todos(shop)] == ["Closed"]
-    assert postbox.subjects()[-1] == f"Watcher: mended: {ANN}: needs reconnect (invalid_grant)"
+    assert postbox.subjects()[-1] == f"Watcher: mended: {ANN}: needs reconnect (invalid_rapt)"
     assert told(shop, minutes=5) == 0
     with shop.services.db.session() as session:
         assert ledger.open_now(session) == []
 
 
 def test_a_link_that_the_admin_has_sent_goes_on(shop: Company, postbox: Postbox) -> None:
-    revoke(shop, ANN)
+    lapse(shop, ANN)
     link = shop.watcher("accounts", "invite", ANN).stdout.strip()
     told(shop)
     told(shop, minutes=2)
     assert link.rpartition("/")[2].split(".")[0] in str(todos(shop)[0]["description"])
+
+
+def test_what_may_be_a_wish_is_told_to_the_admins_and_asks_nothing_of_the_employee(
+    shop: Company, postbox: Postbox
+) -> None:
+    """Ann has removed Watcher in her Google account: Google says no more than ``invalid_grant``."""
+    revoke(shop, ANN)
+    told(shop)
+    assert told(shop, minutes=2) == 2, "a mail and a post"
+    assert told(shop, days=2) == 2
+    assert todos(shop) == []
+    for said in ("removed Watcher in the Google account", "Nobody is asked to connect again"):
+        assert said in postbox.posts[0]
+    assert f"watcher accounts invite {ANN}" in postbox.posts[0], "the way back, if it was none"
+    shop.consented(ANN)
+    assert told(shop) == 2
+    assert postbox.subjects()[-1].startswith("Watcher: mended")
+
+
+def test_the_seven_days_of_testing_are_nobodys_wish(shop: Company, postbox: Postbox) -> None:
+    shop.later(days=7)
+    revoke(shop, ANN)
+    told(shop)
+    told(shop, minutes=2)
+    assert [row["status"] for row in todos(shop)] == ["Open"]
+
+
+def test_a_todo_speaks_the_employees_language(shop: Company, postbox: Postbox) -> None:
+    with shop.services.db.session() as session:
+        accounts.get(session, ANN).language = "de"
+    lapse(shop, ANN)
+    told(shop)
+    told(shop, minutes=2)
+    text = str(todos(shop)[0]["description"])
+    assert "nicht mit ERPNext verbunden: Google hat die Erlaubnis beendet" in text
+    assert f'<a href="{shop.public_url}/connect/' in text
+
+
+def test_who_is_mirrored_by_delegation_is_told_once(shop: Company, postbox: Postbox) -> None:
+    """What is copied, who sees it, whom to ask: by a ToDo, or by mail to who has no user there."""
+    other = f"other@{DOMAIN}"
+    shop.google.add_user(other)
+    shop.add(other)
+    with shop.services.db.session() as session:
+        accounts.get(session, BOB).language = "es"
+        assert accounts.get(session, other).erpnext_user is None
+    shop.site.add_fault(match="POST /api/resource/ToDo", status=503, html=True, count=1)
+    assert employees.inform(shop.services) == 0
+    assert employees.inform(shop.services) == 2
+    assert employees.inform(shop.services) == 0
+    (todo,) = todos(shop, BOB)
+    text = str(todo["description"])
+    assert (todo["status"], todo["priority"]) == ("Open", "Low")
+    assert "Tu Google Calendar se muestra en ERPNext" in text
+    assert f'<a href="{shop.public_url}/me">' in text
+    assert ADMIN in text
+    (mail,) = postbox.mails
+    said = mail.get_payload(decode=True).decode()  # type: ignore[union-attr]
+    assert (mail["To"], mail["Subject"]) == (other, "Your Google Calendar is shown in ERPNext")
+    for part in ("from 7 days ago to 30 days ahead", "everybody in your company", "/me"):
+        assert part in said
+    assert todos(shop, ANN) == [], "who has consented knows it"
 
 
 def test_a_delegation_is_the_admins_matter(shop: Company, postbox: Postbox) -> None:
@@ -160,10 +231,10 @@ def test_many_alike_are_one_notice_and_no_employee_is_bothered(
 def test_who_was_told_before_the_common_cause_showed_is_relieved(
     shop: Company, postbox: Postbox, crew: list[str]
 ) -> None:
-    revoke(shop, *crew[:4])
+    lapse(shop, *crew[:4])
     told(shop)
     assert told(shop, minutes=2) == 4 * 3
-    revoke(shop, *crew[4:])
+    lapse(shop, *crew[4:])
     told(shop, minutes=2)
     assert [row["status"] for email in crew for row in todos(shop, email)] == ["Closed"] * 4
     assert postbox.subjects()[-1].startswith("Watcher: 6 accounts")
@@ -202,7 +273,7 @@ def test_a_suspended_project_is_one_notice(
 
 def test_never_through_what_is_broken(shop: Company, postbox: Postbox) -> None:
     """ERPNext is away: admins are told by mail and post alone; the employee, when it is back."""
-    revoke(shop, ANN)
+    lapse(shop, ANN)
     shop.google.insert_event(BOB, shop.timed(summary="Tasting"))
     shop.site.add_fault(match=".*", status=503, html=True, count=1000)
     assert shop.sync(BOB, snapshot=True) == "failed"
@@ -227,7 +298,7 @@ def test_an_outage_that_passes_is_nobodys_business(shop: Company, postbox: Postb
 
 def test_a_mail_server_that_fails_is_tried_again_and_shown(shop: Company, postbox: Postbox) -> None:
     postbox.refuse = True
-    revoke(shop, ANN)
+    lapse(shop, ANN)
     told(shop)
     assert told(shop, minutes=2) == 1, "the ToDo went out all the same"
     assert told(shop, minutes=31) == 0
@@ -242,7 +313,7 @@ def test_a_mail_server_that_fails_is_tried_again_and_shown(shop: Company, postbo
     assert HOOK_SECRET not in repr(found)
     postbox.refuse = False
     told(shop, minutes=1)
-    assert f"Watcher: {ANN}: needs reconnect (invalid_grant)" in postbox.subjects()
+    assert f"Watcher: {ANN}: needs reconnect (invalid_rapt)" in postbox.subjects()
     assert todos(shop)[0]["status"] == "Open"
     assert len(todos(shop)) == 1
 
@@ -274,7 +345,7 @@ def test_a_mail_server_with_a_bad_certificate_is_said_to_be_that(
 
 
 def test_a_lost_answer_makes_no_second_todo(shop: Company, postbox: Postbox) -> None:
-    revoke(shop, ANN)
+    lapse(shop, ANN)
     shop.site.add_fault(match="POST /api/resource/ToDo", drop=True, after_commit=True, count=1)
     told(shop)
     told(shop, minutes=2)
@@ -293,11 +364,11 @@ def test_the_seven_days_of_testing_are_recognised(shop: Company, postbox: Postbo
         accounts.get(session, ANN).granted_at = shop.services.clock() - timedelta(days=20)
     problem = json.loads(shop.watcher("status", "--json").stdout)["problems"][0]
     assert problem["cause"] == "invalid_grant"
-    assert "message" not in problem
+    assert "Testing" not in problem["message"]
 
 
 def test_two_tellers_tell_once(shop: Company, postbox: Postbox) -> None:
-    revoke(shop, ANN)
+    lapse(shop, ANN)
     told(shop)
     shop.later(minutes=2)
     other = build(shop.settings)

@@ -18,12 +18,13 @@ class ToDo:
     user: str
     text: str
     marker: str
+    priority: str = "High"
 
 
 def put(client: ErpNextClient, todo: ToDo, name: str | None = None) -> str:
     """Make the ToDo, or write the one of that ``name`` anew and open it again; returns its name."""
     known = name or _find(client, todo)
-    fields = {"description": todo.text, "status": "Open", "priority": "High"}
+    fields = {"description": todo.text, "status": "Open", "priority": todo.priority}
     if known is not None:
         try:
             client.update({"doctype": DOCTYPE, "name": known, **fields})

@@ -36,6 +36,7 @@ from watcher.ledger import (
 )
 from watcher.ledger.models import Calendar
 from watcher.ledger.standing import is_bulk
+from watcher.notices import employees
 from watcher.notices.tell import tell
 from watcher.services import Services
 
@@ -197,6 +198,7 @@ def timetable(services: Services) -> Rows:
         ),
         "cron-people": (
             Periodic("tell", min(15.0, seconds), tell),
+            Periodic("inform", 60.0, employees.inform),
             Periodic("users", 300.0, users.look_at_users),
             Periodic("names", 900.0, users.look_at_names),
         ),

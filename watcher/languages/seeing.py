@@ -63,6 +63,11 @@ def private(seen: Seen, _: Words) -> str:
     """What becomes of events that are marked private, and who sees it."""
     if seen.private_events == "skip":
         return _("Events that you mark as private in Google are not copied at all.")
+    if not seen.has_user and (seen.private_events == "private" or seen.event_type == "Private"):
+        return _(
+            "Events that you mark as private in Google are copied, and nobody in ERPNext is shown "
+            "them."
+        )
     if seen.private_events == "private":
         return _(
             "Events that you mark as private in Google are copied with title and text, and shown "

@@ -119,8 +119,14 @@ def _of_accounts(session: Session, now: datetime) -> Iterator[Problem]:
             cause=account.cause,
             since=account.since,
             next_step=steps.for_account(session, account),
-            message=steps.TESTING if steps.died_of_testing(account) else None,
+            message=_why(account),
         )
+
+
+def _why(account: Account) -> str | None:
+    if steps.died_of_testing(account):
+        return steps.TESTING
+    return steps.MAY_BE_A_WISH if steps.may_be_a_wish(account) else None
 
 
 # --- calendars ----------------------------------------------------------------------------

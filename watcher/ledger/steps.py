@@ -17,6 +17,11 @@ TESTING = (
     "The grant ended 7 days after the consent, as it does while the OAuth app is External and in "
     "Testing. Make it Internal or publish it (docs/google.md), else every account ends so."
 )
+MAY_BE_A_WISH = (
+    "Google has ended the permission and says no more; most often the employee has removed Watcher "
+    "in the Google account. Nobody is asked to connect again: talk about it. If it was a wish, "
+    "disconnect the account; else send a connect link"
+)
 _CLIENT = (
     "look at the OAuth client in the Google Cloud console (a deleted one can be restored for 30 "
     "days), WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET"
@@ -93,6 +98,13 @@ def died_of_testing(account: models.Account) -> bool:
     if account.cause != "invalid_grant" or account.granted_at is None:
         return False
     return abs(account.since - account.granted_at - TESTING_LIFE) <= TESTING_SLACK
+
+
+def may_be_a_wish(account: models.Account) -> bool:
+    """The permission has ended, and the employee may have wanted it: ``invalid_grant`` is all that
+    Google says when it was taken back. An account that was deleted or suspended looks the same."""
+    ended = (account.state, account.cause) == (AccountState.NEEDS_RECONNECT, "invalid_grant")
+    return ended and account.source != "service-account" and not died_of_testing(account)
 
 
 def for_calendar(calendar: models.Calendar, account: models.Account) -> str:

@@ -16,14 +16,13 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from watcher.erpnext import todos
-from watcher.erpnext.connected_app import desk_link
 from watcher.errors import WatcherError, contained
-from watcher.ledger import causes, connect, leases, overview
+from watcher.ledger import causes, leases, overview, steps
 from watcher.ledger import notices as ledger
 from watcher.ledger.models import Account, Notice
 from watcher.ledger.problems import Problem
 from watcher.ledger.states import AccountState
-from watcher.notices import decide, media, words
+from watcher.notices import decide, employees, media, words
 from watcher.notices.decide import Known, Trouble
 from watcher.notices.media import MAIL, TODO, WEBHOOK
 from watcher.services import Services
@@ -142,7 +141,9 @@ def _add_group(session: Session, first: Notice) -> Notice:
         cause=first.cause,
         now=first.seen_at,
     )
-    group.is_group, group.step, group.message = True, _common_step(first), first.message
+    group.is_group, group.step = True, _common_step(first)
+    # What one has done for himself is nothing that many have done at the same time.
+    group.message = "" if first.message == steps.MAY_BE_A_WISH else first.message
     return group
 
 
@@ -168,21 +169,10 @@ def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> l
     usable = decide.usable(media.configured(services.settings), notice.cause)
     if (
         not any(trouble.cause in causes.ERPNEXT for trouble in troubles)
-        and _employee(services, notice) is not None
+        and employees.who_can_mend(services, notice) is not None
     ):
         usable.append(TODO)
     return usable
-
-
-def _employee(services: Services, notice: Notice) -> Account | None:
-    """Who can mend it himself. A delegation is the admins' to mend; without an ERPNext user there
-    is nobody to give a ToDo to."""
-    if notice.state != AccountState.NEEDS_RECONNECT or notice.account_id is None:
-        return None
-    with services.db.reading() as session:
-        account = session.get_one(Account, notice.account_id)
-    own = account.source != "service-account" and account.erpnext_user is not None
-    return account if own else None
 
 
 # --- telling ------------------------------------------------------------------------------
@@ -209,7 +199,7 @@ def _deliver(services: Services, notice: Notice, medium: str, wanted: int) -> in
         return 0
     todo: str | None = None
     if medium == TODO:
-        todo = _ask_employee(services, notice)
+        todo = employees.ask(services, notice)
     else:
         subject, text = _for_admins(services, notice, wanted)
         media.send(services.settings, medium, subject, text)
@@ -243,28 +233,6 @@ def _what(notice: Notice, many: int = 0) -> str:
         return f"{many or 'several'} accounts: {state} ({notice.cause})"
     name = f"{notice.who}: " if notice.who else ""
     return f"{name}{state} ({notice.cause})"
-
-
-def _ask_employee(services: Services, notice: Notice) -> str | None:
-    """A ToDo with the link to connect again; its name."""
-    account = _employee(services, notice)
-    if account is None or account.erpnext_user is None:
-        return None
-    how = _how_to_connect(services, account)
-    text = words.for_employee(notice.id, cause=notice.cause, how=how)
-    todo = todos.ToDo(user=account.erpnext_user, text=text, marker=words.marker(notice.id))
-    return todos.put(services.erpnext, todo, notice.todo)
-
-
-def _how_to_connect(services: Services, account: Account) -> str:
-    if account.source == "erpnext":
-        return words.by_desk(desk_link(services.settings.erpnext_url, services.desk_app()))
-    if not services.settings.public_url or not services.settings.google_client_id:
-        return words.NO_LINK
-    with services.db.session() as session:
-        invitation = connect.lasting_invitation(session, account.id, services.clock())
-    link = connect.sign_link(services.keyring, services.settings, invitation, account.email)
-    return words.by_link(link)
 
 
 # --- winding up ---------------------------------------------------------------------------

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from watcher.languages import seeing
+from watcher.languages.catalogs import Words, words
+from watcher.languages.seeing import Seen
 
 NAMED = 20
 """So many accounts are named in the notice of a common cause."""
@@ -44,39 +48,114 @@ class ForAdmins:
         return "\n".join(lines)
 
 
-WHY = {
-    "no_refresh_token": "there is no permission by Google for it",
-    "wrong_account": "another Google account than yours was chosen",
-    "missing_scope": "the box for your calendar was not ticked",
-    "key_lost": "the permission cannot be read any more",
-}
+def _why(cause: str, _: Words) -> str:
+    known = {
+        "no_refresh_token": _("there is no permission by Google for it"),
+        "wrong_account": _("another Google account than yours was chosen"),
+        "missing_scope": _("the box for your calendar was not ticked"),
+        "key_lost": _("the permission cannot be read any more"),
+    }
+    return known.get(cause) or _("Google has ended the permission")
 
 
-NO_LINK = "<p>Ask your administrator for a new connect link.</p>"
+def no_link(language: str = "") -> str:
+    _ = words(language)
+    return f"<p>{_('Ask your administrator for a new connect link.')}</p>"
 
 
-def by_desk(link: str) -> str:
+def by_desk(link: str, language: str = "") -> str:
     """How an employee connects again in ERPNext's Desk; ``link`` is its page."""
-    shown = html.escape(link)
-    return (
-        f'<p>Open <a href="{shown}">{shown}</a>, press <b>Connect to ...</b>, choose your company '
-        "account and leave the box for your calendar ticked.</p>"
+    _ = words(language)
+    text = _(
+        'Open <a href="%(link)s">%(link)s</a>, press <b>Connect to ...</b>, choose your company '
+        "account and leave the box for your calendar ticked."
     )
+    return f"<p>{text % {'link': html.escape(link)}}</p>"
 
 
-def by_link(link: str) -> str:
+def by_link(link: str, language: str = "") -> str:
     """How an employee connects again with a connect link."""
-    return (
-        f'<p><a href="{html.escape(link)}">Connect it again</a>: choose your company account and '
-        "leave the box for your calendar ticked. The link works once.</p>"
+    _ = words(language)
+    text = _(
+        '<a href="%(link)s">Connect it again</a>: choose your company account and leave the box '
+        "for your calendar ticked. The link works once."
     )
+    return f"<p>{text % {'link': html.escape(link)}}</p>"
 
 
-def for_employee(notice: int, *, cause: str, how: str) -> str:
-    """The ToDo, as HTML. ``how`` is ``by_desk``, ``by_link`` or ``NO_LINK``."""
-    why = WHY.get(cause, "Google has ended the permission")
-    return (
-        f"<p>Your Google Calendar is not connected to ERPNext: {why}. Your events here stay as "
-        "they are, but changes do not arrive.</p>"
-        f"{how}<p>This entry closes by itself when that is done. {marker(notice)}</p>"
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Why an employee has to connect again; ``how`` is ``by_desk``, ``by_link`` or ``no_link``."""
+
+    cause: str
+    how: str
+    language: str = ""
+
+
+def for_employee(notice: int, again: Again) -> str:
+    """The ToDo, as HTML."""
+    _ = words(again.language)
+    text = _(
+        "Your Google Calendar is not connected to ERPNext: %(why)s. Your events here stay as they "
+        "are, but changes do not arrive."
     )
+    closes = _("This entry closes by itself when that is done.")
+    why = {"why": _why(again.cause, _)}
+    return f"<p>{text % why}</p>{again.how}<p>{closes} {marker(notice)}</p>"
+
+
+def mirrored_marker(account: int) -> str:
+    """As ``marker``, of what is told once when a calendar is mirrored by delegation."""
+    return f"(Watcher account {account})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mirrored:
+    """What is told to whom is mirrored by delegation. ``page`` is *My connection*, empty where it
+    needs what is not set up; ``ask`` whom to ask."""
+
+    company: str
+    seen: Seen
+    page: str
+    ask: str
+    language: str = ""
+
+    @property
+    def subject(self) -> str:
+        _ = words(self.language)
+        return _("Your Google Calendar is shown in ERPNext")
+
+    def _paragraphs(self) -> Iterator[str]:
+        _ = words(self.language)
+        begins = _(
+            "%(company)s copies your Google Calendar to ERPNext from now on. There is nothing for "
+            "you to do."
+        )
+        yield begins % {"company": self.company}
+        yield " ".join([_("What is copied:"), *seeing.what_is_read(self.seen, _)])
+        yield " ".join([_("Who will see it:"), *seeing.who_sees(self.seen, _)])
+        if self.page:
+            how = _("My connection: how it stands, pause it, show less, or ask to leave:")
+            yield f"{how} {self.page}"
+        if self.ask:
+            yield _("Whom to ask: %(who)s") % {"who": self.ask}
+
+    @property
+    def text(self) -> str:
+        """The mail."""
+        return "\n\n".join(self._paragraphs()) + "\n"
+
+    def todo(self, account: int) -> str:
+        """The ToDo, as HTML."""
+        _ = words(self.language)
+        closes = _("You can close this entry when you have read it.")
+        ends = f"{closes} {mirrored_marker(account)}"
+        told = [f"<b>{html.escape(self.subject)}</b>", *map(self._linked, self._paragraphs()), ends]
+        return "".join(f"<p>{each}</p>" for each in told)
+
+    def _linked(self, paragraph: str) -> str:
+        text = html.escape(paragraph, quote=False)
+        if not self.page:
+            return text
+        page = html.escape(self.page)
+        return text.replace(page, f'<a href="{page}">{page}</a>')
