@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.integration.test_ledger_locks import counted
 from watcher.channels.renewal import renew_due
-from watcher.handlers import needs
+from watcher.handlers import looking, needs
 from watcher.handlers.app import create_app
 from watcher.handlers.system import EXAMINATION
 from watcher.ledger import accounts, calendars, presence, runs
@@ -279,6 +279,29 @@ def test_the_system_is_checked_once_at_a_time_and_nothing_secret_is_shown(
     examination = admin.client.application.extensions[EXAMINATION]
     with examination._lock:
         assert "The checks are running already" in admin.post("/system/check")
+
+
+def test_a_slow_look_serves_for_some_times_as_long_as_it_took(
+    company: Company, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many dashboards are open; after a button it is looked at anew."""
+    monkeypatch.setattr(looking, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(looking, "KEPT_TIMES", 1_000.0)
+
+    def looks() -> int:
+        with counted(company.services.db) as statements:
+            admin.get("/")
+        return len(statements)
+
+    first, second = looks(), looks()
+    assert second < first - 10
+    with company.services.db.session() as session:
+        account, now = accounts.get(session, ANN), company.services.clock()
+        accounts.set_state(account, AccountState.NEEDS_RECONNECT, "invalid_grant", now)
+    assert "invalid_grant" not in admin.get("/failures")
+    admin.post("/failures/retry", cause="nothing")
+    page = admin.get("/failures")
+    assert f"needs_reconnect (invalid_grant) Whom {ANN}" in page
 
 
 # --- strangers, and pages that must stay quick ------------------------------------------------

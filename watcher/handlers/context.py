@@ -6,6 +6,7 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from watcher.handlers.looking import Looking
 from watcher.handlers.missed import Missed
 from watcher.handlers.pace import Pace
 from watcher.handlers.readiness import Readiness
@@ -16,6 +17,7 @@ from watcher.services import Services
 EXTENSION = "watcher"
 TALLY = "watcher.tally"
 READINESS = "watcher.readiness"
+LOOKING = "watcher.looking"
 MISSED = "watcher.missed"
 PACE = "watcher.pace"
 TURNS = "watcher.turns"
@@ -25,7 +27,8 @@ def equip(app: Flask, services: Services) -> None:
     """Give an app all of it. What only one page needs is kept by that page's module."""
     app.extensions[EXTENSION] = services
     app.extensions[TALLY] = Tally(services)
-    app.extensions[READINESS] = Readiness(services)
+    app.extensions[READINESS] = looks = Readiness(services)
+    app.extensions[LOOKING] = Looking(services, looks)
     app.extensions[TURNS] = of_consents()
     app.extensions[PACE] = Pace(services)
     app.extensions[MISSED] = Missed(services)
@@ -41,6 +44,10 @@ def tally() -> Tally:
 
 def readiness() -> Readiness:
     return cast(Readiness, current_app.extensions[READINESS])
+
+
+def looking() -> Looking:
+    return cast(Looking, current_app.extensions[LOOKING])
 
 
 def pace() -> Pace:

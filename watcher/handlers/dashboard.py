@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 
 from watcher.handlers import charts, diary, needs
 from watcher.handlers.admin import signed_in
-from watcher.handlers.context import readiness, services
+from watcher.handlers.context import looking, services
 from watcher.ledger import diary as kept
-from watcher.ledger import hours, listing, overview
+from watcher.ledger import hours, listing
 
 bp = Blueprint("dashboard", __name__)
 
@@ -22,7 +22,8 @@ def home() -> ResponseReturnValue:
     app = services()
     if signed_in() is None:
         return render_template("sign_in.html", configured=bool(app.settings.admin_emails))
-    status = overview.look(app, refusal=readiness().now().refusal)
+    looked = looking().now()
+    status = looked.status
     with app.db.reading() as db:
         now = app.clock()
         drawn = charts.draw(
@@ -36,6 +37,7 @@ def home() -> ResponseReturnValue:
     return render_template(
         "dashboard.html",
         status=status,
+        at=looked.at,
         calendars=calendars,
         many=many,
         charts=drawn,

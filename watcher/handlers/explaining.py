@@ -54,9 +54,8 @@ def ask() -> ResponseReturnValue:
     if signed_in() is None:
         return redirect(url_for("dashboard.home"))
     with services().db.reading() as session:
-        found = aside.everything(session)
-    shown = found[:MOST_SHOWN]
-    more = len(found) - len(shown)
+        shown, count = aside.latest(session, MOST_SHOWN)
+    more = count - len(shown)
     return render_template("event.html", asked="", aside=shown, more_aside=more)
 
 

@@ -10,8 +10,8 @@ from watcher.errors import WatcherError
 from watcher.handlers import acting, needs
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
-from watcher.handlers.context import readiness, services
-from watcher.ledger import audit, failing, overview
+from watcher.handlers.context import looking, services
+from watcher.ledger import audit, failing
 from watcher.ledger.problems import ProblemState
 from watcher.sync import asked
 
@@ -23,7 +23,7 @@ bp = Blueprint("failures", __name__)
 def show() -> ResponseReturnValue:
     """The installation's causes come first. Everything is counted by the ledger."""
     app = services()
-    status = overview.look(app, refusal=readiness().now().refusal)
+    status = looking().now().status
     waits = [each for each in status.warnings if each.state != ProblemState.SET_ASIDE]
     with app.db.reading() as session:
         counts = {each.cause: each for each in failing.causes(session)}

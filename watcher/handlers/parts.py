@@ -14,7 +14,7 @@ from flask import Blueprint, flash, request, session, url_for
 
 from watcher.errors import LATER, Transient, WatcherError
 from watcher.handlers import admin
-from watcher.handlers.context import services
+from watcher.handlers.context import looking, services
 from watcher.ledger import audit
 
 bp = Blueprint("parts", __name__)
@@ -72,7 +72,8 @@ def paging(total: int, limit: int = PAGE) -> Paging:
 
 
 def done(text: str) -> None:
-    """What an action came to, told on top of the page that it leads to."""
+    """What an action came to, told on top of the page that it leads to, which is made anew."""
+    looking().forget()
     flash(text[:MOST_SAID], "done")
 
 

@@ -7,14 +7,17 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVarTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from watcher.ledger import models
 from watcher.ledger.states import AccountState
 from watcher.ledger.when import has_come
 from watcher.waiting import Backoff
+
+_Columns = TypeVarTuple("_Columns")
 
 AGAIN = Backoff(first=30.0, longest=6 * 3_600.0)
 LONGEST_WHEN_ALL_IS_REFUSED = timedelta(minutes=5)
@@ -182,16 +185,38 @@ def due(session: Session, now: datetime, most: int) -> list[int]:
 
 
 def everything(
+    session: Session, *which: ColumnElement[bool]
+) -> list[tuple[models.Quarantined, models.Calendar, models.Account]]:
+    """All that stands aside (or those ``which`` are chosen), with its calendar and account, the
+    newest first."""
+    asked = of_mirrored(select(models.Quarantined, models.Calendar, models.Account)).where(*which)
+    rows = session.execute(asked.order_by(models.Quarantined.last_at.desc()))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def latest(
+    session: Session, most: int
+) -> tuple[list[tuple[models.Quarantined, models.Calendar, models.Account]], int]:
+    """The ``most`` that were tried last, of whichever calendars, and how many there are."""
+    asked = of_mirrored(select(models.Quarantined, models.Calendar, models.Account))
+    rows = session.execute(asked.order_by(models.Quarantined.last_at.desc()).limit(most))
+    counted = of_mirrored(select(func.count(models.Quarantined.id)).select_from(models.Quarantined))
+    return [(row[0], row[1], row[2]) for row in rows], session.scalar(counted) or 0
+
+
+def urgent(
     session: Session,
 ) -> list[tuple[models.Quarantined, models.Calendar, models.Account]]:
-    """All that stands aside, with its calendar and account, the newest first."""
-    rows = session.execute(
-        select(models.Quarantined, models.Calendar, models.Account)
-        .join(models.Calendar, models.Quarantined.calendar_id == models.Calendar.id)
+    """As ``everything``, of the kinds of which people are told at once."""
+    return everything(session, models.Quarantined.kind.in_(URGENT))
+
+
+def of_mirrored(asked: Select[*_Columns]) -> Select[*_Columns]:
+    """What is asked of events that stand aside, of the calendars that are mirrored."""
+    return (
+        asked.join(models.Calendar, models.Quarantined.calendar_id == models.Calendar.id)
         .join(models.Account, models.Calendar.account_id == models.Account.id)
         .where(
             models.Account.state != AccountState.DISCONNECTED, models.Calendar.removed.is_(False)
         )
-        .order_by(models.Quarantined.last_at.desc())
     )
-    return [(row[0], row[1], row[2]) for row in rows]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
@@ -22,16 +23,30 @@ LATE_ANSWERS_FOR = timedelta(minutes=10)
 CAUSES_SHOWN = 5
 
 
-def set_aside(rows: Sequence[Quarantined]) -> SetAside:
-    """Events that are not in ERPNext as they should be: how many, since when, why."""
-    counts = Counter((row.cause or "unmappable", row.message) for row in rows)
+def set_aside(session: Session) -> SetAside:
+    """Events that are not in ERPNext as they should be: how many, since when, why. The database
+    counts them: a rule of the site's may refuse thousands."""
+    totals = select(
+        func.count(Quarantined.id),
+        func.min(Quarantined.first_at),
+        func.min(Quarantined.next_try_at),
+    ).select_from(Quarantined)
+    count, oldest, next_try = session.execute(aside.of_mirrored(totals)).one()
+    number, cause = func.count(Quarantined.id), Quarantined.cause
+    alike = select(cause, Quarantined.message, number).select_from(Quarantined)
+    rows = session.execute(
+        aside.of_mirrored(alike)
+        .group_by(cause, Quarantined.message)
+        .order_by(number.desc(), func.max(Quarantined.last_at).desc())
+        .limit(CAUSES_SHOWN)
+    )
     return SetAside(
-        count=len(rows),
-        oldest=min((row.first_at for row in rows), default=None),
-        next_try=min((r.next_try_at for r in rows if r.next_try_at), default=None),
+        count=count,
+        oldest=oldest,
+        next_try=next_try,
         causes=tuple(
-            AsideCause(cause=cause, message=message, count=count)
-            for (cause, message), count in counts.most_common(CAUSES_SHOWN)
+            AsideCause(cause=name or aside.UNMAPPABLE, message=message, count=many)
+            for name, message, many in rows
         ),
     )
 
@@ -146,9 +161,8 @@ def _late(session: Session, now: datetime) -> Iterator[Problem]:
 def _urgent(session: Session) -> Iterator[Problem]:
     """What should be gone from ERPNext and still stands there, each calendar's by kind."""
     urgent: dict[tuple[str, str, str], list[Quarantined]] = defaultdict(list)
-    for row, calendar, account in aside.everything(session):
-        if row.kind in aside.URGENT:
-            urgent[account.email, calendar.google_id, row.kind].append(row)
+    for row, calendar, account in aside.urgent(session):
+        urgent[account.email, calendar.google_id, row.kind].append(row)
     for (email, google_id, kind), rows in urgent.items():
         oldest = min(rows, key=lambda row: row.first_at)
         masking = kind == "masking"

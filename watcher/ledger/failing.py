@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, selec
 from sqlalchemy.orm import Session
 
 from watcher.ledger import runs
-from watcher.ledger.aside import UNMAPPABLE
+from watcher.ledger.aside import UNMAPPABLE, of_mirrored
 from watcher.ledger.fleet import Pair
 from watcher.ledger.models import Account, Calendar, Quarantined, Run
-from watcher.ledger.states import FOR_A_PERSON, AccountState, CalendarState
+from watcher.ledger.states import FOR_A_PERSON, CalendarState
 
 _cause = case((Calendar.cause != "", Calendar.cause), else_=cast(Calendar.state, String))
 _cause_aside = case((Quarantined.cause != "", Quarantined.cause), else_=UNMAPPABLE)
@@ -92,7 +92,7 @@ def causes(session: Session) -> list[Failing]:
 
 def aside_causes(session: Session) -> list[Aside]:
     """The most frequent first."""
-    rows = session.execute(
+    asked = (
         select(
             _cause_aside,
             func.count(),
@@ -105,12 +105,10 @@ def aside_causes(session: Session) -> list[Aside]:
             func.max(Quarantined.step),
         )
         .select_from(Quarantined)
-        .join(Calendar, Quarantined.calendar_id == Calendar.id)
-        .join(Account, Calendar.account_id == Account.id)
-        .where(_mirrored())
         .group_by(_cause_aside)
         .order_by(func.count().desc(), _cause_aside)
     )
+    rows = session.execute(of_mirrored(asked))
     return [
         Aside(
             cause=row[0],
@@ -127,10 +125,6 @@ def aside_causes(session: Session) -> list[Aside]:
     ]
 
 
-def _mirrored() -> ColumnElement[bool]:
-    return and_(Account.state != AccountState.DISCONNECTED, Calendar.removed.is_(False))
-
-
 def numbers(session: Session, cause: str | None = None) -> Sequence[int]:
     """Ids of the calendars that fail."""
     return session.scalars(select(Calendar.id).join(Account).where(fails(cause))).all()
@@ -138,13 +132,7 @@ def numbers(session: Session, cause: str | None = None) -> Sequence[int]:
 
 def with_aside(session: Session, cause: str | None = None) -> Sequence[int]:
     """Ids of the calendars in which an event stands aside."""
-    found = (
-        select(Quarantined.calendar_id)
-        .join(Calendar, Quarantined.calendar_id == Calendar.id)
-        .join(Account, Calendar.account_id == Account.id)
-        .where(_mirrored())
-        .distinct()
-    )
+    found = of_mirrored(select(Quarantined.calendar_id)).distinct()
     return session.scalars(found if cause is None else found.where(_cause_aside == cause)).all()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from watcher import __version__
-from watcher.ledger import alarms, aside, budget, erpnext, fleet, freshness, presence, warnings
+from watcher.ledger import alarms, budget, erpnext, fleet, freshness, presence, warnings
 from watcher.ledger.causes import NOWHERE, Place
 from watcher.ledger.db import Database
 from watcher.ledger.document import (
@@ -70,9 +70,8 @@ def status(
 ) -> Status:
     """How everything is. ``waiting`` maps lanes to queue lengths; None: Redis does not answer."""
     calendars = fleet.look(db, session, now)
-    stand_aside = [row for row, _, _ in aside.everything(session)]
     problems = alarms.find(session, calendars, place, queue_answers=waiting is not None)
-    set_aside = erpnext.set_aside(stand_aside)
+    set_aside = erpnext.set_aside(session)
     waits = warnings.find(calendars, set_aside, problems)
     return Status(
         version=__version__,
@@ -85,7 +84,7 @@ def status(
         processes=presence.counts(session, now),
         freshness_seconds=freshness.measured(session, now),
         google_calls=budget.calls(session, now, place.day_line),
-        quarantined=len(stand_aside),
+        quarantined=set_aside.count,
         set_aside=set_aside,
         erpnext=erpnext.site(session),
         problems=tuple(problems),
