@@ -11,11 +11,13 @@ import secrets
 import shlex
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 import watcher
@@ -32,11 +34,12 @@ from watcher.errors import Cause, ExitCode
 from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
 from watcher.jobs.timetable import timetable
-from watcher.ledger import budget, notices, overview
+from watcher.ledger import accounts, budget, notices, overview
 from watcher.ledger.acts import What
 from watcher.ledger.inbox import Word
 from watcher.ledger.problems import ProblemState
 from watcher.ledger.rings import Reason
+from watcher.ledger.states import AccountState
 from watcher.services import Ledger, Services, build
 from watcher.settings import SECRETS, env_name, fields, load, plain
 
@@ -773,6 +776,85 @@ def test_json_is_as_documented(company: Company) -> None:
 
 def line_of(page: str, start: str) -> str:
     return next(line for line in read(page).splitlines() if line.startswith(start))
+
+
+# --- the commands of all pages, run -------------------------------------------------------
+
+NOT_HERE = frozenset({"demo", "up", "web", "worker", "cron", "init", "completion", "doctor"})
+"""Run until they are stopped, ask on a terminal, change the shell, or wait for seconds: other tests
+run them."""
+ENDS = {
+    "status": ExitCode.UNHEALTHY,
+    "explain EV00042": ExitCode.NOT_FOUND,
+    "explain https://www.google.com/calendar/event?eid=...": ExitCode.USAGE,
+}
+"""Commands that do not end with 0 in the company of this test."""
+SOMEBODY = "ann@example.com"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_every_command_in_a_block_runs(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As written, one after the other, in a company where Ann has an event of each title that the
+    pages name. Questions are answered by --yes; folders are this test's."""
+    lines = {" ".join(words): words for page in NAMES for words in in_fences(page)}
+    here = company.folder
+    monkeypatch.chdir(here)
+    box = Postbox()
+    _as_in_the_pages(company, box)
+    names = {"/var/backups/watcher": str(here)}
+    ran = 0
+    for line in sorted(lines, key=lambda line: ("uninstall" in line, "--data" in line)):
+        words = lines[line]
+        command = parse(words)
+        if command.split()[0] in NOT_HERE:
+            continue
+        if command != "accounts resume":
+            _connected(company)
+        words = [names.get(word, word) for word in words]
+        if "restore" in words:
+            words[-1] = next(str(path) for path in here.glob("ledger-*.sqlite3"))
+        if any("--yes" in option.opts for option in COMMANDS[command].params):
+            words.append("--yes")
+        done = CliRunner().invoke(cli, words, env=company.environ, standalone_mode=False)
+        if "restore" in words:
+            company.rebuild()
+        failed = getattr(done.exception, "exit_code", None)
+        code = failed if done.exception is not None else done.return_value or 0
+        wanted = ENDS.get(line.removeprefix("-v ").partition(" --")[0], ENDS.get(line, 0))
+        assert code == wanted, f"watcher {line}: {done.output} {done.exception}"
+        ran += 1
+    box.close()
+    assert ran >= 35
+    assert not (here / "data/ledger.sqlite3").exists(), "the last one has removed everything"
+
+
+def _as_in_the_pages(company: Company, box: Postbox) -> None:
+    company.set("database_url", "")
+    company.set("delegation_allow", "@example.com,@scoopjoy.test")
+    company.set("secret_keys", "")
+    company.set("secret_keys_file", str(company.folder / "secret.key"))
+    company.set("smtp_url", box.smtp_url)
+    (company.folder / "secret.key").write_text(f"{company.key}\n")
+    (company.folder / "people.csv").write_text(f"email\n{SOMEBODY}\n")
+    company.google.delegated_to = ["@example.com", "@scoopjoy.test"]
+    company.google.add_user(SOMEBODY, time_zone="Asia/Kolkata")
+    company.site.add_user(SOMEBODY)
+    for title in ("stand-up", "offsite"):
+        company.google.insert_event(SOMEBODY, company.timed(summary=title))
+    today = datetime(2026, 12, 1, 9, tzinfo=UTC).isoformat()
+    times = {edge: {"dateTime": today, "timeZone": "Asia/Kolkata"} for edge in ("start", "end")}
+    company.google.insert_event(SOMEBODY, {"summary": "then", **times})
+    company.setup_erpnext()
+
+
+def _connected(company: Company) -> None:
+    """Ann is mirrored by delegation, whatever the command before has done to her."""
+    with company.services.db.session() as session:
+        account = accounts.find(session, SOMEBODY)
+        if account is not None and account.state == AccountState.ACTIVE:
+            return
+    company.add(SOMEBODY)
+    assert company.sync(SOMEBODY) == "done"
 
 
 # --- the commands of the README, run ------------------------------------------------------
