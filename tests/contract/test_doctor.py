@@ -329,7 +329,7 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         lambda shop, _: (shop.folder / "service-account.json").chmod(0o644),
         "warn",
         "others can read",
-        "chmod 600",
+        "chmod o-rwx",
     ),
     (
         "google.delegation",

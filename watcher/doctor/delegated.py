@@ -25,7 +25,7 @@ def service_account(case: Case) -> say.Finding:
         return say.skip("no service account is set: nobody can be connected by delegation")
     if given.key.warnings:
         path = case.settings.google_service_account_file
-        return say.warn("others can read the service account's key", f"chmod 600 {path}")
+        return say.warn("others can read the service account's key", f"chmod o-rwx {path}")
     if not case.settings.delegation_allow:
         return say.warn(
             "the service account may act for nobody",

@@ -98,10 +98,11 @@ def _bad(file: Path, what: str) -> UserError:
 
 
 def _mode_warnings(file: Path) -> tuple[str, ...]:
-    """A key that others can read opens every allowed mailbox: warn, but start."""
-    if os.name != "posix" or not file.stat().st_mode & 0o077:
+    """A key that others can read opens every allowed mailbox: warn, but start. Its group may read
+    it, as with all files of the service that belong to root."""
+    if os.name != "posix" or not file.stat().st_mode & 0o007:
         return ()
-    warning = f"{file} can be read by other users of this machine: chmod 600 {file}"
+    warning = f"{file} can be read by other users of this machine: chmod o-rwx {file}"
     log.warning("the service account key is readable by others: %s", warning)
     return (warning,)
 

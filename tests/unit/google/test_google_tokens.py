@@ -441,8 +441,8 @@ def test_the_key_is_not_shown_and_an_open_mode_is_told(
     assert load_service_account(key_file).warnings == ()
     key_file.chmod(0o644)
     key = load_service_account(key_file)
-    assert "chmod 600" in key.warnings[0]
-    assert "chmod 600" in caplog.text
+    assert "chmod o-rwx" in key.warnings[0]
+    assert "chmod o-rwx" in caplog.text
     assert "PRIVATE" not in repr(key)
 
 
