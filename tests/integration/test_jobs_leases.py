@@ -248,7 +248,7 @@ def test_the_sync_message_and_the_answer_of_watch_do_not_block_each_other(
     assert sorted(states) == ["live", "retiring"]
 
 
-@pytest.mark.parametrize("stage", ["read", "rows_by_keys", "apply", "settle"])
+@pytest.mark.parametrize("stage", ["read", "look_up", "apply", "settle"])
 def test_a_death_at_any_stage_is_made_good(
     company: Company, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -261,7 +261,7 @@ def test_a_death_at_any_stage_is_made_good(
     before = company.calendar().sync_token
     owner, name = {
         "read": (calendars, "begin"),
-        "rows_by_keys": (EventMirror, "rows_by_keys"),
+        "look_up": (EventMirror, "rows_by_keys_or_series"),
         "apply": (EventMirror, "apply"),
         "settle": (calendars, "settle"),
     }[stage]
