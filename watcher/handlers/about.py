@@ -22,7 +22,7 @@ from watcher.ledger.models import Account, Calendar
 from watcher.ledger.states import CalendarStatus
 from watcher.services import Services
 
-ERPNEXT = "watcher.about"
+ERPNEXT = __name__
 TURN_SECONDS = 2.0
 
 

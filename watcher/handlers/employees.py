@@ -31,7 +31,7 @@ from watcher.services import Services
 
 bp = Blueprint("employees", __name__)
 
-OFFICE = "watcher.employees"
+OFFICE = __name__
 SECONDS = 20.0
 """So long one request works for many people; who is left is told so, and asked for again."""
 NAMED = 20

@@ -25,7 +25,7 @@ bp = Blueprint("explaining", __name__)
 
 SECONDS = 15.0
 MOST_SHOWN = 20
-DESK = "watcher.explaining"
+DESK = __name__
 BUSY = "Another search is still running here: try again in a few seconds."
 HOW = (
     "Give an event's id, its link in Google Calendar, ERPNext's name such as EV00001, or an "

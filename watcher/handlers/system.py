@@ -24,7 +24,7 @@ from watcher.services import Services
 
 bp = Blueprint("system", __name__)
 
-EXAMINATION = "watcher.examination"
+EXAMINATION = __name__
 
 
 @bp.record_once
