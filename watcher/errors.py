@@ -160,6 +160,10 @@ class Transient(WatcherError):
         self.retry_after = retry_after
 
 
+class BudgetSpent(Transient):
+    """We have made as many calls to Google as we allow ourselves: Google itself is well."""
+
+
 class LedgerAway(Transient):
     """The ledger's database does not answer, or its file is gone: nothing can be noted now."""
 

@@ -27,8 +27,9 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from watcher.errors import UserError
-from watcher.given import addresses, files, names, queue_url
+from watcher.given import addresses, files, names, needed, queue_url
 from watcher.given.addresses import LOOPBACK as LOOPBACK
+from watcher.given.needed import NEEDED as NEEDED
 
 PREFIX = "WATCHER_"
 CommaList = tuple[str, ...]
@@ -146,6 +147,9 @@ class Settings(BaseModel):
     )
     log_format: Literal["", "console", "json"] = Field(
         default="", description="console on a terminal, else json"
+    )
+    log_level: Literal["debug", "info", "warning"] = Field(
+        default="info", description="from which level on the running processes log"
     )
 
     @field_validator("admin_emails", "delegation_allow", "trusted_proxies", mode="before")
@@ -274,11 +278,6 @@ def plain(value: object) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-NEEDED = ("secret_keys", "public_url", "erpnext_url", "erpnext_api_key", "erpnext_api_secret")
-"""Settings without which ``up``, ``web``, ``worker`` and ``cron`` refuse to start; a way to Google
-is needed besides."""
-
-
 def load(
     environ: Mapping[str, str] | None = None, cwd: Path | None = None, *, complete: bool = False
 ) -> Loaded:
@@ -308,7 +307,7 @@ def load(
         found["data_dir"], sources["data_dir"] = files.SYSTEM_DATA, f"default beside {file}"
     settings = _validated(found, problems)
     if complete:
-        problems += _missing(found, folder)
+        problems += needed.missing(found, folder)
     where = files.looked(folder)
     if problems or settings is None:
         raise UserError(
@@ -324,27 +323,6 @@ def values_of(file: Path) -> dict[str, str]:
     in it is meant as it stands."""
     values = dotenv_values(file, interpolate=False)
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _missing(found: Mapping[str, Any], folder: Path) -> list[str]:
-    problems = [f"{env_name(name)} is not set" for name in NEEDED if name not in found]
-    key_file = found.get("google_service_account_file")
-    if key_file is not None and not (folder / key_file).is_file():
-        problems.append(f"WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE: {key_file} is not a file")
-    client = [name in found for name in ("google_client_id", "google_client_secret")]
-    if any(client) and not all(client):
-        missing = "WATCHER_GOOGLE_CLIENT_SECRET" if client[0] else "WATCHER_GOOGLE_CLIENT_ID"
-        problems.append(f"{missing} is not set")
-    if "smtp_url" in found and "admin_emails" not in found:
-        problems.append(
-            "WATCHER_SMTP_URL is set, but WATCHER_ADMIN_EMAILS names nobody to write to"
-        )
-    if not any(client) and key_file is None:
-        problems.append(
-            "no way to Google is set: WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET, "
-            "or WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
-        )
-    return problems
 
 
 def _look_up(

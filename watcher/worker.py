@@ -73,7 +73,7 @@ def serve(settings: Settings, lane: rings.Lane) -> int:
 
     Raises ``UserError`` for a key that is missing or does not fit the ledger.
     """
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, logs.LEVELS[settings.log_level])
     services = tasks.process_services(settings)
     connection = services.doorbell.worker_client()
     # Not by the worker's client, whose long retries would hide from the log that it waits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ def undisturbed() -> Iterator[None]:
     yield
     root.handlers[:], level = before
     root.setLevel(level)
+    logging.getLogger("watcher").setLevel(logging.NOTSET)
 
 
 @pytest.mark.usefixtures("undisturbed")
@@ -81,3 +83,26 @@ def test_a_traceback_shows_neither_local_variables_nor_secrets(
 
 def _fail(password: str) -> None:
     raise ValueError("Bearer abc" + "defgh" * len(password))
+
+
+@pytest.mark.usefixtures("undisturbed")
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("debug", ["debug", "info", "warning"]),
+        ("info", ["info", "warning"]),
+        ("warning", ["warning"]),
+    ],
+)
+def test_of_libraries_nothing_is_told_below_info(
+    level: str, told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some of them write tokens into their lines at DEBUG."""
+    logs.configure("json", logs.LEVELS[level])
+    for name in ("watcher.test", "requests_oauthlib"):
+        for word in logs.LEVELS:
+            logging.getLogger(name).log(logs.LEVELS[word], "said")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["level"] for line in lines if line["logger"] == "watcher.test"] == told
+    others = [line["level"] for line in lines if line["logger"] == "requests_oauthlib"]
+    assert others == [word for word in told if word != "debug"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from watcher import errors
-from watcher.ledger import accounts
+from watcher.ledger import accounts, away
 from watcher.ledger.models import Account
 from watcher.services import Services
 from watcher.waiting import Backoff
@@ -51,5 +51,6 @@ def _not_refreshed(
     with services.db.session() as session:
         account = session.get_one(Account, account_id)
         account.refresh_retry_at = services.clock() + timedelta(seconds=pause)
-    log.warning("access token not refreshed: %s", error.message)
+        level = away.level_of(session, error, services.clock())
+    log.log(level, "access token not refreshed: %s", error.message)
     return error

@@ -25,8 +25,7 @@ from watcher.errors import (
 )
 from watcher.google import client as calendar_api
 from watcher.google.own import PRIMARY
-from watcher.ledger import calendars, channels, leases, owing, own
-from watcher.ledger.models import Account, Calendar, Channel
+from watcher.ledger import away, calendars, channels, leases, models, owing, own
 from watcher.ledger.secrets import digest
 from watcher.ledger.states import ACCEPTED
 from watcher.services import Services
@@ -58,7 +57,7 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
     channel_id, token = str(uuid.uuid4()), secrets.token_urlsafe(32)
     with services.db.session() as session:
         calendar = calendars.get(session, calendar_id)
-        account = session.get_one(Account, calendar.account_id)
+        account = session.get_one(models.Account, calendar.account_id)
         google_id, email, account_id = calendar.google_id, account.email, account.id
         request = channels.Request(
             channel_id=channel_id,
@@ -141,7 +140,7 @@ def _asked(services: Services) -> timedelta:
     return timedelta(seconds=services.settings.channel_ttl_seconds)
 
 
-def _check_identity(calendar: Calendar, named: str) -> None:
+def _check_identity(calendar: models.Calendar, named: str) -> None:
     """Compare Google's id of what is watched with ours: another one means a mailbox alias."""
     if calendar.google_id != PRIMARY and named.lower() != calendar.google_id.lower():
         log.warning(
@@ -172,7 +171,8 @@ def _note_failure(
         else:
             wait = due.AFTER_REFUSAL.seconds(calendar.watch_failures)
         calendar.watch_retry_at = now + timedelta(seconds=wait)
-    log.warning("channel not opened: %s", error.message, extra={"calendar": calendar_id})
+        level = away.level_of(session, error, now)
+    log.log(level, "channel not opened: %s", error.message, extra={"calendar": calendar_id})
 
 
 def stop_channel(services: Services, google: calendar_api.CalendarClient, channel_id: str) -> None:
@@ -181,7 +181,7 @@ def stop_channel(services: Services, google: calendar_api.CalendarClient, channe
     Raises ``Transient`` (row left open, tried again) and what tokens raise.
     """
     with services.db.reading() as session:
-        channel = session.get_one(Channel, channel_id)
+        channel = session.get_one(models.Channel, channel_id)
         resource_id, state = channel.resource_id, channel.state
     if state not in ACCEPTED:
         return
@@ -191,7 +191,7 @@ def stop_channel(services: Services, google: calendar_api.CalendarClient, channe
         channels.stopped(session, channel_id, services.clock())
 
 
-def stop_all(services: Services, account: Account) -> list[str]:
+def stop_all(services: Services, account: models.Account) -> list[str]:
     """Stop every open channel of an account; returns the ids of those that Google has stopped. A
     channel that Google refuses to stop ends at its expiry."""
     with services.db.reading() as session:

@@ -39,7 +39,7 @@ def _settings() -> declared.Settings:
     settings = read_settings(complete=True).settings
     account = composed.delegation(settings).key
     if account is not None and children.PARENT not in os.environ:
-        logs.configure(settings.log_format)
+        logs.configure(settings.log_format, logs.LEVELS[settings.log_level])
         log.info(
             "service account %s (key file %s days old); in the Admin console: client ID %s, "
             "scope %s",

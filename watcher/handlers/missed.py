@@ -24,7 +24,7 @@ def look_at_all(services: Services, reason: str) -> bool:
     try:
         owed = owing.owe_all(services.db, reason, services.clock())
     except Transient as error:
-        log.warning("calendars not looked at yet: %s", error.message)
+        log.debug("calendars not looked at yet: %s", error.message)
         return False
     log.info("%s calendars are looked at (%s)", owed, reason)
     return True
@@ -47,16 +47,24 @@ class Missed:
         look at every calendar once. To be called when the port is open, so that nothing falls
         between."""
         if not look_at_all(self._services, "restart"):
-            self.note()
+            with self._lock:
+                self._try()
 
-    def note(self) -> None:
-        """A notification was refused because the ledger did not record it."""
+    def note(self) -> bool:
+        """A notification was refused because the ledger did not record it; returns whether it is
+        the first one of several."""
         with self._lock:
             self._refused += 1
-            if self._thread is None:
-                self._writes.clear()
-                self._thread = threading.Thread(target=self._make_up, daemon=True)
-                self._thread.start()
+            return self._try()
+
+    def _try(self) -> bool:
+        """Have the thread try; false where it does so already."""
+        if self._thread is not None:
+            return False
+        self._writes.clear()
+        self._thread = threading.Thread(target=self._make_up, daemon=True)
+        self._thread.start()
+        return True
 
     def ledger_writes(self) -> None:
         """The ledger has just taken a write, so that the thread need not wait any longer."""
@@ -72,7 +80,8 @@ class Missed:
             with self._lock:
                 done = looked and self._refused == refused
                 if done:
-                    self._thread = None
+                    self._thread, self._refused = None, 0
+        log.warning("the ledger takes notes again: %s notifications were refused", refused)
 
     def _looked(self) -> bool:
         return contained(partial(look_at_all, self._services, "unrecorded"), lambda _error: False)

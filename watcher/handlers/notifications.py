@@ -59,9 +59,9 @@ def receive() -> Response:
     try:
         verdict = _record()
     except Transient as error:
-        context.missed().note()
+        level = logging.ERROR if context.missed().note() else logging.DEBUG
         OUTCOMES.labels("unrecorded").inc()
-        log.error("notification not recorded: %s", error.message)
+        log.log(level, "notification not recorded: %s", error.message)
         return Response(status=503, headers={"Retry-After": RETRY_AFTER_SECONDS})
     OUTCOMES.labels(verdict.word).inc()
     _log(verdict)

@@ -61,9 +61,10 @@ def sweep(services: Services) -> int:
     try:
         waiting = services.doorbell.waiting()
     except redis.RedisError as error:
-        log.warning("the queue does not answer: %s", type(error).__name__)
         with services.db.session() as session:
-            outages.note_queue(session, now, answers=False)
+            began = outages.note_queue(session, now, answers=False)
+        level = logging.WARNING if began else logging.DEBUG
+        log.log(level, "the queue does not answer: %s", type(error).__name__)
         return 0
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
     with services.db.reading() as session:
@@ -72,6 +73,7 @@ def sweep(services: Services) -> int:
     if was_away:
         with services.db.session() as session:
             outages.note_queue(session, now, answers=True)
+        log.warning("the queue answers again")
     first = todo[:MAX_RINGS]
     return sum(
         services.ring_all([n for n, wanted in first if wanted == lane], lane, "sweep")

@@ -14,7 +14,7 @@ from typing import Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from watcher.errors import Transient
+from watcher.errors import BudgetSpent, Transient
 from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
 from watcher.ledger.document import GoogleCalls
@@ -50,7 +50,7 @@ def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> Non
 
 
 def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
-    return Transient(
+    return BudgetSpent(
         f"the {whose} share of Google calls for {purpose} work is used up this minute",
         side="google",
         retry_after=60 - now.timestamp() % 60 + 0.5,

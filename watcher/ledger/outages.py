@@ -18,13 +18,15 @@ from watcher.ledger.problems import Problem, ProblemState
 QUEUE = "queue_away"
 
 
-def note_queue(session: Session, now: datetime, *, answers: bool) -> None:
-    """Cron has asked the queue. Written when that changes, not each time."""
+def note_queue(session: Session, now: datetime, *, answers: bool) -> bool:
+    """Cron has asked the queue. Written when that changes, not each time; returns whether it has
+    changed."""
     known = session.get(Fact, QUEUE)
     if answers and known is not None:
         session.delete(known)
     elif not answers and known is None:
         session.add(Fact(name=QUEUE, value="", learned_at=now))
+    return answers == (known is not None)
 
 
 def queue_away_since(session: Session) -> datetime | None:

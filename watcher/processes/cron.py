@@ -14,7 +14,7 @@ import time
 from watcher.errors import WatcherError
 from watcher.jobs import pulse
 from watcher.jobs.timetable import Periodic, timetable
-from watcher.ledger import leases, presence, runs
+from watcher.ledger import away, leases, presence, runs
 from watcher.processes.signals import stop_event
 from watcher.services import Services, build
 from watcher.settings import Settings
@@ -28,17 +28,20 @@ STEP_SECONDS = 0.5
 
 def run_one(services: Services, work: Periodic) -> None:
     """Run one piece of periodic work and note in the ledger how it went."""
-    error = ""
+    error, failed = "", None
     try:
         work.run(services)
     except WatcherError as failure:
-        error = failure.message
-        log.warning("%s failed: %s", work.name, failure.message)
+        error, failed = failure.message, failure
     except Exception as failure:
         error = type(failure).__name__
         log.exception("%s failed unexpectedly", work.name)
+    now = services.clock()
     with services.db.session() as session:
-        runs.tick(session, work.name, services.clock(), error)
+        runs.tick(session, work.name, now, error)
+        level = away.level_of(session, failed, now) if failed else logging.NOTSET
+    if failed is not None:
+        log.log(level, "%s failed: %s", work.name, failed.message)
 
 
 def _tick(
@@ -71,7 +74,7 @@ def _tick(
 
 def serve(settings: Settings) -> int:
     """Tick until SIGTERM or SIGINT. Returns the exit code."""
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, logs.LEVELS[settings.log_level])
     services = build(settings)
     stop = stop_event()
     beats = pulse.Pulse(services, pulse.myself(presence.CRON))

@@ -31,7 +31,7 @@ AGAIN = Backoff(first=30.0, longest=600.0)
 
 def serve(settings: Settings, host: str, port: int) -> int:
     """Look, once the web server answers; ends when nothing fails any more, or by SIGTERM."""
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, logs.LEVELS[settings.log_level])
     stop = stop_event()
     own = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
     address = f"http://[{own}]:{port}" if ":" in own else f"http://{own}:{port}"

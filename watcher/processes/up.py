@@ -240,7 +240,7 @@ def _lock(settings: Settings) -> IO[str]:
 def serve(settings: Settings, host: str, port: int, workers: int) -> int:
     """Run everything until SIGTERM or Ctrl-C. Raises ``WatcherError`` for what keeps it from
     starting at all (settings, keys, ledger, a second ``up``, a port that is taken)."""
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, logs.LEVELS[settings.log_level])
     os.umask(0o077)  # for the children too: Valkey's own files
     with _lock(settings) as lock:
         listener = listening(host, port)

@@ -17,7 +17,7 @@ from watcher.telemetry import log as logs
 
 def serve(settings: Settings, listener: socket.socket) -> int:
     """Serve until SIGTERM. One process with threads: the load is a few notifications a second."""
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, logs.LEVELS[settings.log_level])
     # A PostgreSQL is made by its admin, so that an empty one is a new one; an SQLite file that is
     # not there may have been deleted.
     is_file = settings.ledger_url.startswith("sqlite")

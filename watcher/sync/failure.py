@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from watcher import errors
 from watcher.google.own import NO_OWN_CALENDAR
-from watcher.ledger import accounts, calendars, late, leases, runs
+from watcher.ledger import accounts, away, calendars, late, leases, runs
 from watcher.ledger.calendars import Failure
 from watcher.ledger.models import Calendar, Run
 from watcher.ledger.states import CalendarState
@@ -57,10 +57,11 @@ def record_failure(services: Services, attempt: Attempt, error: errors.WatcherEr
             counted,
         )
         leases.release_calendar(session, lease)
+        level = away.level_of(session, error, now)
     if isinstance(error, errors.AccountDead):  # not above: who changes both locks the account first
         with services.db.session() as session:
             accounts.note_dead_grant(session, work.account_id, error, now)
-    log.warning("sync failed (%s), next try at %s: %s", cause, retry_at, error.message)
+    log.log(level, "sync failed (%s), next try at %s: %s", cause, retry_at, error.message)
 
 
 def is_sure(calendar: Calendar, error: errors.WatcherError) -> bool:

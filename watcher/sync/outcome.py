@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
 from watcher.google.client import QUERY_FINGERPRINT
-from watcher.ledger import aside, budget, calendars, channels, doubts, leases, owing, runs
+from watcher.ledger import aside, away, budget, calendars, channels, doubts, leases, owing, runs
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.calendars import Settled, Trouble
 from watcher.ledger.models import Run
@@ -60,10 +60,16 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
             owing.owe_listings(session, [calendar_id], "touched", now)
         if outcome.applied.answered_late:
             known_site.remember_late_answers(session, outcome.applied.answered_late, now)
+        away.answered(session, _answered(outcome), now)
         let_go = leases.release_if_clean(session, attempt.lease, work.seq)
     _tell_of_refusals(outcome, fresh)
     log.info("synced", extra={"run": _as_log(run)})
     return let_go
+
+
+def _answered(outcome: Outcome) -> list[str]:
+    """ERPNext is asked only where Google has told of something."""
+    return ["google"] if outcome.reading.is_empty else ["google", "erpnext"]
 
 
 def _next_poll(services: Services, session: Session, calendar_id: int, now: datetime) -> datetime:

@@ -27,6 +27,9 @@ _SECRET = re.compile(
 )
 
 
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+
+
 def redact(text: str) -> str:
     """Replace what looks like a token, a secret parameter or a private key by ``[redacted]``."""
     return _SECRET.sub(_blank, text)
@@ -79,7 +82,9 @@ def configure(log_format: str = "", level: int = logging.INFO) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(max(level, logging.INFO))
+    # Libraries tell more at DEBUG than a log may hold: Watcher's own lines alone are of that level.
+    logging.getLogger("watcher").setLevel(level if level < logging.INFO else logging.NOTSET)
     for noisy in (
         "googleapiclient",
         "urllib3",
