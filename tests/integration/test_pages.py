@@ -17,7 +17,7 @@ from watcher.channels.renewal import renew_due
 from watcher.handlers import looking, needs
 from watcher.handlers.app import create_app
 from watcher.handlers.system import EXAMINATION
-from watcher.ledger import accounts, calendars, presence, runs
+from watcher.ledger import accounts, calendars, overview, presence, runs
 from watcher.ledger.problems import Problem, ProblemState
 from watcher.ledger.states import AccountState, CalendarState
 
@@ -339,3 +339,25 @@ def test_no_page_asks_more_of_the_ledger_for_more_calendars(company: Company, ad
     assert "51 to 61 of 61" in admin.get("/calendars?page=2")
     assert all(many <= one + 3 for one, many in zip(few, queries(), strict=True))
     assert max(few) <= 50, few
+
+
+def test_a_page_that_cannot_be_made_says_why_and_what_to_do(
+    company: Company, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin.client.application.config["PROPAGATE_EXCEPTIONS"] = False
+    answer = admin.client.get("/failures/retry")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+    assert "takes the form of a page" in says(answer.get_data(as_text=True))
+    ledger = company.folder / "ledger.sqlite3"
+    ledger.rename(company.folder / "elsewhere")
+    for path in ("/", "/failures"):
+        page = admin.get(path, 503)
+        assert "The ledger does not answer" in page
+        assert "nothing is lost" in page
+        assert str(company.folder) not in page
+    (company.folder / "elsewhere").rename(ledger)
+    monkeypatch.setattr(overview, "look", lambda *_, **__: 1 / 0)
+    page = admin.get("/", 500)
+    assert "a defect of Watcher's own" in page
+    assert re.search(r"log has for this request \([0-9a-f]{16}\)", page)

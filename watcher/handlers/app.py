@@ -10,6 +10,7 @@ from flask.sessions import SecureCookieSessionInterface
 
 from watcher.handlers import (
     auditing,
+    broken,
     calendars,
     context,
     dashboard,
@@ -63,6 +64,7 @@ def create_app(services: Services) -> Flask:
     app.before_request(tracing.begin)
     speech.set_up(app, frozenset(part.bp.name for part in spoken))
     messages.set_up(app)
+    broken.set_up(app)
     app.after_request(_secure)
     app.after_request(tracing.tell)
     return app

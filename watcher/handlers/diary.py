@@ -43,12 +43,14 @@ GOOD, WARN, BAD = "good", "warn", "bad"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the log. ``colour`` is that of the strip, empty for a channel's."""
+    """One line of the log. ``colour`` is that of the strip, empty for a channel's; ``trace`` finds
+    a pass that failed in Watcher's own log."""
 
     at: datetime
     why: str
     text: str
     colour: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def lines(passes: Iterable[Passed], moments: Iterable[ChannelSaid]) -> list[Line
 
 
 def line(p: Passed) -> Line:
-    return Line(p.at, WHY.get(p.reason, p.reason), sentence(p), colour(p))
+    return Line(p.at, WHY.get(p.reason, p.reason), sentence(p), colour(p), p.trace * p.has_failed)
 
 
 def _channel(moment: ChannelSaid) -> str:

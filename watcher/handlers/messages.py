@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, render_template, request
+from flask import Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from watcher.errors import Permanent, Transient, WatcherError
 from watcher.handlers import acting
+from watcher.handlers.speech import SPOKEN
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,6 @@ class ErrorPage(acting.Refused):
 def set_up(app: Flask) -> None:
     app.register_error_handler(ErrorPage, _refused)
     app.register_error_handler(404, _not_found)
-    app.register_error_handler(Transient, _unavailable)
 
 
 def show(refusal: ErrorPage) -> ResponseReturnValue:
@@ -75,7 +75,13 @@ def _not_found(_error: Exception) -> ResponseReturnValue:
     return show(ErrorPage(N_("Not found"), N_("There is no such page."), 404))
 
 
-def _unavailable(error: Transient) -> ResponseReturnValue:
+def is_spoken(blueprint: str | None) -> bool:
+    """Whether a page is one of those for employees."""
+    return blueprint in current_app.extensions[SPOKEN]
+
+
+def unavailable(error: Transient) -> ResponseReturnValue:
+    """For employees."""
     log.error("request failed: %s", error.message)
     text = N_("Watcher cannot reach its ledger. Try again in a minute.")
     return show(ErrorPage(N_("Unavailable"), text, 503))

@@ -17,7 +17,7 @@ class Passed:
     """One pass. ``kind`` is ``delta``, ``snapshot`` or ``failed``, ``reason`` why it was made,
     ``items`` what Google's answers held, ``written`` the rows changed in ERPNext by what was done
     to them, ``lag`` the seconds from the change in Google to ERPNext. ``error`` begins with the
-    cause."""
+    cause; ``trace`` is the id of the pass in the log."""
 
     at: datetime
     kind: str
@@ -30,6 +30,7 @@ class Passed:
     refused: int
     lag: float | None
     error: str
+    trace: str
 
     @property
     def written(self) -> int:
@@ -106,6 +107,7 @@ def _passed(row: Run) -> Passed:
         refused=row.refused,
         lag=row.lag_google,
         error=row.error,
+        trace=row.trace,
     )
 
 
