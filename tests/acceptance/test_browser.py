@@ -202,7 +202,6 @@ def test_an_admin_looks_at_a_calendar(page: Page, shop: Company) -> None:
     check(page, shop, "home-in-trouble")
     page.get_by_role("link", name="Failures").click()
     check(page, shop, "failures")
-    look_after_employees(page, shop)
     page.get_by_role("link", name="Calendars").first.click()
     check(page, shop, "calendars")
     page.get_by_role("link", name="own calendar").first.click()
@@ -226,6 +225,8 @@ def test_an_admin_looks_at_a_calendar(page: Page, shop: Company) -> None:
     check(page, shop, "audit-chosen")
     page.get_by_role("link", name="Audit").click()
     check(page, shop, "audit")
+    look_after_employees(page, shop)
+    stop_the_time(page, shop)
 
 
 def look_after_employees(page: Page, shop: Company) -> None:
@@ -233,7 +234,7 @@ def look_after_employees(page: Page, shop: Company) -> None:
     page.get_by_text("Invite employees").click()
     page.get_by_label("Addresses, as many as you like").fill(f"nina@scoopjoy.test, {ANN}")
     check(page, shop, "employees")
-    page.get_by_role("button", name="Show the links instead").click()
+    page.get_by_role("button", name="Make the links").click()
     page.get_by_text("left as it is: connected already").wait_for()
     check(page, shop, "employees-links")
     page.get_by_role("link", name="Back to the employees").click()
@@ -250,3 +251,15 @@ def look_after_employees(page: Page, shop: Company) -> None:
     page.get_by_role("button", name="Search").click()
     page.get_by_role("button", name=f"Resume {ANN}").click()
     page.get_by_text(f"{ANN}: resumed").wait_for()
+
+
+def stop_the_time(page: Page, shop: Company) -> None:
+    assert shop.sync() == "done"
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_text("Now make or change an event").wait_for()
+    check(page, shop, "stopwatch")
+    shop.google.insert_event(ANN, shop.timed(hours=6, summary="Just now"))
+    shop.google.wait_pushes()
+    assert shop.sync() == "done"
+    page.get_by_text("seconds after the change in Google").wait_for()  # it looks by itself
+    check(page, shop, "stopwatch-done")

@@ -25,12 +25,13 @@ from watcher.handlers import (
     oauth,
     parts,
     speech,
+    stopwatch,
     system,
     tracing,
 )
 from watcher.services import Services
 
-LIVE = ("dashboard.home", "me.connected")
+LIVE = ("dashboard.home", "stopwatch.watch", "me.connected")
 """Pages with a script, which fetches them again."""
 
 
@@ -57,7 +58,7 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    pages = (dashboard, employees, calendars, failures, explaining, auditing, system)
+    pages = (dashboard, employees, calendars, failures, explaining, auditing, system, stopwatch)
     spoken = (links, oauth, me)
     for part in (notifications, *spoken, parts, *pages, health):
         app.register_blueprint(part.bp)

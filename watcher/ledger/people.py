@@ -44,10 +44,12 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account and what hangs on it. ``changed_at`` is when an event of it was last written in
+    """An account and what hangs on it. ``first`` is the number of its first calendar, 0 where it
+    has none. ``changed_at`` is when an event of it was last written in
     ERPNext, ``failing`` how many of its calendars wait for a person."""
 
     account: Account
+    first: int
     calendars: int
     failing: int
     changed_at: datetime | None
@@ -62,6 +64,7 @@ _failing = (
 _own = (
     select(
         Calendar.account_id,
+        func.min(Calendar.id).label("first"),
         func.count().label("many"),
         func.count().filter(standing.is_failing()).label("failing"),
         func.max(Calendar.changed_at).label("changed_at"),
@@ -108,11 +111,13 @@ def page(session: Session, search: Search, limit: int, offset: int) -> list[Pers
     ids = [account.id for account in found]
     invited = invitations(session, ids)
     rows = session.execute(_own.where(Calendar.account_id.in_(ids)))
-    own = {row[0]: (row[1], row[2], row[3]) for row in rows}
-    return [
-        Person(account, *own.get(account.id, (0, 0, None)), invited.get(account.id))
-        for account in found
-    ]
+    own = {row[0]: row for row in rows}
+    return [_person(account, own.get(account.id), invited.get(account.id)) for account in found]
+
+
+def _person(account: Account, own: Any, invited: Invited | None) -> Person:
+    _, first, many, failing, changed_at = own or (0, 0, 0, 0, None)
+    return Person(account, first, many, failing, changed_at, invited)
 
 
 def _ordered(asked: Select[Any], sort: str) -> Select[Any]:

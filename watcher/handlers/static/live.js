@@ -1,14 +1,14 @@
-// Keeps a page current. Every ten seconds, while it is looked at, it is fetched again, and its parts
-// of the class "live" take the places of the old ones, with the title and the icon. What is typed
-// between them stays.
+// Keeps a page current. Every ten seconds (or data-seconds of the script), while it is looked at, it
+// is fetched again, and its parts of the class "live" take the places of the old ones, with the title
+// and the icon. What is typed between them stays. A part with data-final changes no more.
 "use strict";
-const SECONDS = 10;
+const SECONDS = Number(document.currentScript.dataset.seconds || 10);
 
 async function refresh() {
-  if (document.hidden) return;
+  if (document.hidden || document.querySelector(".live[data-final]")) return;
   const stale = document.getElementById("stale");
   try {
-    const answer = await fetch(location.pathname, {cache: "no-store", redirect: "error"});
+    const answer = await fetch(location.href, {cache: "no-store", redirect: "error"});
     if (!answer.ok) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = [...page.querySelectorAll(".live")];

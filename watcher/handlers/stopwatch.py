@@ -1,0 +1,176 @@
+"""The admins' page *Stopwatch*: somebody changes an event in Google, and sees each step on its way
+to ERPNext, with the seconds it took; or what to look at where nothing comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from watcher.handlers.admin import for_admins
+from watcher.handlers.calendars import name_of
+from watcher.handlers.context import services
+from watcher.ledger import standing, stopwatch, told
+from watcher.ledger.stopwatch import Lap
+from watcher.ledger.told import CalendarTold
+
+bp = Blueprint("stopwatch", __name__)
+
+LONG = timedelta(minutes=2)
+LONGEST = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``seconds`` it took since the step before; None where that is not known."""
+
+    text: str
+    at: datetime | None
+    seconds: float | None = None
+
+
+@bp.get("/calendars/<int:number>/stopwatch")
+@for_admins
+def watch(number: int) -> ResponseReturnValue:
+    """``since`` is when it was begun, in milliseconds of the epoch; without it, or after an hour,
+    it begins now."""
+    app = services()
+    now, since = app.clock(), _since(request.args.get("since", 0, type=int))
+    if since is None or not timedelta(0) <= now - since <= LONGEST:
+        begun = url_for("stopwatch.watch", number=number, since=int(now.timestamp() * 1000))
+        return redirect(begun, 303)
+    with app.db.reading() as session:
+        pairs = told.of_calendars(session, [number])
+        if not pairs:
+            abort(404)
+        calendar = told.calendar(session, pairs[0], standing.moment(app.db, session, now))
+        lap = stopwatch.lap(session, number, since)
+    heard = stopwatch.heard_since(calendar, since)
+    arrived = lap is not None and lap.wrote > 0
+    late = now - since >= LONG
+    return render_template(
+        "stopwatch.html",
+        calendar=calendar,
+        name=name_of(calendar.account.email, calendar.google_id),
+        since=since,
+        waited=int((now - since).total_seconds()),
+        lap=lap,
+        arrived=arrived,
+        steps=_steps(lap, heard, calendar),
+        total=_between(lap.changed_at, lap.ended_at) if lap and arrived else None,
+        doubts=[] if arrived else list(_doubts(calendar, late, lap, heard)),
+        late=late,
+    )
+
+
+def _since(milliseconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _steps(lap: Lap | None, heard: datetime | None, calendar: CalendarTold) -> Sequence[Step]:
+    """What has happened so far, in its order."""
+    if lap is None:
+        found = [Step("Watcher was told that something has changed", heard)] if heard else []
+        return [*found, Step("A worker reads it now", None)] if calendar.is_read_now else found
+    moments = [
+        ("Changed in Google, by Google's clock", lap.changed_at),
+        ("Watcher was told that something has changed", lap.heard_at),
+        (_WHY.get(lap.reason, "A worker began to read the calendar"), lap.began_at),
+        ("What has changed was read from Google", lap.read_at),
+        (_ended(lap), lap.ended_at),
+    ]
+    steps: list[Step] = []
+    for text, at in moments:
+        if at is not None:
+            steps.append(Step(text, at, _between(steps[-1].at, at) if steps else None))
+    return steps
+
+
+_WHY = {
+    "push": "A worker began to read the calendar",
+    "poll": "A poll began to read the calendar, without having been told",
+}
+
+
+def _ended(lap: Lap) -> str:
+    if lap.error:
+        return "The pass failed"
+    if lap.wrote:
+        return f"In ERPNext: {lap.wrote} row{'s' if lap.wrote > 1 else ''} written"
+    if lap.aside:
+        return "ERPNext refused it: it is set aside"
+    return "Nothing had to be written"
+
+
+def _between(first: datetime | None, second: datetime) -> float | None:
+    """Two clocks may differ by a little: never less than nothing."""
+    return None if first is None else max(0.0, (second - first).total_seconds())
+
+
+def _doubts(
+    calendar: CalendarTold, late: bool, lap: Lap | None, heard: datetime | None
+) -> Iterator[str]:
+    """What to look at, the likeliest first: at once where it cannot come, else after two
+    minutes."""
+    if not calendar.account.is_active:
+        step = calendar.account.step or "resume it on the page Employees"
+        yield f"The account is {calendar.account.state.replace('_', ' ')}: nothing is read. {step}"
+        return
+    if lap is not None:
+        yield from _after_reading(lap)
+    elif calendar.push_supported is False:
+        yield (
+            "Google does not tell of changes in this calendar: they are found by polling, a few "
+            "minutes later. The next poll is named on the calendar's page."
+        )
+    elif calendar.channel is None:
+        yield (
+            "No channel is open, so that Google tells nothing: changes are found by polling. "
+            "Renew channel, on the calendar's page, opens one."
+        )
+    elif late and heard:
+        yield "Google has told it, but no worker has taken it up: look at the page System."
+    elif late:
+        yield from _nothing_heard(calendar)
+
+
+def _after_reading(lap: Lap) -> Iterator[str]:
+    if lap.error:
+        yield f"{lap.error}. It is tried again by itself; the calendar's page says when."
+    elif lap.aside:
+        yield "The calendar's page has ERPNext's words, and what to do."
+    elif lap.left_out:
+        yield (
+            "What was read is left out by the rules: declined, private, a working location, or "
+            "outside of the window. The event search names the rule for one event."
+        )
+    elif lap.unchanged:
+        yield (
+            "ERPNext has it like that already: what was changed is nothing that is copied, such "
+            "as guests or reminders."
+        )
+    else:
+        yield "Google named no change: it may come with the next notification."
+
+
+def _nothing_heard(calendar: CalendarTold) -> Iterator[str]:
+    channel = calendar.channel
+    if channel is None or channel.is_silent:
+        yield (
+            "Nothing was ever heard through this channel: Google does not reach this address. "
+            "Run the checks on the page System."
+        )
+    yield (
+        f"Was it changed in this calendar ({calendar.google_id}), and saved? An event that another "
+        "person owns counts when the change reaches this calendar."
+    )
+    yield (
+        "Press Sync now: if that finds the change, Google's notification was late or lost, and "
+        "a poll would have found it. If it finds nothing, there is no change."
+    )
