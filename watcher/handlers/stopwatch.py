@@ -147,7 +147,7 @@ def _after_reading(lap: Lap) -> Iterator[str]:
         yield "The calendar's page has ERPNext's words, and what to do."
     elif lap.left_out:
         yield (
-            "What was read is left out by the rules: declined, private, a working location, or "
+            "What was read is left out by the rules: declined, private, where somebody works, or "
             "outside of the window. The event search names the rule for one event."
         )
     elif lap.unchanged:
