@@ -289,7 +289,8 @@ def test_list_and_show(shop: Company) -> None:
         [BOB, "invited"],
     ]
     listed = run(shop, "accounts", "list", "--json").data
-    assert set(listed[0]) == {"email", "state", "cause", "source", "erpnext_user", "since"}
+    brief = {"email", "state", "cause", "source", "erpnext_user", "since"}
+    assert set(listed[0]) == brief | {"chosen_by_employee"}
     shown = run(shop, "accounts", "show", ANN.upper(), "--json").data
     assert shown["calendars"][0] | {"last_success": None} == {
         "id": ANN,

@@ -299,6 +299,8 @@ def test_who_is_mirrored_by_delegation_signs_in_and_asks_to_leave(
     shop: Company, browser: FlaskClient
 ) -> None:
     shop.connect(ANN)
+    with shop.services.db.session() as session:
+        accounts.get(session, ANN).google_sub = "1" * 21  # of a consent to another Google account
     assert sign_in(browser, ANN).headers["Location"] == "/me"
     page = shown(browser, "/me")
     assert "It works" in page

@@ -12,7 +12,7 @@ from typing import ParamSpec
 
 from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from watcher.google.consent import Identity
 from watcher.handlers.admin import form_is_ours
@@ -27,6 +27,7 @@ from watcher.ledger.states import HAD_A_GRANT, AccountState
 P = ParamSpec("P")
 
 EMPLOYEE = "employee"
+DELEGATED = "service-account"
 LIFE_SECONDS = 12 * 3600
 SHOWN = (*HAD_A_GRANT, AccountState.DISCONNECTING)
 """States of an account that has something to show to its owner."""
@@ -42,7 +43,8 @@ def find(identity: Identity) -> Account | None:
         if found is None:
             found = db.execute(
                 select(Account).where(
-                    Account.email == identity.email.lower(), Account.google_sub.is_(None)
+                    Account.email == identity.email.lower(),
+                    or_(Account.google_sub.is_(None), Account.source == DELEGATED),
                 )
             ).scalar_one_or_none()
     return found if found is not None and found.state in SHOWN else None
@@ -71,7 +73,8 @@ def here() -> Account | None:
         account = db.get(Account, kept["id"])
         if account is None or kept["outs"] != admins.sign_outs(db, account.email):
             return None
-    is_owner = account.google_sub is None or same(digest(account.google_sub), kept["owner"])
+    by_address = account.google_sub is None or account.source == DELEGATED
+    is_owner = by_address or same(digest(account.google_sub or ""), kept["owner"])
     return account if is_owner and account.state != AccountState.INVITED else None
 
 

@@ -48,6 +48,8 @@ def _names(asked: Request) -> Iterator[str]:
 @bp.before_app_request
 def _choose() -> None:
     """``?language=de`` on any page stays chosen in this browser."""
+    if not request.query_string:
+        return  # notifications have none, and come in bursts
     chosen = catalogs.known(request.args.get(CHOSEN))
     if chosen and session.get(CHOSEN) != chosen:
         session[CHOSEN] = chosen
