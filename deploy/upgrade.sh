@@ -41,7 +41,13 @@ go_back() {
   say "$1: the old version and the backup are put back"
   systemctl stop "${units[@]}" || true
   install_version "$old"
-  as_service "$home/.venv/bin/watcher" --no-input restore --yes "$backup"
+  # What was killed counts as running for 90 seconds.
+  local tries=0
+  until as_service "$home/.venv/bin/watcher" --no-input restore --yes "$backup"; do
+    tries=$((tries + 1))
+    [ $tries -lt 20 ] || { say "restore by hand: watcher restore $backup, then systemctl start ${units[*]}"; exit 1; }
+    sleep "${UPGRADE_PAUSE:-6}"
+  done
   systemctl start "${units[@]}"
   if works; then say "the old version runs again"; else say "the old version does not answer either: journalctl -u watcher"; fi
   exit 1

@@ -22,6 +22,7 @@ from watcher.errors import Transient, UserError
 from watcher.google.client import CalendarClient
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.ledger import notices, presence
+from watcher.ledger import removal as last
 from watcher.services import Services
 
 pytestmark = pytest.mark.one_shape("sqlite")
@@ -278,6 +279,28 @@ def test_with_data_the_ledger_goes_last(running: Company, tmp_path: Path) -> Non
     again = run(running, "uninstall", "--yes", "--data", "--json")
     assert again.data["deleted"] == [str(keys)]
     run(running, "status", code=2)
+
+
+def test_a_file_that_may_not_be_deleted_is_named_and_the_others_go(
+    running: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key file of a service is root's."""
+    keys = tmp_path / "keys"
+    keys.write_text(running.key)
+    running.environ["WATCHER_SECRET_KEYS_FILE"] = str(keys)
+    del running.environ["WATCHER_SECRET_KEYS"]
+    (Path(running.environ["WATCHER_DATA_DIR"]) / "valkey").mkdir(parents=True)
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == keys:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    done = last.remove(running.settings, (keys,))
+    assert done.stay == {keys: "Permission denied"}
+    assert {path.name for path in done.gone} >= {"ledger.sqlite3", "valkey"}
 
 
 def test_it_asks_first(running: Company) -> None:

@@ -217,7 +217,9 @@ def test_a_unit_that_is_broken_into_can_do_little(name: str) -> None:
 
 STUBS = {
     # What it is asked to do is written down; what a version prints or does is in its checkout.
-    ".venv/bin/watcher": 'echo "watcher $*" >>"$CALLS"; [ "$2" = restore ] || echo "$BACKUP"',
+    # The first restore is refused: what was killed counts as running for a while.
+    ".venv/bin/watcher": 'echo "watcher $*" >>"$CALLS"; [ "$2" = restore ] || { echo "$BACKUP"; '
+    'exit 0; }; [ "$(grep -c " restore " "$CALLS")" -gt 1 ]',
     ".venv/bin/python": '[ "$1" = -m ] && { echo "pip" >>"$CALLS"; exit 0; }; exec "$PYTHON" "$@"',
     "bin/systemctl": 'echo "systemctl $*" >>"$CALLS"; rm -f "$READY"; '
     '[ "$1" = stop ] || { [ "$(cat "$UPGRADE_HOME/works")" = no ] || echo yes >"$READY"; }',
@@ -259,6 +261,7 @@ def installation(tmp_path: Path) -> dict[str, str]:
         "UPGRADE_HOME": str(home),
         "UPGRADE_READY": (tmp_path / "ready").as_uri(),
         "UPGRADE_PATIENCE": "1",
+        "UPGRADE_PAUSE": "0.1",
     }
 
 
@@ -304,7 +307,7 @@ def test_a_version_that_does_not_work_is_taken_back_with_its_ledger(
         "systemctl start watcher.socket watcher.service",
         "systemctl stop watcher.socket watcher.service",
         "install 1",
-        "watcher --no-input restore --yes /backups/ledger-1.sqlite3",
+        *["watcher --no-input restore --yes /backups/ledger-1.sqlite3"] * 2,
         "systemctl start watcher.socket watcher.service",
     ]
     assert "the old version runs again" in said

@@ -107,12 +107,11 @@ def _admin(app: App, wanted: Wanted) -> rest.ErpNextClient | None:
 
 def _end(app: App, found: removing.Found, wanted: Wanted, outcome: removing.Outcome) -> int:
     """The last step, if nothing is left of those before; and what is said of all of it."""
-    code = errors.ExitCode.PARTLY if outcome.left else errors.ExitCode.OK
     gone: Sequence[Path] = []
     if wanted.data and not outcome.left:
         app.services.db.dispose()
-        gone = last.remove(app.loaded.settings, _keys(app.loaded))
-        audit.nothing()  # the trail is gone with the ledger
+        gone = _delete_files(app, outcome.left)
+    code = errors.ExitCode.PARTLY if outcome.left else errors.ExitCode.OK
     if app.as_json:
         document = _document(found, wanted, outcome) | {"deleted": [str(path) for path in gone]}
         emit(document | {"by_hand": _by_hand(app, found), "dry_run": False, "code": code})
@@ -122,18 +121,30 @@ def _end(app: App, found: removing.Found, wanted: Wanted, outcome: removing.Outc
     return code
 
 
+def _delete_files(app: App, left: list[removing.Left]) -> Sequence[Path]:
+    """The ledger, the queue, the keys. What this user may not delete is left."""
+    removed = last.remove(app.loaded.settings, _keys(app.loaded))
+    for path, why in removed.stay.items():
+        left.append(removing.Left(str(path), why, f"sudo rm -r {path}"))
+    audit.nothing()  # the trail is gone with the ledger
+    return removed.gone
+
+
 def _rest(app: App) -> int:
     """The ledger is gone already: of a run that broke off at the end only files are left."""
     app.confirm(
         f"There is no ledger any more. Delete the files left in {app.loaded.settings.data_dir}?"
     )
-    gone = last.remove(app.loaded.settings, _keys(app.loaded))
-    audit.nothing()
+    left: list[removing.Left] = []
+    gone = _delete_files(app, left)
+    code = errors.ExitCode.PARTLY if left else errors.ExitCode.OK
     if app.as_json:
-        emit({"deleted": [str(path) for path in gone], "dry_run": False, "code": 0})
+        told = {"deleted": [str(path) for path in gone], "left": _left(left)}
+        emit(told | {"dry_run": False, "code": code})
     else:
+        _tell_left(left)
         _tell_gone(gone)
-    return errors.ExitCode.OK
+    return code
 
 
 def _keys(loaded: declared.Loaded) -> tuple[Path, ...]:
@@ -167,11 +178,12 @@ def _document(
     }
     if outcome is not None:
         document["done"] = outcome.done
-        document["left"] = [
-            {"what": left.what, "message": left.why, "next_step": left.step}
-            for left in outcome.left
-        ]
+        document["left"] = _left(outcome.left)
     return document
+
+
+def _left(left: Sequence[removing.Left]) -> list[dict[str, str]]:
+    return [{"what": e.what, "message": e.why, "next_step": e.step} for e in left]
 
 
 # --- for people ---------------------------------------------------------------------------------
@@ -268,11 +280,15 @@ WORDS = {
 def _tell_outcome(outcome: removing.Outcome, gone: Sequence[Path], wanted: Wanted) -> None:
     done = [WORDS[kind].format(number) for kind, number in outcome.done.items()]
     _say(f"done: {', '.join(done) or 'nothing was left to do'}")
-    for left in outcome.left:
-        _say(f"left: {left.what}: {left.why}\n  do: {left.step}")
-    if wanted.data and outcome.left:
+    _tell_left(outcome.left)
+    if wanted.data and outcome.left and not gone:
         _say("the ledger and the keys stay: they are needed for what is left")
     _tell_gone(gone)
+
+
+def _tell_left(left: Sequence[removing.Left]) -> None:
+    for each in left:
+        _say(f"left: {each.what}: {each.why}\n  do: {each.step}")
 
 
 def _tell_gone(gone: Sequence[Path]) -> None:

@@ -27,6 +27,8 @@ from watcher.ledger.secrets import key_of
 from watcher.settings import Settings
 
 SQLITE, DUMP = ".sqlite3", ".dump"
+REPLACED = "ledger.replaced-"
+"""How the name begins of what a restore has kept: such a file can be restored, too."""
 VERSION_TABLE = "alembic_version"
 PART = ".part"
 """The end of a file's name while it is being written: no such file is taken for a backup."""
@@ -170,16 +172,16 @@ def _replace_file(ledger: Path, file: Path, now: datetime) -> str:
             os.fsync(into.fileno())
         if ledger.exists():  # an owner that root has not to guess: the one that it had
             shutil.chown(part, ledger.stat().st_uid, ledger.stat().st_gid)
-        kept = _set_aside(ledger, f".replaced-{now:%Y%m%dT%H%M%SZ}")
+        kept = _set_aside(ledger, f"{REPLACED}{now:%Y%m%dT%H%M%SZ}{SQLITE}")
         part.rename(ledger)
     finally:
         part.unlink(missing_ok=True)
     return kept
 
 
-def _set_aside(ledger: Path, ending: str) -> str:
+def _set_aside(ledger: Path, name: str) -> str:
     """With its log, where the last process could not write that back into it."""
-    kept = ledger.with_name(ledger.name + ending)
+    kept = ledger.with_name(name)
     for part in ("-shm", "-wal", ""):
         old = ledger.with_name(ledger.name + part)
         if old.exists():
@@ -201,7 +203,7 @@ def _kept_dump(settings: Settings, now: datetime) -> str:
     finally:
         db.dispose()
     folder = settings.data_dir.resolve()
-    return str(take(settings, folder, now, word="ledger.replaced").file)
+    return str(take(settings, folder, now, word=REPLACED.removesuffix("-")).file)
 
 
 def _replace_tables(url: URL, file: Path) -> None:

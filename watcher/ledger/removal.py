@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import make_url, text
 
+from watcher.ledger.backup import REPLACED
 from watcher.ledger.db import Database
 from watcher.ledger.models import Base
 from watcher.settings import Settings
 
-_KNOWN = ("secret.key", "up.lock", "valkey")
+_KNOWN = ("secret.key", "up.lock", "valkey", "valkey.sock")
 _ENDINGS = ("", "-wal", "-shm", ".migrate.lock")
 
 
@@ -34,6 +36,7 @@ def files(settings: Settings) -> list[Path]:
     if ledger.get_backend_name() == "sqlite" and ledger.database:
         path = Path(ledger.database).resolve()
         named += [path.with_name(path.name + ending) for ending in _ENDINGS]
+    named += folder.glob(f"{REPLACED}*")  # what a restore has kept
     return sorted(path for path in named if path.exists())
 
 
@@ -49,21 +52,33 @@ def drop(settings: Settings) -> None:
         db.dispose()
 
 
-def remove(settings: Settings, more: tuple[Path, ...]) -> list[Path]:
-    """Delete the tables, then the files and ``more`` of them; returns what is gone. The ledger goes
-    first: without it a second run knows that only files are left."""
+@dataclass(slots=True)
+class Removed:
+    """Files that are gone, and those that this user may not delete, with the system's word."""
+
+    gone: list[Path] = field(default_factory=list)
+    stay: dict[Path, str] = field(default_factory=dict)
+
+
+def remove(settings: Settings, more: tuple[Path, ...]) -> Removed:
+    """Delete the tables, then the files and ``more`` of them. The ledger goes first: without it a
+    second run knows that only files are left. The file of the keys is often root's."""
     drop(settings)
-    gone = []
+    done = Removed()
     found = sorted({*files(settings), *(path for path in more if path.exists())}, key=_order)
     for path in found:
-        if path.is_dir():
-            shutil.rmtree(path)
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            done.stay[path] = error.strerror or type(error).__name__
         else:
-            path.unlink()
-        gone.append(path)
+            done.gone.append(path)
     with suppress(OSError):  # it holds something else, or belongs to systemd
         settings.data_dir.resolve().rmdir()
-    return gone
+    return done
 
 
 def _order(path: Path) -> tuple[bool, str]:
