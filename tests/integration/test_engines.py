@@ -127,6 +127,8 @@ def test_no_statement_takes_forever_behind_a_pooler(
     monkeypatch.setattr("watcher.ledger.server.STATEMENT_SECONDS", 1)
     databases = [Database(pooled) for _ in range(2)]
     for database in databases:
+        with database.session() as session:
+            assert session.scalar(text("SHOW jit")) == "off", "to compile takes longer than to do"
         with pytest.raises(LedgerAway, match="statement timeout"), database.session() as session:
             session.execute(text("SELECT pg_sleep(20)"))
     for database in databases:
