@@ -212,6 +212,14 @@ def test_who_is_not_reached_in_time_is_asked_for_again(
     page = admin.post("/employees/act", **asked)
     assert "0 of 2 done" in page
     assert "Go on with the other 2" in page
+    assert company.account().state == "active"
+    page = admin.post("/employees/invite", addresses=f"{CREW[0]}, {CREW[1]}", by="link")
+    assert "Go on with the other 2" in page
     office: employees.Office = admin.client.application.extensions[employees.OFFICE]
     with office.lock:
         assert "under way" in admin.post("/employees/act", **asked)
+    monkeypatch.setattr(employees, "SECONDS", 20.0)
+    left = {"guest": [f"{CREW[0]} ", f"{CREW[1]} nobody@else.test"], "by": "link"}
+    page = admin.post("/employees/invite", **left)
+    assert "1 of 2 done" in page
+    assert "no enabled user nobody@else.test" in page

@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from watcher.accounts import deeds, inviting, lists
 from watcher.accounts.rounds import Act, Answer, Guest, Round
@@ -186,7 +185,10 @@ def act() -> ResponseReturnValue:
     if len(answers) == 1 and not answers[0].link:
         _told(answers[0])
         return redirect(back, 303)
-    return _results(answers, back, chosen.deed)
+    left = [answer.email for answer in answers if answer.waits]
+    again = [("act", chosen.deed), ("confirmed", "yes"), *(("email", email) for email in left)]
+    again.append(("events", request.form.get("events", "")))
+    return _results(answers, back, Again(url_for("employees.act"), again, len(left)))
 
 
 def _chosen() -> Chosen:
@@ -245,12 +247,16 @@ def invite() -> ResponseReturnValue:
     except UserError as error:
         parts.refused(error)
         return redirect(back, 303)
-    return _results(answers, back, "")
+    left = [guest for guest, answer in zip(guests, answers, strict=True) if answer.waits]
+    again = [("guest", f"{guest.email} {guest.erpnext_user or ''}") for guest in left]
+    again.append(("by", request.form.get("by", "")))
+    return _results(answers, back, Again(url_for("employees.invite"), again, len(left)))
 
 
 def _guests() -> list[Guest]:
     """Raises ``UserError`` where nobody is named."""
-    found = lists.of_text(request.form.get("addresses", ""))
+    found = [_guest(value) for value in request.form.getlist("guest")]
+    found += lists.of_text(request.form.get("addresses", ""))
     file = request.files.get("people")
     if file is not None and file.filename:
         found += lists.of_csv(file.read(), file.filename[:80])
@@ -259,10 +265,10 @@ def _guests() -> list[Guest]:
     return lists.once(found)
 
 
-@bp.errorhandler(RequestEntityTooLarge)
-def too_large(_error: RequestEntityTooLarge) -> ResponseReturnValue:
-    text = "Invite that many with `watcher accounts invite --from-file people.csv --mail`."
-    return render_template("message.html", title="That list is too long", text=text), 413
+def _guest(value: str) -> Guest:
+    """One who was left in the round before."""
+    email, _, user = value.partition(" ")
+    return Guest(email, user or None)
 
 
 # --- doing it -------------------------------------------------------------------------------
@@ -320,15 +326,22 @@ def _disconnect(endings: Endings, events: str, guest: Guest) -> Answer:
     return Answer(guest.email, "is being disconnected now, which may take some minutes")
 
 
-def _results(answers: Sequence[Answer], back: str, deed: str) -> ResponseReturnValue:
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The form that goes on with those ``many`` whose turn has not come."""
+
+    action: str
+    fields: Sequence[tuple[str, str]]
+    many: int
+
+
+def _results(answers: Sequence[Answer], back: str, again: Again) -> ResponseReturnValue:
     """What became of each, with the links that were made: they are shown here and never again."""
     return render_template(
         "act_done.html",
         answers=answers,
         done=sum(answer.code == 0 for answer in answers),
         links=any(answer.link for answer in answers),
-        waits=[answer.email for answer in answers if answer.waits] if deed else [],
-        deed=deed,
-        events=request.form.get("events", ""),
+        again=again,
         back=back,
     )
