@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from tests.company import ANN, Company
 from tests.integration.test_pages import Admin
@@ -14,6 +15,7 @@ from watcher.accounts import verbs
 from watcher.channels.renewal import renew_due
 from watcher.handlers.app import create_app
 from watcher.ledger import channels
+from watcher.ledger.models import Run
 from watcher.ledger.secrets import digest
 
 pytestmark = pytest.mark.one_shape("sqlite")
@@ -69,6 +71,20 @@ def test_each_step_is_told_as_it_comes(company: Company, admin: Admin) -> None:
         assert step in page
     assert 'data-seconds="2"' in admin.client.get(running).get_data(as_text=True)
     assert "script-src 'self'" in admin.client.get(running).headers["Content-Security-Policy"]
+
+
+def test_a_change_whose_time_google_does_not_say_is_timed_from_the_notification(
+    company: Company, admin: Admin
+) -> None:
+    running = begin(company, admin)
+    company.google.insert_event(ANN, company.timed())
+    push(company, admin)
+    assert company.sync() == "done"
+    with company.services.db.session() as session:
+        run = session.scalars(select(Run).order_by(Run.id.desc())).first()
+        assert run is not None
+        run.lag_google = None
+    assert re.search(r"In ERPNext [\d.]+ seconds after Watcher was told", admin.get(running))
 
 
 def test_what_was_read_and_not_written_says_why(company: Company, admin: Admin) -> None:

@@ -60,7 +60,7 @@ def watch(number: int) -> ResponseReturnValue:
         lap=lap,
         arrived=arrived,
         steps=_steps(lap, heard, calendar),
-        total=_between(lap.changed_at, lap.ended_at) if lap and arrived else None,
+        result=_result(lap) if lap and arrived else "",
         doubts=[] if arrived else list(_doubts(calendar, late, lap, heard)),
         late=late,
     )
@@ -106,6 +106,16 @@ def _ended(lap: Lap) -> str:
     if lap.aside:
         return "ERPNext refused it: it is set aside"
     return "Nothing had to be written"
+
+
+def _result(lap: Lap) -> str:
+    """Of a deletion Google does not always say when it was."""
+    since = lap.changed_at or lap.heard_at
+    if since is None:
+        return "In ERPNext."
+    seconds = _between(since, lap.ended_at)
+    what = "the change in Google" if lap.changed_at else "Watcher was told"
+    return f"In ERPNext {seconds:.2f} seconds after {what}."
 
 
 def _between(first: datetime | None, second: datetime) -> float | None:
