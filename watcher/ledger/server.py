@@ -20,7 +20,8 @@ _POOLED = "behind a pooler"
 def engine(url: str, **options: Any) -> Engine:
     """Nothing is compiled (``jit``): with many calendars PostgreSQL takes half a second to compile
     what it then does in a tenth. The connections find out by themselves whether they lead through a
-    pooler: its answer to a new client names another process than the one that serves the statement."""
+    pooler: its answer to a new client names another process than the one that serves the
+    statement."""
     made = create_engine(
         url,
         hide_parameters=True,
