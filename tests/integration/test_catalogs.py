@@ -38,6 +38,26 @@ def test_what_is_put_into_a_sentence_and_its_links_are_in_each_translation(langu
         assert not re.search(r"[\u0900-\u097f]", str(message.string)) or language == "hi"
 
 
+SPOKEN = (
+    "connect.html",
+    "connected.html",
+    "leave.html",
+    "me.html",
+    "me_sign_in.html",
+    "message.html",
+    "next_event.html",
+    "what_is_shown.html",
+)
+MARKED = re.compile(r"{% trans.*?endtrans %}|{#.*?#}|{%.*?%}|{{.*?}}|<[^>]*>", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_no_word_of_an_employees_page_is_left_unmarked(name: str) -> None:
+    text = (catalogs.PACKAGE / "handlers" / "templates" / name).read_text(encoding="utf-8")
+    left = set(re.findall(r"[^\W\d_]+", MARKED.sub(" ", text)))
+    assert left <= {"Watcher"}, name
+
+
 def test_a_code_asks_for_one_of_the_languages_or_for_none() -> None:
     asked = ("de", "de-AT", "es_MX", "hi", "EN-gb", "fr", "", None)
     assert [known(each) for each in asked] == ["de", "de", "es", "hi", "en", "", "", ""]
