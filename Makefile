@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install demo test test-fast test-systems lint bench docs messages figures clean
+.PHONY: help install demo test test-fast test-systems coverage lint bench docs messages figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -38,6 +38,12 @@ test-systems: $(STAMP) ## the half that starts Valkey, the program, a browser
 	@echo "Whole systems: Valkey, the program, a browser; one that fails is run once more"
 	$(TESTS) -m system $(ARGS)
 
+coverage: $(STAMP) ## the share of Watcher's lines that the tests run; takes several times as long
+	rm -rf .coverage && mkdir .coverage
+	COVERAGE_FILE=$(CURDIR)/.coverage/data $(VENV)/bin/python -m coverage run -m pytest -n auto --maxschedchunk 1 $(ARGS)
+	COVERAGE_FILE=$(CURDIR)/.coverage/data $(VENV)/bin/python -m coverage combine -q
+	COVERAGE_FILE=$(CURDIR)/.coverage/data $(VENV)/bin/python -m coverage report
+
 lint: $(STAMP) ## ruff and mypy --strict (the tests too)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -56,4 +62,4 @@ figures: $(STAMP) ## the figures of the code: sizes, parameters, imports, depth 
 	$(VENV)/bin/python -m tests.figures
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
