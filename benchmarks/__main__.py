@@ -29,7 +29,17 @@ from benchmarks import table
 from benchmarks.rows import LeftOut, Options, Row
 from benchmarks.table import Result
 
-MODULES = ("writing", "delta", "idle", "front_door", "startup", "ledger", "bursts")
+MODULES = (
+    "writing",
+    "delta",
+    "idle",
+    "front_door",
+    "startup",
+    "ledger",
+    "bursts",
+    "freshness",
+    "years",
+)
 _ROOT = Path(__file__).parent.parent
 
 

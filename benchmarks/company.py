@@ -88,7 +88,7 @@ class Company:
         command = [*WATCHER, "up", "--port", str(self.port), *words]
         with (self.folder / "up.log").open("ab") as log:
             process = subprocess.Popen(
-                command, env=self._env(), cwd=self.folder, stdout=log, stderr=log
+                command, env=self.env(), cwd=self.folder, stdout=log, stderr=log
             )
         self.process = process
         try:
@@ -103,7 +103,7 @@ class Company:
         """``watcher WORDS`` to its end: seconds by the clock, and of CPU."""
         began, before = time.perf_counter(), os.times()
         done = subprocess.run(
-            [*WATCHER, *words], env=self._env(), cwd=self.folder, capture_output=True, check=False
+            [*WATCHER, *words], env=self.env(), cwd=self.folder, capture_output=True, check=False
         )
         if done.returncode:
             raise SystemExit(f"watcher {words[0]} ended with {done.returncode}: {done.stderr!r}")
@@ -111,7 +111,7 @@ class Company:
         used = after.children_user + after.children_system
         return time.perf_counter() - began, used - before.children_user - before.children_system
 
-    def _env(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
         others = {k: v for k, v in os.environ.items() if not k.startswith("WATCHER_")}
         return {**others, **self.environ}
 
@@ -166,6 +166,17 @@ class Company:
             'SELECT "subject" FROM "tabEvent" WHERE "custom_google_event_id" = ?', [event_id]
         )
         return str(rows[0][0]) if rows else ""
+
+    def rows(self) -> int:
+        """How many Events ERPNext has."""
+        return int(self.site.db.run('SELECT count(*) FROM "tabEvent"')[0][0])
+
+    def hire(self, many: int, events: int) -> list[str]:
+        """So many people more at Google and in ERPNext, whom Watcher does not know."""
+        hired = [f"hire-{secrets.token_hex(4)}-{number}@{DOMAIN}" for number in range(many)]
+        for email in hired:
+            self.events[email] = join(self.google, self.site, email, events)
+        return hired
 
     def listings(self) -> int:
         return self.google.log.counts().get("events.list", 0)

@@ -409,6 +409,40 @@ def test_what_is_over_is_not_kept_for_ever(db: Database) -> None:
     assert left() == (*kept, {"dead_grant:5"})
 
 
+def test_the_diary_of_a_large_company_is_bounded(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passes that found nothing are kept for a day, all others for two weeks, and of very many the
+    newest."""
+    number = add_calendar(db, add_account(db))
+    kinds = {"nothing": (0, 0, ""), "found": (1, 0, ""), "refused": (0, 1, ""), "bad": (0, 0, "e")}
+    with db.session() as session:
+        for hours in (48, 1):
+            for name, (items, refused, error) in kinds.items():
+                run = Run(
+                    calendar_id=number,
+                    kind="delta",
+                    reason=name,
+                    started_at=NOW - timedelta(hours=hours),
+                    items=items,
+                    refused=refused,
+                    error=error,
+                )
+                runs.add(session, run)
+
+    def left() -> list[tuple[str, float]]:
+        with db.session() as session:
+            found = session.query(Run).order_by(Run.id)
+            return [(each.reason, (NOW - each.started_at) / timedelta(hours=1)) for each in found]
+
+    assert runs.prune(db, NOW) == 1
+    late = [("found", 48), ("refused", 48), ("bad", 48)]
+    assert left() == [*late, *((name, 1) for name in kinds)]
+    monkeypatch.setattr(runs, "MOST_RUNS", 5)
+    assert runs.prune(db, NOW) == 2
+    assert left() == [("bad", 48), *((name, 1) for name in kinds)]
+
+
 def test_what_is_old_is_forgotten_and_the_rest_kept(db: Database) -> None:
     number = add_calendar(db, add_account(db))
     with db.session() as session:
@@ -420,6 +454,7 @@ def test_what_is_old_is_forgotten_and_the_rest_kept(db: Database) -> None:
                     kind="delta",
                     reason="push",
                     started_at=NOW - timedelta(days=days),
+                    items=1,
                     error="",
                 ),
             )

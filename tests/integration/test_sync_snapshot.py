@@ -212,6 +212,18 @@ def test_the_window_rolls_on_between_snapshots(company: Company) -> None:
     assert len(added) == 3
 
 
+def test_what_comes_within_reach_is_read_four_times_a_day(company: Company) -> None:
+    """Counted, since every look at a calendar would else cost two calls of Google's."""
+    company.google.log.clear()
+    for _ in range(24):
+        company.later(hours=1)
+        assert company.sync() == "done"
+    listed = [r.query for r in company.google.log.entries() if r.route == "events.list"]
+    assert sum("syncToken" in query for query in listed) == 24
+    assert sum("timeMin" in query for query in listed) == 4
+    assert len(listed) == 28
+
+
 def test_a_failure_in_between_does_not_lift_the_brake(company: Company) -> None:
     ids = put(company, 24)
     assert company.sync() == "done"

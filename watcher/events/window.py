@@ -21,9 +21,10 @@ def make_window(now: datetime, past_days: int, future_days: int) -> Window:
     return Window(start=whole - timedelta(days=past_days), end=whole + timedelta(days=future_days))
 
 
-REACH = timedelta(hours=1)
-"""So much beyond the window's far end is mirrored as well. The end moves with the clock; every poll
-reads what has come within reach, so that the window itself is always full."""
+REACH = timedelta(hours=12)
+"""So much beyond the window's far end is mirrored as well. The end moves with the clock; once half
+of it is used up, the next pass reads what has come within reach, so that the window itself is
+always full: four calls of Google's a day."""
 
 
 def reaching(window: Window) -> Window:

@@ -28,6 +28,10 @@ from watcher.ledger.models import (
 from watcher.ledger.states import AccountState
 
 KEEP_RUNS = timedelta(days=14)
+KEEP_EMPTY = timedelta(days=1)
+"""Passes that found nothing, which nearly all polls are: 48 a day for each calendar."""
+MOST_RUNS = 400_000
+"""Of a large company fewer days are kept: so many passes are about 100 MB."""
 KEEP_INVITATIONS = timedelta(days=30)
 """So long the page of a link says that it was used or has ended; then it is an unknown one."""
 KEEP_CHANNELS = timedelta(days=31)
@@ -88,7 +92,17 @@ def prune(db: Database, now: datetime) -> int:
     with db.session() as session:
         _forget_dead_grants(session, now)
         presence.prune(session, now)
-    return delete_all(db, Run.id, Run.started_at < now - KEEP_RUNS)
+    return _prune_diary(db, now)
+
+
+def _prune_diary(db: Database, now: datetime) -> int:
+    gone = delete_all(db, Run.id, Run.started_at < now - KEEP_RUNS)
+    empty = Run.kind == "delta", Run.items == 0, Run.refused == 0, Run.error == ""
+    gone += delete_all(db, Run.id, and_(Run.started_at < now - KEEP_EMPTY, *empty))
+    with db.reading() as session:
+        newest = select(Run.id).order_by(Run.id.desc()).offset(MOST_RUNS).limit(1)
+        oldest = session.scalar(newest)
+    return gone if oldest is None else gone + delete_all(db, Run.id, Run.id <= oldest)
 
 
 def _forget_dead_grants(session: Session, now: datetime) -> None:

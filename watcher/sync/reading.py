@@ -21,7 +21,7 @@ from watcher.sync.expansion import expand, history
 from watcher.sync.intake import parse_items, zone_or_utc
 from watcher.sync.passes import Basis, Kind, Pass
 
-ROLL_AFTER = REACH / 4
+ROLL_AFTER = REACH / 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
