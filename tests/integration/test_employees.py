@@ -152,6 +152,8 @@ def test_several_are_asked_for_first_and_each_is_told(company: Company, admin: A
     assert "Resume: 2 employees?" in admin.post("/employees/act", **everyone)
     assert "2 of 2 done" in admin.post("/employees/act", **everyone, confirmed="yes")
     assert "Nobody was chosen" in admin.post("/employees/act", act="pause")
+    after = {"act": "pause", "everyone": "yes", "after": ANN, "confirmed": "yes"}
+    assert f"{BOB}: paused" in admin.post("/employees/act", **after), "who comes after Ann"
 
 
 def test_a_disconnection_tells_its_consequences_and_is_done_behind(
@@ -219,7 +221,7 @@ def test_who_is_not_reached_in_time_is_asked_for_again(
     with office.lock:
         assert "under way" in admin.post("/employees/act", **asked)
     monkeypatch.setattr(employees, "SECONDS", 20.0)
-    left = {"guest": [f"{CREW[0]} ", f"{CREW[1]} nobody@else.test"], "by": "link"}
+    left = {"guests": f"{CREW[0]} \n{CREW[1]} nobody@else.test", "by": "link"}
     page = admin.post("/employees/invite", **left)
     assert "1 of 2 done" in page
     assert "no enabled user nobody@else.test" in page

@@ -185,10 +185,7 @@ def act() -> ResponseReturnValue:
     if len(answers) == 1 and not answers[0].link:
         _told(answers[0])
         return redirect(back, 303)
-    left = [answer.email for answer in answers if answer.waits]
-    again = [("act", chosen.deed), ("confirmed", "yes"), *(("email", email) for email in left)]
-    again.append(("events", request.form.get("events", "")))
-    return _results(answers, back, Again(url_for("employees.act"), again, len(left)))
+    return _results(answers, back, _rest(chosen, answers))
 
 
 def _chosen() -> Chosen:
@@ -201,7 +198,7 @@ def _chosen() -> Chosen:
     emails: Sequence[str] = [email] if one else form.getlist("email")
     if everyone:
         with services().db.reading() as session:
-            emails = people.emails(session, search)
+            emails = people.emails(session, search, form.get("after", ""))
     return Chosen(deed, emails, everyone, search)
 
 
@@ -248,14 +245,14 @@ def invite() -> ResponseReturnValue:
         parts.refused(error)
         return redirect(back, 303)
     left = [guest for guest, answer in zip(guests, answers, strict=True) if answer.waits]
-    again = [("guest", f"{guest.email} {guest.erpnext_user or ''}") for guest in left]
-    again.append(("by", request.form.get("by", "")))
+    lines = "\n".join(f"{guest.email} {guest.erpnext_user or ''}" for guest in left)
+    again = (("guests", lines), ("by", request.form.get("by", "")))
     return _results(answers, back, Again(url_for("employees.invite"), again, len(left)))
 
 
 def _guests() -> list[Guest]:
     """Raises ``UserError`` where nobody is named."""
-    found = [_guest(value) for value in request.form.getlist("guest")]
+    found = [_guest(line) for line in request.form.get("guests", "").splitlines()]
     found += lists.of_text(request.form.get("addresses", ""))
     file = request.files.get("people")
     if file is not None and file.filename:
@@ -265,9 +262,9 @@ def _guests() -> list[Guest]:
     return lists.once(found)
 
 
-def _guest(value: str) -> Guest:
+def _guest(line: str) -> Guest:
     """One who was left in the round before."""
-    email, _, user = value.partition(" ")
+    email, _, user = line.partition(" ")
     return Guest(email, user or None)
 
 
@@ -333,6 +330,21 @@ class Again:
     action: str
     fields: Sequence[tuple[str, str]]
     many: int
+
+
+def _rest(chosen: Chosen, answers: Sequence[Answer]) -> Again:
+    """Of everybody who fits a search those go on whose addresses follow the last one that was
+    reached: all of them would be too long for a form."""
+    left = [answer.email for answer in answers if answer.waits]
+    fields = [("act", chosen.deed), ("confirmed", "yes"), *_fields(chosen.search)]
+    fields.append(("events", request.form.get("events", "")))
+    if chosen.everyone:
+        reached = [answer.email for answer in answers if not answer.waits]
+        last = reached[-1] if reached else request.form.get("after", "")
+        fields += [("everyone", "yes"), ("after", last)]
+    else:
+        fields += [("email", email) for email in left]
+    return Again(url_for("employees.act"), fields, len(left))
 
 
 def _results(answers: Sequence[Answer], back: str, again: Again) -> ResponseReturnValue:

@@ -98,9 +98,9 @@ def fitting(session: Session, search: Search) -> int:
     return session.scalars(select(func.count(Account.id)).where(*_wanted(search))).one()
 
 
-def emails(session: Session, search: Search) -> Sequence[str]:
-    """The addresses of all who fit, in alphabetical order."""
-    asked = select(Account.email).where(*_wanted(search))
+def emails(session: Session, search: Search, after: str = "") -> Sequence[str]:
+    """The addresses of all who fit, in alphabetical order; with ``after`` those that follow it."""
+    asked = select(Account.email).where(*_wanted(search), Account.email > after)
     return session.scalars(asked.order_by(Account.email)).all()
 
 
