@@ -141,6 +141,18 @@ def test_nothing_to_come_and_a_calendar_that_google_does_not_show(
     assert "show this page to your administrator" in page
 
 
+def test_what_erpnext_refuses_is_not_put_down_to_google(
+    shop: Company, browser: FlaskClient
+) -> None:
+    done = connect(shop, browser)
+    shop.site.wrong_keys = True
+    shop.google.insert_event(CARLA, shop.timed(hours=3, summary="Tasting"))
+    assert shop.sync(CARLA) == "failed"
+    page = browser.get(f"{done}?language=es").text
+    assert "Tu calendario todavía no se ha copiado" in page
+    assert '<span lang="en">' in page, "what is for the admin is in English, and says so"
+
+
 def test_a_wrong_account_leads_to_googles_list_with_the_same_invitation(
     shop: Company, browser: FlaskClient
 ) -> None:

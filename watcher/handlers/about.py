@@ -12,11 +12,11 @@ from flask import current_app
 from flask_babel import gettext
 
 from watcher.accounts.upcoming import Upcoming, next_event
-from watcher.errors import WatcherError
+from watcher.errors import Cause, WatcherError
 from watcher.handlers.context import services
 from watcher.handlers.speech import language
 from watcher.languages import catalogs, seeing
-from watcher.ledger import calendars, choices, own, standing, steps
+from watcher.ledger import calendars, causes, choices, own, standing, steps
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.states import CalendarStatus
@@ -24,6 +24,7 @@ from watcher.services import Services
 
 ERPNEXT = __name__
 TURN_SECONDS = 2.0
+NOT_GOOGLE = causes.AT_ERPNEXT | {Cause.SETTINGS, Cause.INTERNAL_ERROR, Cause.LEDGER_UNAVAILABLE}
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ class Shown:
     name: str
     is_own: bool
     status: CalendarStatus
+    at_google: bool
+    """Whether it is Google that refuses, where it fails."""
     message: str
     step: str
     read_at: datetime | None
@@ -104,6 +107,7 @@ def _shown(
         name="" if row.google_id.lower() == account.email else row.google_id,
         is_own=mine is not None and mine.id == row.id,
         status=status,
+        at_google=row.cause not in NOT_GOOGLE,
         message=standing.trouble(row, status),
         step=steps.for_calendar(row, account) if status == CalendarStatus.FAILING else "",
         read_at=row.last_snapshot_at,
