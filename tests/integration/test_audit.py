@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from flask import Flask, request
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from werkzeug.routing import AnyConverter, IntegerConverter, Rule
 
 from tests.company import ADMIN, ANN, BOB, Company
 from watcher.accounts import users, verbs
@@ -362,6 +363,33 @@ def test_the_buttons_of_a_calendar_are_recorded(shop: Company, visitor: FlaskCli
         ),
         (ADMIN, "calendar.resync", ANN, "done"),
     ]
+
+
+def test_a_form_of_another_site_is_no_act(shop: Company, visitor: FlaskClient) -> None:
+    """Whatever the view: it is refused before anything is said to have been done."""
+    sign_in(visitor)
+    before, number = told(shop), shop.calendar().id
+    adapter = visitor.application.url_map.bind("")
+    for rule in visitor.application.url_map.iter_rules():
+        act = getattr(visitor.application.view_functions[rule.endpoint], acting.MARK, None)
+        if "POST" not in (rule.methods or ()) or act in (
+            acting.LOOKS,
+            What.DASHBOARD_SIGN_OUT,  # needs none: it only ends what this browser has
+            What.ACCOUNT_PAUSE if rule.rule == "/pause" else None,  # that of this test module
+        ):
+            continue
+        values = {name: _example(rule, name, number) for name in rule.arguments}
+        post(visitor, adapter.build(rule.endpoint, values, method="POST"), form_proof="forged")
+    visitor.get("/oauth/google/callback?state=forged&code=forged")
+    assert told(shop) == before
+
+
+def _example(rule: Rule, name: str, number: int) -> object:
+    """A value for a part of an address."""
+    converter = rule._converters[name]
+    if isinstance(converter, AnyConverter):
+        return min(converter.items)
+    return number if isinstance(converter, IntegerConverter) else "x"
 
 
 def test_of_strangers_nothing_is_written(shop: Company, visitor: FlaskClient) -> None:

@@ -57,10 +57,10 @@ def sign_out() -> ResponseReturnValue:
 @acting.records(audit.What.CONSENT_GIVE)
 def callback() -> ResponseReturnValue:
     """Google sends the browser back here, with a code or an error."""
+    audit.by("")  # whoever was signed in before, this is about who comes back
     flow = google.back(request.args.get("state", ""))
     if flow is None:
         raise _lapsed()
-    audit.by("")  # whoever was signed in before, this is about who comes back
     given = _finish(flow)
     # Whoever has a Google account gets here: strangers are turned away before anything is written.
     mine, act = None, audit.Act(audit.What.CONSENT_GIVE)
