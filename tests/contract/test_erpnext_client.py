@@ -246,7 +246,7 @@ def test_methods_of_the_package_go_the_same_way(client: ErpNextClient, proxy: Fa
 
 def test_setup_creates_once(client: ErpNextClient, stand_in: StandIn) -> None:
     looked = fields.plan(client)
-    assert len(looked.missing) == 9
+    assert len(looked.missing) == 10
     assert not stand_in.tables["Custom Field"]
     made = fields.install(client)
     assert made.complete
@@ -278,7 +278,7 @@ def test_setup_without_system_manager(client: ErpNextClient, url: str) -> None:
     plain = ErpNextClient(url, PLAIN_KEY, SECRET)
     report = fields.check(plain)
     assert not report.system_manager
-    assert len(report.missing) == 9
+    assert len(report.missing) == 10
     assert report.permissions["delete"] is False
     with pytest.raises(ErpAuthError) as caught:
         fields.install(plain)

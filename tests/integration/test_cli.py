@@ -209,7 +209,7 @@ def test_erpnext_in_trouble(company: Company) -> None:
 
 def test_setup_is_repeatable_and_says_what_it_would_do(company: Company) -> None:
     dry = json.loads(company.watcher("erpnext", "setup", "--dry-run", "--json").stdout)
-    assert len(dry["missing"]) == 9 + company.site.erpnext  # the employee
+    assert len(dry["missing"]) == 10 + company.site.erpnext  # the employee
     assert company.site.rows("Custom Field") == []
     assert company.watcher("erpnext", "setup").returncode == 0
     again = json.loads(company.watcher("erpnext", "setup", "--json").stdout)
@@ -249,7 +249,7 @@ def test_setup_names_the_permission_that_is_missing(
     by_role = ROLES["Event"]
     monkeypatch.setitem(ROLES, "Event", (by_role[0], by_role[1] - {"delete"}))
     done = company.watcher("erpnext", "setup", "--json")
-    failed(done, 4, "lacks permissions on Event: delete", "Role Permissions Manager")
-    assert len(json.loads(done.stdout)["created"]) == 9 + company.site.erpnext
+    failed(done, 4, "may not delete Event", "Role Permissions Manager")
+    assert len(json.loads(done.stdout)["created"]) == 10 + company.site.erpnext
     monkeypatch.setitem(ROLES, "Event", by_role)
     assert company.watcher("erpnext", "setup").returncode == 0

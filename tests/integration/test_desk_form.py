@@ -135,6 +135,24 @@ def test_an_order_that_customize_form_has_saved(company: Company) -> None:
     assert (fit(company).by_hand, stored()) == ([said], by_hand)
 
 
+def test_the_list_has_room_for_what_is_not_kept_current(company: Company) -> None:
+    fit(company)
+    site, client = company.site, company.services.erpnext
+    [lists] = site.rows("List View Settings")
+    assert (lists["name"], lists["total_fields"]) == ("Event", "5")
+    since = custom(company)["custom_google_stale_since"]
+    assert (since["insert_after"], since["in_list_view"]) == ("ends_on", 1)
+    client.update({"doctype": "List View Settings", "name": "Event", "total_fields": "7"})
+    assert "the list of Events shows 7 columns" in fit(company).by_hand
+    desk.take_back(client)
+    assert len(site.rows("List View Settings")) == 1, "somebody has set it since"
+    client.update({"doctype": "List View Settings", "name": "Event", "total_fields": "5"})
+    fit(company)
+    desk.take_back(client)
+    assert site.rows("List View Settings") == []
+    assert "custom_google_stale_note" not in custom(company)
+
+
 def test_a_dry_run_says_the_same_and_changes_nothing(company: Company) -> None:
     company.site.reset()
     would = fit(company, dry_run=True)

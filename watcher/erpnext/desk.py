@@ -18,13 +18,16 @@ from typing import Any
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.fields import SECTION, SECTION_LABEL, Tell, tell_nobody
 from watcher.erpnext.rows import KEY
-from watcher.events.fields import FIELDS
+from watcher.events.fields import FIELDS, STALE
 
+LISTS, COLUMNS = "List View Settings", "5"
 _ORDER = "field_order"
 """The property in which "Customize Form" keeps the order of all fields when somebody saves it; for
 a field that is named there, ``insert_after`` means nothing."""
 NOTE = "custom_google_note"
 """The field that holds the line at the top of the form. It has no column in the database."""
+WARNING = "custom_google_stale_note"
+"""The same, for the line of a row whose calendar is not kept current."""
 PERSON = "custom_google_user"
 MIRRORED = f"eval:doc.{KEY}"
 """Frappe's expression for "this Event is one that Watcher keeps"."""
@@ -40,6 +43,14 @@ _LINE = (
     'href="https://calendar.google.com/calendar/event?eid={{ btoa('
     "[doc.custom_google_event_id, doc.custom_google_calendar_id].join(String.fromCharCode(32))"
     ').split(/=/)[0] }}">Open in Google Calendar</a></p>'
+)
+
+
+_WARNING_LINE = (
+    '<p class="text-danger">The calendar of {{ frappe.utils.escape_html(doc.custom_google_account) '
+    "}} is not kept current here since "
+    f"{{{{ frappe.datetime.str_to_user(doc.{STALE}) }}}}: what stands here may be out of date. "
+    "Ask them, or who looks after Watcher.</p>"
 )
 
 
@@ -109,6 +120,7 @@ _PERSON = OwnField(
     {"insert_after": "custom_google_account", "in_list_view": 0, "in_standard_filter": 0},
     "whose calendar it is stands below the title, in lists, and as a filter",
 )
+_WARNS = "events of a calendar that is not kept current say so, in the form and in lists"
 _HIDDEN = "keys and technical ids are hidden, in the form and in its history"
 OWN_FIELDS: tuple[OwnField, ...] = (
     OwnField(
@@ -125,6 +137,12 @@ OWN_FIELDS: tuple[OwnField, ...] = (
         _HIDDEN,
     ),
     _PERSON,
+    OwnField(
+        STALE,
+        {"insert_after": "ends_on", "in_list_view": 1},
+        {"insert_after": "custom_google_hash", "in_list_view": 0},
+        _WARNS,
+    ),
     *(
         OwnField(name, {"hidden": 1}, {"hidden": 0}, _HIDDEN)
         for name in (
@@ -138,18 +156,39 @@ OWN_FIELDS: tuple[OwnField, ...] = (
 )
 
 _NOTE_DOES = "a line in the form says whose calendar it comes from, with a link to it"
-_NOTE_FIELD: dict[str, Any] = {
-    "doctype": "Custom Field",
-    "dt": "Event",
-    "fieldname": NOTE,
-    "label": "Mirrored from Google",
-    "fieldtype": "HTML",
-    "insert_after": PERSON,
-    "depends_on": MIRRORED,
-    "options": _LINE,
-    "no_copy": 1,
-    "print_hide": 1,
-}
+
+
+def _line(name: str, text: str, **more: Any) -> dict[str, Any]:
+    """A field that shows a line of text."""
+    return {
+        "doctype": "Custom Field",
+        "dt": "Event",
+        "fieldname": name,
+        "fieldtype": "HTML",
+        "options": text,
+        "no_copy": 1,
+        "print_hide": 1,
+        "is_system_generated": 1,
+        **more,
+    }
+
+
+_LINES: tuple[tuple[dict[str, Any], str], ...] = (
+    (
+        _line(NOTE, _LINE, label="Mirrored from Google", insert_after=PERSON, depends_on=MIRRORED),
+        _NOTE_DOES,
+    ),
+    (
+        _line(
+            WARNING,
+            _WARNING_LINE,
+            label="Not kept current",
+            insert_after=NOTE,
+            depends_on=f"eval:doc.{STALE}",
+        ),
+        _WARNS,
+    ),
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -191,13 +230,16 @@ def fit(client: ErpNextClient, *, dry_run: bool = False, tell: Tell = tell_nobod
             report.by_hand.append(f"{what} is {found['value'] or 'empty'}")
     for own in OWN_FIELDS:
         _towards(site, own, own.fit, steps, report)
+    _columns(site, steps, report)
     _in_order(site, _PERSON.plain, _PERSON.fit, steps, report)
-    if NOTE not in site.fields:
-        steps.append(_Step(_NOTE_DOES, partial(client.insert, _NOTE_FIELD)))
-    elif site.fields[NOTE]["options"] == _LINE:
-        report.there.append(_NOTE_DOES)
-    else:
-        report.by_hand.append(f"{NOTE}: the line in the form has another text than Watcher's")
+    for line, does in _LINES:
+        name = line["fieldname"]
+        if name not in site.fields:
+            steps.append(_Step(does, partial(client.insert, line)))
+        elif site.fields[name]["options"] == line["options"]:
+            report.there.append(does)
+        else:
+            report.by_hand.append(f"{name}: the line in the form has another text than Watcher's")
     return _carried_out(steps, report, None if dry_run else tell)
 
 
@@ -217,9 +259,14 @@ def take_back(
         if found is not None and found["value"] == wanted.value:
             call = partial(client.delete, "Property Setter", found["name"])
             steps.append(_Step(wanted.does, call))
-    if NOTE in site.fields:  # before the field that it stands behind moves
-        call = partial(client.delete, "Custom Field", site.fields[NOTE]["name"])
-        steps.append(_Step(_NOTE_DOES, call))
+    for line, does in reversed(_LINES):  # before the fields that they stand behind move
+        found = site.fields.get(line["fieldname"])
+        if found is not None:
+            call = partial(client.delete, "Custom Field", found["name"])
+            steps.append(_Step(does, call))
+    if site.columns == COLUMNS:
+        call = partial(client.delete, LISTS, "Event")
+        steps.append(_Step(_WARNS, call))
     for own in reversed(OWN_FIELDS):
         if own.field in site.fields:
             _towards(site, own, own.plain, steps, report)
@@ -228,8 +275,23 @@ def take_back(
     return _carried_out(steps, report, None if dry_run else tell)
 
 
+def _columns(site: _Site, steps: list[_Step], report: DeskReport) -> None:
+    """Room for one column more: on a narrow screen the list would show four, and leave out the one
+    that says what is not kept current."""
+    if site.columns is None:
+        document = {"doctype": LISTS, "__newname": "Event", "total_fields": COLUMNS}
+        steps.append(_Step(_WARNS, partial(site.client.insert, document)))
+    elif site.columns == COLUMNS:
+        report.there.append(_WARNS)
+    else:
+        report.by_hand.append(
+            f"the list of Events shows {site.columns or 'as many as fit'} columns"
+        )
+
+
 class _Site:
-    """What the site has of all this now."""
+    """What the site has of all this now. ``columns``: how many its list of Events shows, None where
+    nobody has set anything of that list."""
 
     def __init__(self, client: ErpNextClient) -> None:
         self.client = client
@@ -241,13 +303,15 @@ class _Site:
         )
         self.settings = {(row["field_name"] or "", row["property"]): row for row in setters}
         properties = sorted({name for own in OWN_FIELDS for name in own.fit})
-        own_names = [*(own.field for own in OWN_FIELDS), NOTE]
+        own_names = [*(own.field for own in OWN_FIELDS), *(each["fieldname"] for each, _ in _LINES)]
         fields = client.rows(
             "Custom Field",
             [["dt", "=", "Event"], ["fieldname", "in", own_names]],
             ["fieldname", "options", *properties],
         )
         self.fields = {row["fieldname"]: row for row in fields}
+        lists = client.rows(LISTS, [["name", "=", "Event"]], ["total_fields"])
+        self.columns = str(lists[0]["total_fields"] or "") if lists else None
 
 
 def _towards(

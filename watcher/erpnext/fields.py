@@ -16,7 +16,7 @@ from watcher.erpnext.rows import KEY
 from watcher.erpnext.site import has_doctype, refuse_administrator
 from watcher.erpnext.versions import warnings
 from watcher.errors import ErpForbidden, ErpRefused, Transient
-from watcher.events.fields import FIELDS
+from watcher.events.fields import FIELDS, STALE
 
 EMPLOYEES = "Employee"
 SECTION = "custom_google_calendar_section"
@@ -27,6 +27,7 @@ REMOVE = "remove it in Customize Form"
 _NAME = re.compile(r"custom_[a-z0-9_]{1,54}")
 
 
+# ``is_system_generated``: "Reset All Customizations" in Customize Form leaves the field alone.
 def _data(name: str, label: str, **extra: Any) -> dict[str, Any]:
     return {
         "fieldname": name,
@@ -34,6 +35,7 @@ def _data(name: str, label: str, **extra: Any) -> dict[str, Any]:
         "fieldtype": "Data",
         "read_only": 1,
         "no_copy": 1,
+        "is_system_generated": 1,
         **extra,
     }
 
@@ -46,6 +48,7 @@ WANTED: tuple[dict[str, Any], ...] = (
         "collapsible": 1,
         "read_only": 1,
         "no_copy": 1,
+        "is_system_generated": 1,
     },
     _data(KEY, "Google Sync Key", unique=1),
     _data("custom_google_event_id", "Google Event ID"),
@@ -55,6 +58,7 @@ WANTED: tuple[dict[str, Any], ...] = (
     _data("custom_google_user", "Google Calendar of", fieldtype="Link", options="User"),
     _data("custom_synced_from", "Synced From"),
     _data("custom_google_hash", "Google Content Hash"),
+    _data(STALE, "Not kept current since", fieldtype="Datetime", depends_on=f"eval:doc.{STALE}"),
 )
 
 MIRRORED = tuple(_data(f.name, **f.custom) for f in FIELDS if f.custom is not None)
@@ -191,9 +195,19 @@ def install(client: ErpNextClient, tell: Tell = tell_nobody) -> SetupReport:
             _create(client, doc)
             report.created.append(doc["fieldname"])
             tell(f"made: {doc['fieldname']}")
+    _keep_through_resets(client, report)
     if (KEY, NOT_UNIQUE) in report.wrong:
         _make_unique(client, report)
     return report
+
+
+def _keep_through_resets(client: ErpNextClient, report: SetupReport) -> None:
+    """Fields of an earlier version of Watcher's would go with a reset in Customize Form."""
+    if not report.present:
+        return
+    ours: list[list[Any]] = [["dt", "=", "Event"], ["fieldname", "in", report.present]]
+    for row in client.rows("Custom Field", [*ours, ["is_system_generated", "=", 0]], []):
+        client.update({"doctype": "Custom Field", "name": row["name"], "is_system_generated": 1})
 
 
 def _make_unique(client: ErpNextClient, report: SetupReport) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, TypeVar
 
 from watcher.erpnext.client import BATCH
-from watcher.events.fields import ALWAYS, OPTIONAL, document, is_same, masked_texts
+from watcher.events.fields import ALWAYS, OPTIONAL, STALE, document, is_same, masked_texts
 from watcher.events.model import Cancel, ErpEvent, Rewrite, Row, Update
 
 T = TypeVar("T")
@@ -86,6 +86,11 @@ def conclusion(action: Cancel | Rewrite, site_fields: Collection[str] = ()) -> D
     if action.mask:
         fields |= {**masked_texts(site_fields), HASH: ""}
     return fields
+
+
+def marked(since: str) -> Doc:
+    """What says of a row that its calendar is not kept current since then; empty for no more."""
+    return {STALE: since}
 
 
 def bulk_doc(name: str, fields: Mapping[str, object]) -> Doc:

@@ -255,7 +255,11 @@ MARKS = {
     "custom_google_hash": "content_hash",
 }
 """Whose row it is: ERPNext's field by the attribute of ``ErpEvent``."""
+STALE = "custom_google_stale_since"
+"""Since when the calendar of the row is not kept current; empty while it is. Each write of a pass
+empties it, ``sync.marking`` fills it. A site that lacks the field takes no note of it."""
 CONSTANTS = {
+    STALE: "",
     "send_reminder": 0,
     "repeat_this_event": 0,
     "custom_synced_from": "Google Calendar",

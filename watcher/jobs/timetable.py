@@ -39,6 +39,7 @@ from watcher.ledger.standing import is_bulk
 from watcher.notices import employees
 from watcher.notices.tell import tell
 from watcher.services import Services
+from watcher.sync.marking import mark_calendars
 
 log = logging.getLogger(__name__)
 
@@ -197,6 +198,7 @@ def timetable(services: Services) -> Rows:
             Periodic("desk", 60.0, look_in_desk),
             Periodic("disconnect", 30.0, finish),
             Periodic("erased", 60.0, look_after_erased),
+            Periodic("marks", 60.0, mark_calendars),
         ),
         "cron-people": (
             Periodic("tell", min(15.0, seconds), tell),

@@ -351,6 +351,21 @@ def end_pace(session: Session, calendar_id: int) -> None:
     session.execute(update(Calendar).where(Calendar.id == calendar_id).values(paced_until=None))
 
 
+def owes_pass(session: Session, calendar_id: int) -> bool:
+    """Whether a pass is owed that may begin: the account is active."""
+    found = (
+        select(Calendar.id)
+        .join(Account)
+        .where(
+            Calendar.id == calendar_id,
+            Calendar.removed.is_(False),
+            Account.is_active,
+            Calendar.dirty_seq > Calendar.synced_seq,
+        )
+    )
+    return session.scalar(found) is not None
+
+
 def clean_and_active() -> list[ColumnElement[bool]]:
     return [
         Calendar.removed.is_(False),

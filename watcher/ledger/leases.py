@@ -75,7 +75,7 @@ def extend_calendar(db: Database, session: Session, lease: CalendarLease) -> Non
     leaving = select(Account.id).where(Account.state.in_(LEAVING))
     kept = session.execute(
         update(Calendar)
-        .where(_held(lease), Calendar.removed.is_(False), Calendar.account_id.not_in(leaving))
+        .where(held(lease), Calendar.removed.is_(False), Calendar.account_id.not_in(leaving))
         .values(lease_until=now + CALENDAR_LEASE_SECONDS)
         .returning(Calendar.id)
     ).scalar_one_or_none()
@@ -84,24 +84,25 @@ def extend_calendar(db: Database, session: Session, lease: CalendarLease) -> Non
 
 
 def release_calendar(session: Session, lease: CalendarLease) -> None:
-    session.execute(update(Calendar).where(_held(lease)).values(lease_owner=None, lease_until=0.0))
+    session.execute(update(Calendar).where(held(lease)).values(lease_owner=None, lease_until=0.0))
 
 
 def release_if_clean(session: Session, lease: CalendarLease, seq: int) -> bool:
     """Release unless a change arrived since ``seq``; False means: go again, still leased."""
     row = session.execute(
         update(Calendar)
-        .where(and_(_held(lease), Calendar.dirty_seq == seq))
+        .where(and_(held(lease), Calendar.dirty_seq == seq))
         .values(lease_owner=None, lease_until=0.0)
         .returning(Calendar.id)
     ).scalar_one_or_none()
     if row is not None:
         return True
-    still_ours = session.execute(select(Calendar.id).where(_held(lease))).scalar_one_or_none()
+    still_ours = session.execute(select(Calendar.id).where(held(lease))).scalar_one_or_none()
     return still_ours is None
 
 
-def _held(lease: CalendarLease) -> ColumnElement[bool]:
+def held(lease: CalendarLease) -> ColumnElement[bool]:
+    """Whether the lease still holds."""
     return and_(
         Calendar.id == lease.calendar_id,
         Calendar.lease_owner == lease.owner,

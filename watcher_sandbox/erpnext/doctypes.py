@@ -197,6 +197,7 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Event": (_ALL - {"delete"}, _ALL),
     "Custom Field": (_NONE, _ALL),
     "Property Setter": (_NONE, _ALL),
+    "List View Settings": (_NONE, _ALL),
     "Role": (_NONE, _ALL),
     "Custom DocPerm": (_NONE, _ALL),
     "User": (frozenset({"read"}), _ALL),

@@ -97,6 +97,12 @@ AROUND: dict[str, tuple[Field, ...]] = {
         Field(name="module"),
         check("is_system_generated"),
     ),
+    "List View Settings": (
+        *(check(name) for name in ("disable_count", "disable_comment_count")),
+        *(check(name) for name in ("disable_sidebar_stats", "disable_auto_refresh")),
+        select("total_fields", "", "4", "5", "6", "7", "8", "9", "10"),
+        Field(name="fields", type=LONG),
+    ),
     "Role": (
         Field(name="role_name", required=True),
         *(check(name) for name in ("disabled", "is_custom", "two_factor_auth")),
