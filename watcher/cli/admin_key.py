@@ -13,7 +13,6 @@ from watcher.cli.later import later
 from watcher.errors import UserError
 
 with later():
-    from watcher import settings as declared
     from watcher.erpnext import client as rest
 
 NAME = "ERPNEXT_ADMIN_KEY"
@@ -31,7 +30,7 @@ def chosen(app: App, client: rest.ErpNextClient, *, asked: bool) -> rest.ErpNext
                 next_step=f"{NAME}=KEY:SECRET watcher erpnext setup --admin-key",
             )
         given = ask()
-    return client_of(app.loaded.settings, given) if given else client
+    return client_of(app.loaded.settings.erpnext_url, given) if given else client
 
 
 def ask() -> str:
@@ -43,9 +42,9 @@ def ask() -> str:
     return f"{key.strip()}:{click.prompt('  API secret', hide_input=True, err=True).strip()}"
 
 
-def client_of(settings: declared.Settings, given: str) -> rest.ErpNextClient:
+def client_of(url: str, given: str) -> rest.ErpNextClient:
     """``given`` is ``KEY:SECRET``. Raises ``UserError``."""
     key, _, secret = given.partition(":")
     if not key or not secret:
         raise UserError(f"{NAME} is not of the form KEY:SECRET")
-    return rest.ErpNextClient(settings.erpnext_url, key, secret)
+    return rest.ErpNextClient(url, key, secret)

@@ -218,7 +218,7 @@ def _offer_fields(answers: Answers) -> None:
     try:
         admin = client
         if not client.is_system_manager():
-            admin = admin_key.client_of(settings, admin_key.ask())
+            admin = admin_key.client_of(settings.erpnext_url, admin_key.ask())
         report = fields.install(admin, _say)
         _say(f"{len(report.present)} fields were there, {len(report.created)} made")
         if _wants_role(admin, client.whoami()):
