@@ -6,7 +6,7 @@ of who is back at once. A calendar that fails may yet succeed: it counts as out 
 its last good pass. Where ERPNext is what fails, nothing could be written there, and nothing is to
 be: what it holds is still what was read.
 
-    NONE --> SETTING --> SET --> CLEARING --> NONE
+    (no mark) --> SETTING --> SET --> CLEARING --> (no mark)
 
 A good pass turns SETTING and SET into CLEARING; CLEARING goes to its end before anything else.
 """
@@ -16,14 +16,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, ForeignKey, Select, String, and_, delete, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from watcher.ledger.calendars import locked
 from watcher.ledger.causes import AT_ERPNEXT
+from watcher.ledger.columns import BigId, UtcDateTime
 from watcher.ledger.leases import CalendarLease, held
-from watcher.ledger.models import Account, Calendar
+from watcher.ledger.models import Account, Base, Calendar
 from watcher.ledger.states import AccountState
 
 CERTAIN_AFTER = timedelta(hours=1)
@@ -31,20 +33,32 @@ UNSURE_AFTER = timedelta(hours=24)
 LET_GO = (AccountState.PAUSED, AccountState.NEEDS_RECONNECT, AccountState.DISCONNECTED)
 
 
-class Mark(StrEnum):
+class How(StrEnum):
     """How far the rows of a calendar bear the mark."""
 
-    NONE = ""
     SETTING = "setting"
     SET = "set"
     CLEARING = "clearing"
 
 
+class Mark(Base):
+    """A calendar whose rows bear a mark, or are to. ``since``: they say, or are to say, that they
+    are not kept current since then, which is when the last good pass was. ``after``: only rows
+    whose names come later are still to be looked at."""
+
+    __tablename__ = "marks"
+
+    calendar_id: Mapped[int] = mapped_column(BigId, ForeignKey("calendars.id"), primary_key=True)
+    how: Mapped[str] = mapped_column(String(10))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    after: Mapped[str] = mapped_column(String(140), default="")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Marking:
     """What is to be done with the rows of one calendar. ``since``: they are to say that they are
-    not kept current since then; None: they are to say it no more. ``after``: only rows whose names
-    come later are still to be looked at. ``rows_seen``: as in ``calendars.Work``."""
+    not kept current since then; None: they are to say it no more. ``after``: as in ``Mark``.
+    ``rows_seen``: as in ``calendars.Work``."""
 
     calendar_id: int
     account: str
@@ -56,8 +70,17 @@ class Marking:
 
 def due(session: Session, now: datetime, most: int) -> list[int]:
     """Ids of the calendars whose rows do not say what they should, ``most`` of them."""
-    wanted = select(Calendar.id).join(Account).where(or_(_to_set(now), _to_clear()))
+    wanted = _which(or_(_to_set(now), _to_clear()))
     return list(session.scalars(wanted.order_by(Calendar.id).limit(most)))
+
+
+def _which(condition: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(Calendar.id)
+        .join(Account)
+        .outerjoin(Mark, Mark.calendar_id == Calendar.id)
+        .where(condition)
+    )
 
 
 def _to_set(now: datetime) -> ColumnElement[bool]:
@@ -69,7 +92,7 @@ def _to_set(now: datetime) -> ColumnElement[bool]:
         Calendar.last_success_at <= now - UNSURE_AFTER,
     )
     return and_(
-        Calendar.mark.in_((Mark.NONE, Mark.SETTING)),
+        or_(Mark.how.is_(None), Mark.how == How.SETTING),
         Calendar.last_success_at.is_not(None),
         or_(Calendar.removed, account_let_go, fails),
     )
@@ -80,52 +103,59 @@ def _to_clear() -> ColumnElement[bool]:
         Account.is_active,
         Calendar.removed.is_(False),
         Calendar.failures == 0,
-        Calendar.last_success_at != Calendar.mark_since,
+        Calendar.last_success_at != Mark.since,
     )
-    return or_(
-        Calendar.mark == Mark.CLEARING,
-        and_(Calendar.mark.in_((Mark.SETTING, Mark.SET)), is_current),
-    )
+    return or_(Mark.how == How.CLEARING, and_(Mark.how.in_((How.SETTING, How.SET)), is_current))
 
 
 def begin(session: Session, lease: CalendarLease, now: datetime) -> Marking | None:
     """What is due now of a leased calendar, and from now on under way; None when nothing is."""
     calendar = locked(session, lease.calendar_id)
+    mark = session.get(Mark, calendar.id)
     if _is(session, calendar, _to_clear()):
-        wanted = Mark.CLEARING
+        mark = _under_way(session, calendar, mark, How.CLEARING)
     elif _is(session, calendar, _to_set(now)):
-        wanted = Mark.SETTING
+        mark = _under_way(session, calendar, mark, How.SETTING)
     else:
         return None
-    if calendar.mark != wanted:
-        calendar.mark, calendar.mark_after = wanted, ""
-        if wanted == Mark.SETTING:
-            calendar.mark_since = calendar.last_success_at
     return Marking(
         calendar_id=calendar.id,
         account=session.get_one(Account, calendar.account_id).email,
         google_id=calendar.google_id,
-        since=calendar.mark_since if wanted == Mark.SETTING else None,
-        after=calendar.mark_after,
+        since=mark.since if mark.how == How.SETTING else None,
+        after=mark.after,
         rows_seen=calendar.rows_seen,
     )
 
 
 def _is(session: Session, calendar: Calendar, condition: ColumnElement[bool]) -> bool:
-    found = select(Calendar.id).join(Account).where(Calendar.id == calendar.id, condition)
-    return session.scalar(found) is not None
+    return session.scalar(_which(and_(Calendar.id == calendar.id, condition))) is not None
+
+
+def _under_way(session: Session, calendar: Calendar, mark: Mark | None, how: How) -> Mark:
+    if mark is None:
+        since = calendar.last_success_at or calendar.since
+        mark = Mark(calendar_id=calendar.id, how=how, since=since, after="")
+        session.add(mark)
+    elif mark.how != how:
+        mark.how, mark.after = how, ""
+    return mark
 
 
 def went_on(session: Session, lease: CalendarLease, after: str, rows_seen: str) -> None:
     """Some rows are as wanted, if the lease still holds."""
-    values = {"mark_after": after, "rows_seen": rows_seen}
-    session.execute(update(Calendar).where(held(lease)).values(values))
+    kept = update(Calendar).where(held(lease)).values(rows_seen=rows_seen).returning(Calendar.id)
+    if session.scalar(kept) is not None:
+        mine = Mark.calendar_id == lease.calendar_id
+        session.execute(update(Mark).where(mine).values(after=after))
 
 
 def ended(session: Session, lease: CalendarLease, marking: Marking) -> None:
     """All rows are as wanted, if the lease still holds."""
+    if session.scalar(select(Calendar.id).where(held(lease))) is None:
+        return
+    mine = Mark.calendar_id == lease.calendar_id
     if marking.since is None:
-        values: dict[str, object] = {"mark": Mark.NONE, "mark_since": None}
+        session.execute(delete(Mark).where(mine))
     else:
-        values = {"mark": Mark.SET}
-    session.execute(update(Calendar).where(held(lease)).values({**values, "mark_after": ""}))
+        session.execute(update(Mark).where(mine).values(how=How.SET, after=""))

@@ -94,9 +94,6 @@ class Calendar(Base):
     ``sweep_shown`` is how many rows a sweep that was held back would have cancelled, as an admin
     was told; ``sweep_allowed`` how many the next pass may cancel although the brake holds, None
     when nobody has said so. It ends when that pass begins, however the pass ends.
-    ``mark`` (``marks.Mark``) is how far its rows in ERPNext say that they are not kept current,
-    ``mark_since`` since when they say so: the last good pass before; ``mark_after`` the name after
-    which rows are still to be looked at.
     Lease times are epoch seconds of the database's clock.
     """
 
@@ -153,9 +150,6 @@ class Calendar(Base):
     removed: Mapped[bool] = mapped_column(Boolean, default=False)
     rows_seen: Mapped[str] = mapped_column(String(26), default="")
     look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    mark: Mapped[str] = mapped_column(String(10), default="")
-    mark_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    mark_after: Mapped[str] = mapped_column(String(140), default="")
 
 
 class Channel(Base):

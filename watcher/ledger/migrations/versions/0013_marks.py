@@ -10,16 +10,24 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-WORDS = {"mark": 10, "mark_after": 140}
-
 
 def upgrade() -> None:
-    for name, length in WORDS.items():
-        column = sa.Column(name, sa.String(length=length), nullable=False, server_default="")
-        op.add_column("calendars", column)
-    op.add_column("calendars", sa.Column("mark_since", sa.DateTime(timezone=True), nullable=True))
+    op.create_table(
+        "marks",
+        sa.Column(
+            "calendar_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("how", sa.String(length=10), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("after", sa.String(length=140), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["calendar_id"],
+            ["calendars.id"],
+            name=op.f("fk_marks_calendar_id_calendars"),
+        ),
+        sa.PrimaryKeyConstraint("calendar_id", name=op.f("pk_marks")),
+    )
 
 
 def downgrade() -> None:
-    for name in ("mark_since", *WORDS):
-        op.drop_column("calendars", name)
+    op.drop_table("marks")
