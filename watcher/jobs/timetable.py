@@ -34,7 +34,6 @@ from watcher.ledger import (
     rings,
     runs,
 )
-from watcher.ledger.models import Calendar
 from watcher.ledger.standing import is_bulk
 from watcher.notices import employees
 from watcher.notices.tell import tell
@@ -69,7 +68,12 @@ def sweep(services: Services) -> int:
         return 0
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
     with services.db.reading() as session:
-        todo = [(c.id, _lane(c)) for c in due.to_ring(services.db, session, now, queued)]
+        # Where the work waits best as far as the ledger shows; the worker who begins the pass
+        # decides what is to be read, and hands on what is not for its lane.
+        owing_now = due.to_ring(services.db, session, now, queued)
+        todo: list[tuple[int, rings.Lane]] = [
+            (each.id, "backfill" if is_bulk(each) else "live") for each in owing_now
+        ]
         was_away = outages.queue_away_since(session) is not None
     if was_away:
         with services.db.session() as session:
@@ -85,12 +89,6 @@ def sweep(services: Services) -> int:
 def _calendar_of(job_id: str) -> int:
     parts = job_id.split("-")
     return int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else 0
-
-
-def _lane(calendar: Calendar) -> rings.Lane:
-    """Where the work waits best as far as the ledger shows; the worker who begins the pass decides
-    what is to be read, and hands on what is not for its lane."""
-    return "backfill" if is_bulk(calendar) else "live"
 
 
 def poll(services: Services) -> int:
