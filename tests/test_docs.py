@@ -27,7 +27,7 @@ from tests.integration.test_cli_runner import run as run_forked
 from tests.integration.test_cli_runner import sqlite_only
 from tests.postbox import Postbox
 from watcher.cli import cli
-from watcher.erpnext.desk import NOTE
+from watcher.erpnext.desk import NOTE, WARNING
 from watcher.erpnext.fields import MIRRORED, SECTION, WANTED
 from watcher.erpnext.versions import KNOWN
 from watcher.errors import Cause, ExitCode
@@ -663,7 +663,7 @@ def test_custom_fields() -> None:
     }
     assert mapped == wanted
     for page in NAMES:
-        assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {SECTION, NOTE}, page
+        assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {SECTION, NOTE, WARNING}, page
 
 
 def test_every_act_of_the_audit_trail_is_told() -> None:
