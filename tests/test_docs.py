@@ -663,7 +663,11 @@ def test_custom_fields() -> None:
     }
     assert mapped == wanted
     for page in NAMES:
-        assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {SECTION, NOTE, WARNING}, page
+        assert set(re.findall(r"\bcustom_[a-z_]+\b", read(page))) <= wanted | {
+            SECTION,
+            NOTE,
+            WARNING,
+        }, page
 
 
 def test_every_act_of_the_audit_trail_is_told() -> None:
