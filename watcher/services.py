@@ -19,7 +19,7 @@ from functools import partial
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.known import KnownSite
-from watcher.erpnext.site import Site
+from watcher.erpnext.site import Employee, Site
 from watcher.errors import contained
 from watcher.google import client as calendar_api
 from watcher.google.credentials import AccessTokens
@@ -182,7 +182,7 @@ class Services:
         """What the site says of itself, read again every ten minutes."""
         return self._site.site()
 
-    def employee(self, user: str | None) -> str | None:
+    def employee(self, user: str | None) -> Employee | None:
         """The Employee of an ERPNext user, where the site's Event has a field for it."""
         return self._site.employee(user)
 

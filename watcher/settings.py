@@ -108,6 +108,9 @@ class Settings(BaseModel):
     declined_events: Literal["skip", "mirror"] = Field(
         default="skip", description="what becomes of events the employee declined"
     )
+    event_colour: Literal["no", "plain", "person", "outlet"] = Field(
+        default="no", description="the colour of mirrored events in ERPNext's calendar"
+    )
     cancelled_events: Literal["cancel", "delete"] = Field(
         default="cancel", description="what becomes of events that are gone in Google"
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, BOB, Company
+from watcher.events.colours import colour_of
 from watcher.ledger import erpnext as known_site
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.site import ADMINISTRATOR, Site
@@ -61,6 +62,39 @@ def test_the_row_names_the_employee_of_the_accounts_user(shop: Company) -> None:
     assert shop.sync() == "done"
     assert [row["custom_google_employee"] for row in shop.rows()] == [ann]
     assert shop.watcher("verify").returncode == 0
+
+
+def test_colours_are_written_where_they_are_asked_for(shop: Company) -> None:
+    """Each row once for the change, and none where nobody asked."""
+    shop.site.add_employee("Ann", ANN, branch="Pune")
+    shop.connect()
+    put(shop)
+    assert shop.sync() == "done"
+    [row] = shop.rows()
+    shop.services.erpnext.update({"doctype": "Event", "name": row["name"], "color": "#123456"})
+    for wanted, expected in (
+        ("no", "#123456"),
+        ("person", colour_of(ANN)),
+        ("outlet", colour_of("Pune")),
+        ("plain", ""),
+    ):
+        shop.set("event_colour", wanted)
+        shop.rebuild()
+        assert shop.sync() == "done"
+        assert [row["color"] or "" for row in shop.rows()] == [expected]
+        before = shop.rows()
+        assert shop.sync(snapshot=True) == "done"
+        assert shop.rows() == before
+        assert shop.watcher("verify").returncode == 0
+
+
+def test_without_a_branch_the_department_is_the_outlet(shop: Company) -> None:
+    shop.site.add_employee("Ann", ANN, department="Kitchen")
+    shop.set("event_colour", "outlet")
+    shop.connect()
+    put(shop)
+    assert shop.sync() == "done"
+    assert [row["color"] for row in shop.rows()] == [colour_of("Kitchen")]
 
 
 def test_an_active_employee_comes_before_one_who_left(shop: Company) -> None:

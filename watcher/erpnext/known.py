@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from watcher.erpnext import connected_app
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.site import Site, employee_of, read_site
+from watcher.erpnext.site import Employee, Site, employee_of, read_site
 
 SITE_SECONDS = 600.0
 APP_SECONDS = 60.0
@@ -34,7 +34,7 @@ class KnownSite:
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
     _site: tuple[float, Site] | None = field(default=None, init=False)
     _app: tuple[float, str] | None = field(default=None, init=False)
-    _employees: dict[str, tuple[float, str | None]] = field(default_factory=dict, init=False)
+    _employees: dict[str, tuple[float, Employee | None]] = field(default_factory=dict, init=False)
 
     def site(self) -> Site:
         """What the site says of itself."""
@@ -45,7 +45,7 @@ class KnownSite:
                 self._site = (time.monotonic(), found)
             return self._site[1]
 
-    def employee(self, user: str | None) -> str | None:
+    def employee(self, user: str | None) -> Employee | None:
         """The Employee of an ERPNext user, where the site's Event has a field for it."""
         if user is None or not self.site().names_employees:
             return None

@@ -144,15 +144,30 @@ def company_of(client: ErpNextClient) -> str:
     return str(rows[0]["name"]) if len(rows) == 1 else ""
 
 
-def employee_of(client: ErpNextClient, user: str) -> str | None:
-    """The name of the Employee whose user this is; an active one before those who left. None
+@dataclass(frozen=True, slots=True)
+class Employee:
+    """``name`` is that of the document (HR-EMP-00001); ``outlet`` the branch, or else the
+    department, empty without either."""
+
+    name: str
+    outlet: str = ""
+
+
+def employee_of(client: ErpNextClient, user: str) -> Employee | None:
+    """The Employee whose user this is; an active one before those who left. None
     without one, and where the API user may not read Employees."""
     try:
-        rows = client.rows("Employee", [["user_id", "=", user]], ["name", "status"])
+        rows = client.rows("Employee", [["user_id", "=", user]], _OF_EMPLOYEE)
     except RowGone:
         return None
     except ErpForbidden:
         log.warning("the ERPNext API user may not read Employee: events carry no employee")
         return None
     rows.sort(key=lambda row: (row.get("status") != "Active", str(row["name"])))
-    return str(rows[0]["name"]) if rows else None
+    if not rows:
+        return None
+    first = rows[0]
+    return Employee(str(first["name"]), str(first.get("branch") or first.get("department") or ""))
+
+
+_OF_EMPLOYEE = ("name", "status", "branch", "department")

@@ -181,6 +181,7 @@ def _addresses(text: str) -> list[str]:
 # --- the table ----------------------------------------------------------------------------------
 
 EMPLOYEE = "custom_google_employee"
+COLOUR = "color"
 
 FIELDS: tuple[Field, ...] = (
     Field(name="starts_on", make=lambda s: s.starts_on, mask=None, differs={"time": ne}),
@@ -222,6 +223,14 @@ FIELDS: tuple[Field, ...] = (
         is_text=True,
         optional=True,
         null_where_missing=True,
+    ),
+    # Only where the settings ask for it: ``sync.policy`` takes it out of the site's fields else.
+    Field(
+        name=COLOUR,
+        word="colour",
+        make=lambda s: s.rules.colour,
+        mask=None,
+        optional=True,
     ),
     Field(
         name=EMPLOYEE,

@@ -70,7 +70,8 @@ class MappingRules:
     """Policy of one calendar: everything ``to_erpnext`` needs besides the event.
 
     ``employee`` is the name of the ERPNext Employee whose user the account's is. ``site_fields``
-    names those of ``fields.OPTIONAL`` that Event has on this site.
+    names those of ``fields.OPTIONAL`` that Event has on this site, and that are to be written.
+    ``colour`` is that of each event, as Frappe writes it; empty for none.
     """
 
     account: str
@@ -82,6 +83,7 @@ class MappingRules:
     declined_events: Literal["skip", "mirror"] = "skip"
     employee: str | None = None
     site_fields: frozenset[str] = frozenset()
+    colour: str = ""
 
     @property
     def hides_private(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from watcher.erpnext.deletions import Deletion, last_deletion
-from watcher.erpnext.site import Site
+from watcher.erpnext.site import Employee, Site
 from watcher.errors import Permanent
 from watcher.events import mapping
 from watcher.events.model import Create, GoogleEvent, Row
@@ -52,7 +52,7 @@ def ground(asking: Asking, calendar: told.CalendarTold) -> Ground:
     if isinstance(site, gathered.Silence):
         name = services.settings.erpnext_time_zone or calendar.time_zone
         site = Site(zone_or_utc(name), api_user="", versions={}, fields=frozenset())
-    basis = make_basis(services, work, site, employee if isinstance(employee, str) else None)
+    basis = make_basis(services, work, site, employee if isinstance(employee, Employee) else None)
     return Ground(calendar=calendar, basis=basis, site=silent)
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from watcher.erpnext.access import Note
 from watcher.erpnext.events import EventMirror
-from watcher.erpnext.site import Site
+from watcher.erpnext.site import Employee, Site
 from watcher.events.compare import Place
 from watcher.events.mapping import data_id
 from watcher.events.model import MappingRules, Window
@@ -104,7 +104,7 @@ def make_pass(
     )
 
 
-def make_basis(services: Services, work: Work, site: Site, employee: str | None) -> Basis:
+def make_basis(services: Services, work: Work, site: Site, employee: Employee | None) -> Basis:
     """What is decided on, as of now. ``employee`` is the ERPNext Employee of the account's user."""
     settings, now = services.settings, services.clock()
     rules = make_rules(settings, work, site, employee)

@@ -6,7 +6,9 @@ import hashlib
 import json
 from datetime import datetime
 
-from watcher.erpnext.site import Site
+from watcher.erpnext.site import Employee, Site
+from watcher.events.colours import colour_of
+from watcher.events.fields import COLOUR
 from watcher.events.mapping import MAPPING_VERSION
 from watcher.events.model import MappingRules, Window
 from watcher.events.window import make_window, reaching
@@ -15,16 +17,22 @@ from watcher.ledger.choices import effective
 from watcher.settings import Settings
 
 
-def make_rules(settings: Settings, work: Work, site: Site, employee: str | None) -> MappingRules:
+def make_rules(
+    settings: Settings, work: Work, site: Site, employee: Employee | None
+) -> MappingRules:
     """``employee`` is the ERPNext Employee of the account's user, where events name one."""
+    wanted = settings.event_colour
+    fields = site.fields if wanted != "no" else site.fields - {COLOUR}
+    whose = {"person": work.account, "outlet": employee.outlet if employee else ""}
     chosen = effective(settings, work.wishes)
     return MappingRules(
         account=work.account,
         calendar_id=work.google_id,
         erpnext_user=work.erpnext_user,
         site_zone=site.zone,
-        site_fields=site.fields,
-        employee=employee,
+        site_fields=fields,
+        colour=colour_of(whose.get(wanted, "")),
+        employee=employee.name if employee else None,
         default_event_type=chosen.event_type,
         private_events=chosen.private_events,
         declined_events=settings.declined_events,
@@ -51,5 +59,6 @@ def policy_fingerprint(settings: Settings, rules: MappingRules) -> str:
         settings.erpnext_url,
         rules.employee,
         sorted(rules.site_fields),
+        *([rules.colour] if rules.colour else []),
     ]
     return hashlib.sha256(json.dumps(shape).encode()).hexdigest()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.texts import HOSTILE, ORDINARY, assert_inert, assert_no_markup
 from tests.unit.events.build import NOW, ZONES, at, event, on, rules, spans
 from tests.unit.events.build import zones as some_zone
+from watcher.events.colours import PALETTE
 from watcher.events.fields import OPTIONAL, document
 from watcher.events.mapping import data_id, sync_key, to_erpnext
 from watcher.events.model import (
@@ -263,7 +264,7 @@ def test_nothing_of_a_masked_event_survives(
     assert SECRET not in everything
     assert (row.subject, row.description, row.event_type) == ("Busy", "", default)
     # Empty, not left out: else what was readable before would stay.
-    assert extras(row) == ("", "", "HR-1")
+    assert extras(row) == ("", "", "", "HR-1")
     assert row.masked
     # Nor can two private texts be told apart, or guessed, by the hash.
     other = replace(original, summary="x", description=None, location=None, meeting_link=None)
@@ -373,17 +374,20 @@ def test_description_place_and_link() -> None:
 
 def test_a_place_and_a_link_that_have_fields_of_their_own() -> None:
     row = sent(
-        event(location=" Outlet\n& 3 ", meeting_link=MEET), site_fields=ALL_FIELDS, employee="HR-1"
+        event(location=" Outlet\n& 3 ", meeting_link=MEET),
+        site_fields=ALL_FIELDS,
+        employee="HR-1",
+        colour=PALETTE[0],
     )
-    assert extras(row) == ("Outlet & 3", MEET, "HR-1")
+    assert extras(row) == ("Outlet & 3", MEET, PALETTE[0], "HR-1")
     assert row.description == f"<p>Meeting: {ANCHOR}</p>"
     fields = document(row)
-    assert [fields[name] for name in OPTIONAL] == ["Outlet & 3", MEET, "HR-1"]
+    assert [fields[name] for name in OPTIONAL] == ["Outlet & 3", MEET, PALETTE[0], "HR-1"]
 
 
 def test_what_no_longer_has_them_is_emptied() -> None:
     row = sent(event(), site_fields=ALL_FIELDS)
-    assert extras(row) == ("", "", "")
+    assert extras(row) == ("", "", "", "")
 
 
 def test_a_field_that_the_site_has_not_is_not_written() -> None:
