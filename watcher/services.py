@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 
+from watcher.erpnext import site as theirs
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.known import KnownSite
-from watcher.erpnext.site import Employee, Site
 from watcher.errors import contained
 from watcher.google import client as calendar_api
 from watcher.google.credentials import AccessTokens
@@ -167,7 +167,7 @@ class Services:
                 )
             return self._kept.site
 
-    def _note_site(self, site: Site) -> None:
+    def _note_site(self, site: theirs.Site) -> None:
         facts = known_site.SiteFacts(
             versions=site.versions, warnings=site.warnings, key_is_unique=site.key_is_unique
         )
@@ -178,11 +178,11 @@ class Services:
         with self.db.session() as session:
             known_site.remember_desk(session, link, self.clock())
 
-    def site(self) -> Site:
+    def site(self) -> theirs.Site:
         """What the site says of itself, read again every ten minutes."""
         return self._site.site()
 
-    def employee(self, user: str | None) -> Employee | None:
+    def employee(self, user: str | None) -> theirs.Employee | None:
         """The Employee of an ERPNext user, where the site's Event has a field for it."""
         return self._site.employee(user)
 
