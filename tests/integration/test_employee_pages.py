@@ -13,6 +13,7 @@ import requests
 from flask.testing import FlaskClient
 
 from tests.company import ADMIN, ANN, BOB, Company
+from tests.postbox import Postbox
 from watcher.accounts import disconnect, users, verbs
 from watcher.accounts.tokens import refresh_one
 from watcher.handlers.app import create_app
@@ -298,7 +299,12 @@ def test_disconnecting_is_asked_for_with_its_consequences_and_done_by_cron(
     assert "the permission at Google is taken back" in asked
     assert "stay there as cancelled" in asked
     assert "It is being disconnected" in press(browser, "/me/disconnect")
+    box = Postbox()
+    shop.set("smtp_url", box.smtp_url)
+    object.__setattr__(shop.services, "settings", shop.settings)
     assert disconnect.finish(shop.services) == 1
+    assert box.subjects() == [f"Watcher: {CARLA} has disconnected the own calendar"]
+    box.close()
     account = shop.account(CARLA)
     assert (account.state, account.cause) == ("disconnected", "by_employee")
     assert account.refresh_token is None

@@ -26,6 +26,7 @@ from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.acts import What
 from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState
+from watcher.notices import media
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -247,7 +248,27 @@ def finish(services: Services) -> int:
 
 def _go_on(services: Services, email: str, events: str) -> bool:
     disconnect(services, email, events=events)
+    with services.db.reading() as session:
+        account = accounts.get(session, email)
+    if (account.state, account.cause) == (AccountState.DISCONNECTED, BY_EMPLOYEE):
+        for medium in media.configured(services.settings):
+            errors.contained(partial(_tell_admins, services, account, medium), _not_told)
     return True
+
+
+def _tell_admins(services: Services, account: Account, medium: str) -> None:
+    what = f"{account.email} has disconnected the own calendar"
+    text = (
+        f"{what}, on My connection. The permission is taken back at Google, and nothing more is "
+        f"read. The mirrored events: {account.on_disconnect} (WATCHER_LEAVING_EVENTS). There is "
+        "nothing to do."
+    )
+    media.send(services.settings, medium, f"Watcher: {what}", text)
+
+
+def _not_told(error: errors.WatcherError) -> None:
+    """It is in the audit trail all the same."""
+    log.warning("the admins are not told of a disconnection: %s", error.message)
 
 
 def _not_yet(email: str, error: errors.WatcherError) -> bool:
