@@ -12,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
+from tests.integration.test_cli_runner import run
 from tests.integration.test_ledger_locks import counted
 from watcher.channels.renewal import renew_due
 from watcher.handlers import looking, needs
@@ -221,6 +222,42 @@ def test_events_set_aside_are_one_entry_for_each_cause(company: Company, admin: 
     assert "Nothing fails" in admin.get("/failures")
 
 
+def test_what_is_left_aside_counts_no_more_until_it_changes(company: Company, admin: Admin) -> None:
+    event = refuse(company)
+    page = page_of(company)
+    assert "Nothing needs you, but not all is done" in admin.get("/")
+    said = admin.post("/failures/leave", email=ANN, event=event, calendar=company.calendar().id)
+    assert "1 event is left aside" in said
+    assert "Take up again the event" in said
+    assert "All is well" in admin.get("/")
+    assert "1 is left aside now" in admin.get("/failures")
+    assert company.sync(snapshot=True) == "done"  # the same reason again
+    assert "All is well" in admin.get("/")
+    assert "They are tried again now" in admin.post("/failures/take-up")
+    assert "Nothing needs you, but not all is done" in admin.get("/")
+    assert "Leave aside the event" in admin.get(page)
+    assert "1 event is left aside" in admin.post("/failures/leave", cause="ValidationError")
+    company.site.clear_faults()
+    company.site.add_fault(match="insert", status=403, exc_type="PermissionError", count=None)
+    assert company.sync(snapshot=True) in ("done", "failed")
+    assert "All is well" not in admin.get("/"), "another reason, which nobody has seen"
+    assert "0 events are left aside" in admin.post("/failures/leave")
+
+
+def test_the_command_leaves_aside_and_takes_up(company: Company) -> None:
+    company.connect()
+    event = refuse(company)
+    run(company, "queue", "leave", ANN, "other", code=5)
+    run(company, "queue", "leave", ANN, code=2)
+    run(company, "queue", "leave", ANN, event, says=("left aside: 1 event",))
+    (row,) = run(company, "queue", "show", "--json").data["quarantined"]
+    assert row["left"] is True
+    run(company, "queue", "show", says=("left aside",))
+    assert run(company, "status", "--json", code=7).data["quarantined"] == 0
+    run(company, "queue", "take-up", says=("to be tried again: 1 calendar",))
+    run(company, "queue", "take-up", says=("nothing was left aside",))
+
+
 def test_home_confirms_a_mass_cancellation_by_the_figure_on_its_button(
     company: Company, admin: Admin
 ) -> None:
@@ -311,7 +348,7 @@ def test_nobody_else_sees_or_does_anything(company: Company, admin: Admin) -> No
     stranger, page = create_app(company.services).test_client(), page_of(company)
     for path in ("/calendars", page, "/failures", "/system", "/system/report.json"):
         assert stranger.get(path).headers["Location"] == "/"
-    for path in (f"{page}/resync", "/failures/retry", "/system/check"):
+    for path in (f"{page}/resync", "/failures/retry", "/failures/leave", "/system/check"):
         assert stranger.post(path).headers["Location"] == "/"
     assert admin.client.post(f"{page}/resync", data={"form_proof": "x"}).status_code == 400
     assert company.calendar().snapshot_seq == 0

@@ -89,6 +89,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "status": (("", "one screen"), ("--json", "for a monitor")),
     "queue show": (("", "with ERPNext's own words"),),
     "queue retry": (("", "after the cause is mended"),),
+    "queue leave": (("ann@example.com 4o1vq8example", "it is known, and need not be in ERPNext"),),
+    "queue take-up": (("", "all that was left aside"),),
     "keys list": (("", "which key opens how much"),),
     "keys add": (("", "then `watcher keys rotate`"),),
     "keys rotate": (("", ""),),

@@ -75,6 +75,8 @@ COMMANDS: Mapping[str, Change | None] = {
     "audit": None,
     "queue show": None,
     "queue retry": Change(What.QUEUE_RETRY),
+    "queue leave": Change(What.EVENT_LEAVE, ("email", "event", "cause")),
+    "queue take-up": Change(What.EVENT_TAKE_UP, ("email", "event", "cause")),
     "keys list": None,
     "keys add": Change(What.KEY_ADD),
     "keys rotate": Change(What.KEY_ROTATE),

@@ -22,12 +22,12 @@ from watcher.cli.common import (
     who,
 )
 from watcher.cli.later import later
-from watcher.errors import ExitCode
+from watcher.errors import ExitCode, NotFound, UserError
 
 with later():
     from watcher.explain import naming, words
     from watcher.jobs import pulse
-    from watcher.ledger import aside, calendars, models, overview
+    from watcher.ledger import aside, calendars, leaving, models, overview
     from watcher.ledger import document as documents
     from watcher.ledger import problems as known
     from watcher.sync import asked
@@ -182,7 +182,7 @@ def show(app: App) -> None:
                 called(f),
                 f["message"],
                 f["attempts"],
-                f["next_try"] or "when it changes",
+                "left aside" if f["left"] else f["next_try"] or "when it changes",
             )
             for f in found
         ],
@@ -223,6 +223,7 @@ def _events(
             "cause": row.cause,
             "next_try": iso(row.next_try_at),
             "next_step": row.step,
+            "left": row.left_at is not None,
         }
         for row, calendar, account in set_aside
     ]
@@ -236,3 +237,38 @@ def retry(app: App, cause: str | None) -> None:
     count = asked.try_again(app.services, cause)
     many = f"{count} calendar{'s' if count > 1 else ''}"
     messages.print(f"to be tried again: {many}" if count else "nothing to try again")
+
+
+def _which(command: click.decorators.FC) -> click.decorators.FC:
+    """Of which events: of one, by EMAIL and EVENT, or of all of a cause."""
+    cause = click.option("--cause", default="", help="All events that were set aside for it.")
+    named = click.argument("email", default=""), click.argument("event", default="")
+    for decorate in (cause, *reversed(named)):
+        command = decorate(command)
+    return command
+
+
+@queue.command("leave", short_help="Tell nobody of an event that was set aside.")
+@_which
+@pass_app
+def leave(app: App, email: str, event: str, cause: str) -> None:
+    """Tell nobody any more of an event that was set aside (or of all of a cause), and do not try it
+    again. That ends when it is changed in Google, or refused for another reason."""
+    if not (email and event) and not cause:
+        raise UserError("name an e-mail address and an event, or --cause")
+    which = leaving.Which(cause=cause, email=email, event_id=event)
+    count = asked.leave_aside(app.services, which)
+    if not count:
+        raise NotFound("no such event is set aside", next_step="watcher queue show")
+    messages.print(f"left aside: {count} event{'s' if count > 1 else ''}")
+
+
+@queue.command("take-up", short_help="Try again what was left aside.")
+@_which
+@pass_app
+def take_up(app: App, email: str, event: str, cause: str) -> None:
+    """Try again, and tell of, events that were left aside; all of them where none is named."""
+    which = leaving.Which(cause=cause, email=email, event_id=event)
+    count = asked.take_up(app.services, which)
+    many = f"{count} calendar{'s' if count > 1 else ''}"
+    messages.print(f"to be tried again: {many}" if count else "nothing was left aside")

@@ -11,7 +11,8 @@ from watcher.handlers import acting, needs
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import looking, services
-from watcher.ledger import audit, failing
+from watcher.ledger import audit, failing, leaving
+from watcher.ledger.leaving import Which
 from watcher.ledger.problems import ProblemState
 from watcher.sync import asked
 
@@ -31,6 +32,7 @@ def show() -> ResponseReturnValue:
         problems = needs.lines(session, needs.grouped(status.problems))
         warnings = needs.lines(session, needs.grouped(waits))
         held = failing.to_confirm(session, needs.MOST_FIGURES)
+        left = leaving.count(session)
         last_tries = failing.last_tries(session, app.clock())
     told = {each.problem.cause for each in problems}
     return render_template(
@@ -41,6 +43,7 @@ def show() -> ResponseReturnValue:
         others=[each for cause, each in counts.items() if cause not in told],
         aside=aside,
         held=held,
+        left=left,
         last_tries=last_tries,
     )
 
@@ -60,3 +63,36 @@ def retry() -> ResponseReturnValue:
     except WatcherError as error:
         shared.refused(error)
     return redirect(url_for("failures.show"), 303)
+
+
+@bp.post("/failures/leave")
+@for_admins
+@acting.records(audit.What.EVENT_LEAVE)
+def leave() -> ResponseReturnValue:
+    """``watcher queue leave``."""
+    which = _which()
+    count = asked.leave_aside(services(), which) if str(which) else 0
+    events = f"{count:,} events are" if count != 1 else "1 event is"
+    shared.done(f"{events} left aside: nobody is told of them, and they are not tried again.")
+    return redirect(_back(), 303)
+
+
+@bp.post("/failures/take-up")
+@for_admins
+@acting.records(audit.What.EVENT_TAKE_UP)
+def take_up() -> ResponseReturnValue:
+    """``watcher queue take-up``."""
+    count = asked.take_up(services(), _which())
+    shared.done("They are tried again now." if count else "Nothing was left aside.")
+    return redirect(_back(), 303)
+
+
+def _which() -> Which:
+    given = request.form.get
+    return Which(cause=given("cause", ""), email=given("email", ""), event_id=given("event", ""))
+
+
+def _back() -> str:
+    """To the page with the button: of a calendar, or this one."""
+    number = request.form.get("calendar", type=int)
+    return url_for("failures.show") if number is None else url_for("calendars.one", number=number)

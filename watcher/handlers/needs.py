@@ -139,6 +139,9 @@ def _button(
         path = url_for("calendars.act", number=calendar.number, what="renew")
         return Button(label="Open a channel", path=path)
     if problem.state == ProblemState.SET_ASIDE:
+        if problem.next_try is None:  # no try can help: they are to be changed in Google
+            fields = {"cause": problem.cause}
+            return Button(label="Leave aside", path=url_for("failures.leave"), fields=fields)
         return Button(label="Try again now", path=url_for("failures.retry"))
     if problem.state in TRIED_AGAIN and problem.cause != Cause.WAITING_FOR_WORKER:
         path = url_for("failures.retry")

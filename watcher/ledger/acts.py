@@ -35,6 +35,9 @@ class What(StrEnum):
     CANCELLATION_CONFIRM = "cancellation.confirm"
     """Of a mass cancellation that was held back until a person had seen its figure."""
     QUEUE_RETRY = "queue.retry"
+    EVENT_LEAVE = "event.leave"
+    """Of an event that was set aside: nobody is to be told of it any more."""
+    EVENT_TAKE_UP = "event.take_up"
 
     CHANNEL_RENEW = "channel.renew"
     CHANNEL_STOP = "channel.stop"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from watcher.ledger import models
@@ -27,6 +27,8 @@ ALIKE = 3
 URGENT = ("masking", "cancellation")
 """Kinds of which people are told at once: what should be gone still stands in ERPNext."""
 UNMAPPABLE = "unmappable"
+CAUSE = case((models.Quarantined.cause != "", models.Quarantined.cause), else_=UNMAPPABLE)
+"""The cause of an event that stands aside, in a query."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +73,8 @@ def quarantine(
 
 
 def _note(row: models.Quarantined, refusal: SetAside, now: datetime) -> None:
+    if (row.kind, row.cause, row.alike) != (refusal.kind, refusal.cause[:80], refusal.alike[:300]):
+        row.left_at = None  # for another reason: whoever left it aside does not know this one
     row.message, row.last_at = refusal.message[:2000], now
     row.series, row.cause = refusal.series[:1024], refusal.cause[:80]
     row.kind, row.alike, row.step = refusal.kind, refusal.alike[:300], refusal.step
@@ -172,6 +176,7 @@ def due(session: Session, now: datetime, most: int) -> list[int]:
             .join(models.Account, models.Calendar.account_id == models.Account.id)
             .where(
                 has_come(models.Quarantined.next_try_at, now, timedelta(seconds=AGAIN.longest)),
+                models.Quarantined.left_at.is_(None),
                 models.Account.is_active,
                 models.Calendar.removed.is_(False),
                 models.Calendar.failures == 0,
@@ -198,9 +203,9 @@ def latest(
     session: Session, most: int
 ) -> tuple[list[tuple[models.Quarantined, models.Calendar, models.Account]], int]:
     """The ``most`` that were tried last, of whichever calendars, and how many there are."""
-    asked = of_mirrored(select(models.Quarantined, models.Calendar, models.Account))
+    asked = waiting(select(models.Quarantined, models.Calendar, models.Account))
     rows = session.execute(asked.order_by(models.Quarantined.last_at.desc()).limit(most))
-    counted = of_mirrored(select(func.count(models.Quarantined.id)).select_from(models.Quarantined))
+    counted = waiting(select(func.count(models.Quarantined.id)).select_from(models.Quarantined))
     return [(row[0], row[1], row[2]) for row in rows], session.scalar(counted) or 0
 
 
@@ -209,6 +214,11 @@ def urgent(
 ) -> list[tuple[models.Quarantined, models.Calendar, models.Account]]:
     """As ``everything``, of the kinds of which people are told at once."""
     return everything(session, models.Quarantined.kind.in_(URGENT))
+
+
+def waiting(asked: Select[*_Columns]) -> Select[*_Columns]:
+    """As ``of_mirrored``, without the events that an admin leaves aside."""
+    return of_mirrored(asked).where(models.Quarantined.left_at.is_(None))
 
 
 def of_mirrored(asked: Select[*_Columns]) -> Select[*_Columns]:

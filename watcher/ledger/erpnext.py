@@ -24,18 +24,19 @@ CAUSES_SHOWN = 5
 
 
 def set_aside(session: Session) -> SetAside:
-    """Events that are not in ERPNext as they should be: how many, since when, why. The database
-    counts them: a rule of the site's may refuse thousands."""
+    """Events that are not in ERPNext as they should be: how many, since when, why; without those
+    that an admin leaves aside. The database counts them: a rule of the site's may refuse
+    thousands."""
     totals = select(
         func.count(Quarantined.id),
         func.min(Quarantined.first_at),
         func.min(Quarantined.next_try_at),
     ).select_from(Quarantined)
-    count, oldest, next_try = session.execute(aside.of_mirrored(totals)).one()
+    count, oldest, next_try = session.execute(aside.waiting(totals)).one()
     number, cause = func.count(Quarantined.id), Quarantined.cause
     alike = select(cause, Quarantined.message, number).select_from(Quarantined)
     rows = session.execute(
-        aside.of_mirrored(alike)
+        aside.waiting(alike)
         .group_by(cause, Quarantined.message)
         .order_by(number.desc(), func.max(Quarantined.last_at).desc())
         .limit(CAUSES_SHOWN)

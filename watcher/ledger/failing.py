@@ -10,14 +10,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
-from watcher.ledger import runs
-from watcher.ledger.aside import UNMAPPABLE, of_mirrored
+from watcher.ledger import aside, runs
 from watcher.ledger.fleet import Pair
 from watcher.ledger.models import Account, Calendar, Quarantined, Run
 from watcher.ledger.states import FOR_A_PERSON, CalendarState
 
 _cause = case((Calendar.cause != "", Calendar.cause), else_=cast(Calendar.state, String))
-_cause_aside = case((Quarantined.cause != "", Quarantined.cause), else_=UNMAPPABLE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +92,7 @@ def aside_causes(session: Session) -> list[Aside]:
     """The most frequent first."""
     asked = (
         select(
-            _cause_aside,
+            aside.CAUSE,
             func.count(),
             func.count(Calendar.id.distinct()),
             func.count(Calendar.account_id.distinct()),
@@ -105,10 +103,10 @@ def aside_causes(session: Session) -> list[Aside]:
             func.max(Quarantined.step),
         )
         .select_from(Quarantined)
-        .group_by(_cause_aside)
-        .order_by(func.count().desc(), _cause_aside)
+        .group_by(aside.CAUSE)
+        .order_by(func.count().desc(), aside.CAUSE)
     )
-    rows = session.execute(of_mirrored(asked))
+    rows = session.execute(aside.waiting(asked))
     return [
         Aside(
             cause=row[0],
@@ -132,8 +130,8 @@ def numbers(session: Session, cause: str | None = None) -> Sequence[int]:
 
 def with_aside(session: Session, cause: str | None = None) -> Sequence[int]:
     """Ids of the calendars in which an event stands aside."""
-    found = of_mirrored(select(Quarantined.calendar_id)).distinct()
-    return session.scalars(found if cause is None else found.where(_cause_aside == cause)).all()
+    found = aside.waiting(select(Quarantined.calendar_id)).distinct()
+    return session.scalars(found if cause is None else found.where(aside.CAUSE.in_((cause,)))).all()
 
 
 def to_confirm(session: Session, most: int) -> list[Pair]:

@@ -218,7 +218,8 @@ class Quarantined(Base):
     ``kind``: ``event`` (it is not in ERPNext as it should be), ``masking`` (what became private
     still stands there), ``cancellation``, or ``unmappable`` (only a change in Google helps).
     ``alike`` is the same for refusals of the same cause. ``first_at`` is when the pass that set it
-    aside began, ``next_try_at`` when it is tried again by itself.
+    aside began, ``next_try_at`` when it is tried again by itself. ``left_at``: since when an admin
+    leaves it aside.
     """
 
     __tablename__ = "quarantine"
@@ -241,6 +242,7 @@ class Quarantined(Base):
     alike: Mapped[str] = mapped_column(String(300), default="")
     step: Mapped[str] = mapped_column(Text, default="")
     next_try_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    left_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Erased(Base):

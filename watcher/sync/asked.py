@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from watcher.errors import UserError
-from watcher.ledger import audit, calendars, failing, owing
+from watcher.ledger import audit, calendars, failing, leaving, owing
 from watcher.ledger.audit import Act, What
 from watcher.ledger.states import CalendarState
 from watcher.services import Services
@@ -79,3 +79,22 @@ def confirm_sweep(services: Services, calendar_id: int, rows: int) -> None:
             )
     owe_reading(services, [calendar_id], force=True)
     services.ring_all([calendar_id], "backfill", "retry")
+
+
+def leave_aside(services: Services, which: leaving.Which) -> int:
+    """Tell nobody of these events any more, and do not try them again. Returns how many."""
+    now = services.clock()
+    with services.db.session() as session:
+        count = leaving.leave(session, which, now)
+        audit.record(session, Act(What.EVENT_LEAVE, str(which), {"events": count}), now)
+    return count
+
+
+def take_up(services: Services, which: leaving.Which) -> int:
+    """Try again, and tell of, events that were left aside. Returns how many calendars have one."""
+    now = services.clock()
+    with services.db.session() as session:
+        wanted = owing.owe_now(session, leaving.take_up(session, which), "retry", now)
+        audit.record(session, Act(What.EVENT_TAKE_UP, str(which), {"calendars": len(wanted)}), now)
+    services.ring_all(wanted[:MOST_RUNG], "backfill", "retry")
+    return len(wanted)
