@@ -40,7 +40,7 @@ MODULES = {
     "explain": "explain",
     "status": "status",
     "audit": "audit",
-    "queue": "status",
+    "queue": "queue",
     "keys": "keys",
     "backup": "backup",
     "restore": "backup",

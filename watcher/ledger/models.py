@@ -215,11 +215,9 @@ class Run(Base):
 class Quarantined(Base):
     """An event that could not be mapped or that ERPNext refused, with the reason in its words.
 
-    ``kind``: ``event`` (it is not in ERPNext as it should be), ``masking`` (what became private
-    still stands there), ``cancellation``, or ``unmappable`` (only a change in Google helps).
-    ``alike`` is the same for refusals of the same cause. ``first_at`` is when the pass that set it
-    aside began, ``next_try_at`` when it is tried again by itself. ``left_at``: since when an admin
-    leaves it aside.
+    ``kind``: ``event`` (not in ERPNext as it should be), ``masking`` (what became private stands
+    there), ``cancellation``, ``unmappable`` (only a change in Google helps). ``alike`` is one for
+    one cause. ``next_try_at`` is when it is tried again, ``left_at`` when an admin left it aside.
     """
 
     __tablename__ = "quarantine"
