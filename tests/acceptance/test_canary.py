@@ -133,7 +133,7 @@ def a_day(company: Company, box: Postbox) -> list[bytes]:
     said.extend(str(mail).encode() for mail in box.mails)
     said.extend(post.encode() for post in box.posts)
     admin = consent(company, ADMIN, f"{company.public_url}/sign-in")
-    for path in ("/", "/metrics", "/healthz", "/readyz", "/nothing", "/connect/x"):
+    for path in ("/", "/employees", "/metrics", "/healthz", "/readyz", "/nothing", "/connect/x"):
         said.append(admin.get(company.public_url + path, timeout=10).content)
     return said
 

@@ -50,6 +50,8 @@ def test_a_mail_says_who_asks_what_is_read_who_sees_it_and_how_to_stop(
     text = mail.get_payload(decode=True).decode()  # type: ignore[union-attr]
     assert mail["To"] == ANN
     assert mail["Reply-To"] == ADMIN
+    assert mail["Message-ID"].endswith("@127.0.0.1>")
+    assert mail["Date"]
     for said in (
         "Hello Ann Lee,",
         f"{ADMIN} asks you",
@@ -128,6 +130,7 @@ def test_a_reminder_sends_the_same_link_to_those_who_have_not_connected(
         (("--from-file", "nowhere.csv"), "is not a file"),
         ((ANN, BOB, "--erpnext-user", ANN), "one address"),
         ((ANN, "--mail"), "no mail server is set"),
+        ((ANN, "--mail", "--csv", "links.csv"), "one way"),
     ],
 )
 def test_what_cannot_be_done_is_said(company: Company, words: tuple[str, ...], says: str) -> None:

@@ -82,6 +82,8 @@ def one(app: App, email: str, erpnext_user: str | None) -> None:
 
 
 def _many(app: App, wanted: Wanted) -> int:
+    if wanted.by_mail and wanted.table is not None:
+        raise UserError("a link goes one way: by --mail, or into a file for --csv")
     guests = _guests(app, wanted)
     asker = next(iter(app.services.settings.admin_emails), "")
     postman = inviting.postman(app.services) if wanted.by_mail else None

@@ -10,7 +10,9 @@ import smtplib
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -145,6 +147,9 @@ def _message(mail: Mail) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"] = mail.sender, ", ".join(mail.recipients)
     message["Subject"] = " ".join(mail.subject.split())[:200]
+    message["Date"] = format_datetime(datetime.now(UTC))
+    # Without a domain this machine's own name is asked for, which may take seconds.
+    message["Message-ID"] = make_msgid(domain=mail.sender.rpartition("@")[2].strip("> ") or None)
     message["Auto-Submitted"] = "auto-generated"
     if mail.reply_to:
         message["Reply-To"] = mail.reply_to
