@@ -70,6 +70,7 @@ MAY = {
         "services",
         "settings",
         "sync",
+        "telemetry",
         "waiting",
     },
     "doctor": BASE | {"erpnext", "google", "ledger", "services", "settings"},

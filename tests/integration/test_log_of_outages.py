@@ -4,8 +4,10 @@ tries are counted."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,11 @@ from tests.company import ANN, BOB, Company
 from watcher.errors import AccessLost, BudgetSpent, Transient, WatcherError
 from watcher.handlers.missed import Missed
 from watcher.jobs import timetable
+from watcher.jobs.pulse import Pulse, myself
 from watcher.ledger import away
 from watcher.ledger.db import Database
 from watcher.processes.cron import run_one
+from watcher.telemetry.spells import Spell
 
 pytestmark = pytest.mark.one_shape("sqlite")
 NOW = datetime(2026, 11, 24, 9, 30, 15, tzinfo=UTC)
@@ -115,6 +119,35 @@ def test_periodic_work_says_no_more(company: Company, said: Said) -> None:
         run_one(company.services, work)
     assert said(logging.WARNING) == ["ERPNext is not available: no answer; tries are counted now"]
     assert said(logging.DEBUG).count("users failed: no answer") == 3
+
+
+def test_a_spell_is_told_at_both_ends(said: Said) -> None:
+    spell, log = Spell(), logging.getLogger("watcher.test")
+    spell.over(log, "it works")
+    assert [spell.failed() for _ in range(3)] == [logging.WARNING, logging.DEBUG, logging.DEBUG]
+    spell.over(log, "it works")
+    spell.over(log, "it works")
+    assert said(logging.WARNING) == ["it works again, after 3 tries that failed"]
+    assert spell.failed() == logging.WARNING
+
+
+def test_a_process_says_once_that_the_ledger_takes_no_tick(company: Company, said: Said) -> None:
+    pulse, db = Pulse(company.services, myself("web")), company.services.db
+    with unavailable(db):
+        for _ in range(3):
+            pulse.beat()
+    pulse.beat()
+    assert len([line for line in said(logging.WARNING) if "no tick was left" in line]) == 1
+    assert "ticks are left again, after 3 tries that failed" in said(logging.WARNING)
+
+
+@contextmanager
+def unavailable(db: Database) -> Iterator[None]:
+    """The ledger's file is gone for a while."""
+    path = Path(db.engine.url.database or "")
+    away = path.rename(path.with_suffix(".away"))
+    yield
+    away.rename(path)
 
 
 def test_notifications_that_the_ledger_does_not_take(company: Company, said: Said) -> None:

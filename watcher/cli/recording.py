@@ -156,7 +156,8 @@ def write(act: audit.Act) -> None:
     try:
         _write(act)
     except WatcherError as error:
-        if not act.cause:  # else the error itself is told
+        # Of a failure the error itself is told; and what `init` makes need not be a ledger.
+        if not act.cause and act.what != What.INSTALLATION_INIT:
             messages.print(f"not in the audit trail: {error.message}", markup=False)
 
 

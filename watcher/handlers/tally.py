@@ -14,6 +14,7 @@ from collections import Counter
 from watcher.errors import Transient
 from watcher.ledger import counters
 from watcher.services import Services
+from watcher.telemetry.spells import Spell
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Tally:
         self._services = services
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._spell = Spell()
         self._flushed = time.monotonic()
         self._read = -READER_SECONDS
 
@@ -62,4 +64,8 @@ class Tally:
         except Transient as error:
             with self._lock:
                 self._counts.update(counts)
-            log.warning("counts not written yet: %s", error.message)
+                level = self._spell.failed()
+            log.log(level, "counts not written yet: %s", error.message)
+        else:
+            with self._lock:
+                self._spell.over(log, "counts are written")

@@ -16,6 +16,7 @@ from watcher.errors import WatcherError
 from watcher.ledger import counters, presence, runs
 from watcher.ledger.presence import Me
 from watcher.services import Services
+from watcher.telemetry.spells import Spell
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Pulse:
 
     def __init__(self, services: Services, me: Me, look: Callable[[], str] = lambda: "") -> None:
         self._services, self._me, self._look = services, me, look
-        self._over = threading.Event()
+        self._over, self._spell = threading.Event(), Spell()
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
     def begin(self) -> None:
@@ -120,4 +121,6 @@ class Pulse:
                 write(session, self._services.clock())
                 counters.add(session, counted)
         except WatcherError as error:
-            log.info("no tick was left: %s", error.message)
+            log.log(self._spell.failed(), "no tick was left: %s", error.message)
+        else:
+            self._spell.over(log, "ticks are left")

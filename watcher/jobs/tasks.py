@@ -15,11 +15,13 @@ from watcher.services import Services, build
 from watcher.settings import Settings, load
 from watcher.sync.attempt import End
 from watcher.sync.work import work_off
+from watcher.telemetry.spells import Spell
 
 log = logging.getLogger(__name__)
 
 
 _own: list[Services] = []
+_spell = Spell()
 
 
 def process_services(settings: Settings | None = None) -> Services:
@@ -36,8 +38,10 @@ def sync_calendar(calendar_id: int, reason: str) -> str:
     job = get_current_job()
     lane: Lane = "live" if job is not None and job.origin == "live" else "backfill"
     try:
-        return work_off(process_services(), calendar_id, reason, lane)
+        end = work_off(process_services(), calendar_id, reason, lane)
     except Transient as error:
         # The ledger is away, so that nothing could be noted. The sweep brings the calendar back.
-        log.warning("calendar %s not synced: %s", calendar_id, error.message)
+        log.log(_spell.failed(), "calendar %s not synced: %s", calendar_id, error.message)
         return End.FAILED
+    _spell.over(log, "calendars are synced")
+    return end

@@ -187,7 +187,9 @@ def why(error: BaseException) -> str:
     stands for that."""
     if isinstance(error, errors.ErpRefused):
         return error.cause
-    return error.message if isinstance(error, errors.WatcherError) else type(error).__name__
+    if isinstance(error, errors.WatcherError):
+        return error.message
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
 
 
 def by(who: str) -> None:

@@ -19,6 +19,7 @@ from watcher.processes.signals import stop_event
 from watcher.services import Services, build
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
+from watcher.telemetry.spells import Spell
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +51,12 @@ def _tick(
     rows: tuple[Periodic, ...],
     stop: threading.Event,
 ) -> None:
-    due = {work.name: 0.0 for work in rows}
+    due, spell = {work.name: 0.0 for work in rows}, Spell()
     while not stop.wait(STEP_SECONDS):
         try:
             with services.db.session() as session:
                 ours = leases.take(services.db, session, lease, services.owner, LEASE_SECONDS)
+            spell.over(log, f"the work of {lease} goes on")
             if not ours:
                 stop.wait(5.0)
                 continue
@@ -63,7 +65,7 @@ def _tick(
                     run_one(services, work)
                     due[work.name] = time.monotonic() + work.seconds
         except WatcherError as error:
-            log.warning("the ticker waits: %s", error.message)
+            log.log(spell.failed(), "the work of %s waits: %s", lease, error.message)
             stop.wait(5.0)
     try:
         with services.db.session() as session:
