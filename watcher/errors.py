@@ -11,8 +11,9 @@ person can do about it. Nobody parses the text of a message to decide.
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TypeVar
 
@@ -187,6 +188,57 @@ class Overtaken(Elsewhere):
 
 class CapReached(Elsewhere):
     """All processes together have asked for as many channels as a minute may have."""
+
+
+_UNREACHED = {
+    "gaierror": "DNS knows no address of it",
+    "NameResolutionError": "DNS knows no address of it",
+    "ServerNotFoundError": "DNS knows no address of it",
+    "ConnectionRefusedError": "it refuses connections",
+    "SSLCertVerificationError": "its certificate is not trusted",
+    "SSLError": "no encrypted connection came about",
+    "ProxyError": "the proxy in between gives none",
+    "TimeoutError": "no answer in time",
+    "Timeout": "no answer in time",
+    "BrokenPipeError": "it broke off the connection",
+    "ConnectionResetError": "it broke off the connection",
+    "RemoteDisconnected": "it broke off the connection",
+    "IncompleteRead": "it broke off the connection",
+}
+"""Why another side was not reached, by the class of the error or of one that it was made from. By
+name: the classes are those of several libraries, and every command would have to load them."""
+_UNREACHED_BY_NUMBER = {
+    errno.ENETUNREACH: "no way leads there",
+    errno.EHOSTUNREACH: "no way leads there",
+    errno.ENOENT: "nothing listens there",
+}
+_DEEP = 8
+
+
+def why_unreached(error: BaseException) -> str:
+    """In words, why another side was not reached. Never the error's own text, which may hold an
+    address with its query, or what was sent."""
+    todo: list[BaseException] = [error]
+    for _ in range(_DEEP):
+        inner = [each for each in _made_from(todo[-1]) if each not in todo]
+        if not inner:
+            break
+        todo.append(inner[0])
+    for each in reversed(todo):  # the innermost says most
+        for kind in type(each).__mro__:
+            if kind.__name__ in _UNREACHED:
+                return _UNREACHED[kind.__name__]
+        number = getattr(each, "errno", None)
+        if number in _UNREACHED_BY_NUMBER:
+            return _UNREACHED_BY_NUMBER[number]
+    return type(error).__name__
+
+
+def _made_from(error: BaseException) -> Iterator[BaseException]:
+    """urllib3 keeps an error in ``reason``, requests among the arguments."""
+    for each in (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__):
+        if isinstance(each, BaseException):
+            yield each
 
 
 class Defect(Transient):

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import available_timezones
 
-from dotenv import dotenv_values
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -27,7 +26,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from watcher.errors import UserError
-from watcher.given import addresses, files, names, needed, queue_url
+from watcher.given import addresses, files, lines, names, needed, queue_url, sentences
 from watcher.given.addresses import LOOPBACK as LOOPBACK
 from watcher.given.needed import NEEDED as NEEDED
 
@@ -182,6 +181,18 @@ class Settings(BaseModel):
         addresses.bare(value, "Watcher's pages and Google's messages begin at its root")
         return value
 
+    @field_validator("admin_emails")
+    @classmethod
+    def _mailboxes(cls, value: CommaList) -> CommaList:
+        addresses.of_mailboxes(value)
+        return value
+
+    @field_validator("delegation_allow")
+    @classmethod
+    def _allowed(cls, value: CommaList) -> CommaList:
+        addresses.of_mailboxes_or_domains(value)
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _queue(cls, value: str) -> str:
@@ -294,7 +305,8 @@ def load(
     layers = [("environment", dict(env))]
     file = files.find(env, folder)
     if file is not None:
-        layers.append((str(file), values_of(file)))
+        values, problems = lines.read(file)
+        layers.append((str(file), values))
     known = {env_name(field) for field in Settings.model_fields} | _POINTERS
     for source, values in layers:
         problems += names.unknown(values, known, ours=source != "environment")
@@ -319,13 +331,6 @@ def load(
             + (f"in {file}" if file else f"a settings file, which `watcher init` writes: {where}"),
         )
     return Loaded(settings, sources, pointed, file)
-
-
-def values_of(file: Path) -> dict[str, str]:
-    """The lines of a settings file. Without interpolation: a secret may hold ``$``, and ``${HOME}``
-    in it is meant as it stands."""
-    values = dotenv_values(file, interpolate=False)
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _look_up(
@@ -361,8 +366,7 @@ def _validated(found: dict[str, Any], problems: list[str]) -> Settings | None:
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
             field = str(item["loc"][0])
-            text = item["msg"].removeprefix("Value error, ")
-            problems.append(f"{env_name(field)}: {text}")
+            problems.append(f"{env_name(field)}: {sentences.of(item)}")
         return None
 
 

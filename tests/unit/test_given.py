@@ -129,3 +129,42 @@ def test_an_address_with_a_path_is_refused_with_the_reason(
 def test_a_port_and_a_slash_at_the_end_are_fine(tmp_path: Path) -> None:
     loaded = load({"WATCHER_ERPNEXT_URL": "http://erp.example.com:8000/"}, tmp_path / "here")
     assert loaded.settings.erpnext_url == "http://erp.example.com:8000"
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("https://watcher.example.com:abc", "has a port"),
+        ("https://watcher.example.com:99999", "has a port"),
+        ("https://[::1", "an IPv6 address that is none"),
+        ("https://watcher example.com", "a space"),
+        ("https://watcher.example.com./", "no dot behind"),
+        ("https://user:secret@watcher.example.com", "a user name"),
+    ],
+)
+def test_an_address_that_google_could_not_call(address: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"WATCHER_PUBLIC_URL: .*{says}") as refused:
+        load({"WATCHER_PUBLIC_URL": address}, tmp_path)
+    assert "secret" not in refused.value.message
+    assert load({"WATCHER_PUBLIC_URL": "http://[::1]:8080"}, tmp_path).settings
+
+
+def test_a_line_that_says_nothing_is_named_by_its_number(tmp_path: Path) -> None:
+    """It would be left out without a word, and what it set would be the default."""
+    (tmp_path / ".env").write_text(
+        "WATCHER_POLL_MINUTES=11\n"
+        "WATCHER_ERPNEXT_API_SECRET 'hidden'\n"
+        "export WATCHER_SWEEP_SECONDS = 7\n"
+        "WATCHER_SMTP_URL\n"
+        "WATCHER_COMPANY_NAME='Scoops' and Joy\n"
+        'WATCHER_NOTIFY_FROM="hidden\n'
+    )
+    with pytest.raises(UserError) as refused:
+        load({}, tmp_path)
+    file, said = tmp_path / ".env", refused.value.message
+    assert said.splitlines()[1:] == [
+        f"  - line 2 of {file} is not NAME=value",
+        f"  - line 4 of {file} has no = and no value",
+        f"  - line 5 of {file} goes on behind the closing quote",
+        f"  - line 6 of {file} begins with a quote that is not closed",
+    ]

@@ -107,7 +107,8 @@ def main() -> None:
         error.show()
         sys.exit(ExitCode.ERROR)
     except (click.Abort, KeyboardInterrupt):
-        messages.print("interrupted")
+        # A terminal has just shown ^C, without an end of line.
+        messages.print("\ninterrupted" if sys.stderr.isatty() else "interrupted")
         sys.exit(ExitCode.INTERRUPTED)
     except WatcherError as error:
         later = LATER.get(error.side, "") if isinstance(error, Transient) else ""

@@ -13,6 +13,7 @@ from watcher.cli import doctor, questions, units
 from watcher.cli.common import App, messages, pass_app, read_settings
 from watcher.cli.later import later
 from watcher.errors import ExitCode, UserError, WatcherError
+from watcher.given import lines
 
 with later():
     from watcher import settings as declared
@@ -80,7 +81,13 @@ def _answers(app: App, from_file: Path | None) -> questions.Answers:
     """From the file, or from the person at the terminal; none where there is no terminal."""
     if from_file is not None:
         return _read(from_file)
-    return questions.ask() if can_ask(app) else {}
+    if not can_ask(app):
+        return {}
+    try:
+        return questions.ask()
+    except click.Abort:
+        messages.print("\nno settings were written")
+        raise
 
 
 def can_ask(app: App) -> bool:
@@ -89,7 +96,13 @@ def can_ask(app: App) -> bool:
 
 def _read(file: Path) -> questions.Answers:
     """Raises ``UserError`` for settings that do not exist, are malformed or missing."""
-    found = {k: v for k, v in declared.values_of(file).items() if v}
+    values, problems = lines.read(file)
+    if problems:
+        raise UserError(
+            "the file with the answers has problems:\n" + "\n".join(f"  - {p}" for p in problems),
+            next_step="it has lines like WATCHER_PUBLIC_URL=https://watcher.example.com",
+        )
+    found = {k: v for k, v in values.items() if v}
     known = {declared.env_name(name) for name in declared.fields()}
     known |= {f"{declared.env_name(name)}_FILE" for name in declared.SECRETS}
     unknown = sorted(set(found) - known)

@@ -6,6 +6,7 @@ Answers are kept by the name of the setting (``WATCHER_PUBLIC_URL``).
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
@@ -143,7 +144,7 @@ def ask() -> Answers:
     messages.print("How do people connect their calendars?")
     messages.print("  consent: each of them opens a link and agrees")
     messages.print("  delegation: the Workspace admin allows it once, for everybody")
-    way = click.prompt("  way", CONSENT, type=click.Choice(WAYS), err=True)
+    way = click.prompt("  way", CONSENT, type=_one_of(WAYS), err=True)
     for step in STEPS:
         if not step.ways or way in step.ways:
             accepted = _one_step(step, answers)
@@ -177,7 +178,7 @@ def _one_answer(question: Question, answers: Answers) -> None:
             default=default or ("" if question.optional else None),
             show_default=bool(default),
             hide_input=question.hidden,
-            type=click.Choice(question.choices) if question.choices else str,
+            type=_one_of(question.choices) if question.choices else str,
             err=True,
         ).strip()
         problem = _problem({name: given})
@@ -185,6 +186,10 @@ def _one_answer(question: Question, answers: Answers) -> None:
             answers[name] = given
             return
         messages.print(f"  {problem}", markup=False)
+
+
+def _one_of(choices: Sequence[str]) -> click.Choice[str]:
+    return click.Choice(choices, case_sensitive=False)
 
 
 def _problem(values: Answers) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from watcher.doctor import say
 from watcher.doctor.case import TIMEOUT, Case
-from watcher.errors import Permanent
+from watcher.errors import Permanent, Transient
 from watcher.google import consent
 from watcher.services import endpoints
 
+_REACH = "see that this machine may open connections to it, and the proxy settings"
 _CONSOLE = "https://console.cloud.google.com/apis/credentials"
 
 
@@ -26,6 +27,8 @@ def client(case: Case) -> say.Finding:
         consent.exchange(endpoints(settings), made_up, TIMEOUT)
     except Permanent as error:
         return _judged(case, error)
+    except Transient as error:
+        return say.away(error.message, _REACH)
     return say.warn("Google took a code that nobody was given", "check WATCHER_GOOGLE_TOKEN_URL")
 
 
@@ -34,7 +37,9 @@ def _judged(case: Case, error: Permanent) -> say.Finding:
         return say.ok("Google knows the OAuth client and its secret")
     if error.cause == "redirect_uri_mismatch":
         return _unregistered(case)
-    step = error.next_step or "Check WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET."
+    step = error.next_step
+    if step in ("", consent.AGAIN):  # that is for the employee who has just consented
+        step = "Check WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET."
     return say.denied(error.message, f"{step} {_CONSOLE}")
 
 

@@ -391,6 +391,8 @@ def _unreachable(
             side=SIDE,
             next_step="set it like https://erp.example.com",
         )
-    broken = errors.Transient(f"ERPNext cannot be reached ({type(error).__name__})", side=SIDE)
+    broken = errors.Transient(
+        f"ERPNext cannot be reached ({errors.why_unreached(error)})", side=SIDE
+    )
     broken.unanswered = does == "writes"
     return broken

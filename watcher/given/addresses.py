@@ -14,11 +14,20 @@ def checked(value: str) -> str:
     value = value.strip().rstrip("/")
     if not value:
         return value
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # a port that is none, or brackets that hold no IPv6 address
+        raise ValueError("has a port or an IPv6 address that is none") from None
+    if parts.scheme not in ("http", "https") or not host:
         raise ValueError("must be an http or https address")
     if parts.username or parts.password:
         raise ValueError("must not carry a user name or password")
+    if any(each.isspace() for each in value):
+        raise ValueError("must not have a space in it")
+    if host.endswith("."):
+        # DNS takes it, but Google compares addresses letter by letter, and so does a browser.
+        raise ValueError("must have no dot behind the host's name")
     return value
 
 
@@ -49,6 +58,21 @@ def of_kind(value: str, kinds: tuple[str, str]) -> None:
         fits = False
     if not fits:
         raise ValueError(f"must be an address that begins with {kinds[0]}:// or {kinds[1]}://")
+
+
+def of_mailboxes(values: Iterable[str], kind: str = "addresses") -> None:
+    """Raises ``ValueError`` for what is no mail address: a list with semicolons, or a mere name,
+    would let nobody in and say nothing."""
+    for value in values:
+        name, _, domain = value.rpartition("@")
+        if not name or not domain or set(value) & set(" ;<>"):
+            raise ValueError(f"must be {kind} with commas between them, unlike {value}")
+
+
+def of_mailboxes_or_domains(values: Iterable[str]) -> None:
+    """As ``of_mailboxes``, and ``@example.com`` stands for everybody there."""
+    alike = (f"all{value}" if value.startswith("@") else value for value in values)
+    of_mailboxes(alike, "addresses or @domains")
 
 
 def networks(values: Iterable[str]) -> list[IPv4Network | IPv6Network]:

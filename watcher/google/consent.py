@@ -21,14 +21,14 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from google_auth_oauthlib.flow import Flow  # type: ignore[import-untyped, unused-ignore]
 
-from watcher.errors import AppDead, Transient, WatcherError
+from watcher.errors import AppDead, Transient, WatcherError, why_unreached
 from watcher.google.endpoints import OAUTH_SCOPES, GoogleEndpoints
 from watcher.google.errors import SIDE, ConsentDenied, ConsentFailed
 from watcher.google.identity import Identity, verify_id_token
 from watcher.waiting import asked_seconds
 
 TIMEOUT: Final = (5.0, 20.0)
-_AGAIN: Final = "Open the invitation link again."
+AGAIN: Final = "Open the invitation link again."
 _APP_CODES: Final = {
     "deleted_client": "Restore the OAuth client in the Google Cloud console, or make a new one.",
     "disabled_client": "Enable the OAuth client in the Google Cloud console.",
@@ -43,7 +43,7 @@ _STEPS: Final = {
     "with Advanced Protection Google allows none but its own.",
     "org_internal": "Sign in with an account of the organisation that owns the app.",
     "disallowed_useragent": "Open the link in an ordinary browser, not inside another app.",
-    "invalid_grant": f"The answer came too late or twice. {_AGAIN}",
+    "invalid_grant": f"The answer came too late or twice. {AGAIN}",
 }
 _SCOPE_NAMES: Final = {
     "https://www.googleapis.com/auth/userinfo.email": "email",
@@ -158,7 +158,7 @@ def refused_at_once(
         answer = requests.get(url, timeout=timeout, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
         raise Transient(
-            f"Google could not be reached ({type(error).__name__})", side=SIDE
+            f"Google could not be reached ({why_unreached(error)})", side=SIDE
         ) from None
     said = _auth_error(answer.headers.get("Location", ""))
     if answer.status_code >= 400:
@@ -181,13 +181,13 @@ def callback_error(code: str) -> WatcherError:
     """The error for ``?error=code`` on the callback; unknown codes are cut to letters."""
     known = code if code.replace("_", "").isalpha() and len(code) <= 40 else "unknown_error"
     if known in ("temporarily_unavailable", "server_error"):
-        return Transient("Google could not show the consent page", side=SIDE, next_step=_AGAIN)
+        return Transient("Google could not show the consent page", side=SIDE, next_step=AGAIN)
     if known == "access_denied":
         return ConsentDenied(
             "Access to the calendar was declined",
             cause=known,
             side=SIDE,
-            next_step=_AGAIN,
+            next_step=AGAIN,
         )
     if known in ("admin_policy_enforced", "policy_enforced", "org_internal"):
         return ConsentDenied(
@@ -207,7 +207,7 @@ def callback_error(code: str) -> WatcherError:
         f"Google refused the consent ({known})",
         cause=known,
         side=SIDE,
-        next_step=_STEPS.get(known, _AGAIN),
+        next_step=_STEPS.get(known, AGAIN),
     )
 
 
@@ -273,9 +273,9 @@ def _post(
         return requests.post(url, data=data, timeout=timeout, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
         raise Transient(
-            f"Google could not be reached ({type(error).__name__})",
+            f"Google could not be reached ({why_unreached(error)})",
             side=SIDE,
-            next_step=_AGAIN,
+            next_step=AGAIN,
         ) from None
 
 
@@ -292,7 +292,7 @@ def _unavailable(answer: requests.Response) -> Transient:
         f"Google answered {answer.status_code}",
         side=SIDE,
         retry_after=asked_seconds(answer.headers.get("retry-after")),
-        next_step=_AGAIN,
+        next_step=AGAIN,
     )
 
 
@@ -304,7 +304,7 @@ def _token_answer(document: dict[str, Any]) -> TokenAnswer:
     except (KeyError, TypeError, ValueError, OverflowError):
         life = None
     if not (isinstance(access_token, str) and isinstance(id_token, str) and life):
-        raise Transient("Google's token answer lacks fields", side=SIDE, next_step=_AGAIN)
+        raise Transient("Google's token answer lacks fields", side=SIDE, next_step=AGAIN)
     given = scope.split() if isinstance(scope, str) else []
     return TokenAnswer(
         access_token=access_token,

@@ -22,7 +22,7 @@ from google.auth.transport.requests import Request
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 
-from watcher.errors import AccountDead, AppDead, Transient, WatcherError
+from watcher.errors import AccountDead, AppDead, Transient, WatcherError, why_unreached
 from watcher.google.delegation import ServiceAccount
 from watcher.google.endpoints import CALENDAR_SCOPE, GoogleEndpoints
 from watcher.google.errors import SIDE
@@ -152,7 +152,7 @@ def _refresh(credentials: Any, grant: Grant, timeout: float, answered: Answered)
             # "from None": the original carries Google's whole answer.
             raise refresh_failure(failed, grant) from None
         except (GoogleAuthError, requests.RequestException, OSError) as error:
-            raise _passing(f"could not be reached ({type(error).__name__})") from None
+            raise _passing(f"could not be reached ({why_unreached(error)})") from None
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise _passing(f"gave a malformed answer ({type(error).__name__})") from None
     return _fresh(credentials, grant, transport.granted())

@@ -18,7 +18,7 @@ from typing import Any, Final
 import httplib2  # type: ignore[import-untyped, unused-ignore]
 from googleapiclient.discovery import build  # type: ignore[import-untyped, unused-ignore]
 
-from watcher.errors import Transient
+from watcher.errors import Transient, why_unreached
 from watcher.google import errors
 from watcher.telemetry.counts import Answered, nobody
 from watcher.waiting import asked_seconds
@@ -126,7 +126,7 @@ class Wire:
             # To wait for as long again would outlast the calendar's lease.
             raise self._lost("did not answer in time", "never") from error
         except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
-            raise self._lost(f"could not be reached ({type(error).__name__})", "unclear") from error
+            raise self._lost(f"could not be reached ({why_unreached(error)})", "unclear") from error
         self._answered(response.status)
         if response.status >= 300:
             asked = asked_seconds(response.get("retry-after"))

@@ -64,7 +64,7 @@ def sweep(services: Services) -> int:
         with services.db.session() as session:
             began = outages.note_queue(session, now, answers=False)
         level = logging.WARNING if began else logging.DEBUG
-        log.log(level, "the queue does not answer: %s", type(error).__name__)
+        log.log(level, "the queue does not answer: %s", errors.why_unreached(error))
         return 0
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
     with services.db.reading() as session:

@@ -51,6 +51,16 @@ shares whenever a calendar is changed twice in a transaction: it looks then whet
 there, with the calendar locked already, while others lock the account first."""
 
 
+POSTGRESQL = ("postgresql", "postgresql+psycopg")
+
+
+def _no_database(what: str) -> errors.UserError:
+    return errors.UserError(
+        f"WATCHER_DATABASE_URL {what}",
+        next_step="e.g. postgresql+psycopg://watcher@127.0.0.1/watcher",
+    )
+
+
 class Database:
     """One engine per process; make it after a fork, never before.
 
@@ -62,11 +72,12 @@ class Database:
         try:
             self._url = make_url(url)
         except ArgumentError as error:
-            raise errors.UserError(
-                "WATCHER_DATABASE_URL is not a SQLAlchemy URL",
-                next_step="e.g. postgresql+psycopg://watcher@127.0.0.1/watcher",
-            ) from error
+            raise _no_database("is not a SQLAlchemy URL") from error
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        if not self.is_sqlite and self._url.drivername not in POSTGRESQL:
+            raise _no_database(
+                f"begins with {self._url.drivername}://, which Watcher does not take"
+            )
         name = self._url.database if self.is_sqlite else None
         self._file = LedgerFile(Path(name)) if name and name != ":memory:" else None
         self.engine = _sqlite(url, self._file) if self.is_sqlite else server.engine(url)

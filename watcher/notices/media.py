@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 
-from watcher.errors import Transient
+from watcher.errors import Transient, why_unreached
 from watcher.settings import LOOPBACK, Settings
 
 MAIL, WEBHOOK, TODO = "mail", "webhook", "todo"
@@ -192,7 +192,7 @@ def _kind(error: Exception) -> str:
     # ssl.SSLCertVerificationError is an OSError and a ValueError: the server was not reached.
     if isinstance(error, ValueError) and not isinstance(error, OSError):
         return f"cannot be told this user, password or address ({type(error).__name__})"
-    return f"could not be reached ({type(error).__name__})"
+    return f"could not be reached ({why_unreached(error)})"
 
 
 def post(url: str, text: str) -> None:
@@ -202,7 +202,7 @@ def post(url: str, text: str) -> None:
             url, json={"text": text[:MAX_TEXT]}, timeout=TIMEOUT_SECONDS, allow_redirects=False
         )
     except (requests.RequestException, OSError) as error:
-        raise _failed(WEBHOOK, f"could not be reached ({type(error).__name__})") from None
+        raise _failed(WEBHOOK, f"could not be reached ({why_unreached(error)})") from None
     if not 200 <= answer.status_code < 300:
         raise _failed(WEBHOOK, f"answered {answer.status_code}")
 

@@ -1,0 +1,41 @@
+"""Why another side was not reached is said in words, and without what was sent to it."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+import redis
+import requests
+
+from watcher.errors import why_unreached
+
+
+def refused() -> int:
+    """A port of this machine where nothing listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_the_libraries_errors_are_put_into_words() -> None:
+    port = refused()
+    with pytest.raises(requests.ConnectionError) as http:
+        requests.get(f"http://127.0.0.1:{port}/?secret", timeout=1)
+    assert why_unreached(http.value) == "it refuses connections"
+    with pytest.raises(redis.RedisError) as queue:
+        redis.Redis(port=port).ping()
+    assert why_unreached(queue.value) == "it refuses connections"
+    with pytest.raises(redis.RedisError) as nothing:
+        redis.Redis(unix_socket_path="/nowhere/at/all.sock").ping()
+    assert why_unreached(nothing.value) == "nothing listens there"
+    with pytest.raises(requests.ConnectionError) as unknown:
+        requests.get("http://nobody.invalid/", timeout=1)
+    assert why_unreached(unknown.value) == "DNS knows no address of it"
+
+
+def test_what_has_no_words_is_named_by_its_class() -> None:
+    looped = ValueError("secret")
+    looped.args = (looped,)
+    assert why_unreached(looped) == "ValueError"
+    assert why_unreached(requests.ReadTimeout("secret")) == "no answer in time"
