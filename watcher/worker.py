@@ -22,7 +22,6 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from watcher.errors import why_unreached
 from watcher.jobs import pulse, tasks
 from watcher.jobs.doorbell import TASK
 from watcher.ledger import rings
@@ -97,7 +96,7 @@ def serve(settings: Settings, lane: rings.Lane) -> int:
     except redis.RedisError as error:
         # Redis went away while RQ signed the worker off. The ledger's lease and the sweep bring the
         # work back.
-        log.warning("the queue went away (%s): this worker ends", why_unreached(error))
+        log.warning("the queue went away (%s): this worker ends", type(error).__name__)
         return 1
     beats.end()
     return 0
@@ -111,6 +110,6 @@ def _wait_for(connection: redis.Redis) -> None:
             return
         except redis.RedisError as error:
             if not told:
-                log.warning("waiting for the queue (%s)", why_unreached(error))
+                log.warning("waiting for the queue (%s)", type(error).__name__)
                 told = True
             time.sleep(0.5)

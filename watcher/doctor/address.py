@@ -13,7 +13,6 @@ import requests
 
 from watcher.doctor import say
 from watcher.doctor.case import CONNECT_SECONDS, TIMEOUT, Case
-from watcher.errors import why_unreached
 from watcher.ledger.secrets import PROOF_HEADER
 
 GOOGLES_AGENT = "APIs-Google"
@@ -87,7 +86,7 @@ def _time_left(host: str, began: datetime, ends: datetime, now: datetime) -> say
 
 def _unreachable(case: Case, error: Exception) -> say.Finding:
     return say.away(
-        f"nothing answers at {case.settings.public_url} ({why_unreached(error)})",
+        f"nothing answers at {case.settings.public_url} ({say.why_unreached(error)})",
         "see that the proxy runs and listens there, and that the firewall lets it through",
     )
 

@@ -9,7 +9,6 @@ import requests
 
 from watcher.doctor import say
 from watcher.doctor.case import TIMEOUT, Case
-from watcher.errors import why_unreached
 
 NOTICEABLE, TOO_MUCH = timedelta(seconds=30), timedelta(minutes=5)
 _DO = "timedatectl set-ntp true"
@@ -21,7 +20,7 @@ def beside(case: Case, whose: str, url: str) -> say.Finding:
         answer = requests.head(url, timeout=TIMEOUT, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
         return say.away(
-            f"{whose} cannot be reached ({why_unreached(error)})",
+            f"{whose} cannot be reached ({say.why_unreached(error)})",
             "see that this machine may open connections to it, and the proxy settings",
         )
     try:

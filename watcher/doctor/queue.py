@@ -8,7 +8,6 @@ import redis
 
 from watcher.doctor import say
 from watcher.doctor.case import Case
-from watcher.errors import why_unreached
 
 
 def answers(case: Case) -> say.Finding:
@@ -22,7 +21,7 @@ def answers(case: Case) -> say.Finding:
         if own:
             return say.skip("`watcher up` brings its own queue along, and does not run")
         return say.away(
-            f"Redis does not answer ({why_unreached(error)})",
+            f"Redis does not answer ({say.why_unreached(error)})",
             "start Redis or Valkey, or correct WATCHER_REDIS_URL",
         )
     return say.ok("the queue of `watcher up` answers" if own else "Redis answers")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watcher.errors import ExitCode
+from watcher.errors import why_unreached as why_unreached
 
 
 class Verdict(StrEnum):
