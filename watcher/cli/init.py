@@ -13,11 +13,11 @@ from watcher.cli import doctor, questions, units
 from watcher.cli.common import App, messages, pass_app, read_settings
 from watcher.cli.later import later
 from watcher.errors import ExitCode, UserError, WatcherError
-from watcher.given import lines
 
 with later():
     from watcher import settings as declared
     from watcher.doctor import table
+    from watcher.given import lines
     from watcher.ledger import db as database
     from watcher.ledger import ledger_file
 
