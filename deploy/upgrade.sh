@@ -6,12 +6,13 @@
 # When it does not work within a minute, the old version and the backup are put back.
 #
 # Other places than those of README.md: UPGRADE_HOME (the checkout, /opt/watcher), UPGRADE_BACKUPS
-# (/var/backups/watcher), UPGRADE_UNITS ("watcher.socket watcher.service"), UPGRADE_READY
-# (http://127.0.0.1:8080/readyz).
+# (/var/backups/watcher), UPGRADE_USER (watcher), UPGRADE_UNITS ("watcher.socket watcher.service"),
+# UPGRADE_READY (http://127.0.0.1:8080/readyz).
 set -euo pipefail
 home=${UPGRADE_HOME:-/opt/watcher}
 backups=${UPGRADE_BACKUPS:-/var/backups/watcher}
 read -r -a units <<<"${UPGRADE_UNITS:-watcher.socket watcher.service}"
+user=${UPGRADE_USER-watcher}
 ready=${UPGRADE_READY:-http://127.0.0.1:8080/readyz}
 patience=${UPGRADE_PATIENCE:-60}
 
@@ -19,7 +20,7 @@ say() { echo "upgrade: $*" >&2; }
 
 # As the service's user: what root wrote the service could not read.
 as_service() {
-  if [ "$(id -u)" = 0 ] && id -u watcher >/dev/null 2>&1; then runuser -u watcher -- "$@"; else "$@"; fi
+  if [ "$(id -u)" = 0 ] && id -u "$user" >/dev/null 2>&1; then runuser -u "$user" -- "$@"; else "$@"; fi
 }
 
 install_version() { git checkout --quiet --detach "$1" && make --silent install; }

@@ -260,6 +260,7 @@ def installation(tmp_path: Path) -> dict[str, str]:
         "BACKUP": "/backups/ledger-1.sqlite3",
         "UPGRADE_HOME": str(home),
         "UPGRADE_READY": (tmp_path / "ready").as_uri(),
+        "UPGRADE_USER": "",
         "UPGRADE_PATIENCE": "1",
         "UPGRADE_PAUSE": "0.1",
     }
