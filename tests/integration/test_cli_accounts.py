@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -276,6 +277,50 @@ def test_a_nightly_import_takes_up_hires_and_names_leavers(company: Company) -> 
     set_enabled(company, BOB, 1)
     look_at_users(company.services)
     assert "nobody is new" in run(company, *nightly).err
+
+
+def test_a_nightly_import_keeps_the_fleet_equal_to_erpnexts_users(company: Company) -> None:
+    """Who has left is paused at once, and disconnected a week later."""
+    company.setup_erpnext()
+    nightly = ("accounts", "import", "--from", "erpnext", "--keep", "--leavers", "delete")
+    company.google.insert_event(BOB, company.timed())
+    run(company, *nightly)
+    assert company.sync(BOB) == "done"
+    set_enabled(company, BOB, 0)
+    look_at_users(company.services)
+    done = run(company, *nightly, says=["until it is disconnected on"])
+    assert company.account(BOB).state == "paused"
+    assert len(company.rows(BOB)) == 1
+    with company.services.db.session() as session:
+        accounts.get(session, BOB).since -= timedelta(days=8)
+    done = run(company, *nightly, "--json")
+    assert [one["email"] for one in done.data] == [BOB]
+    assert "disconnected; the events: delete" in done.data[0]["outcome"]
+    assert company.account(BOB).state == "disconnected"
+    assert company.rows(BOB, live=False) == []
+    assert company.google.live_channels(BOB) == []
+    assert "nobody is new" in run(company, *nightly).err
+
+
+def test_most_of_all_do_not_leave_at_once(company: Company) -> None:
+    """Somebody has disabled everybody, or another site is asked."""
+    company.setup_erpnext()
+    long_ago = company.services.clock() - timedelta(days=30)
+    with company.services.db.session() as session:
+        for number in range(7):
+            account = accounts.add(
+                session,
+                email=f"p{number}@scoopjoy.test",
+                source="service-account",
+                state=AccountState.PAUSED,
+                now=long_ago,
+            )
+            account.cause = "erpnext_user_removed"
+    nightly = ("accounts", "import", "--from", "erpnext", "--keep", "--leavers", "keep")
+    done = run(company, *nightly, "--json", code=3)
+    stay = [one for one in done.data if one["email"].startswith("p")]
+    assert {one["code"] for one in stay} == {7}
+    assert company.account("p0@scoopjoy.test").state == "paused"
 
 
 # --- list, show, pause, resume, disconnect ---------------------------------------------------

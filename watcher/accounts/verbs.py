@@ -238,6 +238,13 @@ def leavers(services: Services) -> list[tuple[str, datetime]]:
         return [(a.email, a.since) for a in everyone if (a.state, a.cause) == gone]
 
 
+def number_of_connected(services: Services) -> int:
+    """How many accounts are not disconnected, whatever else they are."""
+    with services.db.reading() as session:
+        everyone = accounts.everyone(session)
+    return sum(account.state != states.AccountState.DISCONNECTED for account in everyone)
+
+
 def company_users(services: Services, via: str) -> list[str]:
     """Enabled system users of ERPNext with an address that ``WATCHER_DELEGATION_ALLOW`` covers,
     which is needed for the service account alone. The API user is left out: it is a program."""

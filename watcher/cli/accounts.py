@@ -27,7 +27,7 @@ from watcher.ledger.states import AccountState
 
 with later():
     from watcher.accounts import disconnect as ending
-    from watcher.accounts import verbs
+    from watcher.accounts import leaving, verbs
     from watcher.ledger import accounts as ledger
     from watcher.ledger import audit
 
@@ -97,14 +97,22 @@ def _say_calendar(calendar_id: str) -> None:
 @click.option(
     "--keep", is_flag=True, help="Take up who is new, leave everybody else as they are; for cron."
 )
+@click.option(
+    "--leavers",
+    type=click.Choice(["name", "keep", "cancel", "delete"]),
+    default="name",
+    show_default=True,
+    help="With --keep, who has left ERPNext for a week: name them, or disconnect them and keep, "
+    "cancel or delete their events.",
+)
 @json_option
 @pass_app
-def import_(app: App, via: str, source: str | None, keep: bool) -> int:
+def import_(app: App, via: str, source: str | None, keep: bool, leavers: str) -> int:
     """Add or invite many at once; one bad line stops no other.
 
     With `--via erpnext` everyone who authorised the Connected App in ERPNext, unless a file says
     otherwise. With `--keep` an account that is there already, also one that was disconnected, is
-    not touched, and those who have left ERPNext are named.
+    not touched, and those who have left ERPNext are named, or with `--leavers` disconnected.
     """
     results: list[dict[str, Any]] = []
     codes = []
@@ -121,7 +129,11 @@ def import_(app: App, via: str, source: str | None, keep: bool) -> int:
                 click.echo(f"{email} {result['link']}")
     audit.figures(people=len(codes), done=sum(code == 0 for code in codes))
     if keep:
-        results += _leavers(app)
+        for left in leaving.leavers(app.services, leavers):
+            results.append(left)
+            codes += [int(left["code"])] if leavers != "name" else []
+            if not app.as_json:
+                messages.print(f"{left['email']}: {left['outcome']}", markup=False)
     if app.as_json:
         emit(results)
     elif not results:
@@ -173,17 +185,6 @@ def _patiently(one: Callable[[], dict[str, Any]]) -> dict[str, Any]:
             raise
         time.sleep(error.retry_after)
     return one()
-
-
-def _leavers(app: App) -> list[dict[str, Any]]:
-    """Accounts that are paused because ERPNext no longer knows the employee."""
-    found = []
-    for email, since in verbs.leavers(app.services):
-        what = f"has left ERPNext, paused since {since:%Y-%m-%d} (watcher accounts disconnect)"
-        found.append({"email": email, "outcome": what, "code": 0})
-        if not app.as_json:
-            messages.print(f"{email}: {what}", markup=False)
-    return found
 
 
 def _import_one(app: App, via: str, email: str, user: str | verbs.Chosen | None) -> dict[str, Any]:
