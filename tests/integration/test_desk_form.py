@@ -13,7 +13,7 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 from tests.company import ANN, Company
-from watcher.erpnext import desk
+from watcher.erpnext import desk, dragging
 from watcher.erpnext.fields import install
 from watcher.events.fields import FIELDS
 
@@ -151,6 +151,27 @@ def test_the_list_has_room_for_what_is_not_kept_current(company: Company) -> Non
     desk.take_back(client)
     assert site.rows("List View Settings") == []
     assert "custom_google_stale_note" not in custom(company)
+
+
+def test_mirrored_events_are_not_moved_where_that_is_asked_for(company: Company) -> None:
+    client, site = company.services.erpnext, company.site
+    assert dragging.stop(client, dry_run=True)
+    assert site.rows("Client Script") == []
+    assert dragging.stop(client)
+    assert not dragging.stop(client), "as it is wanted"
+    [script] = site.rows("Client Script")
+    assert (script["dt"], script["view"], script["enabled"]) == ("Event", "List", 1)
+    client.update({"doctype": "Client Script", "name": dragging.NAME, "enabled": 0})
+    assert dragging.stop(client), "somebody had switched it off"
+    assert site.rows("Client Script")[0]["enabled"] == 1
+    assert dragging.allow(client)
+    assert not dragging.allow(client)
+    words = ("erpnext", "setup", "--json")
+    assert json.loads(company.watcher(*words, "--drag", "stop").stdout)["drag"] is True
+    assert json.loads(company.watcher(*words).stdout)["drag"] is None
+    assert len(site.rows("Client Script")) == 1, "what was asked for before stays"
+    assert json.loads(company.watcher(*words, "--desk", "no").stdout)["drag"] is True
+    assert site.rows("Client Script") == []
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(company: Company) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from watcher.cli import admin_key, setup_role
+from watcher.cli import admin_key, setup_desk, setup_role
 from watcher.cli.common import App, emit, json_option, messages, pass_app, yes_option
 from watcher.cli.later import later
 from watcher.cli.setup_role import Wanted, telling
@@ -19,7 +19,6 @@ with later():
     from watcher import settings as declared
     from watcher.erpnext import client as rest
     from watcher.erpnext import connected_app as desk_apps
-    from watcher.erpnext import desk as forms
     from watcher.erpnext import fields
     from watcher.erpnext import role as roles
     from watcher.ledger import audit
@@ -38,6 +37,11 @@ def erpnext() -> None:
     default="yes",
     show_default=True,
     help="Forms and lists in ERPNext say whose events they are; `no` takes it back.",
+)
+@click.option(
+    "--drag",
+    type=click.Choice(["stop", "allow"]),
+    help="Whether mirrored events can be moved in ERPNext's calendar (by a Client Script).",
 )
 @click.option(
     "--role",
@@ -63,7 +67,8 @@ def setup(app: App, /, **chosen: Any) -> int:
     if wanted.role == "yes":
         setup_role.refuse(app, connected_app=wanted.connected_app)
     report = fields.plan(admin) if dry_run else fields.install(admin, telling(app))
-    shown = _desk(app, admin, wanted)
+    shown = setup_desk.fit(app, admin, wanted)
+    dragging = setup_desk.drag(admin, wanted)
     made = _connected_app(app.loaded.settings, admin, dry_run) if wanted.connected_app else None
     given = setup_role.carry_out(app, admin, user, wanted) if wanted.role else None
     report = replace(report, user=user, permissions={w: client.may(w) for w in fields.PERMISSIONS})
@@ -85,13 +90,15 @@ def setup(app: App, /, **chosen: Any) -> int:
                 "versions": report.versions,
                 "warnings": report.warnings,
                 "desk": asdict(shown),
+                "drag": dragging,
                 "connected_app": asdict(made) if made else None,
                 "role": asdict(given) if given else None,
             }
         )
     else:
         _tell(report, client, dry_run)
-        _tell_desk(shown, wanted)
+        setup_desk.show(shown, wanted)
+        setup_desk.show_drag(dragging, wanted)
         if made is not None:
             _tell_app(made, dry_run)
         if given is not None:
@@ -113,11 +120,6 @@ def _refuse_lacking(client: rest.ErpNextClient, report: fields.SetupReport, want
 
 
 # --- what is made -------------------------------------------------------------------------------
-
-
-def _desk(app: App, client: rest.ErpNextClient, wanted: Wanted) -> forms.DeskReport:
-    act = forms.fit if wanted.desk == "yes" else forms.take_back
-    return act(client, dry_run=wanted.dry_run, tell=telling(app))
 
 
 def _connected_app(
@@ -155,19 +157,6 @@ def _tell(report: fields.SetupReport, client: rest.ErpNextClient, dry_run: bool)
         messages.print(f"  wrong: {name} {why}, then repeat", soft_wrap=True, markup=False)
     for sentence in report.warnings:
         messages.print(f"  note: {sentence}", soft_wrap=True, markup=False)
-
-
-def _tell_desk(report: forms.DeskReport, wanted: Wanted) -> None:
-    what = "changed" if wanted.desk == "yes" else "taken back"
-    verb = f"would be {what}:" if wanted.dry_run else f"{what}, {len(report.changed)} things"
-    begins = "ERPNext's forms and lists"
-    messages.print(f"{begins}: {verb}" if report.changed else f"{begins}: nothing to be {what}")
-    for sentence in report.changed if wanted.dry_run else ():
-        messages.print(f"  {sentence}", soft_wrap=True, markup=False)
-    for sentence in report.by_hand:
-        messages.print(f"  left as it is: {sentence}", soft_wrap=True, markup=False)
-    if report.changed and wanted.desk == "yes" and not wanted.dry_run:
-        messages.print("  (to take this back: watcher erpnext setup --desk no)", soft_wrap=True)
 
 
 def _tell_app(made: desk_apps.AppReport, dry_run: bool) -> None:

@@ -17,10 +17,12 @@ with later():
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """The options of ``erpnext setup``. ``role`` is None to leave the API user's roles alone."""
+    """The options of ``erpnext setup``. ``drag`` and ``role`` are None to leave alone what is
+    there."""
 
     connected_app: bool
     desk: str
+    drag: str | None
     role: str | None
     admin_key: bool
     dry_run: bool

@@ -198,6 +198,7 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Custom Field": (_NONE, _ALL),
     "Property Setter": (_NONE, _ALL),
     "List View Settings": (_NONE, _ALL),
+    "Client Script": (_NONE, _ALL),
     "Role": (_NONE, _ALL),
     "Custom DocPerm": (_NONE, _ALL),
     "User": (frozenset({"read"}), _ALL),

@@ -97,6 +97,12 @@ AROUND: dict[str, tuple[Field, ...]] = {
         Field(name="module"),
         check("is_system_generated"),
     ),
+    "Client Script": (
+        Field(name="dt", required=True),
+        select("view", "List", "Form"),
+        check("enabled"),
+        Field(name="script", type=LONG),
+    ),
     "List View Settings": (
         *(check(name) for name in ("disable_count", "disable_comment_count")),
         *(check(name) for name in ("disable_sidebar_stats", "disable_auto_refresh")),

@@ -37,7 +37,7 @@ def before_insert(site: Site, user: str, doctype: str, row: Row, body: Mapping[s
         row["comment_email"] = row["comment_email"] or user
     elif doctype == "Connected App":
         row["redirect_uri"] = f"{site.url}{_CALLBACK}{row['name']}"
-    elif doctype in ("Tag", "List View Settings"):
+    elif doctype in ("Tag", "List View Settings", "Client Script"):
         row["name"] = str(body.get("name") or body.get("__newname") or row["name"])
     elif doctype == "Property Setter":
         _name_property_setter(site, row)
