@@ -38,6 +38,7 @@ MODULES = (
     "ledger",
     "bursts",
     "freshness",
+    "group",
     "years",
 )
 _ROOT = Path(__file__).parent.parent

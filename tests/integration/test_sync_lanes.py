@@ -10,6 +10,7 @@ from tests.company import ANN, Company
 from watcher.ledger import budget, owing
 from watcher.ledger.budget import Purpose
 from watcher.ledger.db import Database
+from watcher.ledger.models import Calendar, Run
 from watcher.sync.work import work_off
 
 
@@ -56,7 +57,22 @@ def test_a_first_listing_is_no_work_for_the_lane_of_pushes(
     assert (row.lease_owner, row.dirty_at, row.synced_seq) == (None, before, 0)
     assert work_off(company.services, number, "left") == "done"
     assert company.mirrored() == company.expected()
-    assert paid[:3] == ["poll", "backfill", "backfill"], "the channel, a sync token, the listing"
+    assert paid == ["poll", "backfill", "backfill"], "the channel, a sync token, the listing"
+
+
+def test_opening_a_channel_costs_no_pass_of_its_own(company: Company) -> None:
+    """What the opening leaves owing is read by the pass that opens it."""
+    company.setup_erpnext()
+    company.add()
+    company.services.doorbell.client.flushall()
+    number = owe(company, "connect")
+    with company.services.db.session() as session:
+        before = session.get_one(Calendar, number).dirty_seq
+    assert work_off(company.services, number, "connect") == "done"
+    with company.services.db.reading() as session:
+        row = session.get_one(Calendar, number)
+        assert row.synced_seq == row.dirty_seq > before
+        assert [(run.kind, run.reason) for run in session.query(Run)] == [("snapshot", "connect")]
 
 
 def test_a_changed_setting_is_bulk_work_also_when_a_push_brings_it_to_light(

@@ -115,6 +115,14 @@ def watched(services: Services, attempt: Attempt) -> Attempt:
         raise
     except WatcherError as error:
         log.info("synced without a channel for now: %s", error.message)
-    with services.db.reading() as session:
-        named = calendars.get(session, work.calendar_id).google_id
-    return replace(attempt, work=replace(work, google_id=named))
+    # What the opening itself has left owing, and Google's first message on the channel, are read by
+    # this pass, which has not begun to read: no second one is needed for them.
+    with services.db.session() as session:
+        now = calendars.begin(session, attempt.lease)
+    debt = replace(
+        now,
+        reason=work.reason,
+        received_at=work.received_at or now.received_at,
+        sweep_allowed=work.sweep_allowed,
+    )
+    return replace(attempt, work=debt)
