@@ -67,7 +67,7 @@ class Arrivals:
 
 def burst(options: Options) -> Iterator[Figure]:
     """Every calendar's meeting is edited, and each is told of fifty times, in any order."""
-    many = options.pick(400, 100)
+    many = options.pick(400, 80)
     told = many * EACH
     seconds = SECONDS * told / 20_000
     wanted = Wanted(employees=many + OTHERS, events=5, erpnext=0.02)

@@ -30,9 +30,9 @@ def freshness(options: Options) -> Iterator[Figure]:
     """Changes at an even pace, first alone, then beside first listings of many events."""
     events = int(os.environ.get(SCALE, options.pick(40_000, 4_000)))
     new = max(1, events // 1_000)
-    seconds = options.pick(60, 20)
+    seconds = options.pick(60, 12)
     wanted = Wanted(
-        employees=options.pick(200, 80),
+        employees=options.pick(200, 40),
         events=10,
         google=GOOGLE,
         erpnext=ERPNEXT,

@@ -30,7 +30,7 @@ class Imported:
 
 def group(options: Options) -> Iterator[Figure]:
     """Two imports, the second into a company that is there; then a change for each of many."""
-    many = options.pick(2_000, 120)
+    many = options.pick(2_000, 80)
     first, rest = many // 4, many - many // 4
     # The cap of new channels a minute is Google's sake: here the machine is measured.
     wanted = Wanted(employees=0, known=many, events=10, settings={"RENEW_PER_MINUTE": "100000"})
