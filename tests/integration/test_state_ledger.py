@@ -314,6 +314,13 @@ def test_one_account_cannot_use_more_than_google_gives_a_user(db: Database) -> N
     budget.spend(db, other, "backfill", NOW)
 
 
+def test_a_call_of_google_costs_one_statement(db: Database) -> None:
+    sent: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *given: sent.append(given[2]))
+    budget.spend(db, 1, "push", NOW)
+    assert sum("usage" in statement for statement in sent) == 1
+
+
 def test_calls_of_all_processes_are_counted(db: Database) -> None:
     number = add_account(db)
 

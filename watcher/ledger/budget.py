@@ -11,15 +11,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from watcher.errors import BudgetSpent, Transient
 from watcher.ledger.batches import delete_all
+from watcher.ledger.columns import UtcDateTime
 from watcher.ledger.db import Database
 from watcher.ledger.document import GoogleCalls
 from watcher.ledger.models import Account, Calendar, Usage
-from watcher.ledger.upsert import Change, upsert
 
 Purpose = Literal["push", "poll", "backfill"]
 
@@ -39,14 +39,36 @@ def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> Non
     """Count one call. Raises ``Transient`` with the seconds to wait when the share is used up; a
     call that is refused is counted nowhere, so that it takes nothing from those that may go on."""
     minute = int(now.timestamp()) // 60
-    soon = now + timedelta(minutes=10)
+    project, own = f"minute:{minute}", f"minute:{minute}:{account_id}"
+    values = {
+        "project": project,
+        "own": own,
+        "day": f"day:{now:%Y-%m-%d}",
+        "soon": now + timedelta(minutes=10),
+        "later": now + timedelta(days=40),
+        "of_project": PROJECT_PER_MINUTE[purpose],
+        "of_account": ACCOUNT_PER_MINUTE[purpose],
+    }
     with db.session() as session:
-        # All take the rows in this order, and a refusal rolls back what was counted before it.
-        if not _add(session, f"minute:{minute}", soon, PROJECT_PER_MINUTE[purpose]):
-            raise _used_up("project's", purpose, now)
-        if not _add(session, f"minute:{minute}:{account_id}", soon, ACCOUNT_PER_MINUTE[purpose]):
-            raise _used_up("account's", purpose, now)
-        _add(session, f"day:{now:%Y-%m-%d}", now + timedelta(days=40))
+        counted = set(session.scalars(_COUNT, values))
+        # A refusal rolls back what was counted beside it.
+        for bucket, whose in ((project, "project's"), (own, "account's")):
+            if bucket not in counted:
+                raise _used_up(whose, purpose, now)
+
+
+_COUNT = text(
+    """
+    INSERT INTO usage (bucket, calls, expires_at)
+    VALUES (:project, 1, :soon), (:own, 1, :soon), (:day, 1, :later)
+    ON CONFLICT (bucket) DO UPDATE SET calls = usage.calls + 1
+    WHERE usage.bucket NOT LIKE 'minute:%' OR usage.calls < CASE
+        WHEN usage.bucket = :project THEN :of_project ELSE :of_account END
+    RETURNING bucket
+    """
+).bindparams(bindparam("soon", type_=UtcDateTime()), bindparam("later", type_=UtcDateTime()))
+"""One statement for the three buckets, which all processes take in this order, since every call of
+Google's begins with it. It names the buckets that had room."""
 
 
 def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
@@ -55,13 +77,6 @@ def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
         side="google",
         retry_after=60 - now.timestamp() % 60 + 0.5,
     )
-
-
-def _add(session: Session, bucket: str, expires_at: datetime, most: int | None = None) -> bool:
-    """Count one call into a bucket, unless it holds ``most`` already: then False."""
-    row = {"bucket": bucket, "calls": 1, "expires_at": expires_at}
-    room = None if most is None else Usage.calls < most
-    return upsert(session, Usage, row, Change({"calls": Usage.calls + 1}, room))
 
 
 def today(session: Session, now: datetime) -> int:
