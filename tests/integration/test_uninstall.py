@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, inspect
 
 from tests.company import ANN, BOB, CLIENT_ID, Company
 from tests.integration.test_accounts_endings import revoked
@@ -102,7 +103,7 @@ def test_what_is_kept_stays_as_it_is(running: Company) -> None:
     assert running.google.live_channels() == []
     assert revoked(running)
     assert running.site.events() == rows
-    assert set(own_fields(running)) == set(fields) - {desk.NOTE}
+    assert set(own_fields(running)) == set(fields) - {desk.NOTE, desk.WARNING}
     assert running.site.rows("Property Setter") == [], "or people could not edit these events"
     # Later the admin wants the events gone as well, although the accounts are disconnected.
     assert ending(running.services, EVERYTHING).done["rows"] == 4
@@ -152,7 +153,7 @@ def test_it_refuses_while_watcher_runs_and_shows_its_figures_all_the_same(runnin
         "forget 1 employee connected by delegation",
         "close 1 ToDo",
         "delete 4 mirrored events",
-        "keep 9 custom fields",
+        "keep 10 custom fields",
         "keep ",
     ):
         assert words in told.says, told.says
@@ -225,7 +226,7 @@ def test_rows_and_fields_of_another_installation_stay(running: Company) -> None:
     assert left.what == "custom fields"
     assert "else@other.test" in left.why
     assert name in {each["name"] for each in running.site.events()}
-    assert set(own_fields(running)) == set(fields) - {desk.NOTE}
+    assert set(own_fields(running)) == set(fields) - {desk.NOTE, desk.WARNING}
 
 
 def test_who_only_authorised_the_connected_app_is_revoked_too(company: Company) -> None:
@@ -278,6 +279,10 @@ def test_with_data_the_ledger_goes_last(running: Company, tmp_path: Path) -> Non
     keys.write_text("k" * 40)  # as if it had broken off before this one
     again = run(running, "uninstall", "--yes", "--data", "--json")
     assert again.data["deleted"] == [str(keys)]
+    engine = create_engine(running.environ["WATCHER_DATABASE_URL"])
+    if engine.dialect.name != "sqlite":
+        assert inspect(engine).get_table_names() == []
+    engine.dispose()
     run(running, "status", code=2)
 
 

@@ -22,14 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from watcher.errors import ExitCode, Transient, UserError, WatcherError
 from watcher.ledger.db import REVISIONS, Database
-from watcher.ledger.models import Base
 from watcher.ledger.secrets import key_of
+from watcher.ledger.tables import VERSION_TABLE, names
 from watcher.settings import Settings
 
 SQLITE, DUMP = ".sqlite3", ".dump"
 REPLACED = "ledger.replaced-"
 """How the name begins of what a restore has kept: such a file can be restored, too."""
-VERSION_TABLE = "alembic_version"
 PART = ".part"
 """The end of a file's name while it is being written: no such file is taken for a backup."""
 TOOL_SECONDS = 3600.0
@@ -226,7 +225,7 @@ def _tables(url: URL) -> list[str]:
     try:
         with db.engine.connect() as connection:
             there = inspect(connection).get_table_names()
-            known = {*Base.metadata.tables, VERSION_TABLE}
+            known = set(names())
             if VERSION_TABLE in there:
                 found = connection.scalar(text("SELECT version_num FROM alembic_version"))
                 known = known if found in REVISIONS else {*there}
@@ -276,4 +275,6 @@ def _run(command: Sequence[str], more: dict[str, str]) -> str:
 
 
 def _first_words(lines: Iterable[str]) -> str:
-    return next((line.strip() for line in lines if line.strip()), "it said nothing")
+    said = [line.strip() for line in lines if line.strip() and "NOTICE:" not in line]
+    errors = [line for line in said if "error" in line.lower()]
+    return next(iter([*errors, *said]), "it said nothing")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import make_url, text
 
+from watcher.ledger import tables
 from watcher.ledger.backup import REPLACED
 from watcher.ledger.db import Database
-from watcher.ledger.models import Base
 from watcher.settings import Settings
 
 _KNOWN = ("secret.key", "up.lock", "valkey", "valkey.sock")
@@ -46,8 +46,8 @@ def drop(settings: Settings) -> None:
     try:
         if not db.is_sqlite:
             with db.engine.begin() as connection:
-                Base.metadata.drop_all(connection)
-                connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+                for name in sorted(tables.names()):
+                    connection.execute(text(f'DROP TABLE IF EXISTS "{name}" CASCADE'))
     finally:
         db.dispose()
 
