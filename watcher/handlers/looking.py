@@ -1,7 +1,7 @@
 """How everything stands, for the pages: looked at anew for each, unless that takes long.
 
 With a fleet in trouble a look costs seconds, and every open dashboard asks every ten seconds. One
-thread looks while the others wait for it, and the answer serves for some times as long as it took.
+thread looks, and the answer serves for some times as long as it took.
 """
 
 from __future__ import annotations
@@ -39,20 +39,27 @@ class Looking:
         self._until = 0.0
 
     def now(self) -> Looked:
-        """Raises ``LedgerAway``; then nothing is kept."""
-        with self._lock:
-            last = self._last
-            if last is not None and time.monotonic() < self._until:
-                return last
-            began, at = time.monotonic(), self._services.clock()
-            status = overview.look(self._services, refusal=self._readiness.now().refusal)
-            ended = time.monotonic()
-            took = ended - began
-            self._last = Looked(status, at)
-            self._until = ended + KEPT_TIMES * took if took > SLOW_SECONDS else 0.0
+        """While another thread looks, the last answer serves, with its time: threads that wait
+        would keep employees' pages from being answered. Raises ``LedgerAway``."""
+        last = self._last
+        if not self._lock.acquire(blocking=last is None):
+            assert last is not None
+            return last
+        try:
+            if self._last is None or time.monotonic() >= self._until:
+                self._look()
+            assert self._last is not None
             return self._last
+        finally:
+            self._lock.release()
+
+    def _look(self) -> None:
+        began, at = time.monotonic(), self._services.clock()
+        status = overview.look(self._services, refusal=self._readiness.now().refusal)
+        took = time.monotonic() - began
+        self._last = Looked(status, at)
+        self._until = began + took + KEPT_TIMES * took if took > SLOW_SECONDS else 0.0
 
     def forget(self) -> None:
         """Something was changed by a person, who wants to see it."""
-        with self._lock:
-            self._until = 0.0
+        self._until = 0.0
