@@ -97,6 +97,9 @@ def test_a_dead_grant_from_the_first_word_to_the_last(shop: Company, postbox: Po
     assert link is not None
     assert link[1].startswith(f"{shop.public_url}/connect/")
     assert (todo["status"], todo["priority"]) == ("Open", "High")
+    seen = re.sub(r"<[^>]*>", "\n", str(todo["description"])).split("\n")
+    assert next(filter(None, seen)) == "Connect your Google Calendar to ERPNext again"
+    assert not re.search(r"\d", "".join(seen)), "no number of Watcher's own"
     assert postbox.subjects() == [f"Watcher: {ANN}: needs reconnect (invalid_rapt)"]
     assert postbox.mails[0]["To"] == ADMIN
     assert f"watcher accounts invite {ANN}" in str(postbox.mails[0].get_payload())

@@ -70,7 +70,7 @@ def test(app: App, user: str | None) -> int:
 def _send(app: App, way: str, user: str | None) -> None:
     if way == media.TODO and user is not None:
         marker = words.marker(0)
-        todo = todos.ToDo(user=user, text=f"<p>{TEXT} {marker}</p>", marker=marker)
+        todo = todos.ToDo(user=user, text=f"<p {marker}>{TEXT}</p>", marker=marker)
         todos.put(app.services.erpnext, todo)
     else:
         media.send(app.services.settings, way, words.subject("a test"), TEXT)

@@ -101,11 +101,13 @@ def _page(
             if page.number == 1 or each.at <= passes[0].at
         ]
         stand_aside, many_aside = aside.newest(session, number, MOST_ASIDE)
-        to_confirm = pairs[0][0].sweep_shown
+        to_confirm, in_erpnext = pairs[0][0].sweep_shown, pairs[0][1].erpnext_user
     return render_template(
         "calendar.html",
         calendar=calendar,
         name=name_of(calendar.account.email, calendar.google_id),
+        erpnext=app.settings.erpnext_url,
+        erpnext_user=in_erpnext,
         strip=diary.strip(newest),
         lines=diary.lines(passes[: page.limit], moments),
         page=page,

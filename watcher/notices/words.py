@@ -15,8 +15,9 @@ NAMED = 20
 
 
 def marker(notice: int) -> str:
-    """A text in a notice's ToDo, by which it is found where the answer to its making was lost."""
-    return f"(Watcher notice {notice})"
+    """A class in a notice's ToDo, by which it is found where the answer to its making was lost.
+    Nobody sees it; Frappe keeps it when it cleans the HTML."""
+    return f'class="watcher-notice-{notice}"'
 
 
 def subject(what: str, *, times: int = 1) -> str:
@@ -101,12 +102,14 @@ def for_employee(notice: int, again: Again) -> str:
     )
     closes = _("This entry closes by itself when that is done.")
     why = {"why": _why(again.cause, _)}
-    return f"<p>{text % why}</p>{again.how}<p>{closes} {marker(notice)}</p>"
+    title = _("Connect your Google Calendar to ERPNext again")
+    begins = f"<p {marker(notice)}><b>{title}</b></p>"
+    return f"{begins}<p>{text % why}</p>{again.how}<p>{closes}</p>"
 
 
 def mirrored_marker(account: int) -> str:
     """As ``marker``, of what is told once when a calendar is mirrored by delegation."""
-    return f"(Watcher account {account})"
+    return f'class="watcher-account-{account}"'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,9 +152,9 @@ class Mirrored:
         """The ToDo, as HTML."""
         _ = words(self.language)
         closes = _("You can close this entry when you have read it.")
-        ends = f"{closes} {mirrored_marker(account)}"
-        told = [f"<b>{html.escape(self.subject)}</b>", *map(self._linked, self._paragraphs()), ends]
-        return "".join(f"<p>{each}</p>" for each in told)
+        begins = f"<p {mirrored_marker(account)}><b>{html.escape(self.subject)}</b></p>"
+        told = [*map(self._linked, self._paragraphs()), closes]
+        return begins + "".join(f"<p>{each}</p>" for each in told)
 
     def _linked(self, paragraph: str) -> str:
         text = html.escape(paragraph, quote=False)
