@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +10,6 @@ import requests
 from tests.company import ANN, BOB, Company, free_port
 from tests.waiting import wait_for
 from watcher.channels import renewal
-
-BACKUP = Path(__file__).parents[2] / "deploy" / "backup.sh"
 
 
 @pytest.fixture
@@ -26,15 +20,9 @@ def company(company: Company) -> Company:
 
 
 def back_up(company: Company) -> Path:
-    """With the script that docs/operations.md names, while the ledger is in use."""
-    environ = {**os.environ, **company.environ, "PYTHON": sys.executable}
-    done = subprocess.run(
-        ["bash", str(BACKUP), str(company.folder / "backup")],
-        env=environ,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
+    """While the ledger is in use."""
+    done = company.watcher("backup", str(company.folder / "backup"))
+    assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 
 
@@ -42,9 +30,9 @@ def restore(company: Company, backup: Path) -> None:
     """On a new host: an empty data directory, the copy in it, the same keys, another address."""
     company.rebuild()
     data = company.folder / "new-host"
-    data.mkdir()
-    shutil.copy(backup, data / "ledger.sqlite3")
     company.set("data_dir", str(data))
+    done = company.watcher("restore", str(backup), "--yes")
+    assert done.returncode == 0, done.stderr
     company.port = free_port()
     company.public_url = f"http://127.0.0.1:{company.port}"
     company.set("public_url", company.public_url)
@@ -91,7 +79,7 @@ def test_a_restored_ledger_heals_by_itself(company: Company, tokens: str) -> Non
     keys = [row["custom_google_sync_key"] for row in company.site.events()]
     assert len(keys) == len(set(keys)) == 4
 
-    # Channels that the restored ledger does not know are strangers; the admin renews once.
+    # Channels that the restored ledger does not know are strangers; new ones open by themselves.
     stranger = next(iter(unknown))
     headers = {
         "X-Goog-Channel-ID": stranger,
@@ -100,10 +88,12 @@ def test_a_restored_ledger_heals_by_itself(company: Company, tokens: str) -> Non
     }
     answer = requests.post(f"{company.public_url}/webhooks/google", headers=headers, timeout=10)
     assert answer.status_code == 404
-    renewed = company.watcher("channels", "renew", "--all", "--force")
-    assert renewed.returncode == 0, renewed.stderr
-    fresh = [c for c in google.live_channels() if c.address.startswith(company.public_url)]
-    assert len(fresh) == 2
+
+    def fresh() -> bool:
+        found = [c for c in google.live_channels() if c.address.startswith(company.public_url)]
+        return len(found) == 2
+
+    wait_for(fresh, what="new channels")
     google.insert_event(ANN, company.timed(summary="By push"))
     wait_for(lambda: "By push" in company.subjects() or None, what="a push to the new host")
     assert company.watcher("verify", "--all").returncode == 0
