@@ -136,7 +136,7 @@ def _has_permission(call: Call) -> dict[str, bool]:
     permission = str(call.params.get("perm_type") or "read").lower()
     if "docname" not in call.params:
         raise call.lacks("docname")
-    permissions.known(site, doctype)
+    permissions.known_to(site, user, doctype)
     if not call.params.get("docname"):
         return {"has_permission": permissions.allowed(site, user, doctype, permission)}
     row = documents.find(site, doctype, call.text("docname"))
