@@ -13,7 +13,7 @@ from watcher.ledger.calendars import RECONCILE_EVERY, clean_and_active, in_lock_
 from watcher.ledger.db import Database
 from watcher.ledger.leases import is_free
 from watcher.ledger.models import Account, Calendar
-from watcher.ledger.when import LONGEST_RETRY, has_come, still_to_come
+from watcher.ledger.when import LONGEST_RETRY, has_come, is_ahead, still_to_come
 
 LONGEST_PACE = timedelta(seconds=6)
 """So long a calendar that is told of without end waits for its next pass at the most."""
@@ -25,20 +25,19 @@ def pauses(now: datetime) -> ColumnElement[bool]:
     return still_to_come(Calendar.retry_at, now, LONGEST_RETRY)
 
 
-def is_paced(session: Session, calendar_id: int, now: datetime) -> bool:
-    """Whether no pass is to begin yet since the calendar is told of without end."""
-    found = select(Calendar.id).where(Calendar.id == calendar_id, _paced(now))
-    return session.scalar(found) is not None
+def is_paced(calendar: Calendar, now: datetime) -> bool:
+    """Whether no pass is to begin yet since the calendar, as it was just read, is told of without
+    end."""
+    return is_ahead(calendar.paced_until, now, LONGEST_PACE)
 
 
 def _paced(now: datetime) -> ColumnElement[bool]:
     return still_to_come(Calendar.paced_until, now, LONGEST_PACE)
 
 
-def is_pausing(session: Session, calendar_id: int, now: datetime) -> bool:
-    """As ``pauses``, of one calendar."""
-    found = select(Calendar.id).where(Calendar.id == calendar_id, pauses(now))
-    return session.scalar(found) is not None
+def is_pausing(calendar: Calendar, now: datetime) -> bool:
+    """As ``pauses``, of a calendar that was just read."""
+    return is_ahead(calendar.retry_at, now, LONGEST_RETRY)
 
 
 def to_ring(

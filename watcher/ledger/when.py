@@ -25,6 +25,11 @@ def still_to_come(column: Column, now: datetime, longest: timedelta) -> ColumnEl
     return func.coalesce(and_(column > now, column <= now + longest), False)
 
 
+def is_ahead(moment: datetime | None, now: datetime, longest: timedelta) -> bool:
+    """As ``still_to_come``, of a row that was read."""
+    return moment is not None and now < moment <= now + longest
+
+
 def has_come(column: Column, now: datetime, longest: timedelta) -> ColumnElement[bool]:
     """Whether there is a moment and it is no longer waited for. As a condition only, and not to be
     negated: where there is no moment it is null, so that an index can serve it."""

@@ -72,10 +72,10 @@ def begin_attempt(services: Services, calendar_id: int, lane: Lane) -> Attempt |
         if session.get_one(Account, calendar.account_id).state != "active":
             calendar.rung_at = None
             return End.IDLE
-        if due.is_pausing(session, calendar_id, services.clock()):
+        if due.is_pausing(calendar, services.clock()):
             calendar.rung_at = None
             return End.WAITS
-        if due.is_paced(session, calendar_id, services.clock()):
+        if due.is_paced(calendar, services.clock()):
             return End.WAITS
         lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
         if lease is None:

@@ -77,8 +77,8 @@ def _begin_again(services: Services, lease: leases.CalendarLease, lane: Lane) ->
     """The debt that has come in meanwhile; or the calendar is let go, since no pass is to begin
     yet. In one transaction: who rings at the end of that pause must find it free."""
     with services.db.session() as session:
-        calendars.locked(session, lease.calendar_id)
-        if due.is_paced(session, lease.calendar_id, services.clock()):
+        calendar = calendars.locked(session, lease.calendar_id)
+        if due.is_paced(calendar, services.clock()):
             leases.release_calendar(session, lease)
             return End.WAITS
         return read_debt(services, session, lease, lane)
