@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import inspect
+from sqlalchemy.exc import OperationalError
 
 from tests.company import ANN, BOB, Company
 from tests.integration.test_cli_runner import run
-from watcher.errors import UserError
+from watcher.errors import LedgerAway, UserError
 from watcher.ledger import accounts, backup, presence, restored
 from watcher.ledger.db import Database
 from watcher.ledger.states import AccountState
@@ -23,6 +26,28 @@ from watcher.settings import load
 pytestmark = pytest.mark.skipif(shutil.which("pg_dump") is None, reason="there is no pg_dump")
 sqlite_alone = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def test_a_data_directory_below_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every installation has it that sets none."""
+    monkeypatch.chdir(tmp_path)
+    settings = load({"WATCHER_DATA_DIR": "watcher-data"}, tmp_path).settings
+    db = Database(settings.ledger_url)
+    db.migrate()
+    db.dispose()
+    made = backup.take(settings, tmp_path / "backups", datetime.now(UTC))
+    assert made.file.is_file()
+
+
+def test_no_room_for_a_ledger_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    full = OperationalError("CREATE TABLE", None, sqlite3.OperationalError("disk is full"))
+    monkeypatch.setattr(db, "_migrate", Mock(side_effect=full))
+    with pytest.raises(LedgerAway, match="the ledger did not answer: disk is full"):
+        db.migrate()
+    db.dispose()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from watcher.handlers.app import create_app
 from watcher.handlers.context import LOOKING
 from watcher.handlers.system import EXAMINATION
 from watcher.ledger import accounts, calendars, erpnext, overview, presence, runs
+from watcher.ledger.models import Calendar
 from watcher.ledger.problems import Problem, ProblemState
 from watcher.ledger.states import AccountState, CalendarState
 
@@ -95,6 +96,10 @@ def test_a_calendar_tells_how_it_stands_and_what_was_done(company: Company, admi
     page = admin.get(page_of(company))
     assert "Failed (erpnext_unavailable): " in page
     assert "Next try in" in page
+    with company.services.db.session() as session:
+        row = session.get_one(Calendar, company.calendar().id)
+        row.next_poll_at = company.services.clock()
+    assert "Next poll now" in admin.get(page_of(company)), "what has come due is waited for"
 
 
 def test_buttons_do_what_the_commands_do(company: Company, admin: Admin) -> None:

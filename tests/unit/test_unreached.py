@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
+from unittest.mock import Mock
 
 import pytest
 import redis
 import requests
 
+import watcher.cli
 from watcher.errors import why_unreached
 
 
@@ -39,3 +43,18 @@ def test_what_has_no_words_is_named_by_its_class() -> None:
     looped.args = (looped,)
     assert why_unreached(looped) == "ValueError"
     assert why_unreached(requests.ReadTimeout("secret")) == "no answer in time"
+
+
+def test_v_shows_a_defect_also_before_a_command_has_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setattr(sys, "argv", ["watcher", "-v", "version"])
+    monkeypatch.setattr(watcher.cli, "cli", Mock(main=Mock(side_effect=ValueError("of ours"))))
+    with pytest.raises(SystemExit):
+        watcher.cli.main()
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "an unexpected ValueError" in said

@@ -118,14 +118,24 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OK)
     except OSError as error:
+        _set_up_log()
+        log.info("unexpected", exc_info=True)
         _tell(f"{error.filename or 'the system'}: {error.strerror or error}", _MORE)
         sys.exit(ExitCode.ERROR)
     except Exception as error:
         # Seen with -v, and in the logs of the long-running processes; people get the line below.
+        _set_up_log()
         log.info("unexpected", exc_info=True)
         _tell(f"an unexpected {type(error).__name__}: this is a defect of Watcher", _MORE)
         sys.exit(ExitCode.ERROR)
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def _set_up_log() -> None:
+    """A command can fail before it has set up its log: -v would show nothing then."""
+    if not logging.getLogger().handlers:
+        level = logging.INFO if {"-v", "--verbose"} & set(sys.argv) else logging.ERROR
+        importlib.import_module("watcher.telemetry.log").configure(level=level)
 
 
 _MORE = "`watcher -v ...` shows more"

@@ -23,6 +23,7 @@ with later():
 COLOURS = {"green": "green", "amber": "yellow", "red": "red"}
 WIDTH, LABEL = 80, 13
 SHOWN_ALIKE = 3
+_TOGETHER = "\N{NO-BREAK SPACE}"
 _WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
@@ -45,7 +46,7 @@ def _screen(document: documents.Status) -> None:
     _styled(f"Watcher {document.version}: {document.word}", COLOURS[document.light])
     shown = document.as_json()
     for part in ("accounts", "calendars", "channels", "queue", "processes"):
-        values = [f"{k.replace('_', ' ')} {_value(v)}" for k, v in shown[part].items()]
+        values = [_whole(f"{k.replace('_', ' ')} {_value(v)}") for k, v in shown[part].items()]
         _line(part, ", ".join(values))
     fresh = document.freshness_seconds
     pushed = f"p50 {fresh.p50} s, p95 {fresh.p95} s, p99 {fresh.p99} s"
@@ -105,7 +106,12 @@ def _wrapped(text: str, margin: str, first: str) -> None:
     """Print in lines that fit a narrow terminal. Words are not broken, so that a command in it can
     be copied."""
     margins: dict[str, Any] = {"initial_indent": first, "subsequent_indent": margin}
-    click.echo(textwrap.fill(text, WIDTH, **margins, **_WHOLE_WORDS))
+    click.echo(textwrap.fill(text, WIDTH, **margins, **_WHOLE_WORDS).replace(_TOGETHER, " "))
+
+
+def _whole(text: str) -> str:
+    """A label and its figure, that stay in one line."""
+    return text.replace(" ", _TOGETHER)
 
 
 def _erpnext(site: documents.SiteKnown) -> None:

@@ -148,9 +148,13 @@ def _rest(app: App) -> int:
 
 
 def _keys(loaded: declared.Loaded) -> tuple[Path, ...]:
-    """The file of the encryption keys, wherever it is: without the ledger it opens nothing."""
+    """The file of the encryption keys, where it is not among those of the data directory: without
+    the ledger it opens nothing."""
     file = loaded.files.get("secret_keys")
-    return (file,) if file is not None else ()
+    among = file is not None and file.resolve() in (
+        path.resolve() for path in last.files(loaded.settings)
+    )
+    return () if file is None or among else (file,)
 
 
 def _document(

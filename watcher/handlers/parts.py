@@ -133,6 +133,11 @@ def ago(moment: datetime) -> str:
     return f"{text} ago" if seconds >= 0 else f"in {text}"
 
 
+@bp.app_template_filter("has_come")
+def has_come(moment: datetime) -> bool:
+    return moment <= services().clock()
+
+
 def span(seconds: float) -> str:
     """One number and its unit, rounded down."""
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):

@@ -149,7 +149,9 @@ def _copy_file(ledger: Path, part: Path) -> None:
         raise WatcherError(f"there is no ledger at {ledger}", exit_code=ExitCode.UNAVAILABLE)
     try:
         with (
-            closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True, timeout=30)) as source,
+            closing(
+                sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+            ) as source,
             closing(sqlite3.connect(part)) as copy,
         ):
             source.backup(copy)  # in one step: several would begin anew at each write beside them

@@ -217,8 +217,17 @@ class Database:
         that is not there is not made.
 
         Raises ``UserError`` when the ledger is newer than this program, ``WatcherError`` when there
-        is none.
+        is none, ``LedgerAway`` when it takes no writes, as on a full disk.
         """
+        try:
+            self._migrate(make)
+        except DatabaseError as error:
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            raise failure from None
+
+    def _migrate(self, make: bool) -> None:
         if self._file is not None:
             if make:
                 self._file.make()
