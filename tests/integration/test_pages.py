@@ -281,6 +281,31 @@ def test_home_confirms_a_mass_cancellation_by_the_figure_on_its_button(
     assert len(company.rows()) == 1
 
 
+def test_homes_buttons_for_accounts_do_what_they_say(company: Company, admin: Admin) -> None:
+    def dies(email: str) -> None:
+        with company.services.db.session() as session:
+            account, now = accounts.get(session, email), company.services.clock()
+            accounts.set_state(account, AccountState.NEEDS_RECONNECT, "invalid_grant", now)
+
+    def press(label: str) -> str:
+        home = admin.client.get("/").get_data(as_text=True)
+        form = next(each for each in home.split("<form") if f">{label}<" in each)
+        (path,) = re.findall(r'action="([^"]+)"', form)
+        (one,) = re.findall(r'name="one" value="([^"]+)"', form)
+        return admin.post(path, one=one)
+
+    dies(ANN)  # a mailbox of the delegation
+    press("Try it again")
+    assert company.account().state == AccountState.ACTIVE
+    company.consented(BOB)
+    dies(BOB)
+    assert f"{company.public_url}/connect/" in press("Make a reconnect link")
+    dies(ANN)
+    home = admin.get("/")
+    assert "2 employees : needs_reconnect (invalid_grant)" in home
+    assert home.count("Show them") == 1
+
+
 def test_many_of_the_same_are_one_line() -> None:
     def away(name: str, **more: Any) -> Problem:
         email = f"{name}@scoopjoy.test"
