@@ -170,7 +170,8 @@ def test_mirrored_events_are_not_moved_where_that_is_asked_for(company: Company)
     assert json.loads(company.watcher(*words, "--drag", "stop").stdout)["drag"] is True
     assert json.loads(company.watcher(*words).stdout)["drag"] is None
     assert len(site.rows("Client Script")) == 1, "what was asked for before stays"
-    assert json.loads(company.watcher(*words, "--desk", "no").stdout)["drag"] is True
+    back = json.loads(company.watcher(*words, "--desk", "no").stdout)["desk"]["changed"]
+    assert "mirrored events cannot be moved in the calendar" in back
     assert site.rows("Client Script") == []
 
 

@@ -17,7 +17,7 @@ from tests.integration.test_cli_runner import run
 from watcher.accounts import uninstall as removing
 from watcher.accounts.uninstall import Choices, Uninstall
 from watcher.channels.registry import open_channel
-from watcher.erpnext import connected_app, desk
+from watcher.erpnext import connected_app, desk, dragging
 from watcher.erpnext.client import ErpNextClient
 from watcher.errors import Transient, UserError
 from watcher.google.client import CalendarClient
@@ -79,10 +79,12 @@ def is_out(company: Company) -> None:
     assert len(manual(company)) == 1
     assert own_fields(company) == []
     assert company.site.rows("Property Setter") == []
+    assert company.site.rows("Client Script") == []
     assert [row["status"] for row in company.site.rows("ToDo")] == ["Closed"]
 
 
 def test_nothing_stays_on_either_side(running: Company) -> None:
+    dragging.stop(running.services.erpnext)
     before = manual(running)
     outcome = ending(running.services, EVERYTHING)
     assert outcome.left == []

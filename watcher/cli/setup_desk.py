@@ -20,10 +20,10 @@ def fit(app: App, client: rest.ErpNextClient, wanted: Wanted) -> forms.DeskRepor
 
 def drag(client: rest.ErpNextClient, wanted: Wanted) -> bool | None:
     """Whether anything changed (or would); None where nothing was asked for. With ``--desk no``
-    the script goes as well."""
+    the script is gone already."""
     if wanted.drag == "stop":
         return scripts.stop(client, dry_run=wanted.dry_run)
-    if wanted.drag == "allow" or wanted.desk == "no":
+    if wanted.drag == "allow":
         return scripts.allow(client, dry_run=wanted.dry_run)
     return None
 
@@ -44,7 +44,7 @@ def show(report: forms.DeskReport, wanted: Wanted) -> None:
 
 def show_drag(changed: bool | None, wanted: Wanted) -> None:
     """Tell whether mirrored events can be moved."""
-    if changed is None or (wanted.drag is None and not changed):
+    if changed is None:
         return
     may = "cannot be moved" if wanted.drag == "stop" else "can be moved"
     would = "would be so" if wanted.dry_run else "changed"

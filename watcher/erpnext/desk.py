@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from watcher.erpnext import dragging
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.fields import SECTION, SECTION_LABEL, Tell, tell_nobody
 from watcher.erpnext.rows import KEY
@@ -120,6 +121,7 @@ _PERSON = OwnField(
     {"insert_after": "custom_google_account", "in_list_view": 0, "in_standard_filter": 0},
     "whose calendar it is stands below the title, in lists, and as a filter",
 )
+_MOVED = "mirrored events cannot be moved in the calendar"
 _WARNS = "events of a calendar that is not kept current say so, in the form and in lists"
 _HIDDEN = "keys and technical ids are hidden, in the form and in its history"
 OWN_FIELDS: tuple[OwnField, ...] = (
@@ -264,6 +266,8 @@ def take_back(
         if found is not None:
             call = partial(client.delete, "Custom Field", found["name"])
             steps.append(_Step(does, call))
+    if dragging.allow(client, dry_run=True):
+        steps.append(_Step(_MOVED, partial(dragging.allow, client)))
     if site.columns == COLUMNS:
         call = partial(client.delete, LISTS, "Event")
         steps.append(_Step(_WARNS, call))
