@@ -215,6 +215,21 @@ def test_on_a_new_host_there_is_nothing_to_keep(ann: Company, tmp_path: Path) ->
 
 
 @sqlite_alone
+def test_who_is_not_the_services_user_restores_nothing(
+    ann: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's ledger the service could not open."""
+    file = backed_up(ann)
+    ann.environ["WATCHER_DATABASE_URL"] = ""
+    (ann.folder / "data").mkdir(exist_ok=True)
+    stopped(ann)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_711)
+    with pytest.raises(UserError, match="is another user's") as refused:
+        backup.put_back(ann.settings, file, LATER)
+    assert "sudo -u" in refused.value.next_step
+
+
+@sqlite_alone
 def test_old_backups_go_and_nothing_else(ann: Company) -> None:
     folder = ann.folder / "backups"
     folder.mkdir()

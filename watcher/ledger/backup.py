@@ -21,6 +21,7 @@ from sqlalchemy import URL, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from watcher.errors import ExitCode, Transient, UserError, WatcherError
+from watcher.given.files import as_owner
 from watcher.ledger.db import REVISIONS, Database
 from watcher.ledger.secrets import key_of
 from watcher.ledger.tables import VERSION_TABLE, names
@@ -91,6 +92,8 @@ def examine(file: Path, ending: str | None = None) -> Backup:
     """
     if not file.is_file():
         raise UserError(f"{file} is not a file", next_step="name a file that `watcher backup` made")
+    if not os.access(file, os.R_OK):
+        raise UserError(f"{file} is not for this user to read", next_step=as_owner(file))
     if (ending or file.suffix) == DUMP:
         listing = _run(["pg_restore", "--list", str(file)], {})
         if f"TABLE DATA public {VERSION_TABLE}" not in listing:
@@ -135,10 +138,17 @@ def put_back(settings: Settings, file: Path, now: datetime) -> str:
             next_step="set WATCHER_DATABASE_URL to where the ledger is to be",
         )
     if is_file:
+        _refuse_other_user(settings.data_dir.resolve())
         return _replace_file(Path(str(url.database)).resolve(), file, now)
     kept = _kept_dump(settings, now)
     _replace_tables(url, file)
     return kept
+
+
+def _refuse_other_user(folder: Path) -> None:
+    """What root makes in the service's folder the service could not open."""
+    if folder.exists() and folder.stat().st_uid != os.geteuid():
+        raise UserError(f"{folder} is another user's", next_step=as_owner(folder))
 
 
 # --- SQLite -------------------------------------------------------------------------------------
@@ -171,8 +181,6 @@ def _replace_file(ledger: Path, file: Path, now: datetime) -> str:
             shutil.copyfileobj(source, into)
             into.flush()
             os.fsync(into.fileno())
-        if ledger.exists():  # an owner that root has not to guess: the one that it had
-            shutil.chown(part, ledger.stat().st_uid, ledger.stat().st_gid)
         kept = _set_aside(ledger, f"{REPLACED}{now:%Y%m%dT%H%M%SZ}{SQLITE}")
         part.rename(ledger)
     finally:
