@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import table
-from benchmarks.rows import LeftOut, Options, Row
+from benchmarks.rows import KEY, SECRET, LeftOut, Options, Row
 from benchmarks.table import Result
 
 MODULES = (
@@ -120,6 +120,8 @@ def main(words: Sequence[str]) -> int:
     )
     if given.postgres:
         options = replace(options, postgres=given.postgres)
+    if options.erpnext and not (os.environ.get(KEY) and os.environ.get(SECRET)):
+        raise SystemExit(f"set {KEY} and {SECRET}: the API key of that site")
     rows = all_rows()
     if given.list:
         for row in rows.values():
