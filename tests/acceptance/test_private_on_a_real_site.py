@@ -1,4 +1,5 @@
-"""What became private is nowhere in the database of a real Frappe.
+"""What became private is nowhere in the database of a real Frappe, and all else works there, with
+the rights that the API user has.
 
 A site is named as in ``tests.desk_site``. Besides, WATCHER_TEST_DESK_15_DUMP is a command that
 prints the whole database as SQL, and WATCHER_TEST_DESK_15_JOBS one that runs what the site's
@@ -23,12 +24,15 @@ import pytest
 from tests.company import Company
 from tests.desk_site import RealSite, named
 from tests.waiting import wait_for
+from watcher.accounts.verbs import pause, resume
 from watcher.doctor import erpnext, rights
 from watcher.doctor.case import Case
 from watcher.doctor.say import Verdict
 from watcher.erpnext.role import lacking
 from watcher.erpnext.todos import ToDo, close, put
+from watcher.events.fields import STALE
 from watcher.settings import load
+from watcher.sync.marking import mark_calendars
 from watcher_sandbox.google import GoogleState
 from watcher_sandbox.google import serve as serve_google
 
@@ -150,3 +154,18 @@ if REAL:
         assert put(client, todo) == name
         close(client, name)
         client.delete("ToDo", name)
+
+    def test_what_is_not_kept_current_says_so(secret: Secret) -> None:
+        company, email = secret.company, secret.email
+        for hours in (24, 30):
+            secret.put(hours)
+        secret.sync()
+        pause(company.services, email)
+        company.later(hours=2)
+        mark_calendars(company.services)
+        assert all(row[STALE] for row in company.rows(email))
+        assert mark_calendars(company.services) == 0
+        resume(company.services, email)
+        secret.sync()
+        mark_calendars(company.services)
+        assert not any(row[STALE] for row in company.rows(email))
