@@ -211,7 +211,8 @@ def _tell_plan(app: App, found: removing.Found, wanted: Wanted) -> None:
     _say("Here")
     word = "delete" if wanted.data else "keep"
     for path in [*last.files(settings), *_keys(app.loaded)]:
-        _say(f"  {word} {path}")
+        if not path.name.endswith(("-wal", "-shm")):  # parts of the ledger's file
+            _say(f"  {word} {path}")
     if settings.database_url:
         _say(f"  {word} Watcher's tables in the database of WATCHER_DATABASE_URL")
     if not wanted.data:
