@@ -207,6 +207,18 @@ def no_worker(shop: Shop, _: Patch) -> None:
             presence.tick(session, me, shop.services.clock())
 
 
+def another_secret_since(shop: Shop, _: Patch) -> None:
+    """All run, and the file with a secret is newer than they."""
+    with shop.services.db.session() as session:
+        for kind in presence.KINDS:
+            me = presence.Me(name=kind, kind=kind, host=socket.gethostname()[:60])
+            presence.begin(session, me, shop.services.clock() - timedelta(minutes=2))
+            presence.tick(session, me, shop.services.clock())
+    file = shop.folder / "erpnext-secret"
+    file.write_text(shop.environ.pop("WATCHER_ERPNEXT_API_SECRET"))
+    shop.environ["WATCHER_ERPNEXT_API_SECRET_FILE"] = str(file)
+
+
 def no_channel(shop: Shop, _: Patch) -> None:
     shop.connect()
     with shop.services.db.session() as session:
@@ -285,6 +297,13 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
     ),
     ("processes.running", lambda *_: None, "warn", "nothing has run here yet", "watcher up"),
     ("processes.running", no_worker, "fail", "full syncs and polls are not made", "watcher up"),
+    (
+        "processes.running",
+        another_secret_since,
+        "warn",
+        "erpnext-secret was changed after they were started",
+        "restart Watcher",
+    ),
     ("processes.cron", no_cron, "fail", "no sweep run", "watcher up"),
     (
         "address.dns",

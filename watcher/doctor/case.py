@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.errors import UserError
+from watcher.ledger import presence
 from watcher.ledger.document import Status
 from watcher.ledger.overview import look
 from watcher.services import Clock, Ledger, Services, build, utc_now
@@ -60,6 +62,12 @@ class Case:
     def is_local(self) -> bool:
         """The public address is this machine's own, as in a trial with stand-ins."""
         return self.public.hostname in LOOPBACK
+
+    def first_start(self) -> datetime | None:
+        """When the oldest of the processes that run on this machine was started."""
+        with self.made.db.reading() as session:
+            rows = presence.here(session, socket.gethostname()[:60], self.now)
+            return min((row.started_at for row in rows), default=None)
 
     def erpnext(self) -> ErpNextClient:
         """A client of its own for each check: they run at the same time. Raises ``UserError``."""

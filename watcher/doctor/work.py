@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 
 from watcher.doctor import say
@@ -63,7 +64,27 @@ def running(case: Case) -> say.Finding:
     counted = asdict(case.status.processes)
     if not any(counted.values()):
         return say.warn("nothing has run here yet", "watcher up")
+    if changed := _changed_since_the_start(case):
+        return say.warn(
+            f"{changed} was changed after they were started: they keep the settings of their start",
+            "restart Watcher, e.g. systemctl restart watcher",
+        )
     return say.ok(", ".join(f"{count} {kind}" for kind, count in counted.items()))
+
+
+def _changed_since_the_start(case: Case) -> str:
+    """The file with settings that was changed after a process of this machine was started; empty
+    where none was. The checks read it anew, and would all be well while those go on failing. New
+    keys need no new start."""
+    first = case.first_start()
+    if first is None:
+        return ""
+    pointed = (path for name, path in case.loaded.files.items() if name != "secret_keys")
+    for file in filter(None, (case.loaded.file, *pointed)):
+        with suppress(OSError):
+            if file.stat().st_mtime > first.timestamp() + 1:
+                return str(file)
+    return ""
 
 
 def channels(case: Case) -> say.Finding:

@@ -108,6 +108,11 @@ def of_host(session: Session, host: str, kind: str, now: datetime) -> list[Proce
     return [row for row in session.scalars(select(Process).where(*mine)) if runs(row, now)]
 
 
+def here(session: Session, host: str, now: datetime) -> list[Process]:
+    """All that run on one machine."""
+    return [row for row in everything(session) if row.host == host and runs(row, now)]
+
+
 def counts(session: Session, now: datetime) -> ProcessCounts:
     running = [row.kind for row in everything(session) if runs(row, now)]
     return ProcessCounts(**{kind: running.count(kind) for kind in KINDS})

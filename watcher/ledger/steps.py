@@ -22,9 +22,10 @@ MAY_BE_A_WISH = (
     "in the Google account. Nobody is asked to connect again: talk about it. If it was a wish, "
     "disconnect the account; else send a connect link"
 )
+_RESTART = "; after a change restart Watcher"
 _CLIENT = (
     "look at the OAuth client in the Google Cloud console (a deleted one can be restored for 30 "
-    "days), WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET"
+    f"days), WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET{_RESTART}"
 )
 _KEY = "make a new key for the service account, WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
 _API = "enable the Google Calendar API in the Cloud project"
@@ -33,12 +34,12 @@ _SERVICE_OFF = (
 )
 STEPS = {
     Cause.MISSING_FIELDS: "watcher erpnext setup",
-    Cause.AUTH: "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
+    Cause.AUTH: f"check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET{_RESTART}",
     Cause.PERMISSION: "watcher erpnext setup (names the missing permission)",
-    Cause.NO_SITE: "check WATCHER_ERPNEXT_URL",
+    Cause.NO_SITE: f"check WATCHER_ERPNEXT_URL{_RESTART}",
     Cause.ERPNEXT_UNAVAILABLE: "see that ERPNext answers (WATCHER_ERPNEXT_URL); it is tried again "
     "by itself",
-    Cause.REDIRECTED: "check WATCHER_ERPNEXT_URL",
+    Cause.REDIRECTED: f"check WATCHER_ERPNEXT_URL{_RESTART}",
     Cause.API_USER_ADMINISTRATOR: "make a user of its own for Watcher with the role System "
     "Manager, and set WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its key",
     "deleted_client": _CLIENT,
