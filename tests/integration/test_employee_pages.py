@@ -240,6 +240,16 @@ def acts(shop: Company) -> list[tuple[str, str, str]]:
         return [(row.who, row.what, row.subject) for row in rows]
 
 
+def test_it_does_not_work_while_there_is_trouble(shop: Company, browser: FlaskClient) -> None:
+    connect(shop, browser)
+    assert shop.sync(CARLA) == "done"
+    shop.google.add_fault(match="/events", status=503, count=None)
+    assert shop.sync(CARLA) == "failed"
+    page = shown(browser, "/me")
+    assert "Trouble" in page
+    assert "It works" not in page
+
+
 def test_an_employee_pauses_and_goes_on_but_not_against_an_admin(
     shop: Company, browser: FlaskClient
 ) -> None:
