@@ -243,7 +243,8 @@ def acts(shop: Company) -> list[tuple[str, str, str]]:
 def test_it_does_not_work_while_there_is_trouble(shop: Company, browser: FlaskClient) -> None:
     connect(shop, browser)
     assert shop.sync(CARLA) == "done"
-    shop.google.add_fault(match="/events", status=503, count=None)
+    shop.google.add_fault(match="/events", status=403, reason="accessNotConfigured", count=None)
+    shop.google.insert_event(CARLA, shop.timed())
     assert shop.sync(CARLA) == "failed"
     page = shown(browser, "/me")
     assert "Trouble" in page

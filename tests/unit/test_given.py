@@ -149,6 +149,15 @@ def test_an_address_that_google_could_not_call(address: str, says: str, tmp_path
     assert load({"WATCHER_PUBLIC_URL": "http://[::1]:8080"}, tmp_path).settings
 
 
+@pytest.mark.parametrize("sign", "#/?")
+def test_a_password_that_cuts_the_queue_s_address(sign: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="WATCHER_REDIS_URL: has a password in which") as refused:
+        load({"WATCHER_REDIS_URL": f"redis://:hid{sign}den@127.0.0.1:6379/0"}, tmp_path)
+    assert "hid" not in refused.value.message
+    for fine in ("redis://127.0.0.1", "rediss://:hid%23den@127.0.0.1:6379/0?ssl_cert_reqs=none"):
+        assert load({"WATCHER_REDIS_URL": fine}, tmp_path).settings.redis_url == fine
+
+
 def test_a_line_that_says_nothing_is_named_by_its_number(tmp_path: Path) -> None:
     """It would be left out without a word, and what it set would be the default."""
     (tmp_path / ".env").write_text(

@@ -30,6 +30,13 @@ def checked(value: str) -> str:
     """Raises ``ValueError`` for an address that no queue can have."""
     if value and not value.startswith(tuple(f"{scheme}://" for scheme in SINGLE)):
         sentinels(value)
+    elif value.startswith(("redis://", "rediss://")):
+        try:
+            cut = urlsplit(value).port is not None and bool(urlsplit(value).fragment)
+        except ValueError:  # what stands before the sign was taken for the port
+            cut = True
+        if cut:
+            raise ValueError("has a password in which # is to be %23, / is %2F and ? is %3F")
     return value
 
 
