@@ -38,7 +38,7 @@ CROWD = 20
 """So many calendars that were rung within ``CROWD_SECONDS``, and are told of again and again, are a
 crowd: whoever is told of once overtakes them."""
 CROWD_SECONDS = 5.0
-ALONE_AFTER = 0.4
+ALONE_AFTER = 0.7
 """Seconds after which a calendar that was told of once counts as such: those of a crowd have been
 told of again by then."""
 
@@ -125,19 +125,25 @@ class Pace:
         """Jobs of calendars that were told of once overtake those of a crowd; returns how many."""
         now = self._now()
         with self._lock:
-            lately = [told for told in self._told.values() if now - told.last < CROWD_SECONDS]
+            known = list(self._told.values())
+        lately = [told for told in known if now - told.last < CROWD_SECONDS]
         crowd = sum(told.again or bool(told.count) for told in lately)
         alone = [
             told
-            for told in lately
+            for told in known
             if told.job and not told.again and not told.count and now - told.since >= ALONE_AFTER
         ]
-        if crowd < CROWD or len(alone) > crowd:
+        if crowd < CROWD:
             return 0
+        # Each time all of them, the one that waits longest first: whoever turns out to be of the
+        # crowd after all falls behind again.
+        alone.sort(key=lambda told: told.since)
         jobs = [told.job for told in alone]
-        for told in alone:
-            told.job = ""
-        return self._services.doorbell.move_to_front("live", jobs)
+        waiting = self._services.doorbell.move_to_front("live", jobs, most=crowd)
+        for told, job in zip(alone, jobs, strict=True):
+            if job not in waiting and told.job == job:
+                told.job = ""
+        return len(waiting) if len(waiting) <= crowd else 0
 
     def _ring(self, calendar_id: int) -> bool:
         """False when it is to be tried again."""

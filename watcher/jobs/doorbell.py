@@ -28,14 +28,17 @@ WORKER_PATIENCE_SECONDS = 60
 
 
 _TO_FRONT = """
-local moved = 0
-for _, job in ipairs(ARGV) do
-  if redis.call('LREM', KEYS[1], 1, job) == 1 then
+local waiting = {}
+for n = 2, #ARGV do
+  if redis.call('LPOS', KEYS[1], ARGV[n]) then waiting[#waiting + 1] = ARGV[n] end
+end
+if #waiting <= tonumber(ARGV[1]) then
+  for _, job in ipairs(waiting) do
+    redis.call('LREM', KEYS[1], 1, job)
     redis.call('LPUSH', KEYS[1], job)
-    moved = moved + 1
   end
 end
-return moved
+return waiting
 """
 """In one step: a job that a worker takes meanwhile is not put back."""
 
@@ -103,16 +106,18 @@ class Doorbell:
             return ""
         return job_id
 
-    def move_to_front(self, lane: Lane, job_ids: Sequence[str]) -> int:
-        """Of these jobs those that still wait are the next ones, in this order; returns how many
-        they were. Nothing is moved while Redis does not answer."""
+    def move_to_front(self, lane: Lane, job_ids: Sequence[str], most: int) -> set[str]:
+        """Of these jobs those that still wait, which are returned, are the next ones, in this
+        order; unless they are more than ``most``. Nothing is moved while Redis does not answer."""
         if not job_ids or time.monotonic() < self._open_until:
-            return 0
+            return set()
+        key = self.queue(lane).key
         try:
-            return int(self.client.eval(_TO_FRONT, 1, self.queue(lane).key, *reversed(job_ids)))
+            waiting = self.client.eval(_TO_FRONT, 1, key, str(most), *reversed(job_ids))
         except redis.RedisError:
             self._open_until = time.monotonic() + BREAKER_SECONDS
-            return 0
+            return set()
+        return {job.decode() for job in waiting}
 
     def lengths(self) -> dict[str, int] | None:
         """Jobs waiting in each lane; None when the queue does not answer."""
