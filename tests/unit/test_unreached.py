@@ -12,7 +12,7 @@ import redis
 import requests
 
 import watcher.cli
-from watcher.errors import why_unreached
+from watcher.errors import UserError, why_unreached
 
 
 def refused() -> int:
@@ -43,6 +43,16 @@ def test_what_has_no_words_is_named_by_its_class() -> None:
     looped.args = (looped,)
     assert why_unreached(looped) == "ValueError"
     assert why_unreached(requests.ReadTimeout("secret")) == "no answer in time"
+
+
+@pytest.mark.parametrize("words", [["demo"], ["sandbox", "google"], ["sandbox", "erpnext"]])
+def test_a_port_that_is_taken_is_told_before_anything_starts(words: list[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"cannot listen on 127.0.0.1 port {port}"):
+            watcher.cli.cli.main([*words, "--port", str(port)], standalone_mode=False)
 
 
 def test_v_shows_a_defect_also_before_a_command_has_a_log(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,20 @@ def _stand_in(module: str) -> Any:
         ) from None
 
 
+def _see_that_it_is_free(port: int) -> None:
+    """Else the server says it in words of its own, and the demo ends with what follows from it.
+    Raises ``UserError``."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(
+                f"cannot listen on 127.0.0.1 port {port}: {error.strerror or error}",
+                next_step="free it, or take another one: --port",
+            ) from None
+
+
 @click.group()
 def sandbox() -> None:
     """Stand-ins for Google and ERPNext on this machine."""
@@ -34,6 +49,7 @@ def sandbox() -> None:
 @PORT
 def google(port: int) -> None:
     """A Google with Calendar API, push, OAuth and a control API under /_sandbox/."""
+    _see_that_it_is_free(port)
     _stand_in("google").run(port)
 
 
@@ -43,6 +59,7 @@ def google(port: int) -> None:
 @click.option("--with-erpnext", is_flag=True, help="With Employee, Branch and Department.")
 def erpnext(port: int, frappe: str, with_erpnext: bool) -> None:
     """An ERPNext with the REST calls that Watcher uses."""
+    _see_that_it_is_free(port)
     _stand_in("erpnext.app").run(port, frappe=int(frappe), erpnext=with_erpnext)
 
 
@@ -63,6 +80,7 @@ def _check_export(ics: str) -> None:
 @click.option("--frappe", type=FRAPPE, default="16", show_default=True, help="ERPNext's version.")
 def demo(seconds: float | None, ics: str | None, port: int, frappe: str) -> int:
     """Five employees, a live calendar, ERPNext following: all on this machine."""
+    _see_that_it_is_free(port)
     if ics is not None:
         _check_export(ics)
     code: int = _stand_in("demo").run(seconds=seconds, ics=ics, port=port, frappe=int(frappe))
