@@ -79,7 +79,7 @@ def look(db: Database, message: Message, now: datetime) -> Verdict:
     came in: the job takes the mark away in a transaction that ends before it reads.
     """
     values = {"channel_id": message.channel_id, "since": now - RUNG_PATIENCE, "now": now}
-    row = db.glance(_known(), values)
+    row = db.glance(_known(), values, key=message.channel_id)
     found = None if row is None else _Known(*row)
     genuine = same(found.token_hash if found else _NOBODY, digest(message.token))
     if found is None or not genuine or found.resource_id not in (None, message.resource_id):
