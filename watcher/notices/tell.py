@@ -216,13 +216,16 @@ def _deliver(services: Services, notice: Notice, medium: str, wanted: int) -> in
 def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, str]:
     with services.db.reading() as session:
         who = ledger.members(session, notice.id) if notice.is_group else []
+        account = session.get(Account, notice.account_id) if notice.account_id else None
+        about = (account.email, account.erpnext_user or "") if account else None
+    settings = services.settings
     what = _what(notice, len(who))
     told = words.ForAdmins(
         what=what,
         text=notice.message,
         step=notice.step,
         who=who,
-        dashboard=services.settings.public_url,
+        links=words.links(settings.public_url, settings.erpnext_url, about),
     )
     return words.subject(what, times=times), told.body
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from watcher.languages import seeing
 from watcher.languages.catalogs import Words, words
 from watcher.languages.seeing import Seen
 
+Links = list[tuple[str, str]]
 NAMED = 20
 """So many accounts are named in the notice of a common cause."""
 
@@ -26,12 +28,13 @@ def subject(what: str, *, times: int = 1) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ForAdmins:
-    """A mail or a post: what is the matter, in whose words, what to do, and for which accounts."""
+    """A mail or a post: what is the matter, in whose words, what to do, and for which accounts.
+    ``links`` are what to look at, and its address."""
 
     what: str
     text: str
     step: str
-    dashboard: str
+    links: Sequence[tuple[str, str]]
     who: Sequence[str] = ()
 
     @property
@@ -44,9 +47,22 @@ class ForAdmins:
             if len(self.who) > NAMED:
                 lines.append(f"... and {len(self.who) - NAMED} more")
         lines += ["", f"What to do: {self.step}"]
-        if self.dashboard:
-            lines += ["", self.dashboard]
+        if self.links:
+            lines += ["", *(f"{name}: {address}" for name, address in self.links)]
         return "\n".join(lines)
+
+
+def links(public_url: str, erpnext_url: str, account: tuple[str, str] | None) -> Links:
+    """What to look at; of one ``account`` (its address and its user in ERPNext) its calendars on
+    the dashboard, and its events in ERPNext's own calendar."""
+    if account is None:
+        return [("Dashboard", public_url)] if public_url else []
+    address, user = map(quote, account)
+    found = [("Calendars", f"{public_url}/calendars?q={address}")] if public_url else []
+    if erpnext_url and user:
+        page = f"{erpnext_url}/app/event/view/calendar/default?custom_google_user={user}"
+        found.append(("Events in ERPNext", page))
+    return found
 
 
 def _why(cause: str, _: Words) -> str:
