@@ -94,7 +94,7 @@ def test_a_calendar_tells_how_it_stands_and_what_was_done(company: Company, admi
     company.site.add_fault(match="insert", status=503, html=True, count=None)
     assert company.sync() == "failed"
     page = admin.get(page_of(company))
-    assert "Failed (erpnext_unavailable): " in page
+    assert "Failed (erpnext unavailable): " in page
     assert "Next try in" in page
     with company.services.db.session() as session:
         row = session.get_one(Calendar, company.calendar().id)
@@ -116,7 +116,7 @@ def test_buttons_do_what_the_commands_do(company: Company, admin: Admin) -> None
     assert "A new channel is opened" in admin.post(f"{page}/renew")
     assert "is paused" in admin.post(f"{page}/pause")
     assert company.account().state == AccountState.PAUSED
-    assert "account is paused (by_admin)" in admin.get(page)
+    assert "account is paused (by admin)" in admin.get(page)
     assert "is active again" in admin.post(f"{page}/resume")
     assert company.account().state == AccountState.ACTIVE
 
@@ -201,7 +201,7 @@ def test_one_cause_is_one_entry_with_its_words_and_one_button(
     for email in (ANN, BOB):
         assert company.sync(email) == "failed"
     page = admin.get("/failures")
-    assert page.count("delayed (erpnext_unavailable)") == 1
+    assert page.count("delayed (erpnext unavailable)") == 1
     assert "Holds up 2 calendars of 2 employees. Which calendars" in page
     assert "In its words" in page
     found = admin.get("/calendars?cause=erpnext_unavailable")
@@ -302,7 +302,7 @@ def test_homes_buttons_for_accounts_do_what_they_say(company: Company, admin: Ad
     assert f"{company.public_url}/connect/" in press("Make a reconnect link")
     dies(ANN)
     home = admin.get("/")
-    assert "2 employees : needs_reconnect (invalid_grant)" in home
+    assert "2 employees : needs reconnect (invalid grant)" in home
     assert home.count("Show them") == 1
 
 
@@ -372,7 +372,7 @@ def test_a_slow_look_serves_for_some_times_as_long_as_it_took(
     assert "invalid_grant" not in admin.get("/failures")
     admin.post("/failures/retry", cause="nothing")
     page = admin.get("/failures")
-    assert f"needs_reconnect (invalid_grant) Whom {ANN}" in page
+    assert f"needs reconnect (invalid grant) Whom {ANN}" in page
     with admin.client.application.extensions[LOOKING]._lock:  # another thread looks
         assert "Needs attention" in admin.get("/")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from watcher.handlers.parts import in_words
 from watcher.ledger.diary import ChannelSaid, Passed
 
 WHY = {
@@ -95,7 +96,7 @@ def sentence(p: Passed) -> str:
     """What a pass did. A failure has the words of the side that refused."""
     if p.has_failed:
         cause, _, words = p.error.partition(": ")
-        return f"Failed ({cause}): {words or 'no reason is known'}"
+        return f"Failed ({in_words(cause)}): {words or 'no reason is known'}"
     numbers = (("new", p.created), ("changed", p.updated), ("cancelled", p.cancelled))
     written = ", ".join(f"{number} {word}" for word, number in numbers if number)
     parts = [f"In ERPNext {written}" if written else "Nothing to write"]

@@ -119,6 +119,12 @@ def here_with(**changed: Any) -> str:
     return url_for(request.endpoint, **(request.view_args or {}), **wanted)
 
 
+@bp.app_template_filter("in_words")
+def in_words(state: str) -> str:
+    """A state or cause, which is a name in JSON, as readers are told it."""
+    return state.replace("sweep_held", "mass cancellation").replace("_", " ")
+
+
 @bp.app_template_filter("iso")
 def iso(moment: datetime) -> str:
     """As in ``watcher status --json``."""
