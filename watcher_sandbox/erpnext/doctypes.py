@@ -137,6 +137,14 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(name="method"),
         Field(name="error", type="Text"),
     ),
+    "Webhook Request Log": (
+        Field(name="webhook"),
+        Field(name="reference_document"),
+        link("user"),
+        Field(name="url", type="Text"),
+        *(Field(name=name, type="Code") for name in ("headers", "data", "response")),
+        Field(name="error", type="Text"),
+    ),
     "Notification Log": (
         Field(name="subject", type="Text"),
         link("for_user"),
@@ -205,6 +213,7 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "ToDo": (_ALL, _ALL),
     "DocShare": (_NONE, _ALL),
     "Error Log": (_NONE, _ALL),
+    "Webhook Request Log": (_NONE, _ALL),
     "Notification Log": (frozenset({"read"}), frozenset({"read"})),
     "System Settings": (_NONE, frozenset({"read", "write"})),
     "Connected App": (frozenset({"read"}), _ALL),
