@@ -30,9 +30,9 @@ WORKERS = 3
 IDLE_SECONDS = 15.0
 BARE = ([sys.executable, "-c", "import click"], dict[str, str]())
 PROMPT: dict[str, tuple[list[str], dict[str, str]]] = {
-    "`watcher --help`": ([WATCHER, "--help"], {}),
-    "`watcher --version`": ([WATCHER, "--version"], {}),
-    "Tab after `watcher acc`": ([WATCHER], TAB),
+    "`--help`": ([WATCHER, "--help"], {}),
+    "`--version`": ([WATCHER, "--version"], {}),
+    "Tab after `acc`": ([WATCHER], TAB),
 }
 
 
