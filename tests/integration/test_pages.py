@@ -369,7 +369,7 @@ def test_a_slow_look_serves_for_some_times_as_long_as_it_took(
     with company.services.db.session() as session:
         account, now = accounts.get(session, ANN), company.services.clock()
         accounts.set_state(account, AccountState.NEEDS_RECONNECT, "invalid_grant", now)
-    assert "invalid_grant" not in admin.get("/failures")
+    assert "invalid grant" not in admin.get("/failures")
     admin.post("/failures/retry", cause="nothing")
     page = admin.get("/failures")
     assert f"needs reconnect (invalid grant) Whom {ANN}" in page
