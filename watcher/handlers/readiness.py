@@ -6,13 +6,12 @@ transaction of its own, or strangers could queue up at the ledger before Google'
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass
 
 import redis
 
 from watcher.errors import Transient
+from watcher.handlers.last_look import LastLook
 from watcher.services import Services
 
 KEPT_SECONDS = 3.0
@@ -32,28 +31,14 @@ class Ready:
         return "" if self.ledger == OK else self.ledger
 
 
-class Readiness:
-    """The last look, for all threads. While one of them looks, the others answer with it."""
+class Readiness(LastLook[Ready]):
+    """Whether ledger and queue take what they are given."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._looking = threading.Lock()
-        self._last: Ready | None = None
-        self._looked = 0.0
-
-    def now(self) -> Ready:
-        if not self._looking.acquire(blocking=self._last is None):
-            last = self._last
-            if last is not None:
-                return last
-            self._looking.acquire()
-        try:
-            if self._last is None or time.monotonic() - self._looked > KEPT_SECONDS:
-                self._last = Ready(self._ledger_word(), self._queue_word())
-                self._looked = time.monotonic()
-            return self._last
-        finally:
-            self._looking.release()
+        super().__init__(
+            lambda: Ready(self._ledger_word(), self._queue_word()), lambda _: KEPT_SECONDS
+        )
 
     def _ledger_word(self) -> str:
         try:
