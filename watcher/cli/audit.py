@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import click
 
-from watcher.cli.common import App, emit, json_option, messages, pass_app, show_table
+from watcher.cli.common import App, emit, json_option, messages, new_file, pass_app, show_table
 from watcher.cli.later import later
 from watcher.errors import UserError
 
@@ -91,12 +90,6 @@ def _write(name: str, pieces: Iterable[str]) -> None:
         for piece in pieces:
             click.echo(piece, nl=False)
         return
-    try:
-        number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise UserError(f"{name} is there already", next_step="name another file") from None
-    except OSError as error:
-        raise UserError(f"{name} cannot be written: {error.strerror}") from None
-    with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
+    with new_file(name) as file:
         file.writelines(pieces)
     messages.print(f"wrote {name}", markup=False)

@@ -6,11 +6,12 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -19,6 +20,7 @@ from watcher.errors import ExitCode, NotFound, UserError
 
 with later():
     from rich import console as terminal
+    from rich import progress
     from rich import table as tables
 
     from watcher import services as composed
@@ -290,3 +292,28 @@ def worst(codes: Sequence[int]) -> int:
     if not failed:
         return ExitCode.OK
     return failed[0] if len(failed) == len(codes) else ExitCode.PARTLY
+
+
+def progress_bar(app: App) -> progress.Progress:
+    """What is under way with how much of it is done, where there is a terminal to show it."""
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        console=messages.console,
+        disable=app.as_json or not messages.console.is_terminal,
+    )
+
+
+@contextmanager
+def new_file(name: str) -> Iterator[TextIO]:
+    """A text file that nobody else may read. Raises ``UserError`` for one that is there, or that
+    cannot be written."""
+    try:
+        number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UserError(f"{name} is there already", next_step="name another file") from None
+    except OSError as error:
+        raise UserError(f"{name} cannot be written: {error.strerror}") from None
+    with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
+        yield file

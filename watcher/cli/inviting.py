@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from watcher.cli import recording
-from watcher.cli.common import App, emit, iso, json_option, messages, pass_app, worst
+from watcher.cli.common import App, emit, iso, json_option, messages, new_file, pass_app, worst
 from watcher.cli.later import later
 from watcher.errors import UserError
 from watcher.ledger.acts import What
@@ -136,13 +135,7 @@ def _opened(name: str | None) -> Iterator[TextIO | None]:
     if name is None:
         yield None
         return
-    try:
-        number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise UserError(f"{name} is there already", next_step="name another file") from None
-    except OSError as error:
-        raise UserError(f"{name} cannot be written: {error.strerror}") from None
-    with os.fdopen(number, "w", encoding="utf-8", newline="") as table:
+    with new_file(name) as table:
         csv.writer(table).writerow(["email", "link", "valid_until"])
         yield table
     messages.print(f"the links are in {name}: whoever reads it can use them", markup=False)

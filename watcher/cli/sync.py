@@ -27,8 +27,6 @@ from watcher.cli.later import later
 from watcher.ledger import states
 
 with later():
-    from rich import progress
-
     from watcher.explain import differences
     from watcher.ledger import calendars, models
     from watcher.sync import asked, story
@@ -115,13 +113,7 @@ def _with_bar(
     app: App, targets: Sequence[Chosen], work: Callable[[Chosen], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     results = []
-    with progress.Progress(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        console=messages.console,
-        disable=app.as_json or not messages.console.is_terminal,
-    ) as bar:
+    with common.progress_bar(app) as bar:
         task = bar.add_task("calendars", total=len(targets))
         for target in targets:
             bar.update(task, description=target.email)

@@ -13,7 +13,7 @@ import click
 
 from watcher import errors
 from watcher.cli import admin_key
-from watcher.cli.common import App, emit, json_option, messages, pass_app, yes_option
+from watcher.cli.common import App, emit, json_option, messages, pass_app, progress_bar, yes_option
 from watcher.cli.later import later
 
 with later():
@@ -253,13 +253,7 @@ def _many(number: int, what: str) -> str:
 @contextmanager
 def _shown(app: App) -> Iterator[removing.Told]:
     """A bar for each step that takes long, where there is a terminal."""
-    with progress.Progress(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        console=messages.console,
-        disable=app.as_json or not messages.console.is_terminal,
-    ) as bar:
+    with progress_bar(app) as bar:
         tasks: dict[str, progress.TaskID] = {}
 
         def told(kind: str, done: int, total: int) -> None:
