@@ -14,7 +14,7 @@ and comes back. Then ERPNext must hold each event once, as it stands in Google.
 against an ERPNext that does any number of calls at once, and one that does one. Google takes 150 ms
 for a call and ERPNext 80.
 
-    sudo .venv/bin/python benchmarks/several_machines.py [--cut SECONDS] [--calendars N] \\
+    sudo .venv/bin/python -m benchmarks.several_machines [--cut SECONDS] [--calendars N] \\
         [--pgbouncer]
 """
 
@@ -44,6 +44,7 @@ import psutil
 import redis
 import sqlalchemy
 
+from benchmarks.company import event
 from watcher.accounts.verbs import add_delegated
 from watcher.erpnext.fields import install
 from watcher.ledger import owing
@@ -269,15 +270,11 @@ class Group:
         mine = self.known.setdefault(who, [])
         roll = rng.random()
         begins = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=rng.uniform(1, 600))
-        times = {
-            "start": {"dateTime": begins.isoformat()},
-            "end": {"dateTime": (begins + timedelta(hours=1)).isoformat()},
-        }
-        title = {"summary": f"Shift {number}"}
+        body = event(f"Shift {number}", begins)
         if roll < 0.5 or not mine:
-            mine.append(self.google.insert_event(who, {**title, **times}))
+            mine.append(self.google.insert_event(who, body))
         elif roll < 0.85:
-            self.google.patch_event(who, rng.choice(mine), {**title, **times})
+            self.google.patch_event(who, rng.choice(mine), body)
         else:
             self.google.delete_event(who, mine.pop(rng.randrange(len(mine))))
 
@@ -293,8 +290,8 @@ class Group:
         wanted = {}
         for who in self.people:
             for event_id in self.known.get(who, ()):
-                event = self.google.get_event(who, event_id)
-                wanted[who, event_id] = event["summary"]
+                now = self.google.get_event(who, event_id)
+                wanted[who, event_id] = now["summary"]
         keys: list[str] = []
         found = {}
         for row in self.site.rows("Event"):
@@ -455,11 +452,7 @@ def _work_off(here: Group, machines: Sequence[Machine], rng: random.Random) -> t
     now = datetime.now(UTC).replace(microsecond=0)
     for number, who in enumerate(here.people):
         begins = now + timedelta(hours=rng.uniform(1, 600))
-        body = {
-            "summary": f"More {number}",
-            "start": {"dateTime": begins.isoformat()},
-            "end": {"dateTime": (begins + timedelta(hours=1)).isoformat()},
-        }
+        body = event(f"More {number}", begins)
         here.known.setdefault(who, []).append(here.google.insert_event(who, body))
     with here.services.db.session() as session:
         ids = owing.owe_looks(session, session.scalars(sqlalchemy.select(Calendar.id)), "push", now)

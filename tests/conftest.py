@@ -22,6 +22,7 @@ import structlog
 from tests.company import Company
 from tests.forked import start_tied
 from tests.ledgers import POSTGRES, Postgres, put_migrated
+from tests.postbox import Postbox
 from tests.waiting import wait_for
 from watcher.ledger.db import Database
 from watcher.processes import valkey
@@ -243,3 +244,12 @@ def company(
     made.close()
     erpnext_server.close()
     site.close()
+
+
+@pytest.fixture
+def postbox(company: Company) -> Iterator[Postbox]:
+    """Takes the mails of the company."""
+    box = Postbox()
+    company.set("smtp_url", box.smtp_url)
+    yield box
+    box.close()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,14 +24,6 @@ from watcher.ledger.states import AccountState
 
 pytestmark = pytest.mark.one_shape("sqlite")
 CREW = [f"crew{number}@{DOMAIN}" for number in range(3)]
-
-
-@pytest.fixture
-def postbox(company: Company) -> Iterator[Postbox]:
-    box = Postbox()
-    company.set("smtp_url", box.smtp_url)
-    yield box
-    box.close()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from tests.certificates import Authority
+from tests.company import free_port
 from tests.forked import start_tied
 from tests.ledgers import Postgres
 from tests.waiting import wait_for
@@ -31,12 +32,6 @@ from watcher.jobs.doorbell import Doorbell
 from watcher.ledger.db import REVISIONS, Database
 from watcher.processes import valkey
 from watcher.settings import Settings
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_open(port: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,6 @@ from watcher.notices.invitation import Invitation, body, subject
 pytestmark = pytest.mark.one_shape("sqlite")
 
 NEW = f"new@{DOMAIN}"
-
-
-@pytest.fixture
-def postbox(company: Company) -> Iterator[Postbox]:
-    box = Postbox()
-    company.set("smtp_url", box.smtp_url)
-    yield box
-    box.close()
 
 
 def links(postbox: Postbox) -> dict[str, str]:
