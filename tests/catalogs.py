@@ -14,7 +14,7 @@ from gettext import GNUTranslations
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -22,6 +22,8 @@ from watcher.languages.catalogs import DOMAIN, FOLDER, LANGUAGES
 
 PACKAGE = Path(__file__).parent.parent / "watcher"
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
+KEYWORDS = {**DEFAULT_KEYWORDS, "sentence": None, "counted": (1, 2)}
+"""Functions whose texts are translated: gettext's, and those of ``languages/sentence.py``."""
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 
 
@@ -29,7 +31,8 @@ def in_code() -> Catalog:
     """Every sentence of the code that is marked to be translated."""
     found = Catalog(domain=DOMAIN, fuzzy=False)
     options = {"**/templates/**.html": {"trimmed": "true", "silent": "false"}}
-    for _, _, message, _, context in extract_from_dir(PACKAGE, METHODS, options):
+    files = extract_from_dir(PACKAGE, METHODS, options, keywords=KEYWORDS)
+    for _, _, message, _, context in files:
         found.add(message, context=context)
     return found
 

@@ -14,7 +14,7 @@ from babel.dates import format_date, format_time, format_timedelta
 from flask import Blueprint, Flask, Request, current_app, g, request, session
 from flask_babel import Babel, get_locale, refresh
 
-from watcher.languages import catalogs
+from watcher.languages import catalogs, saying
 
 bp = Blueprint("speech", __name__)
 
@@ -87,6 +87,13 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")
+
+
+@bp.app_template_filter("say")
+def say(text: str) -> str:
+    """What Watcher made elsewhere, in the language of this page: of a cause, a step, an error.
+    Words of others, such as ERPNext's, stay as they are."""
+    return saying.say(text, language())
 
 
 @bp.app_template_filter("moment")

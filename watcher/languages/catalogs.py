@@ -23,6 +23,10 @@ def known(code: str | None) -> str:
 
 
 @cache
-def words(language: str) -> Words:
+def messages(language: str) -> gettext.NullTranslations:
     """The messages of a language, for what is no page; unknown ones and English as they stand."""
-    return gettext.translation(DOMAIN, FOLDER, [language], fallback=True).gettext
+    return gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
+
+
+def words(language: str) -> Words:
+    return messages(language).gettext

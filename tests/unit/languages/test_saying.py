@@ -1,0 +1,59 @@
+"""A sentence remembers what it was made of, and is said in the language of who reads it."""
+
+from __future__ import annotations
+
+import copy
+import gettext
+import json
+import pickle
+
+import pytest
+
+from watcher.languages import catalogs
+from watcher.languages.saying import say
+from watcher.languages.sentence import Sentence
+
+ONE, MANY = "%(n)s calendar of %(who)s", "%(n)s calendars of %(who)s"
+WHY, BECAUSE = "DNS knows no address", "%(what)s: %(why)s"
+
+
+class German(gettext.NullTranslations):
+    def gettext(self, message: str) -> str:
+        return {WHY: "DNS kennt keine Adresse", BECAUSE: "%(why)s (%(what)s)"}.get(message, message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        assert (msgid1, msgid2) == (ONE, MANY)
+        return "%(n)s Kalender von %(who)s"
+
+
+@pytest.fixture(autouse=True)
+def _german(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogs, "messages", lambda _: German())
+
+
+def test_it_is_an_english_text_everywhere_else() -> None:
+    text = Sentence.of(BECAUSE, {"what": "ann@example.com", "why": Sentence.of(WHY, {})})
+    assert text == "ann@example.com: DNS knows no address"
+    assert json.dumps([text]) == '["ann@example.com: DNS knows no address"]'
+    assert say(text, "en") == say(text, "") == text
+
+
+def test_it_is_said_with_the_sentences_in_it() -> None:
+    text = Sentence.of(BECAUSE, {"what": "ann@example.com", "why": Sentence.of(WHY, {})})
+    for each in (text, copy.deepcopy(text), pickle.loads(pickle.dumps(text))):  # noqa: S301
+        assert say(each, "de") == "DNS kennt keine Adresse (ann@example.com)"
+    strange = Sentence.of(BECAUSE, {"what": "100 %", "why": WHY})
+    assert say(strange, "de") == f"{WHY} (100 %)"  # no Sentence was put in
+
+
+def test_what_is_counted_has_the_form_and_the_figures_of_the_language() -> None:
+    assert Sentence.of(ONE, {"n": 1, "who": "Ann"}, MANY) == "1 calendar of Ann"
+    many = Sentence.of(ONE, {"n": 12_345, "who": "Ann"}, MANY)
+    assert many == "12,345 calendars of Ann"
+    assert say(many, "de") == "12.345 Kalender von Ann"
+
+
+def test_a_plain_text_is_looked_up_and_else_stays() -> None:
+    assert say(WHY, "de") == "DNS kennt keine Adresse"
+    assert say("Could not find Row #1: 50 % off", "de") == "Could not find Row #1: 50 % off"
+    assert say("", "de") == ""
