@@ -49,6 +49,7 @@ class Cause(StrEnum):
     NO_PUSH_ARRIVES = "no_push_arrives"
     REDIS_UNREACHABLE = "redis_unreachable"
     SETTINGS = "settings"
+    WAITING_FOR_ANSWER = "waiting_for_answer"
     WAITING_FOR_TURN = "waiting_for_turn"
     WAITING_FOR_WORKER = "waiting_for_worker"
     WATCHER_NOT_RUNNING = "watcher_not_running"

@@ -7,9 +7,12 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from tests.contract.test_erpnext_sites import (
     KEY,
@@ -128,6 +131,35 @@ def test_time_out() -> None:
         assert time.monotonic() - started < 5
         assert client.calls == 1, "a time-out is not repeated"
         client.logout()
+
+
+def test_who_only_reads_knows_soon_that_a_site_hangs_and_waits_longer_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, waited = ErpNextClient("http://erp.example", KEY, SECRET), []
+    took = [timedelta(seconds=each) for each in (40, 1, 1)]
+
+    def hang(*_: Any, timeout: tuple[float, float], **__: Any) -> None:
+        waited.append(timeout[1])
+        raise requests.ReadTimeout
+
+    def answer(*_: Any, timeout: tuple[float, float], **__: Any) -> requests.Response:
+        waited.append(timeout[1])
+        found = requests.Response()
+        found.status_code, found._content, found.elapsed = 200, b'{"message": ""}', took.pop(0)
+        return found
+
+    monkeypatch.setattr(client.session, "request", hang)
+    for _ in range(4):
+        with pytest.raises(Transient, match="in time"):
+            client.ping()
+    with pytest.raises(Transient, match="in time"):
+        client.method("write", params={})
+    assert waited == [15, 30, 60, 60, 60]
+    monkeypatch.setattr(client.session, "request", answer)
+    for _ in range(3):
+        client.ping()
+    assert waited[5:] == [60, 60, 15], "a slow site is heard, until it is quick again"
 
 
 def test_no_address() -> None:

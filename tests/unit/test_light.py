@@ -365,6 +365,26 @@ def test_who_is_the_only_one_an_outage_holds_up_is_named(services: Services) -> 
     assert (outage.account, outage.calendars) == ("e0@example.com", 1)
 
 
+def test_a_try_that_hangs_like_the_one_before_is_no_sign_of_health(services: Services) -> None:
+    """A worker is at it again, and may wait for a minute for what does not come."""
+    heard(services)
+    fail(services, 1)
+    leased(services, 5)
+    found = status(services, NOW + 2 * SECOND)
+    (outage,) = found.problems
+    assert (outage.state, outage.cause, found.light) == ("delayed", "erpnext_unavailable", "red")
+    assert outage.next_try is None, "it is tried now"
+
+
+def leased(services: Services, kept_before: float) -> None:
+    """A worker works on the first calendar, and was last answered so many seconds ago."""
+    with services.db.session() as session:
+        calendar = session.get_one(Calendar, 1)
+        epoch = services.db.now_epoch(session)
+        calendar.lease_owner, calendar.lease_until = "w", epoch - kept_before + 60
+        calendar.dirty_seq, calendar.dirty_at = calendar.synced_seq + 1, NOW - 31 * SECOND
+
+
 def test_what_only_follows_is_left_out_and_counted(services: Services) -> None:
     """Without a worker each change waits for one: that is the worker's problem alone."""
     heard(services)
@@ -406,6 +426,17 @@ def test_an_event_set_aside_is_amber_with_count_oldest_and_cause(services: Servi
     (warning,) = found.warnings
     assert (warning.state, warning.cause, warning.count) == ("set_aside", "mandatory", 2)
     assert warning.since == NOW - MINUTE
+
+
+def test_a_call_without_an_answer_is_amber_long_before_it_is_given_up(services: Services) -> None:
+    heard(services)
+    leased(services, 20)
+    assert status(services).light == "green", "a batch may take its time"
+    leased(services, 30)
+    (warning,) = status(services).warnings
+    assert (warning.state, warning.cause) == ("changes_wait", "waiting_for_answer")
+    assert warning.since is not None
+    assert abs(warning.since - (NOW - 30 * SECOND)) < 2 * SECOND
 
 
 def test_changes_that_wait_are_amber_with_the_oldest(services: Services) -> None:

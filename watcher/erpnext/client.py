@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -19,19 +19,18 @@ from requests.auth import AuthBase
 
 from watcher import __version__, errors
 from watcher.erpnext.errors import SIDE, RowGone, classify
+from watcher.erpnext.patience import Does, Patience
 from watcher.telemetry import counts, traces
 
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
 PAGE = 500
 PROGRAM = f"Watcher/{__version__}"
-Does = Literal["reads", "writes"]
 _BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
 class _TokenAuth(AuthBase):
-    """Sets the token header. It is an ``auth`` and not a header of the session, since requests lets
-    an entry in ``~/.netrc`` overwrite that one."""
+    """Sets the token header. One of the session would give way to an entry in ``~/.netrc``."""
 
     def __init__(self, api_key: str, api_secret: str) -> None:
         for name, value in (("KEY", api_key), ("SECRET", api_secret)):
@@ -53,7 +52,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     All methods raise ``ErpAuthError``, ``ErpSetupMissing``, ``ErpRefused`` (``DuplicateKey``,
     ``RowGone``), ``Transient`` (``ServerError``) or ``Permanent`` (no such site). ``calls``
     counts HTTP requests, ``on_answer`` is told what came of each. Time-outs are in seconds, for
-    connecting and for reading.
+    connecting and, at the most, for an answer.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         super().__init__(url.rstrip("/"))
         self.calls = 0
         self.on_answer: counts.Answered = counts.nobody
-        self._timeout = timeout
+        self._connect_seconds, self._patience = timeout[0], Patience(timeout[1])
         self.session.auth = _TokenAuth(api_key, api_secret)
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.session.headers.update({"Accept": "application/json", "User-Agent": PROGRAM})
@@ -84,8 +83,8 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         body: Mapping[str, Any] | None = None,
         does: Does = "writes",
     ) -> Any:
-        """One request. One that only reads is sent once more when the connection broke: mostly it
-        was kept from before, and the server had just closed it."""
+        """One that only reads is sent once more when the connection broke: mostly the server had
+        just closed one that was kept from before."""
         session: requests.Session = self.session
         tries = 2 if does == "reads" else 1
         while True:
@@ -98,14 +97,16 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
                     json=body,
                     headers=_traced(),
                     allow_redirects=False,
-                    timeout=self._timeout,
+                    timeout=(self._connect_seconds, self._patience.seconds(does)),
                 )
                 self.on_answer(response.status_code)
+                self._patience.learn(does, response.elapsed.total_seconds())
                 return self.post_process(response)
             except requests.RequestException as error:
                 self.on_answer(None)
-                broke = isinstance(error, _BROKEN) and not isinstance(error, requests.Timeout)
-                if not (tries and broke):
+                if late := isinstance(error, requests.Timeout):
+                    self._patience.learn(does)
+                if late or not tries or not isinstance(error, _BROKEN):
                     raise _unreachable(error, does) from None
 
     def post_process(self, response: requests.Response) -> Any:

@@ -142,7 +142,7 @@ def _of_calendars(session: Session, fleet: Fleet) -> Iterator[Problem]:
         if status == CalendarStatus.FAILING or (
             calendar.failures and status == CalendarStatus.DELAYED
         ):
-            yield _failed(calendar, account, ProblemState(status))
+            yield _failed(calendar, account, ProblemState(status), now)
         elif status == CalendarStatus.DELAYED:
             yield _nobody_came(calendar, account, fleet.seen)
     in_trouble = {id_ for id_, status in fleet.statuses.items() if status in TROUBLES}
@@ -156,7 +156,8 @@ def _of_calendars(session: Session, fleet: Fleet) -> Iterator[Problem]:
         yield _short_channel(calendar, account, since, life)
 
 
-def _failed(calendar: Calendar, account: Account, state: ProblemState) -> Problem:
+def _failed(calendar: Calendar, account: Account, state: ProblemState, now: datetime) -> Problem:
+    to_come = calendar.retry_at is not None and calendar.retry_at > now
     return Problem(
         account=account.email,
         calendar=calendar.google_id,
@@ -165,7 +166,7 @@ def _failed(calendar: Calendar, account: Account, state: ProblemState) -> Proble
         since=calendar.since,
         next_step=steps.for_calendar(calendar, account),
         message=calendar.message,
-        next_try=calendar.retry_at,
+        next_try=calendar.retry_at if to_come else None,
     )
 
 

@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 
 from watcher.ledger import models
 from watcher.ledger.db import Database
-from watcher.ledger.leases import is_free
+from watcher.ledger.leases import CALENDAR_LEASE_SECONDS, is_free
 from watcher.ledger.states import FOR_A_PERSON, CalendarStatus
 
 DELAYED_AFTER = timedelta(seconds=90)
 LONGEST_LOOK_AROUND = timedelta(hours=1)
 """So long a calendar may wait for its turn while others of the bulk lane have theirs."""
 FAILING_AFTER = 5
+UNANSWERED_AFTER = timedelta(seconds=25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,25 @@ def calendar_status(
         return CalendarStatus.FAILING
     if calendar.dirty_seq <= calendar.synced_seq:
         return CalendarStatus.UP_TO_DATE
-    working = calendar.lease_owner is not None and calendar.lease_until > seen.epoch
-    if not working and (calendar.failures > 0 or _waits_too_long(calendar, seen)):
+    # A try that hangs, as the one before did, is no sign that it works again.
+    if calendar.failures > 0:
+        return CalendarStatus.DELAYED
+    if not is_worked_on(calendar, seen) and _waits_too_long(calendar, seen):
         return CalendarStatus.DELAYED
     return CalendarStatus.SYNCING
+
+
+def is_worked_on(calendar: models.Calendar, seen: Moment) -> bool:
+    return calendar.lease_owner is not None and calendar.lease_until > seen.epoch
+
+
+def unanswered_since(calendar: models.Calendar, seen: Moment) -> datetime | None:
+    """Since when the worker of the calendar has waited for one answer of Google's or ERPNext's: a
+    worker prolongs its lease between two calls. None where that is not long."""
+    if not is_worked_on(calendar, seen):
+        return None
+    kept = timedelta(seconds=seen.epoch - (calendar.lease_until - CALENDAR_LEASE_SECONDS))
+    return seen.now - kept if kept > UNANSWERED_AFTER else None
 
 
 def is_failing() -> ColumnElement[bool]:

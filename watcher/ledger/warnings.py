@@ -15,7 +15,7 @@ from watcher.ledger.states import CalendarStatus
 
 def find(fleet: Fleet, aside: SetAside, problems: Sequence[Problem]) -> list[Problem]:
     """``problems`` are told already, and not told again as a warning."""
-    found = [*_set_aside(aside), *_waiting(fleet)]
+    found = [*_set_aside(aside), *_waiting(fleet), *_unanswered(fleet)]
     if not any(problem.cause in causes.UNHEARD for problem in problems):
         found += _silent(fleet)
     return found
@@ -43,6 +43,7 @@ def _waiting(fleet: Fleet) -> Iterator[Problem]:
         for (calendar, _), since in fleet.waits()
         if fleet.statuses[calendar.id] == CalendarStatus.SYNCING
         and fleet.seen.now - since > standing.DELAYED_AFTER
+        and standing.unanswered_since(calendar, fleet.seen) is None
     ]
     if late:
         words = Counter(calendar.cause or Cause.WAITING_FOR_TURN for calendar, _ in late)
@@ -53,6 +54,26 @@ def _waiting(fleet: Fleet) -> Iterator[Problem]:
             calendars=len(late),
             next_step="nothing yet: they are read one after the other; `watcher queue show` says "
             "how many jobs wait",
+        )
+
+
+def _unanswered(fleet: Fleet) -> Iterator[Problem]:
+    """Workers that wait for one answer of Google's or ERPNext's for longer than either takes. When
+    they give up it is a problem, with the side that did not answer."""
+    hang = [
+        since
+        for calendar, _ in fleet.pairs
+        if fleet.statuses[calendar.id] == CalendarStatus.SYNCING
+        if (since := standing.unanswered_since(calendar, fleet.seen)) is not None
+    ]
+    if hang:
+        yield Problem(
+            state=ProblemState.CHANGES_WAIT,
+            cause=Cause.WAITING_FOR_ANSWER,
+            since=min(hang),
+            calendars=len(hang),
+            next_step="nothing yet: within a minute it answers or is told as away; "
+            "`watcher doctor` tries both sides now",
         )
 
 
