@@ -43,6 +43,7 @@ from watcher_sandbox.google import GoogleState
 DOMAIN = "scoopjoy.test"
 ANN, BOB, ADMIN = f"ann@{DOMAIN}", f"bob@{DOMAIN}", f"admin@{DOMAIN}"
 CLIENT_ID, CLIENT_SECRET = "tests.apps.googleusercontent.com", "client-secret-of-the-tests"
+SERVICE_ACCOUNT = "watcher@sandbox-project.iam.gserviceaccount.com"
 SITE_ZONE = ZoneInfo("Asia/Kolkata")
 _custom_fields: dict[tuple[int, bool, bool], list[dict[str, Any]]] = {}
 

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from flask import Flask
 
 import watcher
-from tests.company import ADMIN, ANN, BOB, Company
+from tests.company import ADMIN, ANN, BOB, SERVICE_ACCOUNT, Company
 from tests.forked import forked
 from tests.integration.test_cli_runner import run as run_forked
 from tests.integration.test_cli_runner import sqlite_only
@@ -31,6 +31,7 @@ from watcher.erpnext.desk import NOTE, WARNING
 from watcher.erpnext.fields import MIRRORED, SECTION, WANTED
 from watcher.erpnext.versions import KNOWN
 from watcher.errors import Cause, ExitCode
+from watcher.google.endpoints import CALENDAR_SCOPE, LIST_SCOPE
 from watcher.handlers.app import create_app
 from watcher.handlers.context import TALLY
 from watcher.jobs.timetable import timetable
@@ -722,6 +723,9 @@ def test_json_is_as_documented(company: Company) -> None:
     check("doctor", code=ExitCode.UNHEALTHY)
     check("erpnext setup", "--connected-app")
     check("accounts add", ANN, "--via", "service-account")
+    company.google.set_delegated(SERVICE_ACCOUNT, (CALENDAR_SCOPE, LIST_SCOPE))
+    company.set("find_calendars", "admins")
+    check("calendars find", ANN, count=1)
     alias = "alias@scoopjoy.test"
     company.google.add_user(alias, calendar_id="real@scoopjoy.test")
     check("accounts add", alias, "--via", "service-account")

@@ -236,6 +236,7 @@ def endpoints(settings: Settings) -> GoogleEndpoints:
         certs_url=settings.google_certs_url,
         client_id=settings.google_client_id,
         client_secret=settings.google_client_secret.get_secret_value(),
+        finds_calendars=settings.find_calendars != "no",
     )
 
 

@@ -68,6 +68,9 @@ class Settings(BaseModel):
     delegation_allow: CommaList = Field(
         default=(), description="addresses or @domains the service account may act for"
     )
+    find_calendars: Literal["no", "admins", "employees", "both"] = Field(
+        default="no", description="who may look for a person's further calendars at Google"
+    )
     google_api_url: str = Field(
         default="https://www.googleapis.com", description="root of the Calendar API"
     )

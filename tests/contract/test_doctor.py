@@ -160,6 +160,11 @@ def not_delegated(shop: Shop, _: Patch) -> None:
     shop.google.delegated_to = []
 
 
+def no_lists(shop: Shop, _: Patch) -> None:
+    shop.set("find_calendars", "admins")
+    shop.add()
+
+
 def in_testing(shop: Shop, _: Patch) -> None:
     shop.consented(ANN)
     with shop.services.db.session() as session:
@@ -178,7 +183,7 @@ def blocked(shop: Shop, _: Patch) -> None:
 def narrow(shop: Shop, _: Patch) -> None:
     shop.consented(ANN)
     with shop.services.db.session() as session:
-        session.query(Account).one().granted_scopes = "openid email"
+        session.query(Account).one().granted_scopes = '["email", "openid"]'
 
 
 def api_off(shop: Shop, _: Patch) -> None:
@@ -357,6 +362,7 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "does not let the service account act for",
         "https://www.googleapis.com/auth/calendar.events.readonly",
     ),
+    ("google.lists", no_lists, "fail", "the lists of people's calendars", "calendarlist.readonly"),
     ("google.grants", in_testing, "fail", "External and in Testing", "console.cloud.google.com"),
     ("google.grants", blocked, "fail", "API controls block 1", f"{CLIENT_ID} to Trusted: https"),
     ("google.grants", narrow, "fail", "did not tick", f"watcher accounts invite {ANN}"),

@@ -30,7 +30,8 @@ from watcher.errors import (
 )
 from watcher.events.model import Window
 from watcher.google import consent
-from watcher.google.client import CalendarClient, NewChannel, Patience, calendar_id_of
+from watcher.google.answers import calendar_id_of
+from watcher.google.client import CalendarClient, NewChannel, Patience
 from watcher.google.credentials import AccessTokens
 from watcher.google.delegation import Delegation, DelegationAllow, load_service_account
 from watcher.google.endpoints import CALENDAR_SCOPE, OAUTH_SCOPES, GoogleEndpoints

@@ -311,11 +311,14 @@ def invite(
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """A calendar of an account: ``was_there`` when it is mirrored already."""
+    """A calendar of an account: ``was_there`` when it is mirrored already; ``also_by`` are the
+    addresses of other accounts that mirror it, so that its events stand in ERPNext once for each.
+    """
 
     number: int
     google_id: str
     was_there: bool
+    also_by: tuple[str, ...] = ()
 
 
 def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
@@ -335,9 +338,11 @@ def add_calendar(services: Services, email: str, google_id: str) -> Mirrored:
         subject = audit.calendar(account.email, calendar.google_id)
         audit.record(session, audit.Act(audit.What.CALENDAR_ADD, subject), now)
         active = account.is_active
+        others = own.mirrored_by_others(session, account.id, [calendar.google_id])
     if active:
         services.ring(calendar.id, "backfill", "added")
-    return Mirrored(calendar.id, calendar.google_id, calendar.id in known)
+    also_by = others.get(calendar.google_id.lower(), ())
+    return Mirrored(calendar.id, calendar.google_id, calendar.id in known, also_by)
 
 
 def set_event_type(services: Services, email: str, event_type: str | None) -> None:

@@ -23,6 +23,7 @@ from watcher.errors import (
     Transient,
     WatcherError,
 )
+from watcher.google import answers
 from watcher.google import client as calendar_api
 from watcher.google.own import PRIMARY
 from watcher.ledger import away, calendars, channels, leases, models, owing, own
@@ -104,7 +105,7 @@ def _stop_unwanted(
 
 
 def _confirm(
-    services: Services, calendar_id: int, channel_id: str, answer: calendar_api.WatchAnswer
+    services: Services, calendar_id: int, channel_id: str, answer: answers.WatchAnswer
 ) -> Opened | None:
     """None when the channel is no longer wanted."""
     now = services.clock()
@@ -126,7 +127,7 @@ def _confirm(
             channels.rest(session, calendar, channel_id, now + pause)
         else:
             calendar.watch_failures = 0
-        named = calendar_api.calendar_id_of(answer.resource_uri) or PRIMARY
+        named = answers.calendar_id_of(answer.resource_uri) or PRIMARY
         if named != PRIMARY:
             _check_identity(calendar, named)
             if not leases.another_works(services.db, session, calendar, services.owner):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from watcher import errors
 from watcher.cli.common import (
     App,
     emit,
@@ -17,11 +18,10 @@ from watcher.cli.common import (
     who,
 )
 from watcher.cli.later import later
-from watcher.errors import NotFound, WatcherError
 from watcher.ledger.acts import What
 
 with later():
-    from watcher.accounts import disconnect, verbs
+    from watcher.accounts import disconnect, finding, verbs
     from watcher.channels import registry
     from watcher.ledger import accounts as ledger
     from watcher.ledger import audit, channels, standing
@@ -82,6 +82,64 @@ def add(app: App, email: str, calendar_id: str) -> None:
         messages.print(f"added as {added.google_id}; its first sync is queued", markup=False)
     else:
         messages.print("added; its first sync is queued")
+    for other in added.also_by:
+        messages.print(
+            f"note: {other} mirrors it, too, so that its events stand in ERPNext twice; to end "
+            f"that: watcher calendars remove {other} {added.google_id} --events delete",
+            markup=False,
+        )
+
+
+@calendars.command("find", short_help="Look for a person's further calendars at Google.")
+@click.argument("email")
+@json_option
+@pass_app
+def find(app: App, email: str) -> None:
+    """Ask Google which calendars a person has, and say how each is added. The names are shown here
+    and kept nowhere. Needs WATCHER_FIND_CALENDARS."""
+    found = finding.find(app.services, email, "admins")
+    if app.as_json:
+        emit([_found_document(each) for each in found])
+        return
+    rows = [
+        (each.listed.name, each.listed.google_id, each.listed.role, in_words(each))
+        for each in found
+    ]
+    show_table(("name", "calendar", "role", ""), rows, "Google lists no calendar")
+    lines = [each for each in found if each.standing == finding.ADDABLE]
+    if lines:
+        messages.print("\nto mirror one of them:")
+    for each in lines:
+        messages.print(f"  {finding.line(each)}", markup=False)
+
+
+def _found_document(each: finding.Found) -> dict[str, object]:
+    listed = each.listed
+    return {
+        "account": each.email,
+        "calendar": listed.google_id,
+        "name": listed.name,
+        "role": listed.role,
+        "kind": listed.kind,
+        "time_zone": listed.time_zone,
+        "hidden": listed.is_hidden,
+        "standing": each.standing,
+        "also_mirrored_by": list(each.also_by),
+        "add": finding.line(each) if each.standing == finding.ADDABLE else None,
+    }
+
+
+def in_words(each: finding.Found) -> str:
+    """What stands beside a calendar: what it is, and what has become or can become of it."""
+    what = {
+        "mirrored": "mirrored",
+        "mirrored_for_another": f"mirrored for {', '.join(each.also_by)}",
+        "free_busy_only": "cannot be mirrored: shows free and busy, no events",
+        "can_be_added": "not mirrored",
+    }[each.standing]
+    kind = "" if each.listed.kind == "calendar" else each.listed.kind.replace("_", " ")
+    hidden = "hidden in Google" if each.listed.is_hidden else ""
+    return ", ".join(filter(None, (kind, what, hidden)))
 
 
 @calendars.command("remove", short_help="Stop mirroring a calendar.")
@@ -97,7 +155,7 @@ def remove(app: App, email: str, calendar_id: str, events: str) -> None:
         account = ledger.get(session, email)
         found = store.find(session, account.id, calendar_id)
     if found is None or (found.removed and events == "keep"):
-        raise NotFound(
+        raise errors.NotFound(
             f"{account.email} has no calendar {calendar_id}",
             next_step=f"watcher calendars list {account.email}",
         )
@@ -116,7 +174,7 @@ def remove(app: App, email: str, calendar_id: str, events: str) -> None:
     for channel_id in open_ids:
         try:
             registry.stop_channel(services, google, channel_id)
-        except WatcherError as error:
+        except errors.WatcherError as error:
             messages.print(f"channel not stopped yet: {error.message}", markup=False)
     if events != "keep":
         disconnect.drain(services, [found.id])

@@ -20,7 +20,7 @@ from watcher.errors import ExitCode, NotFound, UserError
 
 with later():
     from rich import console as terminal
-    from rich import progress
+    from rich import markup, progress
     from rich import table as tables
 
     from watcher import services as composed
@@ -179,7 +179,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        # Names are other people's: no bracket in them is a colour.
+        table.add_row(*("" if cell is None else markup.escape(str(cell)) for cell in row))
     console = terminal.Console(highlight=False)
     if console.is_terminal:
         if _folds(columns, rows, console.width):

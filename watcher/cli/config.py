@@ -20,7 +20,6 @@ from watcher.cli.common import (
 from watcher.cli.later import later
 from watcher.doctor import say
 from watcher.errors import ExitCode
-from watcher.google.endpoints import CALENDAR_SCOPE
 
 with later():
     from watcher import services as composed
@@ -79,7 +78,9 @@ def _tell_service_account(settings: declared.Settings) -> None:
         )
         messages.print("  in the Admin console, under domain-wide delegation:")
         messages.print(f"    client ID  {account.client_id}", soft_wrap=True)
-        messages.print(f"    scope      {CALENDAR_SCOPE}", soft_wrap=True)
+        wanted = composed.endpoints(settings).delegated_scopes
+        named = "scopes    " if len(wanted) > 1 else "scope     "
+        messages.print(f"    {named} {','.join(wanted)}", soft_wrap=True)
         for warning in account.warnings:
             messages.print(f"  warning: {warning}", soft_wrap=True, markup=False)
         if not settings.delegation_allow:

@@ -12,7 +12,6 @@ from watcher.cli.common import App, emit, json_option, messages, pass_app, yes_o
 from watcher.cli.later import later
 from watcher.cli.setup_role import Wanted, telling
 from watcher.errors import ErpForbidden, ExitCode
-from watcher.google.endpoints import OAUTH_SCOPES
 
 with later():
     from watcher import services as composed
@@ -133,7 +132,7 @@ def _connected_app(
         auth_url=google.auth_url,
         token_url=google.token_url,
         revoke_url=google.revoke_url,
-        scopes=OAUTH_SCOPES,
+        scopes=google.consent_scopes,
     )
     act = desk_apps.look_at_app if dry_run else desk_apps.install_app
     return act(client, wanted)

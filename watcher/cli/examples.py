@@ -60,6 +60,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         (f"{_ANN} --events delete --yes", "they go, and nobody is asked"),
     ),
     "calendars list": (("", ""), (_ANN, "hers alone")),
+    "calendars find": ((_ANN, "her outlets and rosters, each with its line"),),
     "calendars add": ((f"{_ANN} c_1a2b3c@group.calendar.google.com", "an outlet's"),),
     "calendars remove": ((f"{_ANN} c_1a2b3c@group.calendar.google.com", ""),),
     "channels list": (("", ""),),

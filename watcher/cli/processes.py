@@ -9,7 +9,6 @@ import click
 
 from watcher.cli.common import read_settings
 from watcher.cli.later import later
-from watcher.google.endpoints import CALENDAR_SCOPE
 from watcher.ledger.rings import Lane
 
 with later():
@@ -46,7 +45,7 @@ def _settings() -> declared.Settings:
             account.client_email,
             account.age_days,
             account.client_id,
-            CALENDAR_SCOPE,
+            ",".join(composed.endpoints(settings).delegated_scopes),
         )
     return settings
 

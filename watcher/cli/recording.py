@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, Change | None] = {
     "accounts resume": Change(What.ACCOUNT_RESUME, ("email", "everyone")),
     "accounts disconnect": Change(What.ACCOUNT_DISCONNECT, ("email",)),
     "calendars list": None,
+    "calendars find": None,
     "calendars add": Change(What.CALENDAR_ADD, ("email", "calendar_id")),
     "calendars remove": Change(What.CALENDAR_REMOVE, ("email", "calendar_id")),
     "channels list": None,

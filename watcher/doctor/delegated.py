@@ -8,14 +8,13 @@ from watcher.doctor import say
 from watcher.doctor.case import TIMEOUT, Case
 from watcher.errors import LedgerAway, Permanent
 from watcher.google import fetching
-from watcher.google.delegation import ServiceAccount
-from watcher.google.endpoints import CALENDAR_SCOPE
+from watcher.google.delegation import ServiceAccount, console_line
+from watcher.google.endpoints import LIST_SCOPES
 from watcher.google.grants import Grant
 from watcher.ledger import accounts
 from watcher.services import delegation, endpoints
 
 OLD_KEY_DAYS = 365
-_ADMIN = "https://admin.google.com/ac/owl/domainwidedelegation"
 
 
 def service_account(case: Case) -> say.Finding:
@@ -55,14 +54,43 @@ def delegated(case: Case) -> say.Finding:
     try:
         source.fetch(Grant(source="service-account", email=address), lambda _token: None)
     except Permanent as error:
-        return say.denied(error.message, _admin_line(given.key, error))
+        return say.denied(error.message, _admin_line(case, given.key, error))
     return say.ok(f"Google lets it act for {address}")
 
 
-def _admin_line(key: ServiceAccount, error: Permanent) -> str:
+def lists(case: Case) -> say.Finding:
+    """Google tells which calendars people have, where the company wants to look for them."""
+    if case.settings.find_calendars == "no":
+        return say.skip("WATCHER_FIND_CALENDARS is no: nobody's list of calendars is asked for")
+    given, address = delegation(case.settings), _delegated_address(case)
+    if given.key is not None and address:
+        source = fetching.list_tokens(endpoints(case.settings), given, max(TIMEOUT))
+        grant = Grant(source="service-account", email=address)
+        try:
+            source.fetch(grant, lambda _token: None)
+        except Permanent as error:
+            return say.denied(
+                "Google does not let the service account read the lists of people's calendars; "
+                "events are read all the same",
+                _admin_line(case, given.key, error),
+            )
+    with case.made.db.reading() as session:
+        consents = [a for a in accounts.everyone(session) if a.source == "oauth" and a.is_active]
+    lacking = [a for a in consents if not LIST_SCOPES & accounts.granted(a)]
+    if lacking:
+        return say.warn(
+            f"{len(lacking)} of {len(consents)} consents do not cover the list of the employee's "
+            "calendars; events are read all the same",
+            "whose calendars are wanted allows it on My connection, or by a new link: "
+            f"watcher accounts invite {lacking[0].email}",
+        )
+    return say.ok("the lists of people's calendars can be read")
+
+
+def _admin_line(case: Case, key: ServiceAccount, error: Permanent) -> str:
     if error.cause != "unauthorized_client":
         return error.next_step
-    return f"add at {_ADMIN} the client ID {key.client_id} with the scope {CALENDAR_SCOPE}"
+    return console_line(key.client_id, endpoints(case.settings).delegated_scopes)
 
 
 def _delegated_address(case: Case) -> str:

@@ -48,8 +48,8 @@ def grants(case: Case) -> say.Finding:
             f"the Workspace admin's API controls block {len(blocked)} accounts",
             f"set the client {client} to Trusted: {_APPS}",
         )
-    consented = [a for a in everyone if a.source == "oauth" and a.is_active and a.granted_scopes]
-    narrow = [a for a in consented if not CALENDAR_SCOPES & {*a.granted_scopes.split()}]
+    consented = [a for a in everyone if a.source == "oauth" and a.is_active and accounts.granted(a)]
+    narrow = [a for a in consented if not CALENDAR_SCOPES & accounts.granted(a)]
     if narrow:
         return say.denied(
             f"{len(narrow)} employees did not tick the box for the calendar",

@@ -57,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     Check("google.redirect", google.redirect, ("google.client",)),
     Check("google.key", delegated.service_account),
     Check("google.delegation", delegated.delegated, ("google.key",)),
+    Check("google.lists", delegated.lists, _LEDGER),
     Check("google.grants", grants.grants, _LEDGER),
     Check("google.accounts", work.accounts, _LEDGER),
     Check("google.calendar", grants.calendar, ("ledger.keys", "ledger.writes")),

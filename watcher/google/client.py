@@ -15,13 +15,14 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from watcher.errors import CalendarGone, Transient
 from watcher.events.model import Window
+from watcher.google import answers
 from watcher.google.errors import SIDE, CallFailed, CallKind, Unauthorized, malformed
+from watcher.google.listed import LIST_FIELDS, Listed, read_listed
 from watcher.google.shown import PROOF_FIELDS, Shown, read_shown
 from watcher.google.wire import Wire, collection, execute
 from watcher.telemetry.counts import Answered, nobody
@@ -47,6 +48,12 @@ ITEM_FIELDS: Final = (
 PAGE_FIELDS: Final = f"nextPageToken,nextSyncToken,timeZone,items({ITEM_FIELDS})"
 MINT_FIELDS: Final = "nextPageToken,nextSyncToken"
 
+_PAGED: Final[dict[CallKind, str]] = {
+    "instances": "events.instances",
+    "list": "calendarList.list",
+}
+"""Which method is asked for pages, where that is not ``events.list``."""
+
 MAX_PAGES: Final = 10_000
 MAX_CHANNEL_ID: Final = 64
 MAX_CHANNEL_TOKEN: Final = 256
@@ -58,24 +65,6 @@ PATIENT_SECONDS: Final = 10.0
 """The waits of one call last no longer than this, and a longer ``Retry-After`` is not waited for
 here: the call fails, and the calendar is tried again later."""
 PAUSE: Final = Backoff(first=1.0, longest=4.0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """One page: raw items, the new sync token (last page of a delta only), the calendar's zone."""
-
-    items: list[dict[str, Any]]
-    next_sync_token: str | None
-    time_zone: str | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WatchAnswer:
-    """What Google made of a watch request; ``expiration`` is Google's own, aware UTC."""
-
-    resource_id: str
-    resource_uri: str
-    expiration: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,12 +142,12 @@ class CalendarClient:
         """A token for ``changes`` that begins now: a listing of which only the token is read."""
         token = ""
         for answer in self._pages("mint", calendarId=calendar_id, fields=MINT_FIELDS, **QUERY):
-            token = _text(answer, "nextSyncToken") or ""
+            token = answers.text(answer, "nextSyncToken") or ""
         if not token:
             raise malformed("no nextSyncToken on the last page", "mint")
         return token
 
-    def changes(self, calendar_id: str, sync_token: str) -> Iterator[Page]:
+    def changes(self, calendar_id: str, sync_token: str) -> Iterator[answers.Page]:
         """What changed since ``sync_token``; the last page carries the next token.
 
         Raises ``SyncTokenExpired`` when Google wants a full sync. Keep the new token only after
@@ -170,20 +159,20 @@ class CalendarClient:
             "fields": PAGE_FIELDS,
         }
         for answer in self._pages("delta", **params, **QUERY):
-            page = _page(answer, "delta")
-            if page.next_sync_token is None and not _text(answer, "nextPageToken"):
+            page = answers.page(answer, "delta")
+            if page.next_sync_token is None and not answers.text(answer, "nextPageToken"):
                 raise malformed("no nextSyncToken on the last page", "delta")
             yield page
 
-    def snapshot(self, calendar_id: str, window: Window) -> Iterator[Page]:
+    def snapshot(self, calendar_id: str, window: Window) -> Iterator[answers.Page]:
         """Single events and instances of the window and a little more; apply the window yourself.
 
         The iterator ends normally only when every page was read: sweep after that.
         """
         params = {"calendarId": calendar_id, "fields": PAGE_FIELDS, **_bounds(window)}
         for answer in self._pages("snapshot", singleEvents=True, **params):
-            page = _page(answer, "snapshot")
-            yield Page(items=page.items, next_sync_token=None, time_zone=page.time_zone)
+            page = answers.page(answer, "snapshot")
+            yield answers.Page(items=page.items, next_sync_token=None, time_zone=page.time_zone)
 
     def instances(
         self, calendar_id: str, master_id: str, window: Window
@@ -202,7 +191,7 @@ class CalendarClient:
         items: list[dict[str, Any]] = []
         try:
             for answer in self._pages("instances", **params, **_bounds(window)):
-                items.extend(_page(answer, "instances").items)
+                items.extend(answers.page(answer, "instances").items)
         except CalendarGone:
             return None
         return items
@@ -220,10 +209,20 @@ class CalendarClient:
     def find(self, calendar_id: str, words: str) -> list[dict[str, Any]]:
         """The first events, at any time, in whose texts Google finds ``words``; series as such."""
         params = {"calendarId": calendar_id, "q": words, "fields": PAGE_FIELDS}
-        return _page(self._call("find", "events.list", params), "find").items
+        return answers.page(self._call("find", "events.list", params), "find").items
+
+    def listed(self) -> Iterator[Listed]:
+        """The calendars on the account's list at Google, also those that its owner has hidden. It
+        takes an access token with one of ``LIST_SCOPES``; ``AccessLost`` without."""
+        params = {"fields": LIST_FIELDS, "showHidden": True, "maxResults": 250}
+        for answer in self._pages("list", **params):
+            for item in answers.page(answer, "list").items:
+                entry = read_listed(item)
+                if entry is not None:
+                    yield entry
 
     def _pages(self, kind: CallKind, **params: Any) -> Iterator[dict[str, Any]]:
-        method = "events.instances" if kind == "instances" else "events.list"
+        method = _PAGED.get(kind, "events.list")
         seen: set[str] = set()
         page_token: str | None = None
         for _ in range(MAX_PAGES):
@@ -231,7 +230,7 @@ class CalendarClient:
             if kind != "mint" and "items" not in answer:
                 answer = self._whole_page(kind, method, {**params, "pageToken": page_token})
             yield answer
-            page_token = _text(answer, "nextPageToken")
+            page_token = answers.text(answer, "nextPageToken")
             if not page_token:
                 return
             if page_token in seen:
@@ -252,7 +251,7 @@ class CalendarClient:
 
     # --- channels -------------------------------------------------------------------------
 
-    def watch(self, calendar_id: str, channel: NewChannel) -> WatchAnswer:
+    def watch(self, calendar_id: str, channel: NewChannel) -> answers.WatchAnswer:
         """Open a channel. Never repeated when it is unclear whether Google opened it.
 
         Raises ``PushNotSupported``, ``ChannelIdTaken``, ``Permanent`` (address refused) besides
@@ -266,7 +265,7 @@ class CalendarClient:
             "params": {"ttl": str(int(channel.ttl_seconds))},
         }
         answer = self._call("watch", "events.watch", {"calendarId": calendar_id, "body": body})
-        return _watch_answer(answer, channel.channel_id)
+        return answers.watch_answer(answer, channel.channel_id)
 
     def stop(self, channel_id: str, resource_id: str) -> bool:
         """Stop a channel; False when Google no longer knows it (which is done, too)."""
@@ -324,37 +323,8 @@ class CalendarClient:
 # --- reading answers (pure) ---------------------------------------------------------------
 
 
-def calendar_id_of(resource_uri: str) -> str | None:
-    """The calendar id in a channel's ``resourceUri`` (.../calendars/ID/events), unquoted."""
-    try:
-        parts = urlsplit(resource_uri).path.split("/")
-    except ValueError:
-        return None
-    if "calendars" not in parts:
-        return None
-    following = parts[parts.index("calendars") + 1 :]
-    return unquote(following[0]) or None if following else None
-
-
 def _bucket(quota_user: str) -> str:
     return hashlib.sha256(quota_user.encode()).hexdigest()[:40]
-
-
-def _text(answer: dict[str, Any], name: str) -> str | None:
-    value = answer.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _page(answer: dict[str, Any], kind: CallKind) -> Page:
-    items = answer.get("items")
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise malformed("items is not a list of objects", kind)
-    last = not _text(answer, "nextPageToken")
-    return Page(
-        items=items,
-        next_sync_token=_text(answer, "nextSyncToken") if last else None,
-        time_zone=_text(answer, "timeZone"),
-    )
 
 
 def _bounds(window: Window) -> dict[str, Any]:
@@ -372,29 +342,9 @@ def _bounds(window: Window) -> dict[str, Any]:
     }
 
 
-def _watch_answer(answer: dict[str, Any], channel_id: str) -> WatchAnswer:
-    resource_id = _text(answer, "resourceId")
-    if resource_id is None:
-        raise malformed("no resourceId", "watch")
-    if answer.get("id", channel_id) != channel_id:
-        raise malformed("the id of another channel", "watch")
-    try:
-        expiration = datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        raise malformed("no expiration", "watch") from None
-    return WatchAnswer(
-        resource_id=resource_id,
-        resource_uri=_text(answer, "resourceUri") or "",
-        expiration=expiration,
-    )
-
-
 __all__ = [
     "QUERY_FINGERPRINT",
     "SIDE",
     "CalendarClient",
     "NewChannel",
-    "Page",
-    "WatchAnswer",
-    "calendar_id_of",
 ]

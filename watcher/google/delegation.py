@@ -22,6 +22,7 @@ from watcher.errors import UserError
 
 log = logging.getLogger(__name__)
 
+_CONSOLE = "https://admin.google.com/ac/owl/domainwidedelegation"
 _SETTING = "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
 _NEEDED = ("client_email", "private_key", "client_id")
 _MAX_KEY_BYTES = 64 * 1024
@@ -41,6 +42,13 @@ class ServiceAccount:
     info: dict[str, Any] = field(repr=False)
     age_days: int = 0
     warnings: tuple[str, ...] = ()
+
+
+def console_line(client_id: str, scopes: Iterable[str]) -> str:
+    """What the Workspace admin has to do so that the service account has these scopes."""
+    named = ",".join(scopes)
+    word = "scopes" if "," in named else "scope"
+    return f"add at {_CONSOLE} the client ID {client_id} with the {word} {named}"
 
 
 def load_service_account(path: str | Path) -> ServiceAccount:

@@ -22,7 +22,7 @@ from typing import Literal
 from watcher import errors
 
 CallKind = Literal[
-    "prove", "mint", "delta", "snapshot", "instances", "get", "find", "watch", "stop"
+    "prove", "mint", "delta", "snapshot", "instances", "get", "find", "list", "watch", "stop"
 ]
 Retry = Literal["never", "refused", "unclear"]
 ASKED: dict[CallKind, str] = {
@@ -33,6 +33,7 @@ ASKED: dict[CallKind, str] = {
     "instances": "for the dates of a series",
     "get": "for one event",
     "find": "for events with these words",
+    "list": "for the list of calendars",
     "watch": "for a watch channel",
     "stop": "to end a watch channel",
 }

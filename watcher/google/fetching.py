@@ -13,7 +13,7 @@ from watcher.errors import (
     Cause,
 )
 from watcher.google.delegation import Delegation
-from watcher.google.endpoints import CALENDAR_SCOPES, GoogleEndpoints
+from watcher.google.endpoints import CALENDAR_SCOPE, CALENDAR_SCOPES, LIST_SCOPE, GoogleEndpoints
 from watcher.google.errors import SIDE
 from watcher.google.grants import Grant
 from watcher.google.refresh import Fresh, refresh_delegated, refresh_user
@@ -32,14 +32,15 @@ class How(TypedDict):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenSource:
-    """Fetches access tokens; ``timeout`` is in seconds. A part that is not set is an ``AppDead``
-    when a grant needs it."""
+    """Fetches access tokens; ``timeout`` is in seconds, ``scope`` what a delegation is used for. A
+    part that is not set is an ``AppDead`` when a grant needs it."""
 
     endpoints: GoogleEndpoints
     delegation: Delegation = field(default_factory=Delegation)
     desk_tokens: DeskTokens | None = None
     timeout: float = 10.0
     answered: Answered = nobody
+    scope: str = CALENDAR_SCOPE
 
     @property
     def _how(self) -> How:
@@ -102,7 +103,19 @@ class TokenSource:
                 side=SIDE,
                 next_step=f"Add {grant.email} or its @domain to WATCHER_DELEGATION_ALLOW.",
             )
-        return refresh_delegated(grant, self.delegation.key, self.endpoints, **self._how)
+        key = self.delegation.key
+        return refresh_delegated(grant, key, self.endpoints, scope=self.scope, **self._how)
+
+
+def list_tokens(
+    endpoints: GoogleEndpoints, delegation: Delegation, timeout: float = 10.0
+) -> TokenSource:
+    """Where access tokens for the lists of people's calendars come from by delegation. They are
+    asked for with the list's scope alone: Google refuses a service account every scope at once
+    when the Workspace admin has not entered one of them, and what works must go on."""
+    return TokenSource(
+        endpoints=endpoints, delegation=delegation, timeout=timeout, scope=LIST_SCOPE
+    )
 
 
 def _check_who_and_what(fresh: Fresh, email: str) -> None:

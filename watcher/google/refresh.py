@@ -118,6 +118,7 @@ def refresh_delegated(
     key: ServiceAccount,
     endpoints: GoogleEndpoints,
     *,
+    scope: str = CALENDAR_SCOPE,
     timeout: float = 10.0,
     answered: Answered = nobody,
 ) -> Fresh:
@@ -125,7 +126,8 @@ def refresh_delegated(
     pem = key.info["private_key"]
     key_id = str(key.info.get("private_key_id", ""))
     base = _delegate(key.client_email, pem, key_id, endpoints.token_url)
-    return _refresh(base.with_subject(grant.email), grant, timeout, answered)
+    acting = base.with_scopes([scope]).with_subject(grant.email)
+    return _refresh(acting, grant, timeout, answered)
 
 
 @lru_cache(maxsize=4)
@@ -138,7 +140,7 @@ def _delegate(client_email: str, private_key: str, key_id: str, token_url: str) 
         "private_key_id": key_id or None,
         "token_uri": token_url,
     }
-    return _DelegatedCredentials.from_service_account_info(info, scopes=[CALENDAR_SCOPE])
+    return _DelegatedCredentials.from_service_account_info(info)
 
 
 def _refresh(credentials: Any, grant: Grant, timeout: float, answered: Answered) -> Fresh:

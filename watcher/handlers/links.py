@@ -6,13 +6,13 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.handlers import about, acting, google
 from watcher.handlers.context import services
 from watcher.handlers.messages import N_, ErrorPage
 from watcher.handlers.speech import speak
 from watcher.ledger import connect
 from watcher.ledger.models import Account, Invitation
+from watcher.services import endpoints
 
 bp = Blueprint("links", __name__)
 
@@ -31,14 +31,18 @@ def invitation(token: str) -> ResponseReturnValue:
 @acting.looks
 def start(token: str) -> ResponseReturnValue:
     account, invited = _opened(token)
-    return redirect(google.away("connect", OAUTH_SCOPES, account.email, invited.id))
+    return redirect(google.away("connect", _scopes(), account.email, invited.id))
 
 
 @bp.get("/connect/<token>/another")
 def another(token: str) -> ResponseReturnValue:
     """To Google's list of accounts, for who has come back with a wrong one."""
     _, invited = _opened(token)
-    return redirect(google.away("connect", OAUTH_SCOPES, None, invited.id))
+    return redirect(google.away("connect", _scopes(), None, invited.id))
+
+
+def _scopes() -> tuple[str, ...]:
+    return endpoints(services().settings).consent_scopes
 
 
 def _opened(token: str) -> tuple[Account, Invitation]:

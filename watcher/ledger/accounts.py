@@ -135,6 +135,11 @@ def activate_oauth(
     return activate(session, account, consented.at, consented.own_id)
 
 
+def granted(account: Account) -> frozenset[str]:
+    """The scopes that the employee's consent covers; none where Google did not tell."""
+    return frozenset(json.loads(account.granted_scopes or "[]"))
+
+
 def activate(session: Session, account: Account, now: datetime, own_id: str = "") -> list[int]:
     """Make an account active; every calendar of it owes a snapshot. Returns what to ring."""
     set_state(account, AccountState.ACTIVE, "", now)

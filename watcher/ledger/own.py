@@ -1,14 +1,17 @@
-"""Which of an account's calendars is its own, and what is noted when Google names or refuses it."""
+"""Which of an account's calendars is its own, what is noted when Google names or refuses it, and
+which calendars are other accounts', too."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from watcher.errors import Permanent
 from watcher.ledger import calendars, models, owing
-from watcher.ledger.states import CalendarState
+from watcher.ledger.states import LEAVING, CalendarState
 
 
 def is_own(session: Session, account: models.Account, google_id: str) -> bool:
@@ -34,6 +37,29 @@ def add(
     if mine is None and is_own:
         note_own(session, account, google_id, now)
     return calendars.add(session, account.id, mine.google_id if mine else google_id, now)
+
+
+def mirrored_by_others(
+    session: Session, account_id: int, google_ids: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """By the id in lower case, whose other accounts mirror these calendars of Google's, too: each
+    account has rows of its own in ERPNext, so that their events stand there once for each."""
+    wanted = {google_id.lower() for google_id in google_ids}
+    rows = session.execute(
+        select(func.lower(models.Calendar.google_id), models.Account.email)
+        .join(models.Account)
+        .where(
+            func.lower(models.Calendar.google_id).in_(wanted),
+            models.Calendar.removed.is_(False),
+            models.Account.id != account_id,
+            models.Account.state.not_in(LEAVING),
+        )
+        .order_by(models.Account.email)
+    ).all()
+    return {
+        google_id: tuple(email for found, email in rows if found == google_id)
+        for google_id in {found for found, _ in rows}
+    }
 
 
 def note_own(session: Session, account: models.Account, google_id: str, now: datetime) -> None:

@@ -42,6 +42,7 @@ class CalendarLists:
                 self._entry(calendar, user)
                 for calendar in self._store.calendars.values()
                 if self._wanted(calendar, user, least)
+                and (user not in calendar.hidden_by or _one(args, "showHidden") == "true")
             ]
         size = _one(args, "maxResults") or "100"
         if not size.isdigit() or int(size) < 1:
@@ -113,6 +114,11 @@ class CalendarLists:
             "accessRole": calendar.roles[user],
             "defaultReminders": [],
         }
+        if user in calendar.renamed_by:
+            found["summaryOverride"] = calendar.renamed_by[user]
+        if user in calendar.hidden_by:
+            found["hidden"] = True
+            del found["selected"]
         return found | {"primary": True} if calendar.primary and calendar.owner == user else found
 
 

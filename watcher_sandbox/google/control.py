@@ -84,7 +84,9 @@ def _people(routes: Blueprint, state: GoogleState) -> None:
     @routes.post("/calendars/<calendar_id>/access")
     def access(calendar_id: str) -> Response:
         body = _body()
-        if body.get("role") is None:
+        if "name" in body or "hidden" in body:
+            state.list_as(calendar_id, **body)
+        elif body.get("role") is None:
             state.remove_access(calendar_id, body["email"])
         else:
             state.share(calendar_id, body["email"], body["role"])

@@ -84,6 +84,9 @@ class Calendar:
     vanished: dict[str, Vanished] = field(default_factory=dict)
     seq: int = 0
     updated: datetime | None = None
+    hidden_by: set[str] = field(default_factory=set)
+    renamed_by: dict[str, str] = field(default_factory=dict)
+    """Who has taken it off the list, or given it a name of their own there."""
 
     def exceptions_of(self, master_id: str) -> dict[str, Item]:
         """Exceptions of one series by the suffix of their original start."""

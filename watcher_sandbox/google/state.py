@@ -147,6 +147,19 @@ class GoogleState(Shortcuts):
             if fresh:
                 self._list_changed(email, calendar_id)
 
+    def list_as(self, calendar_id: str, email: str, name: str = "", hidden: bool = False) -> None:
+        """How this user has it on the list of calendars: under a name of the user's own (empty: as
+        it is called), or hidden."""
+        with self.lock:
+            calendar = self.store.calendar(calendar_id)
+            calendar.hidden_by.discard(email)
+            calendar.renamed_by.pop(email, None)
+            if hidden:
+                calendar.hidden_by.add(email)
+            if name:
+                calendar.renamed_by[email] = name
+            self._list_changed(email, calendar_id)
+
     def remove_access(self, calendar_id: str, email: str) -> None:
         """From now on the calendar is 404 for this user, and its channels fall silent."""
         with self.lock:

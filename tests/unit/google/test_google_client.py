@@ -26,12 +26,12 @@ from watcher.errors import (
 )
 from watcher.events.model import Window
 from watcher.google import wire
+from watcher.google.answers import calendar_id_of
 from watcher.google.client import (
     QUERY_FINGERPRINT,
     CalendarClient,
     NewChannel,
     Patience,
-    calendar_id_of,
 )
 from watcher.google.errors import ChannelIdTaken
 
