@@ -47,6 +47,8 @@ class Cause(StrEnum):
     INTERNAL_ERROR = "internal_error"
     LEDGER_REFUSES_WRITES = "ledger_refuses_writes"
     NO_PUSH_ARRIVES = "no_push_arrives"
+    PROCESS_SILENT = "process_silent"
+    REDIS_REFUSES_JOBS = "redis_refuses_jobs"
     REDIS_UNREACHABLE = "redis_unreachable"
     SETTINGS = "settings"
     WAITING_FOR_ANSWER = "waiting_for_answer"

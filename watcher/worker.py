@@ -22,7 +22,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from watcher.jobs import pulse, tasks
+from watcher.jobs import connect, pulse, tasks
 from watcher.jobs.doorbell import TASK
 from watcher.ledger import rings
 from watcher.settings import Settings
@@ -76,6 +76,8 @@ def serve(settings: Settings, lane: rings.Lane) -> int:
     logs.configure(settings.log_format, logs.LEVELS[settings.log_level])
     services = tasks.process_services(settings)
     connection = services.doorbell.worker_client()
+    beats = pulse.Pulse(services, pulse.myself(lane))
+    beats.begin()  # one that waits for the queue runs, too
     # Not by the worker's client, whose long retries would hide from the log that it waits.
     _wait_for(services.doorbell.client)
     queue = Queue(lane, connection=connection, serializer=JSONSerializer, job_class=KnownJob)
@@ -89,8 +91,6 @@ def serve(settings: Settings, lane: rings.Lane) -> int:
         maintenance_interval=60,
     )
     log.info("worker for %s jobs is ready", lane)
-    beats = pulse.Pulse(services, pulse.myself(lane))
-    beats.begin()
     try:
         worker.work(logging_level="WARNING", max_jobs=MAX_JOBS, with_scheduler=False)
     except redis.RedisError as error:
@@ -106,10 +106,12 @@ def _wait_for(connection: redis.Redis) -> None:
     told = False
     while True:
         try:
-            connection.ping()
-            return
+            why = connect.refusal(connection)
         except redis.RedisError as error:
-            if not told:
-                log.warning("waiting for the queue (%s)", type(error).__name__)
-                told = True
-            time.sleep(0.5)
+            why = type(error).__name__
+        if not why:
+            return
+        if not told:
+            log.warning("waiting for the queue: %s", why)
+            told = True
+        time.sleep(0.5)

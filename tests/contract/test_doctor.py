@@ -204,6 +204,15 @@ def no_cron(shop: Shop, _: Patch) -> None:
         session.add(Tick(name="sweep", last_run_at=long_ago, error=""))
 
 
+def cron_has_ended(shop: Shop, _: Patch) -> None:
+    shop.connect()
+    with shop.services.db.session() as session:
+        for kind in ("web", "live", "backfill"):
+            me = presence.Me(name=kind, kind=kind, host="here")
+            presence.begin(session, me, shop.services.clock() - timedelta(minutes=2))
+            presence.tick(session, me, shop.services.clock())
+
+
 def no_worker(shop: Shop, _: Patch) -> None:
     with shop.services.db.session() as session:
         for kind in ("web", "live", "cron"):
@@ -310,6 +319,7 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "restart Watcher",
     ),
     ("processes.cron", no_cron, "fail", "no sweep run", "watcher up"),
+    ("processes.cron", cron_has_ended, "skip", "no `watcher cron` runs", ""),
     (
         "address.dns",
         given(public_url="https://nowhere.invalid"),
@@ -809,6 +819,21 @@ def test_a_start_says_what_is_wrong_and_when_it_is_mended(
     assert len(pauses) == 2
     assert pauses[0] < pauses[1]
     assert "wrong-secret" not in caplog.text
+
+
+def test_the_start_says_when_it_is_ready_and_where(
+    shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: Patch
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(first_look, "watch", lambda *_: None)
+    monkeypatch.setattr(first_look, "stop_event", threading.Event)
+    monkeypatch.setattr("watcher.telemetry.log.configure", lambda *_: None)
+    server = WebServer(Flask("stand-in"), "127.0.0.1", 0).start()
+    try:
+        first_look.serve(shop.settings, "127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+    finally:
+        server.close()
+    assert f"ready at {server.url}; the dashboard: {shop.settings.public_url}/" in caplog.text
 
 
 def test_the_start_tries_what_its_processes_do_not_find_out_themselves() -> None:

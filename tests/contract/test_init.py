@@ -147,6 +147,21 @@ def test_a_value_is_read_back_as_it_was_given(tmp_path: Path, value: str) -> Non
     )
 
 
+def test_the_key_is_made_where_the_data_is(fresh: Shop) -> None:
+    """And none where the settings name one already, also when it is run again."""
+    data, key = fresh.folder / "data", fresh.folder / "own-key"
+    first = fresh.invoke("init", "--from-file", str(answers_file(fresh, DATA_DIR=str(data))))
+    assert first.return_value == ExitCode.OK, first.output
+    key.write_text((data / "secret.key").read_text())
+    (data / "secret.key").unlink()
+    settings = fresh.folder / ".env"
+    settings.write_text(settings.read_text().replace(str(data / "secret.key"), str(key)))
+    again = fresh.invoke("init")
+    assert again.return_value == ExitCode.OK, again.output
+    assert not (data / "secret.key").exists()
+    assert not (fresh.folder / "watcher-data").exists()
+
+
 def test_a_unit_for_systemd(fresh: Shop) -> None:
     file = answers_file(fresh)
     done = fresh.invoke("init", "--from-file", str(file), "--write", "systemd")

@@ -10,6 +10,9 @@ from watcher.doctor.case import opened
 from watcher.doctor.examine import examine
 from watcher.doctor.say import Finding, Verdict
 from watcher.doctor.table import CHECKS
+from watcher.handlers.app import create_app
+from watcher.jobs import timetable
+from watcher.ledger import overview
 from watcher.settings import Loaded
 
 pytestmark = sqlite_only
@@ -41,6 +44,34 @@ def test_what_redis_keeps_and_throws_away(company: Company) -> None:
             client.config_set("maxmemory", before)
     assert (evicts.verdict, "allkeys-lru" in evicts.message) == (Verdict.WARN, True)
     assert "maxmemory-policy noeviction" in evicts.do
+
+
+def test_a_queue_that_answers_and_takes_no_job(company: Company) -> None:
+    """Its memory is full, or it is a replica: ``ping`` is answered all the same."""
+    services, web = company.services, create_app(company.services).test_client()
+    with redis.Redis.from_url(company.environ["WATCHER_REDIS_URL"]) as client:
+        before = client.config_get("maxmemory")["maxmemory"]
+        try:
+            client.config_set("maxmemory", 1)
+            full = look(company, "queue.answers")
+            ready = web.get("/readyz")
+            timetable.sweep(services)
+            (problem,) = overview.look(services).problems
+        finally:
+            client.config_set("maxmemory", before)
+        try:
+            client.replicaof("127.0.0.1", "1")
+            replica = look(company, "queue.answers")
+        finally:
+            client.replicaof("NO", "ONE")
+        assert client.get("watcher:tried") is None
+    assert (full.verdict, "its memory is full" in full.message) == (Verdict.FAIL, True)
+    assert "read-only replica" in replica.message
+    assert (ready.status_code, "memory is full" in ready.get_json()["queue"]) == (200, True)
+    assert (problem.state, problem.cause) == ("queue_down", "redis_refuses_jobs")
+    assert (problem.since is not None, "memory is full" in (problem.message or "")) == (True, True)
+    timetable.sweep(services)
+    assert not overview.look(services).problems
 
 
 def test_the_program_says_the_same(company: Company) -> None:

@@ -234,6 +234,24 @@ def test_a_process_that_is_gone_is_named(services: Services, gone: str) -> None:
     assert getattr(found.processes, gone) == 0
 
 
+def test_one_of_several_that_is_silent_is_amber_until_it_is_followed(services: Services) -> None:
+    heard(services)
+    run_all(services, *presence.KINDS)
+    second = Me(name=f"{HERE}:live-2", kind="live", host=HERE)
+    with services.db.session() as session:
+        presence.begin(session, second, NOW - 10 * MINUTE)
+        presence.tick(session, second, NOW - 5 * MINUTE)
+    found = status(services)
+    assert (found.healthy, [w.state for w in found.warnings]) == (True, ["process_silent"])
+    assert "live-2" in (found.warnings[0].message or "")
+    assert found.warnings[0].since == NOW - 5 * MINUTE
+    assert not status(services, NOW + timedelta(days=1)).warnings, "nobody else runs either"
+    with services.db.session() as session:
+        follower = Me(name=f"{HERE}:live-3", kind="live", host=HERE)
+        presence.begin(session, follower, NOW - MINUTE)
+    assert not status(services).warnings
+
+
 def test_all_stopped_is_one_line_at_once(services: Services) -> None:
     heard(services)
     run_all(services, *presence.KINDS)

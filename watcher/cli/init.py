@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets as random_secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -60,8 +62,10 @@ def init(app: App, from_file: Path | None, kind: str | None) -> int:
         return _for_compose(app, folder, from_file)
     is_there = path.exists()
     answers = {} if is_there else _answers(app, from_file)
-    key_file = folder / Path(declared.Settings().data_dir) / "secret.key"
-    _write_key(key_file)
+    data_dir = folder / _data_dir(answers, is_there=is_there)
+    key_file = data_dir / "secret.key"
+    if not _keys_are_named(answers, is_there=is_there):
+        _write_key(key_file)
     if is_there:
         messages.print(f"{path} is there already and was left as it is")
     else:
@@ -70,7 +74,7 @@ def init(app: App, from_file: Path | None, kind: str | None) -> int:
         messages.print(f"wrote {path}")
     _make_ledger()
     if kind == "systemd":
-        _write_unit(folder, path, key_file.parent)
+        _write_unit(folder, path, data_dir)
     if not answers:
         messages.print(_TO_FILL if not is_there else "next: watcher doctor")
         return ExitCode.OK
@@ -167,6 +171,26 @@ def _write_unit(folder: Path, settings_file: Path, data_dir: Path) -> None:
     messages.print("next, as root:")
     messages.print(f"  cp {named} /etc/systemd/system/")
     messages.print("  systemctl enable --now watcher.socket watcher")
+
+
+def _data_dir(answers: questions.Answers, *, is_there: bool) -> Path:
+    """The data directory by the settings that are there, or by those that are being written."""
+    default = declared.Settings().data_dir
+    if not is_there:
+        name = declared.env_name("data_dir")
+        return Path(answers.get(name) or os.environ.get(name) or default)
+    with suppress(WatcherError):  # settings that are wrong are told by what follows
+        return read_settings().settings.data_dir
+    return default
+
+
+def _keys_are_named(answers: questions.Answers, *, is_there: bool) -> bool:
+    """Whether the settings hold keys, or name a file with them, so that none is to be made."""
+    if not is_there:
+        return bool(answers.get("WATCHER_SECRET_KEYS") or answers.get("WATCHER_SECRET_KEYS_FILE"))
+    with suppress(WatcherError):
+        return bool(read_settings().settings.secret_keys.get_secret_value())
+    return False
 
 
 def _write_key(key_file: Path) -> None:

@@ -50,7 +50,8 @@ def _screen(document: documents.Status) -> None:
         _line(part, ", ".join(values))
     fresh = document.freshness_seconds
     pushed = f"p50 {fresh.p50} s, p95 {fresh.p95} s, p99 {fresh.p99} s"
-    many = f"of {fresh.count} passes after a push in 24 h"
+    passes = "pass" if fresh.count == 1 else "passes"
+    many = f"of {fresh.count} {passes} after a push in 24 h"
     _line("freshness", f"{pushed} {many}" if fresh.count else "no pushed change in 24 h")
     calls = document.google_calls
     _line("google calls", f"{calls.today} today, forecast {calls.forecast_day} of {calls.day_line}")

@@ -14,7 +14,7 @@ def answers(case: Case) -> say.Finding:
     """The queue that is set, or that of ``watcher up``."""
     own = not case.settings.redis_url
     try:
-        case.made.doorbell.client.ping()
+        refusal = case.made.doorbell.tried()
     except redis.AuthenticationError:
         return say.denied("Redis refuses the password", "correct WATCHER_REDIS_URL")
     except redis.RedisError as error:
@@ -23,6 +23,12 @@ def answers(case: Case) -> say.Finding:
         return say.away(
             f"Redis does not answer ({say.why_unreached(error)})",
             "start Redis or Valkey, or correct WATCHER_REDIS_URL",
+        )
+    if refusal:
+        return say.fail(
+            f"Redis answers, and takes no job: {refusal}",
+            "give it memory (redis-cli config set maxmemory 0) and disk, or correct "
+            "WATCHER_REDIS_URL",
         )
     return say.ok("the queue of `watcher up` answers" if own else "Redis answers")
 

@@ -52,6 +52,8 @@ def cron(case: Case) -> say.Finding:
         if problem.state in _CRON:
             said = problem.message or problem.state.replace("_", " ")
             return say.fail(said, problem.next_step)
+    if not case.status.processes.cron and any(p.state in _PROCESSES for p in case.status.problems):
+        return say.skip("no `watcher cron` runs")
     return say.ok("the periodic work runs") if _has_calendars(case) else say.skip("no calendar yet")
 
 
@@ -61,6 +63,9 @@ def running(case: Case) -> say.Finding:
         if problem.state in _PROCESSES:
             said = problem.message or problem.state.replace("_", " ")
             return say.fail(said, problem.next_step)
+    for problem in case.status.warnings:
+        if problem.state == ProblemState.PROCESS_SILENT:
+            return say.warn(problem.message or "", problem.next_step)
     counted = asdict(case.status.processes)
     if not any(counted.values()):
         return say.warn("nothing has run here yet", "watcher up")

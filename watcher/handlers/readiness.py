@@ -49,7 +49,7 @@ class Readiness(LastLook[Ready]):
 
     def _queue_word(self) -> str:
         try:
-            self._services.doorbell.client.ping()
+            refusal = self._services.doorbell.tried()
         except redis.RedisError:
             return "unavailable"
-        return OK
+        return f"takes no job: {refusal}" if refusal else OK

@@ -9,6 +9,27 @@ from redis.sentinel import Sentinel
 
 from watcher.given import queue_url
 
+_TRIED = "watcher:tried"
+_REFUSALS = {
+    redis.OutOfMemoryError: "its memory is full (maxmemory)",
+    redis.ReadOnlyError: "it is a read-only replica",
+    redis.exceptions.NoPermissionError: "its user may not write",
+}
+
+
+def refusal(client: redis.Redis) -> str:
+    """Why Redis takes no job, though it answers; empty when it would take one. Nothing is written:
+    Redis judges a write before it finds that there is no such key to change. Raises
+    ``redis.RedisError`` when it does not answer."""
+    try:
+        client.set(_TRIED, "", xx=True)
+    except redis.ResponseError as error:
+        known = next((word for kind, word in _REFUSALS.items() if isinstance(error, kind)), "")
+        if not known and str(error).startswith("MISCONF"):
+            known = "it cannot write to its own disk"
+        return known or f"it answers {str(error).split(maxsplit=1)[0]}"
+    return ""
+
 
 def client(url: str, **options: Any) -> redis.Redis:
     """A client that connects when it is first used. ``options`` are those of redis-py's

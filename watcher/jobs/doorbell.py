@@ -126,6 +126,17 @@ class Doorbell:
         except redis.RedisError:
             return None
 
+    def refusal(self) -> str:
+        """Why Redis takes no job, though it answers; empty when it would, or does not answer."""
+        try:
+            return self.tried()
+        except redis.RedisError:
+            return ""
+
+    def tried(self) -> str:
+        """As ``refusal``. Raises ``redis.RedisError`` when Redis does not answer."""
+        return connect.refusal(self.client)
+
     def waiting(self) -> dict[Lane, list[str]]:
         """Job ids waiting in each lane. Raises ``redis.RedisError`` when Redis is away."""
         return {lane: list(self.queue(lane).get_job_ids()) for lane in LANES}

@@ -60,11 +60,14 @@ def sweep(services: Services) -> int:
     now = services.clock()
     try:
         waiting = services.doorbell.waiting()
+        refusal = services.doorbell.tried()
     except redis.RedisError as error:
+        refusal = f"it does not answer: {errors.why_unreached(error)}"
+    if refusal:
         with services.db.session() as session:
             began = outages.note_queue(session, now, answers=False)
         level = logging.WARNING if began else logging.DEBUG
-        log.log(level, "the queue does not answer: %s", errors.why_unreached(error))
+        log.log(level, "the queue takes no job: %s", refusal)
         return 0
     queued = {_calendar_of(job) for lane in waiting.values() for job in lane}
     with services.db.reading() as session:
@@ -78,7 +81,7 @@ def sweep(services: Services) -> int:
     if was_away:
         with services.db.session() as session:
             outages.note_queue(session, now, answers=True)
-        log.warning("the queue answers again")
+        log.warning("the queue takes jobs again")
     first = todo[:MAX_RINGS]
     return sum(
         services.ring_all([n for n, wanted in first if wanted == lane], lane, "sweep")

@@ -15,9 +15,10 @@ class Place:
     """What the installation looks like from the process that asks, besides the ledger.
 
     ``day_line``: calls of Google's API that the project may make a day. ``own_queue``: the queue
-    comes and goes with ``watcher up``. ``refusal``: why the ledger takes no write; ``silence``: why
-    the web process of this machine does not answer. Both are empty where all is well, or where
-    nobody has tried.
+    comes and goes with ``watcher up``. ``refusal``: why the ledger takes no write;
+    ``queue_refusal``: why the queue takes no job, though it answers; ``silence``: why the web
+    process of this machine does not answer. They are empty where all is well, or where nobody has
+    tried.
     """
 
     public_url: str = ""
@@ -26,6 +27,7 @@ class Place:
     own_queue: bool = False
     day_line: int = 1_000_000
     refusal: str = ""
+    queue_refusal: str = ""
     silence: str = ""
 
 
@@ -76,12 +78,13 @@ WIDE = (
 AT_ERPNEXT = ERPNEXT | {Cause.MISSING_FIELDS, Cause.REFUSED_BY_ERPNEXT, Cause.ERPNEXT_QUEUE_FULL}
 
 _STOPPED = frozenset({Cause.WATCHER_NOT_RUNNING})
+_NO_QUEUE = frozenset({Cause.REDIS_UNREACHABLE, Cause.REDIS_REFUSES_JOBS})
 _NO_WEB = _STOPPED | {Cause.WEB_NOT_RUNNING, Cause.WEB_NOT_ANSWERING, Cause.LEDGER_REFUSES_WRITES}
 UNHEARD = _NO_WEB | {Cause.NO_PUSH_ARRIVES}
 """While one of these lasts no channel can be heard."""
 FOLLOWS: Mapping[str, frozenset[str]] = {
-    Cause.WAITING_FOR_WORKER: _STOPPED | {Cause.WORKER_NOT_RUNNING, Cause.REDIS_UNREACHABLE},
-    Cause.WAITING_FOR_TURN: _STOPPED | {Cause.WORKER_NOT_RUNNING, Cause.REDIS_UNREACHABLE},
+    Cause.WAITING_FOR_WORKER: _STOPPED | _NO_QUEUE | {Cause.WORKER_NOT_RUNNING},
+    Cause.WAITING_FOR_TURN: _STOPPED | _NO_QUEUE | {Cause.WORKER_NOT_RUNNING},
     Cause.CRON_NOT_RUNNING: _STOPPED,
     Cause.WORKER_NOT_RUNNING: _STOPPED,
     Cause.WEB_NOT_RUNNING: _STOPPED,

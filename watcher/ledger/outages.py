@@ -30,8 +30,8 @@ def note_queue(session: Session, now: datetime, *, answers: bool) -> bool:
 
 
 def queue_away_since(session: Session) -> datetime | None:
-    """When cron first found that the queue does not answer; None while it does, as far as cron
-    knows."""
+    """When cron first found that the queue does not answer, or takes no job; None while it does,
+    as far as cron knows."""
     known = session.get(Fact, QUEUE)
     return known.learned_at if known is not None else None
 

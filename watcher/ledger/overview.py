@@ -42,6 +42,7 @@ class Watched(Protocol):
 
 class Lengths(Protocol):
     def lengths(self) -> Mapping[str, int] | None: ...
+    def refusal(self) -> str: ...
 
 
 def look(app: Watched, *, refusal: str = "", silence: str = "") -> Status:
@@ -54,6 +55,7 @@ def look(app: Watched, *, refusal: str = "", silence: str = "") -> Status:
         own_queue=not app.settings.redis_url,
         day_line=app.settings.google_calls_per_day,
         refusal=refusal,
+        queue_refusal=app.doorbell.refusal(),
         silence=silence,
     )
     lanes = app.doorbell.lengths()
@@ -72,7 +74,7 @@ def status(
     calendars = fleet.look(db, session, now)
     problems = alarms.find(session, calendars, place, queue_answers=waiting is not None)
     set_aside = erpnext.set_aside(session)
-    waits = warnings.find(calendars, set_aside, problems)
+    waits = [*presence.silent(session, now), *warnings.find(calendars, set_aside, problems)]
     return Status(
         version=__version__,
         healthy=not problems,

@@ -24,6 +24,8 @@ EARLY = timedelta(seconds=60)
 LOOP = 3
 """So many starts in a row that each ended within ``EARLY`` are a loop and no accident."""
 KEEP = timedelta(days=14)
+MISSED_FOR = timedelta(days=1)
+"""So long a process that went silent is missed, while others do its work."""
 WEB, LIVE, BACKFILL, CRON = KINDS = ("web", "live", "backfill", "cron")
 _CAUSES = {
     WEB: Cause.WEB_NOT_RUNNING,
@@ -128,6 +130,28 @@ def problems(session: Session, now: datetime) -> list[Problem]:
     first = min((row.started_at for row in running), default=now)
     missing = _missing(rows, running, first) if now - first > START_GRACE else ()
     return [*missing, *_unwell(running)]
+
+
+def silent(session: Session, now: datetime) -> Iterator[Problem]:
+    """Processes that have not said their end and tell nothing any more, while others of their kind
+    go on: one that hangs, or was killed. One that has a successor on its machine is not missed."""
+    rows = everything(session)
+    running = [row for row in rows if runs(row, now)]
+    for row in rows:
+        alike = [other for other in running if other.kind == row.kind]
+        followed = any(o.host == row.host and o.started_at > row.seen_at for o in alike)
+        if row in running or row.ended_at or not alike or followed:
+            continue
+        if now - row.seen_at < MISSED_FOR:
+            yield Problem(
+                state=ProblemState.PROCESS_SILENT,
+                cause=Cause.PROCESS_SILENT,
+                since=row.seen_at,
+                next_step="see whether it hangs or was killed, and start it again; if it is to be "
+                "gone, nothing: it is forgotten after a day",
+                message=f"{row.name} (`{_COMMANDS[row.kind]}`) tells nothing of itself any more; "
+                "others do its work",
+            )
 
 
 def everything(session: Session) -> Sequence[Process]:

@@ -36,6 +36,7 @@ class ProblemState(StrEnum):
     SET_ASIDE = "set_aside"
     CHANGES_WAIT = "changes_wait"
     CHANNEL_SILENT = "channel_silent"
+    PROCESS_SILENT = "process_silent"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

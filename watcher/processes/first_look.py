@@ -41,13 +41,15 @@ def serve(settings: Settings, host: str, port: int) -> int:
             return examine(case, AT_START)
 
     if _web_answers(address, stop):
+        log.info("ready at %s; the dashboard: %s/", address, settings.public_url)
+    if not stop.is_set():
         watch(look, stop)
     return ExitCode.OK
 
 
 def _web_answers(address: str, stop: threading.Event) -> bool:
-    """Wait for it: a check of the public address would else find nobody there. True after a while
-    as well, for then the check is to say so; False when all is to end."""
+    """Wait for it: a check of the public address would else find nobody there. False when all is to
+    end, and after a while, for then the check is to say so."""
     for _ in range(int(WEB_SECONDS / 0.5)):
         try:
             requests.get(f"{address}/healthz", timeout=2)
@@ -55,8 +57,8 @@ def _web_answers(address: str, stop: threading.Event) -> bool:
             if stop.wait(0.5):
                 return False
         else:
-            break
-    return not stop.is_set()
+            return True
+    return False
 
 
 def watch(look: Callable[[], Report], stop: threading.Event) -> None:
@@ -68,7 +70,7 @@ def watch(look: Callable[[], Report], stop: threading.Event) -> None:
         _tell(known, failing)
         if not failing:
             log.info(
-                "both sides were tried: %d checks are well, %d have a warning (`watcher doctor`)",
+                "both sides were tried: %d checks are well, warnings: %d (`watcher doctor`)",
                 len(report.of(Verdict.OK)),
                 len(report.of(Verdict.WARN)),
             )
