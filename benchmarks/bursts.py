@@ -59,8 +59,10 @@ class Arrivals:
             self.look()
 
     def look(self) -> None:
-        for (changed, title), since in list(self.made.items()):
-            if self.company.subject(changed) == title:
+        under_way = list(self.made.items())
+        titles = self.company.subjects({changed for (changed, _), _ in under_way})
+        for (changed, title), since in under_way:
+            if titles.get(changed) == title:
                 self.waits.append(time.monotonic() - since)
                 del self.made[changed, title]
 
@@ -156,4 +158,5 @@ def _figures(
     yield Figure(what="events that are wrong at the end", values=[wrong], goal=Goal(limit=0))
 
 
-ROWS = (Row("burst", "20,000 notifications over 400 calendars", burst),)
+PACE = "its aims are for an ERPNext that takes 20 ms for a write"
+ROWS = (Row("burst", "20,000 notifications over 400 calendars", burst, PACE),)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,9 +27,10 @@ from flask import request
 from sqlalchemy import create_engine, func, or_, select, text
 
 from benchmarks.load import Answered, Load, drive
+from benchmarks.real import OF_BENCH
 from benchmarks.rows import KEY, SECRET, LeftOut, Options
 from watcher.accounts.verbs import add_delegated
-from watcher.erpnext.fields import install
+from watcher.erpnext.fields import check, install
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.services import Ledger, Services, build
 from watcher.settings import load
@@ -40,6 +41,7 @@ from watcher_sandbox.google import GoogleState
 from watcher_sandbox.google import serve as serve_google
 
 DOMAIN = "scoopjoy.test"
+_EVENT_ID = "custom_google_event_id"
 INDEXED = ("account", "calendar_id", "recurring_event_id", "event_id")
 WATCHER = [sys.executable, "-m", "watcher"]
 
@@ -63,10 +65,12 @@ class Wanted:
 
 @dataclass(slots=True)
 class Company:
-    """Both stand-ins, the ledger, and the processes of ``watcher up``."""
+    """Both stand-ins, the ledger, and the processes of ``watcher up``. ``site`` is None where a
+    real ERPNext is in its place; ``mark`` is in the address of everybody."""
 
+    mark: str
     google: GoogleState
-    site: Site
+    site: Site | None
     folder: Path
     environ: dict[str, str]
     services: Services
@@ -160,23 +164,38 @@ class Company:
         if b" 204 " not in answer.partition(b"\r\n")[0]:
             raise SystemExit(f"a notification was answered {answer[:60]!r}")
 
-    def subject(self, event_id: str) -> str:
-        """The title that ERPNext has of an event; empty when it has none."""
-        rows = self.site.db.run(
-            'SELECT "subject" FROM "tabEvent" WHERE "custom_google_event_id" = ?', [event_id]
-        )
-        return str(rows[0][0]) if rows else ""
+    def subjects(self, event_ids: Collection[str]) -> dict[str, str]:
+        """The titles that ERPNext has of these events, by their ids."""
+        if not event_ids:
+            return {}
+        if self.site is None:
+            wanted = [[_EVENT_ID, "in", list(event_ids)]]
+            found = self.services.erpnext.rows("Event", wanted, [_EVENT_ID, "subject"])
+            return {row[_EVENT_ID]: row["subject"] for row in found}
+        query = f'SELECT "subject" FROM "tabEvent" WHERE "{_EVENT_ID}" = ?'
+        answers = {each: self.site.db.run(query, [each]) for each in event_ids}
+        return {each: str(rows[0][0]) for each, rows in answers.items() if rows}
 
     def rows(self) -> int:
-        """How many Events ERPNext has."""
+        """How many Events of these people ERPNext has."""
+        if self.site is None:
+            asked = {"doctype": "Event", "filters": self._ours()}
+            return int(self.services.erpnext.read("frappe.client.get_count", params=asked))
         return int(self.site.db.run('SELECT count(*) FROM "tabEvent"')[0][0])
+
+    def _ours(self) -> list[list[str]]:
+        return [["custom_google_account", "like", f"{OF_BENCH}{self.mark}-%"]]
 
     def hire(self, many: int, events: int) -> list[str]:
         """So many people more at Google and in ERPNext, whom Watcher does not know."""
-        hired = [f"hire-{secrets.token_hex(4)}-{number}@{DOMAIN}" for number in range(many)]
-        for email in hired:
-            self.events[email] = join(self.google, self.site, email, events)
-        return hired
+        each = secrets.token_hex(4)
+        return [self.hired(f"hire-{each}-{number}", events) for number in range(many)]
+
+    def hired(self, name: str, events: int) -> str:
+        """One of them."""
+        email = _person(self.mark, name)
+        self.events[email] = join(self.google, self.site, email, events)
+        return email
 
     def listings(self) -> int:
         return self.google.log.counts().get("events.list", 0)
@@ -189,11 +208,12 @@ class Company:
     def wrong(self, people: Iterable[str] = ()) -> int:
         """How many events of these employees (all of them) are not in ERPNext as at Google."""
         now = datetime.now(UTC)
-        rows: dict[tuple[str, str], str] = {
-            (e["custom_google_account"], e["custom_google_event_id"]): e["subject"]
-            for e in self.site.events()
-            if e.get("custom_google_account")
-        }
+        fields = ["custom_google_account", _EVENT_ID, "subject"]
+        if self.site is None:
+            found = self.services.erpnext.rows("Event", self._ours(), fields)
+        else:
+            found = [e for e in self.site.events() if e.get("custom_google_account")]
+        rows = {(e["custom_google_account"], e[_EVENT_ID]): e["subject"] for e in found}
         return sum(
             rows.get((email, item["id"])) != item["summary"]
             for email in people or self.people
@@ -302,18 +322,27 @@ def settled(options: Options, wanted: Wanted) -> Iterator[Company]:
         (folder / "data").mkdir(mode=0o700)
         services = build(load(environ).settings, ledger=Ledger.MADE)
         stack.callback(services.db.dispose)
-        install(services.erpnext)
-        for name in INDEXED:  # as a real site has them
-            site.db.run(f'CREATE INDEX "bench {name}" ON "tabEvent" ("custom_google_{name}")')
-        if options.erpnext:
-            stack.callback(_leave, services, mark)
+        there = _prepared(services, None if options.erpnext else site)
         everybody = wanted.employees + wanted.known
-        events = {_person(mark, n): list[str]() for n in range(everybody)}
+        events = {_person(mark, str(n)): list[str]() for n in range(everybody)}
         for email in events:
-            events[email] = join(google, site, email, wanted.events)
+            events[email] = join(google, there, email, wanted.events)
         pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(1))
         people = list(events)[: wanted.employees]
-        yield Company(google, site, folder, environ, services, port, people, pool, events)
+        yield Company(mark, google, there, folder, environ, services, port, people, pool, events)
+
+
+def _prepared(services: Services, site: Site | None) -> Site | None:
+    """Watcher's fields are there. A real site may have them already, and a key that may make
+    none."""
+    if site is None:
+        if check(services.erpnext).missing:
+            install(services.erpnext)
+        return None
+    install(services.erpnext)
+    for name in INDEXED:  # as a real site has them
+        site.db.run(f'CREATE INDEX "bench {name}" ON "tabEvent" ("custom_google_{name}")')
+    return site
 
 
 @contextmanager
@@ -336,9 +365,11 @@ def running(options: Options, wanted: Wanted = Wanted()) -> Iterator[Company]:
 
 
 def slow(company: Company, wanted: Wanted) -> None:
-    """From now on the stand-ins answer later."""
+    """From now on the stand-ins answer later; a real site takes the time that it takes."""
     if wanted.google:
         company.google.add_fault(match="/calendar/v3/", delay=wanted.google)
+    if company.site is None:
+        return
     reads = r"(get_list|get_count|GET /api/resource)"
     if wanted.reads != wanted.erpnext:
         company.site.faults.add(Fault(match=reads, status=0, count=None, delay=wanted.reads))
@@ -362,21 +393,16 @@ class FrappesTimes(Faults):
         return Fault(status=0, delay=found[0]) if found else None
 
 
-def _person(mark: str, number: int) -> str:
-    return f"bench-{mark}-{number}@{DOMAIN}"
+def _person(mark: str, name: str) -> str:
+    return f"{OF_BENCH}{mark}-{name}@{DOMAIN}"
 
 
-def _leave(services: Services, mark: str) -> None:
-    """Take back from a real site what was mirrored there."""
-    of_bench = [["custom_google_account", "like", f"bench-{mark}-%"]]
-    for row in services.erpnext.rows("Event", of_bench, ["name"]):
-        services.erpnext.delete("Event", row["name"])
-
-
-def join(google: GoogleState, site: Site, email: str, events: int) -> list[str]:
-    """An employee with so many events in the coming four weeks; returns their ids."""
+def join(google: GoogleState, site: Site | None, email: str, events: int) -> list[str]:
+    """An employee with so many events in the coming four weeks; returns their ids. On a real site
+    nobody is made a user: their rows name the Google account alone."""
     google.add_user(email)
-    site.add_user(email)
+    if site is not None:
+        site.add_user(email)
     begins = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     ids = []
     for number in range(events):

@@ -11,7 +11,7 @@ import psutil
 
 from benchmarks.company import Company, meanwhile, running, until
 from benchmarks.load import CUT_OFF, REFUSED, Answered, Load, drive
-from benchmarks.rows import Options, Row
+from benchmarks.rows import NOT_ASKED, Options, Row
 from benchmarks.table import Figure, Goal, between, number
 
 FLOOD, FLOOD_SECONDS = 10_000, 10.0
@@ -112,7 +112,7 @@ def _web_process(company: Company) -> psutil.Process:
 
 
 ROWS = (
-    Row("ack", "notifications against /healthz, 50 connections", acknowledged),
-    Row("flood", "10,000 notifications for one calendar", flood),
-    Row("restart", "the web process is killed and stopped under load", restart),
+    Row("ack", "notifications against /healthz, 50 connections", acknowledged, NOT_ASKED),
+    Row("flood", "10,000 notifications for one calendar", flood, NOT_ASKED),
+    Row("restart", "the web process is killed and stopped under load", restart, NOT_ASKED),
 )

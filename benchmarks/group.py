@@ -30,7 +30,7 @@ class Imported:
 
 def group(options: Options) -> Iterator[Figure]:
     """Two imports, the second into a company that is there; then a change for each of many."""
-    many = options.pick(2_000, 80)
+    many = options.pick(2_000, 80, 40)
     first, rest = many // 4, many - many // 4
     # The cap of new channels a minute is Google's sake: here the machine is measured.
     wanted = Wanted(employees=0, known=many, events=10, settings={"RENEW_PER_MINUTE": "100000"})
@@ -78,7 +78,8 @@ def group(options: Options) -> Iterator[Figure]:
         what="changes a second without a backlog, each in another calendar, 2 workers for pushes",
         values=[rate],
         unit="/s",
-        goal=Goal(limit=wanted_rate, at_least=True, noise=0.2),
+        # How fast a real site writes is not Watcher's to promise.
+        goal=None if options.erpnext else Goal(limit=wanted_rate, at_least=True, noise=0.2),
         beside=f"{number(EMPLOYEES)} employees with {CHANGES_A_DAY} changes a day make "
         f"{number(wanted_rate / FASTER)} /s; {FASTER} times faster {number(wanted_rate)} /s; "
         f"CPU of Watcher {number(cpu * 1000)} ms and {number(calls)} calls of Google's a change; "

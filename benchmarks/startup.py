@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.company import Company, Wanted, answers, free_port, settled, until
-from benchmarks.rows import Options, Row
+from benchmarks.rows import NOT_ASKED, Options, Row
 from benchmarks.table import Figure, Goal, between
 
 WATCHER = str(Path(sys.executable).parent / "watcher")
@@ -131,6 +131,6 @@ def _idle(company: Company) -> float:
 
 
 ROWS = (
-    Row("prompt", "help, version, a Tab", prompt),
-    Row("up", "watcher up until it is ready, and its memory", up),
+    Row("prompt", "help, version, a Tab", prompt, NOT_ASKED),
+    Row("up", "watcher up until it is ready, and its memory", up, NOT_ASKED),
 )

@@ -9,8 +9,8 @@ import pytest
 
 import benchmarks
 from benchmarks import table
-from benchmarks.__main__ import MODULES, all_rows, main, measure
-from benchmarks.rows import KEY, LeftOut, Options, Row
+from benchmarks.__main__ import MODULES, all_rows, main, measure, report
+from benchmarks.rows import KEY, SECRET, LeftOut, Options, Row
 from benchmarks.table import Figure, Goal, Result
 
 
@@ -64,6 +64,36 @@ def test_a_row_says_why_it_is_left_out() -> None:
 
     result = measure(Row("a", "nothing", none), Options())
     assert (result.why, result.skipped, result.is_bad) == ("there is none", True, False)
+
+
+def test_a_row_that_needs_the_stand_ins_is_named_for_a_real_site(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And every other row leaves nothing there before the next one begins."""
+    done: list[str] = []
+    monkeypatch.setattr("benchmarks.real.client", lambda _options: "the site")
+    monkeypatch.setattr("benchmarks.real.take_back", lambda _client: done.append("taken back"))
+    monkeypatch.setattr("benchmarks.table.machine", lambda: "this one")
+
+    def apart(row: Row, _words: object) -> Result:
+        done.append(row.name)
+        return Result(row=row.name, figures=[Figure(what="it", values=[1])])
+
+    monkeypatch.setattr("benchmarks.__main__.apart", apart)
+    rows = [Row("a", "", lambda _: []), Row("b", "", lambda _: [], "it asks nothing of ERPNext")]
+    options = Options(erpnext="https://erp.example.com")
+    assert report([*rows, rows[0]], [], options, "a real site") == 0
+    assert "| b | left out: not against a real site: it asks nothing" in capsys.readouterr().out
+    assert done == ["a", "taken back"] * 2
+
+
+def test_the_table_of_a_real_site_is_not_written_over_that_of_the_stand_ins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(KEY, "key")
+    monkeypatch.setenv(SECRET, "secret")
+    with pytest.raises(SystemExit, match="--write"):
+        main(["--erpnext", "https://erp.example.com", "--write"])
 
 
 def test_a_real_site_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
