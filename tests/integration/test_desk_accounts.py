@@ -11,7 +11,9 @@ from tests.company import ADMIN, ANN, BOB, CLIENT_ID, CLIENT_SECRET, Company
 from watcher.accounts.revive import look_in_desk
 from watcher.erpnext import known
 from watcher.errors import AccountDead, WatcherError
-from watcher.ledger import accounts
+from watcher.ledger import accounts, overview
+from watcher.ledger.states import AccountState
+from watcher.notices.tell import tell
 
 SCOPES = ["openid", "email", "https://www.googleapis.com/auth/calendar.events.readonly"]
 
@@ -72,18 +74,69 @@ def test_the_refresh_token_is_never_stored_here(company: Company, app: str) -> N
     assert not ledger.exists() or token.encode() not in ledger.read_bytes()
 
 
-def test_nobody_authorised_says_where_to(company: Company, app: str) -> None:
-    done = company.watcher("accounts", "add", ANN, "--via", "erpnext")
-    assert done.returncode == 4
-    assert f"/app/connected-app/{app}" in done.stderr.replace("\n", "")
-    assert state(company, ANN) == ("needs_reconnect", "no_refresh_token")
+def todos(company: Company) -> list[tuple[str, str]]:
+    rows = company.site.rows("ToDo")
+    return [(row["status"], row["description"]) for row in rows if row["allocated_to"] == ANN]
 
 
-def test_a_row_without_a_token_is_not_a_wrong_api_key(company: Company, app: str) -> None:
-    company.site.add_token(app, ANN, None)
-    done = company.watcher("accounts", "add", ANN, "--via", "erpnext")
-    assert done.returncode == 4
-    assert "has not authorised" in done.stderr
+def test_who_has_not_authorised_is_invited_by_a_todo_and_taken_up_with_the_consent(
+    company: Company, app: str
+) -> None:
+    done = company.watcher("accounts", "add", ANN, "--via", "erpnext", "--json")
+    assert done.returncode == 0, done.stderr
+    page = f"/app/connected-app/{app}"
+    assert json.loads(done.stdout)["state"] == "invited"
+    assert json.loads(done.stdout)["link"].endswith(page)
+    assert state(company, ANN) == ("invited", "")
+    found = overview.look(company.services)
+    assert (found.accounts.invited, found.problems) == (1, ()), "nobody has to mend anything"
+    tell(company.services)
+    ((status, text),) = todos(company)
+    assert status == "Open"
+    assert page in text
+    assert "Who will see it:" in text
+    tell(company.services)
+    assert look_in_desk(company.services) == 0
+    again = company.watcher("accounts", "resume", ANN)
+    assert again.returncode == 4
+    assert page in again.stderr.replace("\n", "")
+    assert state(company, ANN) == ("invited", "")
+    authorise(company, app, ANN)
+    assert look_in_desk(company.services) == 1
+    assert state(company, ANN) == ("active", "")
+    tell(company.services)
+    assert [status for status, _ in todos(company)] == ["Closed"]
+    assert company.sync(ANN) == "done"
+
+
+def test_who_is_invited_in_the_desk_and_authorises_another_account_is_told_why(
+    company: Company, app: str
+) -> None:
+    company.site.add_token(app, ANN, None)  # a row without a token is no wrong API key
+    assert company.watcher("accounts", "add", ANN, "--via", "erpnext").returncode == 0
+    tell(company.services)
+    token = company.google.oauth.mint_refresh(CLIENT_ID, BOB, SCOPES)
+    company.site.add_token(app, ANN, token)
+    assert look_in_desk(company.services) == 0
+    assert state(company, ANN) == ("needs_reconnect", "wrong_account")
+    tell(company.services)
+    assert [status for status, _ in todos(company)] == ["Closed"], "the other comes in a minute"
+
+
+def test_six_who_are_invited_in_the_desk_have_no_common_trouble(company: Company, app: str) -> None:
+    with company.services.db.session() as session:
+        for n in range(6):
+            email = f"e{n}@scoopjoy.example"
+            company.site.add_user(email)
+            accounts.add(
+                session,
+                email=email,
+                source="erpnext",
+                state=AccountState.INVITED,
+                now=company.services.clock(),
+                erpnext_user=email,
+            )
+    assert tell(company.services) == 6
 
 
 def test_a_dead_grant_is_not_tried_again_and_a_new_one_is_picked_up(

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.postbox import Postbox
-from watcher.accounts import disconnect, users, verbs
+from watcher.accounts import company, disconnect, users, verbs
 from watcher.accounts.tokens import refresh_one
 from watcher.handlers.app import create_app
 from watcher.ledger import accounts, audit
@@ -260,7 +260,7 @@ def test_an_employee_pauses_and_goes_on_but_not_against_an_admin(
     assert browser.post("/me/pause").status_code == 400, "without the form's proof"
     assert "Paused. Nothing is read until you go on" in press(browser, "/me/pause")
     assert (shop.account(CARLA).state, shop.account(CARLA).cause) == ("paused", "by_employee")
-    assert verbs.left_as_it_is(shop.services, CARLA, "oauth") != "", "an import lifts no pause"
+    assert company.left_as_it_is(shop.services, CARLA, "oauth") != "", "an import lifts no pause"
     assert "It goes on" in press(browser, "/me/resume")
     assert shop.account(CARLA).state == "active"
     verbs.pause(shop.services, CARLA)

@@ -100,6 +100,9 @@ def _remind(services: Services, how: How, guest: Guest) -> Answer:
     if account.state != AccountState.INVITED and not again:
         audit.nothing()
         return Answer(account.email, f"left as it is: {account.state.replace('_', ' ')}")
+    if accounts.is_invited_in_desk(account):
+        audit.nothing()
+        return Answer(account.email, "left as it is: asked by a ToDo in ERPNext")
     mailed_at, now = link.mailed_at if link else None, services.clock()
     if how.postman and mailed_at and now - LATELY < mailed_at:
         audit.nothing()

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from watcher import errors
-from watcher.accounts import verbs
+from watcher.accounts import company
 from watcher.accounts.disconnect import disconnect
 from watcher.services import Services
 
@@ -24,10 +24,10 @@ def leavers(services: Services, choice: str) -> Iterator[dict[str, Any]]:
     """What became of each account that is paused because ERPNext no longer knows the employee: with
     ``choice`` ``keep``, ``cancel`` or ``delete`` of their events they are disconnected a week
     later. Where that would be most of all accounts, none is: then it is not people who left."""
-    found = verbs.leavers(services)
+    found = company.leavers(services)
     before = services.clock() - GRACE
     due = [email for email, since in found if since <= before]
-    are_most = len(due) > FEW and 2 * len(due) > verbs.number_of_connected(services)
+    are_most = len(due) > FEW and 2 * len(due) > company.number_of_connected(services)
     for email, since in found:
         if choice == NAME or email not in due:
             yield _named(email, since, choice)

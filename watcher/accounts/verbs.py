@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from watcher import errors
 from watcher.accounts import revive
@@ -24,12 +22,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """``calendar_id``: that of the account's own calendar, where it is not the address."""
+    """``calendar_id``: that of the account's own calendar, where it is not the address. ``link`` is
+    the page of ERPNext's Desk where the employee has to consent first, empty where it is live."""
 
     email: str
     erpnext_user: str | None
     calendars: int
     calendar_id: str = ""
+    link: str = ""
+
+    @property
+    def state(self) -> states.AccountState:
+        return states.AccountState.INVITED if self.link else states.AccountState.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +115,11 @@ def add_from_desk(
     erpnext_user: str | Chosen | None = None,
     calendar_ids: tuple[str, ...] = (),
 ) -> Added:
-    """Register an employee who has authorised the Connected App in ERPNext; live at once.
+    """Register an employee who has authorised the Connected App in ERPNext, live at once, or who
+    is to do so: then the account is invited, a ToDo asks the employee, and it goes live by itself.
 
-    Without a good authorisation the account is registered as *Needs reconnect* and goes live by
-    itself when there is one. Raises ``AccountDead`` then, with the Desk link, and ``UserError``.
+    Where something is wrong with what was authorised it is *Needs reconnect*. Raises
+    ``AccountDead`` then, with the Desk link, and ``UserError``.
     """
     address = accounts.normal(email)
     require(services.settings, "google_client_id", "google_client_secret", why="--via erpnext")
@@ -132,7 +137,11 @@ def add_from_desk(
     except errors.AccountDead as error:
         if link not in error.next_step:
             error.next_step = f"{error.next_step}: {link}"
-        raise
+        with services.db.reading() as session:
+            known = accounts.find(session, address)
+        if known is None or not accounts.is_invited_in_desk(known):
+            raise
+        return Added(address, user, len(calendar_ids) or 1, link=link)
     zone = services.site().zone
     since = connected_app.authorised_at(services.erpnext, app, user, zone)
     with services.db.session() as session:
@@ -143,8 +152,8 @@ def add_from_desk(
 def _prove_and_start(services: Services, grant: Grant, calendar_ids: tuple[str, ...]) -> Added:
     """The grant and the calendars are proved before anything is changed: an account that works
     goes on as it does when the new way fails. What fails is not kept at all, but for an employee
-    who has not authorised in ERPNext yet: that one is registered as *Needs reconnect*, and goes
-    live by itself when it is done."""
+    who has not authorised in ERPNext yet, or not rightly: that one is registered, and goes live by
+    itself when it is done."""
     address = grant.email
     with services.db.reading() as session:
         known = accounts.find(session, address)
@@ -169,14 +178,15 @@ def _register(
     services: Services, grant: Grant, wanted: Sequence[Proved], found: Fresh | errors.AccountDead
 ) -> list[int]:
     """The account with its calendars, as the grant says: active with the token that Google gave, or
-    in need to reconnect. In one transaction, since an import makes thousands of them. Returns the
-    calendars that are to be rung, which is noted already."""
+    invited, or in need to reconnect. In one transaction, since an import makes thousands of them.
+    Returns the calendars that are to be rung, which is noted already."""
     now = services.clock()
     services.keyring.follow()  # a rotation may be under way
     with services.db.session() as session:
         known = accounts.find(session, grant.email)
         if known is not None:
             accounts.lock(session, known.id)
+        is_new = known is None or known.state in (*states.LEAVING, states.AccountState.INVITED)
         if known is None or known.state in states.LEAVING:
             known = accounts.add(
                 session,
@@ -193,76 +203,17 @@ def _register(
         for each in wanted:
             own.add(session, known, each.google_id, each.is_own, now)
         dead = found.cause if isinstance(found, errors.AccountDead) else ""
-        done = {"via": grant.source, "calendars": len(wanted)}
-        audit.record(session, audit.Act(audit.What.ACCOUNT_ADD, known.email, done, dead), now)
-        if isinstance(found, errors.AccountDead):
+        if is_new and dead == errors.Cause.NO_REFRESH_TOKEN:
+            accounts.set_state(known, states.AccountState.INVITED, "", now)
+        elif dead:
             accounts.set_state(known, states.AccountState.NEEDS_RECONNECT, dead, now)
+        done = {"via": grant.source, "calendars": len(wanted)}
+        outcome = "" if accounts.is_invited_in_desk(known) else dead
+        audit.record(session, audit.Act(audit.What.ACCOUNT_ADD, known.email, done, outcome), now)
+        if isinstance(found, errors.AccountDead):
             return []
         accounts.store_access(known, services.keyring, found)
         return accounts.begin(session, known, now)
-
-
-def left_as_it_is(services: Services, email: str, source: str) -> str:
-    """Why an import of many does not touch an account: it works by another way, or an admin has
-    paused it, or the name of the ERPNext user is no address. Empty when it may."""
-    if source == "erpnext" and email and "@" not in email:
-        return (
-            "left out: not an e-mail address "
-            f"(watcher accounts add EMAIL --via erpnext --erpnext-user {email})"
-        )
-    with services.db.reading() as session:
-        known = accounts.find(session, email)
-    if known is not None and known.is_active and known.source != source:
-        return f"left as it is: connected by {known.source}"
-    if known is not None and (known.state, known.cause) == (
-        states.AccountState.PAUSED,
-        errors.Cause.BY_ADMIN,
-    ):
-        return "left as it is: paused"
-    if known is not None and known.is_paused_by_employee:
-        return f"left as it is: paused by the employee ({known.cause})"
-    return ""
-
-
-def known(services: Services) -> frozenset[str]:
-    """The addresses of all accounts, in lower case, whatever their state."""
-    with services.db.reading() as session:
-        return frozenset(account.email.lower() for account in accounts.everyone(session))
-
-
-def leavers(services: Services) -> list[tuple[str, datetime]]:
-    """Accounts that are paused because ERPNext has no enabled user of theirs, and since when."""
-    gone = (states.AccountState.PAUSED, errors.Cause.USER_REMOVED)
-    with services.db.reading() as session:
-        everyone = accounts.everyone(session)
-        return [(a.email, a.since) for a in everyone if (a.state, a.cause) == gone]
-
-
-def number_of_connected(services: Services) -> int:
-    """How many accounts are not disconnected, whatever else they are."""
-    with services.db.reading() as session:
-        everyone = accounts.everyone(session)
-    return sum(account.state != states.AccountState.DISCONNECTED for account in everyone)
-
-
-def company_users(services: Services, via: str) -> list[str]:
-    """Enabled system users of ERPNext with an address that ``WATCHER_DELEGATION_ALLOW`` covers,
-    which is needed for the service account alone. The API user is left out: it is a program."""
-    if via == "service-account":
-        require(services.settings, "delegation_allow", why="--from erpnext")
-    everybody = not services.settings.delegation_allow
-    allow = DelegationAllow.parse(services.settings.delegation_allow)
-    filters: list[list[Any]] = [["enabled", "=", 1], ["user_type", "=", "System User"]]
-    found = services.erpnext.rows("User", filters, ["email"])
-    emails = {str(row.get("email") or row["name"]).strip().lower() for row in found}
-    emails.discard(services.site().api_user.lower())
-    return sorted(email for email in emails if "@" in email and (everybody or allow.allows(email)))
-
-
-def desk_users(services: Services) -> list[str]:
-    """Everyone with a Token Cache row for our Connected App; Administrator can be among them."""
-    rows = connected_app.authorised(services.erpnext, services.desk_app())
-    return sorted({row.user for row in rows})
 
 
 def invite(
@@ -382,7 +333,7 @@ def resume(services: Services, email: str) -> Proof:
     what is found of its own calendar if that is mirrored."""
     with services.db.session() as session:
         account = accounts.get(session, email)
-        if account.state not in states.HAD_A_GRANT:
+        if account.state not in states.HAD_A_GRANT and not accounts.is_invited_in_desk(account):
             raise errors.UserError(
                 f"{account.email} is {account.state}",
                 next_step=f"watcher accounts invite {account.email}",

@@ -26,8 +26,8 @@ from watcher.cli.later import later
 from watcher.ledger.states import AccountState
 
 with later():
+    from watcher.accounts import company, leaving, verbs
     from watcher.accounts import disconnect as ending
-    from watcher.accounts import leaving, verbs
     from watcher.ledger import accounts as ledger
     from watcher.ledger import audit
 
@@ -59,7 +59,11 @@ def add(
     via: str,
     calendar_ids: tuple[str, ...],
 ) -> None:
-    """Register an employee; by service account or ERPNext the mirror is live at once."""
+    """Register an employee; by service account or ERPNext the mirror is live at once.
+
+    Who has not consented in ERPNext's Connected App yet is invited by a ToDo there, and goes live
+    with the consent.
+    """
     if via == "oauth":
         inviting.one(app, email, erpnext_user)
         if calendar_ids:
@@ -68,8 +72,14 @@ def add(
     add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
     added = add(app.services, email, erpnext_user=erpnext_user, calendar_ids=calendar_ids)
     if app.as_json:
-        document = {"email": added.email, "erpnext_user": added.erpnext_user, "state": "active"}
-        emit(document | ({"calendar": added.calendar_id} if added.calendar_id else {}))
+        document = {"email": added.email, "erpnext_user": added.erpnext_user, "state": added.state}
+        named = {"calendar": added.calendar_id, "link": added.link}
+        emit(document | {key: value for key, value in named.items() if value})
+    elif added.link:
+        messages.print(f"{added.email} is invited, and connected as soon as that is done:")
+        messages.print(f"  {added.erpnext_user} presses 'Connect to ...' at", markup=False)
+        click.echo(added.link)
+        messages.print("  a ToDo in ERPNext says so, too, while Watcher runs")
     else:
         messages.print(f"{added.email} is connected, its first sync is queued")
         _say_calendar(added.calendar_id)
@@ -116,7 +126,7 @@ def import_(app: App, via: str, source: str | None, keep: bool, leavers: str) ->
     """
     results: list[dict[str, Any]] = []
     codes = []
-    known = verbs.known(app.services) if keep else frozenset()
+    known = company.known(app.services) if keep else frozenset()
     people = [each for each in _people(app, via, source) if each[0].lower() not in known]
     for result in _imported(app, via, people):
         email = result["email"]
@@ -188,7 +198,7 @@ def _patiently(one: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _import_one(app: App, via: str, email: str, user: str | verbs.Chosen | None) -> dict[str, Any]:
-    left = verbs.left_as_it_is(app.services, email, via)
+    left = company.left_as_it_is(app.services, email, via)
     if left:
         audit.nothing()
         return {"email": email, "outcome": left, "code": 0}
@@ -197,6 +207,9 @@ def _import_one(app: App, via: str, email: str, user: str | verbs.Chosen | None)
         return {"email": email, "outcome": "invited", "code": 0, "link": link}
     add = verbs.add_from_desk if via == "erpnext" else verbs.add_delegated
     added = add(app.services, email, erpnext_user=user)
+    if added.link:
+        outcome = "invited: to consent in ERPNext"
+        return {"email": email, "outcome": outcome, "code": 0, "link": added.link}
     named = {"calendar": added.calendar_id} if added.calendar_id else {}
     return {"email": email, "outcome": "connected", "code": 0} | named
 
@@ -211,9 +224,9 @@ def _people(app: App, via: str, source: str | None) -> Iterator[tuple[str, str |
     if source is None and via != "erpnext":
         raise errors.UserError("nobody to import", next_step="--from FILE.csv or --from erpnext")
     if source is None:
-        yield from ((user, user) for user in verbs.desk_users(app.services))
+        yield from ((user, user) for user in company.desk_users(app.services))
     elif source == "erpnext":
-        yield from ((user, user) for user in verbs.company_users(app.services, via))
+        yield from ((user, user) for user in company.company_users(app.services, via))
     else:
         guests = inviting.of_file(source, "--from FILE.csv")
         yield from ((guest.email, guest.erpnext_user) for guest in guests)

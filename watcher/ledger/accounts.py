@@ -160,9 +160,11 @@ def begin(session: Session, account: Account, now: datetime) -> list[int]:
 
 
 def needs_reconnect(session: Session, account_id: int, cause: str, now: datetime) -> None:
-    """The grant is dead: no more calls for this account until its owner comes back."""
+    """The grant is dead, or what was authorised in ERPNext is of no use: no more calls for this
+    account until its owner comes back."""
     account = session.get_one(Account, account_id)
-    if account.state in HAD_A_GRANT:
+    asked = is_invited_in_desk(account) and cause == Cause.NO_REFRESH_TOKEN
+    if account.state in HAD_A_GRANT or (is_invited_in_desk(account) and not asked):
         set_state(account, AccountState.NEEDS_RECONNECT, cause, now)
         account.access_token = None
         account.access_expires_at = None
@@ -293,14 +295,21 @@ def with_users(session: Session, removed_cause: str) -> list[Account]:
 
 
 def waiting_for_desk(session: Session) -> list[Account]:
-    """Accounts whose owner has to authorise the Connected App (again)."""
-    return list(
-        session.scalars(
-            select(Account).where(
-                Account.state == AccountState.NEEDS_RECONNECT, Account.source == "erpnext"
-            )
-        )
-    )
+    """Accounts whose owner has to authorise the Connected App, for the first time or again."""
+    waiting = (AccountState.INVITED, AccountState.NEEDS_RECONNECT)
+    asked = and_(Account.state.in_(waiting), Account.source == "erpnext")
+    return list(session.scalars(select(Account).where(asked)))
+
+
+def is_invited_in_desk(account: Account) -> bool:
+    """It waits for a first consent, which is to be given in ERPNext."""
+    return account.state == AccountState.INVITED and account.source == "erpnext"
+
+
+def invited_in_desk(session: Session) -> Sequence[Account]:
+    """Accounts whose owner has never authorised the Connected App, by address."""
+    new = and_(Account.state == AccountState.INVITED, Account.source == "erpnext")
+    return session.scalars(select(Account).where(new).order_by(Account.email)).all()
 
 
 def still_disconnecting(session: Session, email: str, now: datetime) -> None:

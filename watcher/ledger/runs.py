@@ -108,9 +108,8 @@ def _prune_diary(db: Database, now: datetime) -> int:
 def _forget_dead_grants(session: Session, now: datetime) -> None:
     """While somebody has to authorise in the Desk all are kept: they tell the token that died from
     a new one."""
-    waits = select(Account.id).where(
-        Account.state == AccountState.NEEDS_RECONNECT, Account.source == "erpnext"
-    )
+    waiting = (AccountState.INVITED, AccountState.NEEDS_RECONNECT)
+    waits = select(Account.id).where(Account.state.in_(waiting), Account.source == "erpnext")
     if session.scalar(waits.limit(1)) is None:
         old = Fact.name.startswith("dead_grant:"), Fact.learned_at < now - KEEP_DEAD_GRANTS
         session.execute(delete(Fact).where(*old))

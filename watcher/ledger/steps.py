@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
-from watcher.ledger import models
+from watcher.ledger import accounts, models
 from watcher.ledger.states import AccountState, CalendarState
 
 TESTING_LIFE, TESTING_SLACK = timedelta(days=7), timedelta(hours=12)
@@ -81,12 +81,15 @@ def for_account(session: Session, account: models.Account) -> str:
             f"watcher accounts disconnect {account.email}, or "
             f"watcher accounts resume {account.email}"
         )
+    if accounts.is_invited_in_desk(account) or (
+        account.state == AccountState.NEEDS_RECONNECT and account.source == "erpnext"
+    ):
+        desk = session.get(models.Fact, "desk_link")
+        again = "" if accounts.is_invited_in_desk(account) else " again"
+        where = f": {desk.value}" if desk else ""
+        return f"{account.erpnext_user} authorises the Connected App in ERPNext{again}{where}"
     if account.state != AccountState.NEEDS_RECONNECT:
         return ""
-    if account.source == "erpnext":
-        desk = session.get(models.Fact, "desk_link")
-        where = f": {desk.value}" if desk else ""
-        return f"{account.erpnext_user} authorises the Connected App in ERPNext again{where}"
     return {
         "oauth": f"watcher accounts invite {account.email}",
         "service-account": "allow the mailbox in the Admin console, then "

@@ -126,6 +126,8 @@ def grace(state: str, cause: str) -> timedelta:
     """How long a trouble has to last before somebody is told: most outages pass by themselves."""
     if cause in OUTAGES.values():
         return OUTAGE
+    if state == "invited":
+        return timedelta(0)
     if state in ("needs_reconnect", "failing", "paused", "not_masked", "not_cancelled"):
         return AT_ONCE
     return A_WHILE

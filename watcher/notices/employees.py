@@ -1,5 +1,5 @@
-"""What employees are told: to connect again, by a ToDo with the way back; and, once, that their
-calendar is mirrored by delegation.
+"""What employees are told: to connect in ERPNext, or again, by a ToDo with the way; and, once, that
+their calendar is mirrored by delegation.
 
 A permission that Google has ended without another reason may be one that the employee has taken
 back. That is taken for a wish: the admins are told, and nobody is asked to connect again.
@@ -14,12 +14,13 @@ from sqlalchemy import select
 
 from watcher.erpnext import todos
 from watcher.erpnext.connected_app import desk_link
-from watcher.errors import ErpRefused, WatcherError, contained
-from watcher.ledger import choices, connect, steps
+from watcher.errors import Cause, ErpRefused, WatcherError, contained
+from watcher.ledger import accounts, choices, connect, steps
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.models import Account, Notice
 from watcher.ledger.states import AccountState
 from watcher.notices import media, words
+from watcher.notices.decide import Trouble
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,27 @@ MOST_AT_ONCE = 50
 """So many employees are told in one run, of the many that an import brings."""
 
 
+def to_invite(services: Services) -> list[Trouble]:
+    """Who has to consent in ERPNext first: no problem of anybody's, and told as if it were one."""
+    with services.db.reading() as session:
+        return [
+            Trouble(
+                account=account.email,
+                calendar=None,
+                state=AccountState.INVITED,
+                cause=Cause.NO_REFRESH_TOKEN,
+                text="",
+                step=steps.for_account(session, account),
+            )
+            for account in accounts.invited_in_desk(session)
+        ]
+
+
 def who_can_mend(services: Services, notice: Notice) -> Account | None:
-    """Who is to be asked to mend it himself. A delegation is the admins' to mend; without an
+    """Who is to be asked to do it himself. A delegation is the admins' to mend; without an
     ERPNext user there is nobody to give a ToDo to; and what may be a wish is respected."""
-    if notice.state != AccountState.NEEDS_RECONNECT or notice.account_id is None:
+    asked = (AccountState.NEEDS_RECONNECT, AccountState.INVITED)
+    if notice.state not in asked or notice.account_id is None:
         return None
     with services.db.reading() as session:
         account = session.get_one(Account, notice.account_id)
@@ -40,14 +58,24 @@ def who_can_mend(services: Services, notice: Notice) -> Account | None:
 
 
 def ask(services: Services, notice: Notice) -> str | None:
-    """A ToDo with the link to connect again; its name."""
+    """A ToDo with the link to connect; its name."""
     account = who_can_mend(services, notice)
     if account is None or account.erpnext_user is None:
         return None
     how = _how_to_connect(services, account)
-    text = words.for_employee(notice.id, words.Again(notice.cause, how, account.language))
+    if notice.state == AccountState.INVITED:
+        text = _invited(services, account, how).todo(notice.id)
+    else:
+        text = words.for_employee(notice.id, words.Again(notice.cause, how, account.language))
     todo = todos.ToDo(user=account.erpnext_user, text=text, marker=words.marker(notice.id))
     return todos.put(services.erpnext, todo, notice.todo)
+
+
+def _invited(services: Services, account: Account, how: str) -> words.Invited:
+    with services.db.reading() as session:
+        company = known_site.company(session, services.settings)
+    seen = choices.seen(services.settings, account)
+    return words.Invited(company=company, seen=seen, how=how, language=account.language)
 
 
 def _how_to_connect(services: Services, account: Account) -> str:

@@ -57,6 +57,7 @@ def tell(services: Services) -> int:
 def observe(services: Services) -> list[Trouble]:
     """Bring the ledger's notices up to what is wrong now."""
     troubles = [_trouble(problem) for problem in overview.look(services).problems]
+    troubles += employees.to_invite(services)
     now = services.clock()
     with services.db.session() as session:
         rows = {row.key: row for row in ledger.lasting(session)}
@@ -115,7 +116,7 @@ def _known(row: Notice) -> Known:
         seen_at=row.seen_at,
         group=row.group_id,
         is_group=row.is_group,
-        is_one_of_many=bool(row.who),
+        is_one_of_many=bool(row.who) and row.state != AccountState.INVITED,
     )
 
 
@@ -165,8 +166,10 @@ def _due(services: Services) -> list[tuple[Notice, int]]:
 
 
 def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> list[str]:
-    """The media by which this can be told: never one that is itself in trouble."""
-    usable = decide.usable(media.configured(services.settings), notice.cause)
+    """The media by which this can be told: never one that is itself in trouble. That somebody is
+    invited is the employee's matter alone."""
+    invited = notice.state == AccountState.INVITED
+    usable = [] if invited else decide.usable(media.configured(services.settings), notice.cause)
     if (
         not any(trouble.cause in causes.ERPNEXT for trouble in troubles)
         and employees.who_can_mend(services, notice) is not None

@@ -100,6 +100,34 @@ def by_link(link: str, language: str = "") -> str:
     return f"<p>{text % {'link': html.escape(link)}}</p>"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Invited:
+    """Who is to consent in ERPNext's Desk for the first time; ``how`` is ``by_desk``."""
+
+    company: str
+    seen: Seen
+    how: str
+    language: str = ""
+
+    def todo(self, notice: int) -> str:
+        """The ToDo, as HTML."""
+        _ = words(self.language)
+        title = _("Connect your Google Calendar to ERPNext")
+        asks = _(
+            "%(company)s asks you to connect your Google Calendar: your events are then shown in "
+            "ERPNext and follow every change."
+        )
+        told = [
+            asks % {"company": self.company},
+            " ".join([_("What is copied:"), *seeing.what_is_read(self.seen, _)]),
+            " ".join([_("Who will see it:"), *seeing.who_sees(self.seen, _)]),
+        ]
+        closes = _("This entry closes by itself when that is done.")
+        begins = f"<p {marker(notice)}><b>{title}</b></p>"
+        text = "".join(f"<p>{html.escape(each, quote=False)}</p>" for each in told)
+        return f"{begins}{text}{self.how}<p>{closes}</p>"
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """Why an employee has to connect again; ``how`` is ``by_desk``, ``by_link`` or ``no_link``."""
