@@ -43,6 +43,7 @@ SPOKEN = (
     "connected.html",
     "leave.html",
     "me.html",
+    "me_calendars.html",
     "me_sign_in.html",
     "message.html",
     "next_event.html",

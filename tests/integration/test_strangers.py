@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from tests.company import ADMIN, Company
 from tests.integration.test_ledger_locks import counted
 from watcher.handlers.app import create_app
-from watcher.handlers.turns import TooMany, Turns, of_consents
+from watcher.handlers.turns import TooMany, Turns, by_purpose
 
 pytestmark = pytest.mark.one_shape("sqlite")
 
@@ -34,7 +34,7 @@ def come_back(visitor: FlaskClient) -> int:
 def test_sign_ins_that_lead_nowhere_ask_google_some_times_a_minute(
     company: Company, visitor: FlaskClient
 ) -> None:
-    most = of_consents()["sign_in"]._begun.maxlen or 0
+    most = by_purpose()["sign_in"]._begun.maxlen or 0
     with counted(company.services.db) as statements:
         answers = [come_back(visitor) for _ in range(most + 5)]
     assert answers == [400] * most + [429] * 5

@@ -49,6 +49,7 @@ def told(account: Account) -> dict[str, Any]:
         "read": list(seeing.what_is_read(what, words)),
         "sees": list(seeing.who_sees(what, words)),
         "leaving": seeing.rows_after_leaving(app.settings.leaving_events, words),
+        "finds": app.settings.find_calendars != "no",
         "delegated": account.source == "service-account",
     }
 

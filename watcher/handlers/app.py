@@ -17,6 +17,7 @@ from watcher.handlers import (
     employees,
     explaining,
     failures,
+    further,
     health,
     links,
     me,
@@ -59,7 +60,7 @@ def create_app(services: Services) -> Flask:
     )
     app.session_interface = SecureCookieSessionInterface()
     pages = (dashboard, employees, calendars, failures, explaining, auditing, system, stopwatch)
-    spoken = (links, oauth, me)
+    spoken = (links, oauth, me, further)
     for part in (notifications, *spoken, parts, *pages, health):
         app.register_blueprint(part.bp)
     app.before_request(tracing.begin)

@@ -11,7 +11,7 @@ from watcher.handlers.missed import Missed
 from watcher.handlers.pace import Pace
 from watcher.handlers.readiness import Readiness
 from watcher.handlers.tally import Tally
-from watcher.handlers.turns import Turns, of_consents
+from watcher.handlers.turns import Turns, by_purpose
 from watcher.services import Services
 
 EXTENSION = "watcher"
@@ -29,7 +29,7 @@ def equip(app: Flask, services: Services) -> None:
     app.extensions[TALLY] = Tally(services)
     app.extensions[READINESS] = looks = Readiness(services)
     app.extensions[LOOKING] = Looking(services, looks)
-    app.extensions[TURNS] = of_consents()
+    app.extensions[TURNS] = by_purpose()
     app.extensions[PACE] = Pace(services)
     app.extensions[MISSED] = Missed(services)
 

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from watcher.accounts import by_employee
 from watcher.errors import AccountDead, Transient, WatcherError
-from watcher.handlers import about, acting, employee
+from watcher.handlers import about, acting, employee, further
 from watcher.handlers.context import EXTENSION, services
 from watcher.handlers.messages import N_, ErrorPage
 from watcher.handlers.speech import speak
@@ -57,6 +57,7 @@ def connected() -> ResponseReturnValue:
         how=how,
         main=main,
         is_done=is_done,
+        without_list=bool(further.offered(account)) and further.lacks_the_list(account),
         next=about.upcoming(account) if is_done and account.is_active else None,
         **about.told(account),
     )
@@ -76,7 +77,8 @@ def page() -> ResponseReturnValue:
         "me.html",
         account=account,
         how=how,
-        said=DONE.get(session.pop(SAID, ""), ""),
+        said={**DONE, **further.DONE}.get(session.pop(SAID, ""), ""),
+        further=further.offered(account),
         now=services().clock(),
         may_resume=account.is_paused_by_employee,
         chosen=choices.effective(settings, wishes),

@@ -46,8 +46,13 @@ class Turns:
             self._free.release()
 
 
-def of_consents() -> dict[str, Turns]:
+def by_purpose() -> dict[str, Turns]:
     """By purpose. Anybody may begin a sign-in; to connect takes an invitation, so that strangers
     cannot use up what employees need. Those who sign in to *My connection* do not use up what
-    admins need either."""
-    return {"connect": Turns(4, 120), "sign_in": Turns(2, 20), "me": Turns(2, 30)}
+    admins need either, and so it is with those who look for their further calendars."""
+    return {
+        "connect": Turns(4, 120),
+        "sign_in": Turns(2, 20),
+        "me": Turns(2, 30),
+        "find": Turns(2, 60),
+    }

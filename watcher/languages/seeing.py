@@ -16,7 +16,8 @@ from watcher.languages.catalogs import Words
 class Seen:
     """What decides for one account. ``event_type`` is ``Public`` or ``Private``,
     ``private_events`` ``busy``, ``private`` or ``skip``; ``has_user``: ERPNext has a user for whom
-    a Private event can be."""
+    a Private event can be; ``finders``: who may look for further calendars (``no``, ``admins``,
+    ``employees``, ``both``)."""
 
     event_type: str
     private_events: str
@@ -24,6 +25,7 @@ class Seen:
     past_days: int
     future_days: int
     has_user: bool = True
+    finders: str = "no"
 
 
 def what_is_read(seen: Seen, _: Words) -> Iterator[str]:
@@ -37,6 +39,26 @@ def what_is_read(seen: Seen, _: Words) -> Iterator[str]:
         yield _("Events that you declined are copied, too.")
     else:
         yield _("Events that you declined are not copied.")
+    if seen.finders != "no":
+        yield listing(seen, _)
+
+
+def listing(seen: Seen, _: Words) -> str:
+    """Who may have Google list further calendars, and what becomes of them."""
+    if seen.finders == "admins":
+        return _(
+            "Your administrator can have Google list your other calendars. Their names are not "
+            "kept, and none of them is copied before your administrator adds it."
+        )
+    if seen.finders == "employees":
+        return _(
+            "You can have Google list your other calendars. Their names are shown to you alone "
+            "and are not kept, and none of them is copied before you choose it."
+        )
+    return _(
+        "You and your administrator can have Google list your other calendars. Their names are "
+        "not kept, and none of them is copied before one of you chooses it."
+    )
 
 
 def who_sees(seen: Seen, _: Words) -> Iterator[str]:

@@ -69,6 +69,7 @@ def seen(settings: Settings, account: Account) -> Seen:
         past_days=settings.window_past_days,
         future_days=settings.window_future_days,
         has_user=account.erpnext_user is not None,
+        finders=settings.find_calendars,
     )
 
 

@@ -1,0 +1,191 @@
+"""*My connection*: an employee looks for further calendars and chooses which are copied, too."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+from tests.company import ANN, BOB, SERVICE_ACCOUNT
+from tests.contract.test_finding import OUTLET, ROSTER, mirrored
+from tests.shop import Shop
+from watcher.accounts import verbs
+from watcher.google.endpoints import CALENDAR_SCOPE, LIST_SCOPE
+from watcher.handlers.app import create_app
+from watcher.handlers.turns import Turns
+from watcher.ledger.audit import Audit
+
+EVERY_BOX, ONE_BOX = (CALENDAR_SCOPE, LIST_SCOPE), (CALENDAR_SCOPE,)
+
+
+@pytest.fixture
+def finder(shop: Shop) -> Shop:
+    shop.set("find_calendars", "employees")
+    shop.rebuild()
+    shop.google.add_calendar(OUTLET, BOB, "Outlet <b>Pune</b>")
+    shop.google.add_calendar(ROSTER, ANN, "Roster")
+    shop.google.share(ROSTER, BOB, "reader")
+    return shop
+
+
+@pytest.fixture
+def browser(finder: Shop) -> FlaskClient:
+    return create_app(finder.services).test_client()
+
+
+def path(link: str) -> str:
+    parts = urlsplit(link)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def at_google(away: str, email: str, boxes: tuple[str, ...] | None = None) -> str:
+    """What somebody does on Google's page, with these boxes ticked, or all; the way back."""
+    page = requests.get(away, timeout=10)
+    hidden = r'type="hidden" name="([^"]+)" value="([^"]*)"'
+    form: dict[str, Any] = {k: html.unescape(v) for k, v in re.findall(hidden, page.text)}
+    shown = re.findall(r'name="grant" value="([^"]*)"', page.text)
+    form["grant"] = [each for each in shown if boxes is None or each in boxes]
+    form |= {"account": email, "decision": "allow"}
+    back = requests.post(page.url, data=form, timeout=10, allow_redirects=False)
+    return path(back.headers["Location"])
+
+
+def connect(shop: Shop, browser: FlaskClient, boxes: tuple[str, ...]) -> str:
+    """Bob consents; the text of the page that it ends with."""
+    away = browser.post(path(verbs.invite(shop.services, BOB))).headers["Location"]
+    return text_of(browser.get(at_google(away, BOB, boxes), follow_redirects=True).text)
+
+
+def text_of(page: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def press(browser: FlaskClient, address: str, **fields: Any) -> Any:
+    """A button of *My connection*."""
+    page = browser.get("/me").text
+    proof = re.search(r'name="form_proof" value="([^"]+)"', page)
+    assert proof is not None, text_of(page)
+    return browser.post(address, data={"form_proof": proof[1], **fields})
+
+
+def said(answer: Any) -> str:
+    assert answer.status_code == 200, answer.text
+    return text_of(answer.text)
+
+
+def test_an_employee_chooses_and_is_told_who_will_see_it(
+    finder: Shop, browser: FlaskClient
+) -> None:
+    done = connect(finder, browser, EVERY_BOX)
+    assert "list of your calendars was not ticked" not in done
+    page = press(browser, "/me/calendars")
+    shown = said(page)
+    assert "Outlet <b>Pune</b> (yours)" in shown
+    assert "<b>Pune" not in page.text, "a name is text"
+    assert "Roster (you may look at it)" in shown
+    assert "everybody in your company who works in ERPNext can see them" in shown
+    assert f"{BOB} (your main calendar) : is copied already" in shown
+    assert press(browser, "/me/calendars/add", calendar=[OUTLET]).headers["Location"] == "/me"
+    shown = said(browser.get("/me"))
+    assert "Your choice is stored" in shown
+    assert mirrored(finder, BOB) == [BOB, OUTLET]
+    with finder.services.db.reading() as session:
+        rows = [(a.who, a.what, a.subject) for a in session.query(Audit)]
+    assert rows[-1] == (BOB, "calendar.add", f"{BOB} {OUTLET}")
+    assert "Outlet <b>Pune</b> (yours) : is copied already" in said(press(browser, "/me/calendars"))
+
+
+def test_the_second_box_may_be_left_unticked(finder: Shop, browser: FlaskClient) -> None:
+    link = path(verbs.invite(finder.services, BOB))
+    before = said(browser.get(link))
+    assert "You can have Google list your other calendars" in before
+    assert "A second box is for the list of your calendars" in before
+    done = connect(finder, browser, ONE_BOX)
+    assert "You are connected" in done
+    assert "The box for the list of your calendars was not ticked" in done
+    assert finder.sync(BOB) == "done"
+    shown = said(browser.get("/me"))
+    assert "which you have not allowed" in shown
+    assert "Look for my other calendars" not in shown
+    assert "Google does not show Watcher the list" in said(press(browser, "/me/calendars"))
+    again = press(browser, "/me/calendars/allow").headers["Location"]
+    away = browser.post(path(again)).headers["Location"]
+    assert LIST_SCOPE in parse_qs(urlsplit(away).query)["scope"][0].split()
+    browser.get(at_google(away, BOB))
+    assert "Look for my other calendars" in said(browser.get("/me"))
+    assert "Roster" in said(press(browser, "/me/calendars"))
+
+
+def test_without_the_first_box_nothing_is_stored(finder: Shop, browser: FlaskClient) -> None:
+    done = connect(finder, browser, (LIST_SCOPE,))
+    assert "The calendar permission is missing" in done
+
+
+def test_what_a_colleague_has_is_not_copied_twice(finder: Shop, browser: FlaskClient) -> None:
+    finder.add(ANN)
+    verbs.add_calendar(finder.services, ANN, ROSTER)
+    connect(finder, browser, EVERY_BOX)
+    page = press(browser, "/me/calendars")
+    assert "already for a colleague" in said(page)
+    assert f'value="{ROSTER}"' not in page.text
+    assert ANN not in page.text, "whose it is, is not told"
+    press(browser, "/me/calendars/add", calendar=[ROSTER])
+    assert "these calendars cannot be copied" in said(browser.get("/me"))
+    assert mirrored(finder, BOB) == [BOB]
+
+
+@pytest.mark.parametrize("value", ["no", "admins"])
+def test_employees_look_only_where_they_may(finder: Shop, value: str) -> None:
+    finder.set("find_calendars", value)
+    finder.rebuild()
+    browser = create_app(finder.services).test_client()
+    connect(finder, browser, EVERY_BOX)
+    assert "Your other calendars" not in said(browser.get("/me"))
+    refused = press(browser, "/me/calendars")
+    assert (refused.status_code, ROSTER in refused.text) == (400, False)
+    press(browser, "/me/calendars/add", calendar=[ROSTER])
+    assert mirrored(finder, BOB) == [BOB]
+    assert press(browser, "/me/calendars/allow").headers["Location"] == "/me"
+
+
+def test_a_delegated_employee_is_sent_to_the_administrator(finder: Shop) -> None:
+    finder.add(BOB)
+    browser = create_app(finder.services).test_client()
+    browser.get(at_google(browser.get("/me/sign-in").headers["Location"], BOB))
+    shown = said(press(browser, "/me/calendars"))
+    assert "Your administrator can allow it" in shown
+    assert "Allow it at Google" not in shown
+    finder.google.set_delegated(SERVICE_ACCOUNT, EVERY_BOX)
+    assert "Roster" in said(press(browser, "/me/calendars"))
+
+
+def test_forms_of_others_do_nothing(finder: Shop, browser: FlaskClient) -> None:
+    connect(finder, browser, EVERY_BOX)
+    for address in ("/me/calendars", "/me/calendars/add", "/me/calendars/allow"):
+        forged = browser.post(address, data={"calendar": OUTLET})
+        assert "This form is too old" in forged.text
+        stranger = create_app(finder.services).test_client()
+        assert stranger.post(address, data={"calendar": OUTLET}).headers["Location"] == "/me"
+    assert mirrored(finder, BOB) == [BOB]
+
+
+def test_google_and_others_may_keep_somebody_waiting(finder: Shop, browser: FlaskClient) -> None:
+    connect(finder, browser, EVERY_BOX)
+    finder.google.add_fault(match="calendarList", status=503, count=1)
+    assert press(browser, "/me/calendars").status_code == 503
+    browser.application.extensions["watcher.turns"]["find"] = Turns(0, 60)
+    assert "Others are looking" in press(browser, "/me/calendars").text
+
+
+def test_the_pages_speak_the_languages(finder: Shop, browser: FlaskClient) -> None:
+    connect(finder, browser, EVERY_BOX)
+    for language, words in (("de", "Ihre anderen Kalender"), ("es", "Tus otros calendarios")):
+        assert words in browser.get(f"/me?language={language}").text
+        page = press(browser, f"/me/calendars?language={language}").text
+        assert f'<html lang="{language}"' in page
+        assert words in page

@@ -1,0 +1,165 @@
+"""*My connection*: an employee looks for further calendars of the own at Google, and chooses which
+are mirrored, too, where the company allows it.
+
+Names come from Google when the button is pressed, stand on that page alone, and are kept nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from watcher.accounts import finding
+from watcher.errors import AccessLost, AccountDead, Transient, WatcherError
+from watcher.google.endpoints import LIST_SCOPES
+from watcher.handlers import about, acting, employee
+from watcher.handlers.context import services, turns
+from watcher.handlers.messages import N_, ErrorPage
+from watcher.handlers.turns import TooMany
+from watcher.ledger import accounts, audit, connect
+from watcher.ledger.models import Account
+
+bp = Blueprint("further", __name__)
+
+SAID = "said"
+DONE = {
+    "added": N_("Your choice is stored. The calendars are copied within minutes."),
+    "some": N_("Some of them are copied within minutes. The others cannot be read just now."),
+    "none": N_("Nothing was changed: these calendars cannot be copied just now."),
+}
+"""What *My connection* says after a choice, by a word that the session keeps until then."""
+KINDS = {
+    "main": N_("your main calendar"),
+    "person": N_("the calendar of another person"),
+    "room": N_("a room"),
+    "imported": N_("from another service"),
+    "holidays": N_("public holidays"),
+    "birthdays": N_("birthdays"),
+    "week_numbers": N_("week numbers"),
+    "generated": N_("made by Google"),
+}
+RIGHTS = {
+    "owner": N_("yours"),
+    "writer": N_("you may change it"),
+    "writerWithoutPrivateAccess": N_("you may change it"),
+    "reader": N_("you may look at it"),
+}
+WHY_NOT = {
+    "mirrored": N_("is copied already"),
+    "mirrored_for_another": N_(
+        "is copied already for a colleague: its events would stand in ERPNext twice"
+    ),
+    "free_busy_only": N_("shows you when its owner is busy, and no events"),
+}
+
+
+def offered(account: Account) -> str:
+    """What *My connection* offers: to ``look``, to ``allow`` it at Google first, or nothing."""
+    if not account.is_active or not finding.may(services().settings, "employees"):
+        return ""
+    return "allow" if lacks_the_list(account) else "look"
+
+
+def lacks_the_list(account: Account) -> bool:
+    """Whether the employee's own consent does not cover the list of calendars."""
+    return account.source == "oauth" and not LIST_SCOPES & accounts.granted(account)
+
+
+@bp.post("/me/calendars")
+@acting.looks
+@employee.for_the_employee
+def look() -> ResponseReturnValue:
+    """What Google lists now."""
+    account = _account()
+    try:
+        with _asking():
+            found = finding.find(services(), account.email, "employees")
+    except AccessLost:
+        return _shown(account, None)
+    return _shown(account, found)
+
+
+def _shown(account: Account, found: list[finding.Found] | None) -> ResponseReturnValue:
+    """None: the list is what Google does not show."""
+    return render_template(
+        "me_calendars.html",
+        found=found,
+        addable=[each for each in found or () if each.standing == finding.ADDABLE],
+        can_allow=account.source == "oauth",
+        kinds=KINDS,
+        rights=RIGHTS,
+        why_not=WHY_NOT,
+        **about.told(account),
+    )
+
+
+@bp.post("/me/calendars/add")
+@acting.records(audit.What.CALENDAR_ADD)
+@employee.for_the_employee
+def add() -> ResponseReturnValue:
+    account, chosen = _account(), request.form.getlist("calendar")
+    if not chosen:
+        return _back("")
+    try:
+        with _asking():
+            done = finding.choose(services(), account.email, chosen)
+    except AccessLost as error:
+        audit.failed(error.message)
+        return _shown(account, None)
+    if not done.added:
+        return _back("none")
+    return _back("some" if done.left else "added")
+
+
+@bp.post("/me/calendars/allow")
+@acting.records(audit.What.ACCOUNT_INVITE)
+@employee.for_the_employee
+def allow() -> ResponseReturnValue:
+    """To the page of a connect link, whose consent asks for the list, too."""
+    app, account = services(), _account()
+    if account.source != "oauth" or not offered(account):
+        return _back("")
+    with app.db.session() as db:
+        invitation = connect.lasting_invitation(db, account.id, app.clock())
+    return redirect(connect.sign_link(app.keyring, app.settings, invitation, account.email), 303)
+
+
+def _account() -> Account:
+    return cast(Account, employee.here())
+
+
+def _back(said: str) -> ResponseReturnValue:
+    if said in ("", "none"):
+        audit.nothing()
+    session[SAID] = said
+    return redirect(url_for("me.page"), 303)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Google is asked by few at a time: each holds a thread of the web server meanwhile. Raises
+    ``ErrorPage``, and ``AccessLost`` for the one that the page explains."""
+    try:
+        with turns("find").take():
+            yield
+    except TooMany as error:
+        text = N_("Others are looking at this moment. Try again in a few seconds.")
+        raise _page(N_("Please wait a moment"), text, 429) from error
+    except AccountDead as error:
+        text = N_("My connection says what you can do.")
+        raise _page(N_("Google's permission has ended"), text, 403) from error
+    except Transient as error:
+        raise _page(N_("Google does not answer"), N_("Try again in a minute."), 503) from error
+    except WatcherError as error:
+        if isinstance(error, AccessLost) and error.cause == finding.CAUSE:
+            raise
+        text = N_("Your calendars cannot be looked for now. Your administrator can see why.")
+        raise _page(N_("That did not work"), text, 400) from error
+
+
+def _page(title: str, text: str, status: int) -> ErrorPage:
+    return ErrorPage(title, text, status, retry=url_for("me.page"), label=N_("My connection"))
