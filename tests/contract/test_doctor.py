@@ -204,6 +204,12 @@ def no_cron(shop: Shop, _: Patch) -> None:
         session.add(Tick(name="sweep", last_run_at=long_ago, error=""))
 
 
+def own_queue_is_away(shop: Shop, patch: Patch) -> None:
+    """It hangs, or cannot be started, while the processes beside it run."""
+    no_worker(shop, patch)
+    del shop.environ["WATCHER_REDIS_URL"]
+
+
 def cron_has_ended(shop: Shop, _: Patch) -> None:
     shop.connect()
     with shop.services.db.session() as session:
@@ -308,6 +314,13 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "fail",
         "Redis does not answer",
         "correct WATCHER_REDIS_URL",
+    ),
+    (
+        "queue.answers",
+        own_queue_is_away,
+        "fail",
+        "the queue of `watcher up` does not answer",
+        "start `watcher up` again",
     ),
     ("processes.running", lambda *_: None, "warn", "nothing has run here yet", "watcher up"),
     ("processes.running", no_worker, "fail", "full syncs and polls are not made", "watcher up"),

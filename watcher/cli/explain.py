@@ -24,8 +24,8 @@ WIDTH = 80
 def explain(app: common.App, what: str, words: tuple[str, ...]) -> int:
     """Why an event is, or is not, in ERPNext: asks Google and ERPNext now, changes nothing.
 
-    WHAT is an event's id, its link in Google Calendar, ERPNext's name of it, or an employee's
-    address with words of the title or a date.
+    WHAT is an event's id, its link in Google Calendar or in ERPNext, ERPNext's name of it, or an
+    employee's address with words of the title or a date.
     """
     report = search.explain(services.impatient(app.services), " ".join([what, *words]))
     if app.as_json:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import redis
 
 from watcher.doctor import say
 from watcher.doctor.case import Case
+from watcher.errors import WatcherError
 
 
 def answers(case: Case) -> say.Finding:
@@ -18,8 +20,13 @@ def answers(case: Case) -> say.Finding:
     except redis.AuthenticationError:
         return say.denied("Redis refuses the password", "correct WATCHER_REDIS_URL")
     except redis.RedisError as error:
-        if own:
+        if own and not _runs(case):
             return say.skip("`watcher up` brings its own queue along, and does not run")
+        if own:
+            return say.away(
+                f"the queue of `watcher up` does not answer ({say.why_unreached(error)})",
+                "start `watcher up` again; its log says why the queue ended",
+            )
         return say.away(
             f"Redis does not answer ({say.why_unreached(error)})",
             "start Redis or Valkey, or correct WATCHER_REDIS_URL",
@@ -31,6 +38,14 @@ def answers(case: Case) -> say.Finding:
             "WATCHER_REDIS_URL",
         )
     return say.ok("the queue of `watcher up` answers" if own else "Redis answers")
+
+
+def _runs(case: Case) -> bool:
+    """Whether a process of Watcher runs, as far as the ledger knows."""
+    try:
+        return any(asdict(case.status.processes).values())
+    except WatcherError:  # the ledger's own checks say so
+        return False
 
 
 def keeps(case: Case) -> say.Finding:

@@ -8,7 +8,7 @@ import binascii
 import datetime as dt
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from watcher.errors import UserError
 
@@ -24,6 +24,8 @@ MOST_CHARACTERS = 2000
 _NAME = re.compile(r"EV-?\d{3,}", re.IGNORECASE)
 _EVENT_ID = re.compile(r"_?[a-z0-9_@.-]{5,1024}", re.IGNORECASE)
 _UID = "@google.com"
+_IN_DESK = re.compile(r"/(?:app|desk)/event/(?!view\b|new-)([^/]+)/?")
+_NO_LINK = "that is no link to an event, neither of Google Calendar nor of ERPNext"
 _RELATIVE = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _DAY_FORMATS = ("%Y-%m-%d", "%d.%m.%Y")
 _NAMED_FORMATS = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y")
@@ -100,19 +102,23 @@ def read(text: str, today: dt.date) -> Question:
 def _unclear(what: str) -> UserError:
     return UserError(
         what,
-        next_step="give an event's id, its link in Google Calendar, ERPNext's name such as "
-        "EV00001, or an address with words of the title or a date: "
+        next_step="give an event's id, its link in Google Calendar or ERPNext, ERPNext's name "
+        "such as EV00001, or an address with words of the title or a date: "
         'watcher explain ann@example.com "stand-up 2026-12-01"',
     )
 
 
-def _link(text: str) -> ByEvent:
-    """``.../event?eid=X`` and ``.../eventedit/X``: base64 of event and calendar id."""
+def _link(text: str) -> ByEvent | ByName:
+    """Google's ``.../event?eid=X``, ``...&tmeid=X`` and ``.../eventedit/X``: base64 of event and
+    calendar id. The Desk's ``.../app/event/X`` (16: ``.../desk/event/X``): a row's name."""
     try:
         parts = urlsplit(text)
-        given = parse_qs(parts.query).get("eid", [""])[0]
+        asked = parse_qs(parts.query)
+        given = (asked.get("eid") or asked.get("tmeid") or [""])[0]
     except ValueError:
-        raise _unclear("that is no link to an event in Google Calendar") from None
+        raise _unclear(_NO_LINK) from None
+    if row := _IN_DESK.fullmatch(parts.path):
+        return ByName(name=unquote(row[1]))
     found = re.search(r"/(?:eventedit|event)/([\w+/=-]+)", parts.path)
     packed = (given or (found[1] if found else "")).replace(" ", "+").rstrip("=")
     plain = packed.replace("+", "-").replace("/", "_")
@@ -122,7 +128,7 @@ def _link(text: str) -> ByEvent:
         decoded = ""
     event_id, _, calendar_id = decoded.partition(" ")
     if not _EVENT_ID.fullmatch(event_id):
-        raise _unclear("that is no link to an event in Google Calendar")
+        raise _unclear(_NO_LINK)
     return ByEvent(text=text, event_id=event_id, calendar_id=_whole(calendar_id.strip()))
 
 

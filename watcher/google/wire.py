@@ -136,7 +136,8 @@ class Wire:
     def _lost(self, what: str, retry: errors.Retry) -> errors.CallFailed:
         _drop_connection()
         self._answered(None)
-        return errors.CallFailed(Transient(f"Google {what} ({self.kind})", side=errors.SIDE), retry)
+        message = f"Google {what} when asked {errors.ASKED[self.kind]}"
+        return errors.CallFailed(Transient(message, side=errors.SIDE), retry)
 
 
 def execute(request: Any, wire: Wire) -> dict[str, Any]:

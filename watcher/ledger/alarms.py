@@ -39,7 +39,7 @@ def find(session: Session, fleet: Fleet, place: Place, *, queue_answers: bool) -
     now = fleet.seen.now
     found = [
         *_of_processes(session, now, place),
-        *_of_queue(place, outages.queue_away_since(session), answers=queue_answers),
+        *(_of_queue(session, place) if queue_answers else [_queue_down(session, now, place)]),
         *_of_cron(session, fleet),
         *_pushes(session, now, place),
         *_undelivered(session, now),
@@ -75,20 +75,24 @@ def _last_tick(session: Session) -> datetime | None:
     return session.scalar(select(func.max(Tick.last_ok_at)))
 
 
-def _of_queue(place: Place, since: datetime | None, *, answers: bool) -> Iterator[Problem]:
+def _queue_down(session: Session, now: datetime, place: Place) -> Problem:
+    runs = any(presence.runs(row, now) for row in presence.everything(session))
     bring = "start `watcher up`: it brings the queue along"
-    if not answers:
-        yield Problem(
-            state=ProblemState.QUEUE_DOWN,
-            cause=Cause.REDIS_UNREACHABLE,
-            since=since,
-            next_step=bring if place.own_queue else "start Redis/Valkey",
-        )
-    elif place.queue_refusal:
+    again = "start `watcher up` again, which brings the queue along; its log says why it ended"
+    return Problem(
+        state=ProblemState.QUEUE_DOWN,
+        cause=Cause.REDIS_UNREACHABLE,
+        since=outages.queue_away_since(session),
+        next_step="start Redis/Valkey" if not place.own_queue else again if runs else bring,
+    )
+
+
+def _of_queue(session: Session, place: Place) -> Iterator[Problem]:
+    if place.queue_refusal:
         yield Problem(
             state=ProblemState.QUEUE_DOWN,
             cause=Cause.REDIS_REFUSES_JOBS,
-            since=since,
+            since=outages.queue_away_since(session),
             next_step="see to the memory and the disk of Redis or Valkey, and that "
             "WATCHER_REDIS_URL names the one that may be written to; changes go on by themselves",
             message=f"the queue answers, and takes no job: {place.queue_refusal}",

@@ -31,6 +31,7 @@ def eid(text: str) -> str:
     [
         "https://www.google.com/calendar/event?eid={}&ctz=Asia/Kolkata",
         "https://calendar.google.com/calendar/u/0/r/eventedit/{}?tab=mc",
+        "https://calendar.google.com/calendar/event?action=TEMPLATE&tmeid={}&tmsrc=ann",
     ],
 )
 def test_a_link_of_google(link: str, calendar: str, whole: str) -> None:
@@ -41,6 +42,8 @@ def test_a_link_of_google(link: str, calendar: str, whole: str) -> None:
 
 def test_ids_and_names() -> None:
     assert read("ev00042", TODAY) == ByName(name="EV00042")
+    for desk in ("app/event/EV00042", "desk/event/EV00042?x=1", "app/event/EV%300042/"):
+        assert read(f"https://erp.example.com/{desk}", TODAY) == ByName(name="EV00042")
     assert read("abc123", TODAY) == ByEvent(text="abc123", event_id="abc123")
     uid = read("abc123@google.com", TODAY)
     assert isinstance(uid, ByEvent)
@@ -76,6 +79,7 @@ def test_an_employee_with_words_or_a_date(
         ANN,
         "stand up",
         "https://example.com/",
+        "https://erp.example.com/app/event/view/calendar/default",
         "https://www.google.com/calendar/event?eid=%",
         "§§§§§§",
         "x" * 3000,
