@@ -64,7 +64,7 @@ def init(app: App, from_file: Path | None, kind: str | None) -> int:
     answers = {} if is_there else _answers(app, from_file)
     data_dir = folder / _data_dir(answers, is_there=is_there)
     key_file = data_dir / "secret.key"
-    if not _keys_are_named(answers, is_there=is_there):
+    if key_file.exists() or not _keys_are_named(answers, is_there=is_there):
         _write_key(key_file)
     if is_there:
         messages.print(f"{path} is there already and was left as it is")

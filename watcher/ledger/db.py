@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from watcher import errors
-from watcher.ledger import server
+from watcher.ledger import refusals, server
 from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
 from watcher.ledger.prepared import Prepared, Query
 from watcher.ledger.together import Together
@@ -35,8 +35,6 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 REVISIONS = sorted(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*_*.py"))
 """All that this version knows, oldest first: a migration's file begins with its revision."""
 BUSY_MS = 15_000
-READ_ONLY = "25006"
-"""PostgreSQL's code for a write where none is taken, such as on a standby."""
 LEAST_FREE_BYTES = 1_000_000
 AUTOCOMMIT: dict[str, Any] = {
     "isolation_level": "AUTOCOMMIT",
@@ -72,7 +70,7 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             self._url = make_url(url)
-        except ArgumentError as error:
+        except (ArgumentError, ValueError) as error:  # the second of a port that is no number
             raise _no_database("is not a SQLAlchemy URL") from error
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if not self.is_sqlite and self._url.drivername not in POSTGRESQL:
@@ -191,13 +189,13 @@ class Database:
         words = damage(error.orig)
         if words and self._file is not None:
             return damaged(self._file.path, words)
-        if getattr(error.orig, "sqlstate", None) == READ_ONLY:
-            return errors.LedgerAway("the ledger takes no writes")
+        reason = refusals.why(error.orig)
+        if reason == refusals.NO_WRITES:
+            return errors.LedgerAway(reason)
         if not isinstance(error, OperationalError):
             return None
-        # The statement's parameters may hold secrets: only the driver's own words go out.
-        reason = str(error.orig).splitlines()[0] if error.orig else "no answer"
-        return errors.LedgerAway(f"the ledger did not answer: {reason}")
+        own = reason == refusals.FULL
+        return errors.LedgerAway(reason if own else f"the ledger did not answer: {reason}")
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""
@@ -213,12 +211,12 @@ class Database:
         ``LedgerAway`` when it does not, or when the disk is full."""
         with self.session() as session:
             if not self.is_sqlite and session.scalar(text("SHOW transaction_read_only")) == "on":
-                raise errors.LedgerAway("the ledger takes no writes")
+                raise errors.LedgerAway(refusals.NO_WRITES)
             session.execute(text("DELETE FROM ticks WHERE name = ''"))
         if self.is_sqlite and self._url.database:
             disk = os.statvfs(Path(self._url.database).parent)
             if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
-                raise errors.LedgerAway("the ledger's disk is full")
+                raise errors.LedgerAway(refusals.FULL)
 
     def migrate(self, *, make: bool = True) -> None:
         """Bring the ledger to this version; two processes at once don't race. Without ``make`` one
