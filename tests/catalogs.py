@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from gettext import GNUTranslations
 from pathlib import Path
 
@@ -56,20 +56,44 @@ def updated(language: str, code: Catalog) -> Catalog:
     for message in code:
         if message.id:
             old = before.get(message.id)
-            new.add(message.id, old.string if old else "")
+            is_same = old is not None and old.pluralizable == message.pluralizable
+            new.add(message.id, old.string if old and is_same else "")
     return new
 
 
 def missing(catalog: Catalog) -> Iterator[Message]:
     """Sentences without words, or with words that are not sure."""
-    return (each for each in catalog if each.id and (not each.string or each.fuzzy))
+    return (each for each in catalog if each.id and (not all(said(each)) or each.fuzzy))
+
+
+def ids(message: Message) -> tuple[str, ...]:
+    """A sentence as the code has it: in the singular and the plural, if it has both."""
+    return message.id if isinstance(message.id, tuple) else (str(message.id),)
+
+
+def said(message: Message) -> tuple[str, ...]:
+    """Its words in the language, in each of the forms that the language counts with."""
+    return message.string if isinstance(message.string, tuple) else (str(message.string or ""),)
+
+
+def flat(catalog: Catalog) -> Mapping[object, str]:
+    """As ``gettext`` looks it up."""
+    found: dict[object, str] = {}
+    for each in filter(lambda each: each.id and all(said(each)), catalog):
+        if each.pluralizable:
+            found |= {(each.id[0], number): text for number, text in enumerate(said(each))}
+        else:
+            found[str(each.id)] = str(each.string)
+    return found
 
 
 def as_po(catalog: Catalog) -> str:
     text = io.BytesIO()
     write_po(text, catalog, width=100, omit_header=True, sort_output=True)
     language = f'msgid ""\nmsgstr ""\n"Language: {catalog.locale_identifier}\\n"\n'
-    return f'{language}"Content-Type: text/plain; charset=utf-8\\n"\n\n{text.getvalue().decode()}'
+    forms = f'"Plural-Forms: {catalog.plural_forms}\\n"\n'
+    kind = '"Content-Type: text/plain; charset=utf-8\\n"\n'
+    return f"{language}{kind}{forms}\n{text.getvalue().decode()}"
 
 
 def as_mo(catalog: Catalog) -> bytes:
@@ -79,7 +103,7 @@ def as_mo(catalog: Catalog) -> bytes:
     return text.getvalue()
 
 
-def compiled(language: str) -> dict[str, str]:
+def compiled(language: str) -> Mapping[object, str]:
     """What the ``.mo`` file says, without its header, in which Babel writes its version."""
     with path_of(language, "mo").open("rb") as file:
         found = dict(GNUTranslations(file)._catalog)  # type: ignore[attr-defined]
@@ -93,7 +117,7 @@ def main() -> int:
         catalog = updated(language, code)
         path_of(language, "po").parent.mkdir(parents=True, exist_ok=True)
         path_of(language, "po").write_text(as_po(catalog), encoding="utf-8")
-        new = {str(each.id): str(each.string) for each in catalog if each.id and each.string}
+        new = flat(catalog)
         if not path_of(language, "mo").is_file() or compiled(language) != new:
             path_of(language, "mo").write_bytes(as_mo(kept(language)))
         for message in missing(catalog):

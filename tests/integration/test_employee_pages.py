@@ -193,7 +193,7 @@ def test_the_language_of_erpnext_then_of_the_browser_and_a_switch(
     assert "Diese Seite" not in browser.get("/connect/nonsense", headers=german).text
     lost = create_app(shop.services).test_client().get("/connect/nonsense", headers=german)
     assert "Dieser Link ist ungültig" in lost.text
-    assert '<html lang="en">' in browser.get("/").text, "admins' pages are in English"
+    assert '<html lang="es">' in browser.get("/").text, "on all pages"
 
 
 def test_who_consents_in_a_language_is_told_in_it_later(

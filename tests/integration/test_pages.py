@@ -94,7 +94,7 @@ def test_a_calendar_tells_how_it_stands_and_what_was_done(company: Company, admi
     company.site.add_fault(match="insert", status=503, html=True, count=None)
     assert company.sync() == "failed"
     page = admin.get(page_of(company))
-    assert "Failed (erpnext unavailable): " in page
+    assert "Failed (ERPNext unavailable): " in page
     assert "Next try in" in page
     with company.services.db.session() as session:
         row = session.get_one(Calendar, company.calendar().id)
@@ -157,7 +157,7 @@ def test_what_stands_aside_is_told_with_erpnexts_words(company: Company, admin: 
     page = admin.get(page_of(company))
     assert "1 event is not in ERPNext as it should be" in page
     assert RULE in page
-    assert f"Explain the event {event}" in page
+    assert f"Explain {event}" in page
     assert "1 set aside" in page
 
 
@@ -201,8 +201,8 @@ def test_one_cause_is_one_entry_with_its_words_and_one_button(
     for email in (ANN, BOB):
         assert company.sync(email) == "failed"
     page = admin.get("/failures")
-    assert page.count("delayed (erpnext unavailable)") == 1
-    assert "Holds up 2 calendars of 2 employees. Which calendars" in page
+    assert page.count("delayed (ERPNext unavailable)") == 1
+    assert "Holds up 2 calendars (2 employees). Which calendars" in page
     assert "In its words" in page
     found = admin.get("/calendars?cause=erpnext_unavailable")
     assert ANN in found
@@ -222,9 +222,9 @@ def test_one_cause_is_one_entry_with_its_words_and_one_button(
 def test_events_set_aside_are_one_entry_for_each_cause(company: Company, admin: Admin) -> None:
     refuse(company)
     page = admin.get("/failures")
-    assert "ValidationError Events 1, in 1 calendar of 1 employee" in page
+    assert "ValidationError Events 1 · 1 calendar (1 employee)" in page
     assert f"For example {RULE}" in page
-    assert "Retry all set aside for ValidationError" in page
+    assert "Retry all ValidationError" in page
     company.site.clear_faults()
     assert "1 calendar is tried again" in admin.post("/failures/retry", cause="ValidationError")
     assert company.sync() == "done"
@@ -238,14 +238,14 @@ def test_what_is_left_aside_counts_no_more_until_it_changes(company: Company, ad
     assert "Nothing needs you, but not all is done" in admin.get("/")
     said = admin.post("/failures/leave", email=ANN, event=event, calendar=company.calendar().id)
     assert "1 event is left aside" in said
-    assert "Take up again the event" in said
+    assert "Take up again" in said
     assert "All is well" in admin.get("/")
     assert "1 is left aside now" in admin.get("/failures")
     assert company.sync(snapshot=True) == "done"  # the same reason again
     assert "All is well" in admin.get("/")
     assert "They are tried again now" in admin.post("/failures/take-up")
     assert "Nothing needs you, but not all is done" in admin.get("/")
-    assert "Leave aside the event" in admin.get(page)
+    assert "Leave aside" in admin.get(page)
     assert "1 event is left aside" in admin.post("/failures/leave", cause="ValidationError")
     company.site.clear_faults()
     company.site.add_fault(match="insert", status=403, exc_type="PermissionError", count=None)

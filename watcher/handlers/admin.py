@@ -15,7 +15,9 @@ from flask import redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from watcher.handlers.context import services
-from watcher.ledger import admins, audit
+from watcher.handlers.speech import OF_ADMIN
+from watcher.handlers.speech import gettext as _
+from watcher.ledger import accounts, admins, audit
 from watcher.ledger.acts import What
 
 P = ParamSpec("P")
@@ -38,7 +40,8 @@ def signed_in() -> str | None:
 def sign_in(email: str) -> None:
     with services().db.reading() as db:
         session[SIGN_OUTS] = admins.sign_outs(db, email)
-    session[ADMIN] = email
+        account = accounts.find(db, email)
+    session[ADMIN], session[OF_ADMIN] = email, account.language if account else ""
     session[FORM_PROOF] = secrets.token_urlsafe(24)
     session.permanent = True
 
@@ -63,11 +66,16 @@ def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseRe
         if signed_in() is None:
             return redirect(url_for("dashboard.home"), 303)
         if request.method == "POST" and not form_is_ours():
-            text = "It was opened before you signed in. Nothing was done: open the page again."
-            return render_template("message.html", title="This form is too old", text=text), 400
+            return _too_old()
         return view(*args, **named)
 
     return checked
+
+
+def _too_old() -> ResponseReturnValue:
+    title = _("This form is too old")
+    text = _("It was opened before you signed in. Nothing was done: open the page again.")
+    return render_template("message.html", title=title, text=text), 400
 
 
 def form_proof() -> str:

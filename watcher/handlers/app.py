@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
+from types import ModuleType
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, request
@@ -59,17 +61,21 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    pages = (dashboard, employees, calendars, failures, explaining, auditing, system, stopwatch)
-    spoken = (links, oauth, me, further)
-    for part in (notifications, *spoken, parts, *pages, health):
+    admins = (dashboard, employees, calendars, failures, explaining, auditing, system, stopwatch)
+    own = (links, oauth, me, further)
+    for part in (notifications, *own, parts, *admins, health):
         app.register_blueprint(part.bp)
     app.before_request(tracing.begin)
-    speech.set_up(app, frozenset(part.bp.name for part in spoken))
+    speech.set_up(app, _names(admins), _names(own))
     messages.set_up(app)
     broken.set_up(app)
     app.after_request(_secure)
     app.after_request(tracing.tell)
     return app
+
+
+def _names(parts: Iterable[ModuleType]) -> frozenset[str]:
+    return frozenset(part.bp.name for part in parts)
 
 
 def _secure(response: Response) -> Response:

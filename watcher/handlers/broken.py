@@ -12,29 +12,47 @@ from werkzeug.wrappers import Response
 
 from watcher.errors import LATER, Transient
 from watcher.handlers import messages
+from watcher.handlers.speech import capital, say
+from watcher.handlers.speech import gettext as _
+from watcher.languages.catalogs import N_
 from watcher.telemetry import traces
 
 log = logging.getLogger(__name__)
 
 LEDGER = "ledger"
 SIDES = {
-    LEDGER: "The ledger does not answer",
-    "google": "Google does not answer",
-    "erpnext": "ERPNext does not answer",
-    "queue": "The queue does not answer",
+    LEDGER: N_("The ledger does not answer"),
+    "google": N_("Google does not answer"),
+    "erpnext": N_("ERPNext does not answer"),
+    "queue": N_("The queue does not answer"),
 }
 MEANWHILE = {
-    LEDGER: "No page can be shown until it does. What Google tells of meanwhile is answered so "
-    "that Google repeats it, and every calendar is looked at once afterwards: nothing is lost. "
-    "Watcher goes on by itself.",
+    LEDGER: N_(
+        "No page can be shown until it does. What Google tells of meanwhile is answered so that "
+        "Google repeats it, and every calendar is looked at once afterwards: nothing is lost. "
+        "Watcher goes on by itself."
+    ),
 }
 STEPS = {
     LEDGER: (
-        "See that the database runs and is reached (WATCHER_DATABASE_URL), and that its disk is "
-        "not full.",
-        "On Watcher's machine `watcher doctor` says what it finds, and the log has the reason.",
+        N_(
+            "See that the database runs and is reached (WATCHER_DATABASE_URL), and that its disk "
+            "is not full."
+        ),
+        N_("On Watcher's machine `watcher doctor` says what it finds, and the log has the reason."),
     ),
 }
+TOLD = {
+    405: (
+        N_("This is no page"),
+        N_("This address takes the form of a page, and is no page itself. Go back to the page."),
+    ),
+    413: (N_("That is too much at once"), N_("Send less, in several parts. Nothing was done.")),
+}
+OTHER = (
+    N_("This cannot be answered"),
+    N_("The form or the address is not one of Watcher's. Nothing was done: go back to the page."),
+)
 SECONDS = 30
 
 
@@ -45,24 +63,25 @@ def set_up(app: Flask) -> None:
 
 
 def _away(error: Transient) -> ResponseReturnValue:
-    if messages.is_spoken(request.blueprint):
+    if messages.is_for_employees(request.blueprint):
         return messages.unavailable(error)
     log.error("request failed: %s", error.message)
-    title = SIDES.get(error.side, "It cannot be done at this moment")
     page = _page(
-        title,
-        [MEANWHILE.get(error.side, "Nothing was changed.")],
-        STEPS.get(error.side, (LATER[error.side],)),
+        _(SIDES.get(error.side, N_("It cannot be done at this moment"))),
+        [_(MEANWHILE.get(error.side, N_("Nothing was changed.")))],
+        [capital(say(step)) for step in STEPS.get(error.side, (LATER[error.side],))],
     )
     return page, 503, {"Retry-After": str(SECONDS)}
 
 
 def _defect(_error: InternalServerError) -> ResponseReturnValue:
     """Flask has logged the traceback."""
-    text = "That is a defect of Watcher's own; nothing that was not said to be done was done."
-    name = traces.current()
-    step = f"Report it with the traceback that the log has for this request ({name})."
-    return _page("This page could not be made", [text], [step]), 500
+    text = _("That is a defect of Watcher's own; nothing that was not said to be done was done.")
+    step = _(
+        "Report it with the traceback that the log has for this request (%(name)s).",
+        name=traces.current(),
+    )
+    return _page(_("This page could not be made"), [text], [step]), 500
 
 
 def _other(error: HTTPException) -> ResponseReturnValue:
@@ -70,16 +89,11 @@ def _other(error: HTTPException) -> ResponseReturnValue:
     answer = error.get_response()
     is_page = isinstance(answer, Response) and answer.mimetype == "text/html"
     if is_page and answer.status_code >= 400:
-        answer.set_data(_page(error.name, [_told(error)], []))
+        title, text = TOLD.get(answer.status_code, OTHER)
+        answer.set_data(_page(_(title), [_(text)], []))
     return answer
 
 
-def _told(error: HTTPException) -> str:
-    if error.code == 405:
-        return "This address takes the form of a page, and is no page itself. Go back to the page."
-    return error.description or ""
-
-
-def _page(title: str, texts: list[str], steps: tuple[str, ...] | list[str]) -> str:
+def _page(title: str, texts: list[str], steps: list[str]) -> str:
     again = request.path if request.method == "GET" else ""
     return render_template("broken.html", title=title, texts=texts, steps=steps, again=again)

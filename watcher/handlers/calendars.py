@@ -17,6 +17,9 @@ from watcher.handlers import acting, diary, explaining
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services
+from watcher.handlers.speech import gettext as _
+from watcher.handlers.speech import ngettext, number
+from watcher.languages.catalogs import N_
 from watcher.ledger import aside, audit, calendars, channels, listing, standing, told
 from watcher.ledger import diary as kept
 from watcher.ledger.models import Account
@@ -28,7 +31,7 @@ bp = Blueprint("calendars", __name__)
 MOST_ASIDE = 20
 MOST_DIFFERENT = 10
 COMPARE_SECONDS = 20.0
-BUSY = "Another search or comparison is still running here: try again in a few seconds."
+BUSY = N_("Another search or comparison is still running here: try again in a few seconds.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def compare(number: int) -> ResponseReturnValue:
     ledger."""
     desk = cast(explaining.Desk, current_app.extensions[explaining.DESK])
     if not desk.lock.acquire(blocking=False):
-        return _page(number, problem=BUSY)
+        return _page(number, problem=_(BUSY))
     try:
         p = differences.pass_that_looks(desk.services, number, asking.PATIENCE, COMPARE_SECONDS)
         return _page(number, found=differences.look(p, MOST_DIFFERENT))
@@ -121,7 +124,9 @@ def _page(
 
 def name_of(email: str, google_id: str) -> str:
     """An employee's own calendar is not named twice."""
-    return email if google_id.lower() in (email, "primary") else f"{google_id} of {email}"
+    if google_id.lower() in (email, "primary"):
+        return email
+    return _("%(calendar)s of %(email)s", calendar=google_id, email=email)
 
 
 # --- what a person can have done ------------------------------------------------------------
@@ -129,34 +134,42 @@ def name_of(email: str, google_id: str) -> str:
 
 def _sync(app: Services, target: Target) -> str:
     asked.look_now(app, [target.number])
-    return "Google is read now; the log below says what was found."
+    return _("Google is read now; the log below says what was found.")
 
 
 def _resync(app: Services, target: Target) -> str:
     asked.read_again(app, [target.number])
-    return "The whole window is read again now, and ERPNext corrected."
+    return _("The whole window is read again now, and ERPNext corrected.")
 
 
 def _renew(app: Services, target: Target) -> str:
     with app.db.session() as session:
         channels.make_due(session, app.clock(), calendar_id=target.number)
-    return "A new channel is opened within seconds; then the old one is stopped."
+    return _("A new channel is opened within seconds; then the old one is stopped.")
 
 
 def _pause(app: Services, target: Target) -> str:
     verbs.pause(app, target.email)
-    return f"{target.email} is paused: nothing of its calendars is copied until it is resumed."
+    return _(
+        "%(email)s is paused: nothing of its calendars is copied until it is resumed.",
+        email=target.email,
+    )
 
 
 def _resume(app: Services, target: Target) -> str:
     verbs.resume(app, target.email)
-    return f"{target.email} is active again: all its calendars are read again now."
+    return _("%(email)s is active again: all its calendars are read again now.", email=target.email)
 
 
 def _confirm(app: Services, target: Target) -> str:
     rows = request.form.get("rows", -1, type=int)
     asked.confirm_sweep(app, target.number, rows)
-    return f"Confirmed: the next pass, which begins now, may cancel {rows} rows."
+    return ngettext(
+        "Confirmed: the next pass, which begins now, may cancel %(many)s row.",
+        "Confirmed: the next pass, which begins now, may cancel %(many)s rows.",
+        rows,
+        many=number(rows),
+    )
 
 
 ACTS = {

@@ -1,4 +1,4 @@
-"""Pure: the hours of a day as plots, in the units of the SVG that templates/charts.html draws."""
+"""The hours of a day as plots, in the units of the SVG that templates/charts.html draws."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from watcher.handlers.speech import gettext as _
+from watcher.handlers.speech import in_words, number, weekday
 from watcher.ledger.hours import SLOT_HOURS, Hour
 
 WIDTH, HEIGHT, FOOT, HEAD = 480, 130, 14, 14
@@ -62,27 +64,25 @@ def draw(
             name: [getattr(hour, attribute) for hour in hours] for name, attribute in names.items()
         }
 
-    written = {"new": "created", "changed": "updated", "cancelled": "cancelled"}
-    found = {"pushes heard": "pushes", "found by a poll": "by_poll"}
+    written = {_("new"): "created", _("changed"): "updated", _("cancelled"): "cancelled"}
+    found = {_("pushes heard"): "pushes", _("found by a poll"): "by_poll"}
+    in_a_week = _("%(all)s end within seven days", all=number(sum(ends)))
     return Charts(
-        freshness=_lines(hours, {"half within": "p50", "95 % within": "p95"}),
-        writes=_bars(of(written), marks, IN_ALL),
-        failures=_bars(_most_frequent(failures), marks, IN_ALL),
-        found=_bars(of(found), marks, IN_ALL),
-        ends=_bars({"channels": ends}, _days(len(ends), now), "{all:,} end within seven days"),
+        freshness=_lines(hours, {_("half within"): "p50", _("95 percent within"): "p95"}),
+        writes=_bars(of(written), marks),
+        failures=_bars(_most_frequent(failures), marks),
+        found=_bars(of(found), marks),
+        ends=_bars({_("channels"): ends}, _days(len(ends), now), in_a_week),
     )
-
-
-IN_ALL = "{all:,} in all, {last:,} in this hour"
 
 
 def _most_frequent(failures: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
     """The rest is one series, whatever its causes are."""
     names = list(failures)
-    shown = {name.replace("_", " "): failures[name] for name in names[:MOST_CAUSES]}
+    shown = {in_words(name): failures[name] for name in names[:MOST_CAUSES]}
     rest = [failures[name] for name in names[MOST_CAUSES:]]
     return shown | (
-        {"other causes": [sum(each) for each in zip(*rest, strict=True)]} if rest else {}
+        {_("other causes"): [sum(each) for each in zip(*rest, strict=True)]} if rest else {}
     )
 
 
@@ -93,20 +93,22 @@ def _lines(hours: Sequence[Hour], names: dict[str, str]) -> Chart:
         return Chart()
     top = _round_up(max(values))
     series = []
-    for (name, _), kind, line in zip(names.items(), KINDS, known, strict=False):
+    for (name, _attribute), kind, line in zip(names.items(), KINDS, known, strict=False):
         dots = [
-            (_middle(number, len(hours)), _y(value, top))
-            for number, value in enumerate(line)
+            (_middle(place, len(hours)), _y(value, top))
+            for place, value in enumerate(line)
             if value is not None
         ]
         series.append(Series(name, kind, " ".join(f"{x:g},{y:g}" for x, y in dots), dots))
-    return Chart(series, f"at most {max(values):.1f}", _grid(top), _marks(hours))
+    return Chart(
+        series, _("at most %(many)s", many=number(max(values), 1)), _grid(top), _marks(hours)
+    )
 
 
 def _bars(
-    values: Mapping[str, Sequence[int]], marks: Sequence[tuple[float, str]], said: str
+    values: Mapping[str, Sequence[int]], marks: Sequence[tuple[float, str]], said: str = ""
 ) -> Chart:
-    """One bar above the other. ``said`` is told with the sum of all and of the last slot."""
+    """One bar above the other. Where nothing is ``said`` it is the sum of all and of this hour."""
     totals = [sum(each) for each in zip(*values.values(), strict=True)]
     if not any(totals):
         return Chart()
@@ -116,13 +118,14 @@ def _bars(
     series = []
     for (name, numbers), kind in zip(values.items(), KINDS, strict=False):
         boxes = []
-        for number, value in enumerate(numbers):
+        for place, value in enumerate(numbers):
             if value:
-                upper, lower = _y(below[number] + value, top), _y(below[number], top)
-                boxes.append((round(number * slot + 2, 1), upper, round(lower - upper, 1)))
-                below[number] += value
+                upper, lower = _y(below[place] + value, top), _y(below[place], top)
+                boxes.append((round(place * slot + 2, 1), upper, round(lower - upper, 1)))
+                below[place] += value
         series.append(Series(name, kind, boxes=boxes))
-    text = said.format(all=sum(totals), last=totals[-1])
+    in_all = {"all": number(sum(totals)), "last": number(totals[-1])}
+    text = said or _("%(all)s in all, %(last)s in this hour", **in_all)
     return Chart(series, text, _grid(top), marks, bar=round(slot - 4, 1))
 
 
@@ -130,8 +133,8 @@ def _y(value: float, top: float) -> float:
     return round(HEIGHT - FOOT - (HEIGHT - FOOT - HEAD) * value / top, 1)
 
 
-def _middle(number: int, many: int) -> float:
-    return round((number + 0.5) * WIDTH / many, 1)
+def _middle(place: int, many: int) -> float:
+    return round((place + 0.5) * WIDTH / many, 1)
 
 
 def _round_up(value: float) -> float:
@@ -146,8 +149,8 @@ def _grid(top: float) -> list[tuple[float, str]]:
 
 def _marks(hours: Sequence[Hour]) -> list[tuple[float, str]]:
     return [
-        (min(_middle(number, len(hours)), WIDTH - EDGE), f"{hour.begins:%H}:00")
-        for number, hour in enumerate(hours)
+        (min(_middle(place, len(hours)), WIDTH - EDGE), f"{hour.begins:%H}:00")
+        for place, hour in enumerate(hours)
         if hour.begins.hour % 6 == 0
     ]
 
@@ -156,5 +159,5 @@ def _days(slots: int, now: datetime) -> list[tuple[float, str]]:
     """The middle of each day (UTC) of which a slot of six hours begins at noon."""
     begins = now.replace(hour=now.hour // SLOT_HOURS * SLOT_HOURS, minute=0)
     slot = timedelta(hours=SLOT_HOURS)
-    noons = [number for number in range(slots) if (begins + number * slot).hour == 12]
-    return [(round(n * WIDTH / slots, 1), f"{begins + n * slot:%a}") for n in noons]
+    noons = [place for place in range(slots) if (begins + place * slot).hour == 12]
+    return [(round(n * WIDTH / slots, 1), weekday(begins + n * slot)) for n in noons]

@@ -1,42 +1,44 @@
-"""Pure: the diary of a calendar in sentences, and as a strip of bars."""
+"""The diary of a calendar in sentences, and as a strip of bars."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from watcher.handlers.parts import in_words
+from watcher.handlers.speech import gettext as _
+from watcher.handlers.speech import in_words, number, say
+from watcher.languages.catalogs import N_
 from watcher.ledger.diary import ChannelSaid, Passed
 
 WHY = {
-    "added": "the calendar was added",
-    "again": "changed during the last pass",
-    "asked": "asked for",
-    "channel": "new channel",
-    "connect": "the employee connected",
-    "left": "handed on to a worker for bulk work",
-    "moved": "the calendar has another id in Google",
-    "poll": "poll",
-    "policy": "a setting changed",
-    "push": "push from Google",
-    "reconcile": "daily full sync",
-    "refused": "events set aside tried again",
-    "restart": "Watcher was restarted",
-    "resync": "full sync asked for",
-    "retry": "retry asked for",
-    "sweep": "tried again",
-    "touched": "rows were changed in ERPNext",
-    "unanswered": "a write was not answered",
-    "unrecorded": "pushes that could not be recorded",
+    "added": N_("the calendar was added"),
+    "again": N_("changed during the last pass"),
+    "asked": N_("asked for"),
+    "channel": N_("new channel"),
+    "connect": N_("the employee connected"),
+    "left": N_("handed on to a worker for bulk work"),
+    "moved": N_("the calendar has another id in Google"),
+    "poll": N_("poll"),
+    "policy": N_("a setting changed"),
+    "push": N_("push from Google"),
+    "reconcile": N_("daily full sync"),
+    "refused": N_("events set aside tried again"),
+    "restart": N_("Watcher was restarted"),
+    "resync": N_("full sync asked for"),
+    "retry": N_("retry asked for"),
+    "sweep": N_("tried again"),
+    "touched": N_("rows were changed in ERPNext"),
+    "unanswered": N_("a write was not answered"),
+    "unrecorded": N_("pushes that could not be recorded"),
 }
 _CHANNEL = {
-    "opened": "A channel was opened at Google",
-    "heard": "Google's first message came through it: pushes arrive",
-    "message": "The last push that was noted came through it",
-    "ended": "A channel ended",
-    "refused": "Google refused a channel",
+    "opened": N_("A channel was opened at Google"),
+    "heard": N_("Google's first message came through it: pushes arrive"),
+    "message": N_("The last push that was noted came through it"),
+    "ended": N_("A channel ended"),
+    "refused": N_("Google refused a channel"),
 }
 STRIP, BAR, GAP, TALL = 60, 6, 2, 28
 GOOD, WARN, BAD = "good", "warn", "bad"
@@ -79,34 +81,56 @@ class Strip:
 def lines(passes: Iterable[Passed], moments: Iterable[ChannelSaid]) -> list[Line]:
     """The newest first."""
     found = [line(p) for p in passes]
-    found += [Line(m.at, "channel", _channel(m)) for m in moments]
+    found += [Line(m.at, _("channel"), _channel(m)) for m in moments]
     return sorted(found, key=lambda line: line.at, reverse=True)
 
 
 def line(p: Passed) -> Line:
-    return Line(p.at, WHY.get(p.reason, p.reason), sentence(p), colour(p), p.trace * p.has_failed)
+    return Line(
+        p.at, _(WHY.get(p.reason, p.reason)), sentence(p), colour(p), p.trace * p.has_failed
+    )
 
 
 def _channel(moment: ChannelSaid) -> str:
-    text = moment.text.strip().rstrip(".")
-    return f"{_CHANNEL[moment.what]}{f': {text}' if text else ''}."
+    text = say(moment.text.strip()).rstrip(".")
+    said = _(_CHANNEL[moment.what])
+    return f"{said}: {text}." if text else f"{said}."
 
 
 def sentence(p: Passed) -> str:
     """What a pass did. A failure has the words of the side that refused."""
     if p.has_failed:
-        cause, _, words = p.error.partition(": ")
-        return f"Failed ({in_words(cause)}): {words or 'no reason is known'}"
-    numbers = (("new", p.created), ("changed", p.updated), ("cancelled", p.cancelled))
-    written = ", ".join(f"{number} {word}" for word, number in numbers if number)
-    parts = [f"In ERPNext {written}" if written else "Nothing to write"]
+        cause, _colon, words = p.error.partition(": ")
+        reason = say(words) or _("no reason is known")
+        return _("Failed (%(cause)s): %(reason)s", cause=in_words(cause), reason=reason)
+    did = ", ".join(_did(p))
+    read = {"did": did, "many": number(p.items), "seconds": number(p.seconds, 1)}
+    if p.kind == "snapshot":
+        text = _("%(did)s (full sync: %(many)s read in %(seconds)s s).", **read)
+    else:
+        text = _("%(did)s (change sync: %(many)s read in %(seconds)s s).", **read)
+    return f"{text} {_('No push had told of it.')}" if p.was_missed else text
+
+
+def _did(p: Passed) -> Iterator[str]:
+    written = [
+        _(words, many=number(many))
+        for words, many in (
+            (N_("%(many)s new"), p.created),
+            (N_("%(many)s changed"), p.updated),
+            (N_("%(many)s cancelled"), p.cancelled),
+        )
+        if many
+    ]
+    yield (
+        _("In ERPNext %(written)s", written=", ".join(written))
+        if written
+        else _("Nothing to write")
+    )
     if p.lag is not None:
-        parts.append(f"{p.lag:.1f} s after the change in Google")
+        yield _("%(seconds)s s after the change in Google", seconds=number(p.lag, 1))
     if p.refused:
-        parts.append(f"{p.refused} set aside")
-    read = "full sync" if p.kind == "snapshot" else "change sync"
-    missed = " No push had told of it." if p.was_missed else ""
-    return f"{', '.join(parts)} ({read}: {p.items:,} read in {p.seconds:.1f} s).{missed}"
+        yield _("%(many)s set aside", many=number(p.refused))
 
 
 def colour(p: Passed) -> str:
@@ -123,8 +147,12 @@ def strip(newest_first: Sequence[Passed]) -> Strip:
         for n, p in enumerate(shown)
     ]
     counted = Counter(bar.colour for bar in bars)
-    said = (
-        f"The last {len(bars)} passes: {counted[GOOD]} went well, {counted[WARN]} set an event "
-        f"aside or found what no push had told of, {counted[BAD]} failed"
+    said = _(
+        "The last %(many)s passes: %(good)s went well, %(warn)s set an event aside or found what "
+        "no push had told of, %(bad)s failed",
+        many=len(bars),
+        good=counted[GOOD],
+        warn=counted[WARN],
+        bad=counted[BAD],
     )
     return Strip(bars, [n * (BAR + GAP) for n in range(left)], said)

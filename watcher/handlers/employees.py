@@ -23,6 +23,9 @@ from watcher.handlers import acting, parts
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import EXTENSION, services
 from watcher.handlers.endings import Endings
+from watcher.handlers.speech import gettext as _
+from watcher.handlers.speech import ngettext, number, say
+from watcher.languages.catalogs import N_
 from watcher.ledger import audit, people
 from watcher.ledger.acts import What
 from watcher.ledger.states import AccountState
@@ -36,7 +39,12 @@ SECONDS = 20.0
 NAMED = 20
 BY_MAIL = frozenset({"mail", "invite_by_mail"})
 EVENTS = ("keep", "cancel", "delete")
-BUSY = "Another action of this kind is under way"
+BUSY = N_("Another action of this kind is under way")
+
+
+LATER = N_("try again in a minute")
+NOBODY, TICK = N_("Nobody was chosen"), N_("tick the boxes beside the names")
+UNNAMED, WRITE = N_("Nobody was named"), N_("write addresses, or choose a CSV file")
 
 
 @dataclass(slots=True)
@@ -66,35 +74,40 @@ class Deed:
 
 DEEDS = {
     "pause": Deed(
-        "Pause",
+        N_("Pause"),
         What.ACCOUNT_PAUSE,
         (
-            "Nothing of their calendars is read while they are paused, and nothing changes in "
-            "ERPNext. It goes on when you resume them; a pause has no end by itself.",
+            N_(
+                "Nothing of their calendars is read while they are paused, and nothing changes in "
+                "ERPNext. It goes on when you resume them; a pause has no end by itself."
+            ),
         ),
     ),
     "resume": Deed(
-        "Resume",
+        N_("Resume"),
         What.ACCOUNT_RESUME,
-        ("Each permission is tried, and the calendars are read in full.",),
+        (N_("Each permission is tried, and the calendars are read in full."),),
     ),
     "mail": Deed(
-        "Send the link by mail",
+        N_("Send the link by mail"),
         What.ACCOUNT_MAIL,
-        ("Each of them gets a mail now with the personal link. Nobody is mailed twice a day.",),
+        (N_("Each of them gets a mail now with the personal link. Nobody is mailed twice a day."),),
     ),
     "link": Deed(
-        "Make a new link",
+        N_("Make a new link"),
         What.ACCOUNT_INVITE,
-        ("Each gets a new link. Those sent before no longer work.",),
+        (N_("Each gets a new link. Those sent before no longer work."),),
     ),
     "disconnect": Deed(
-        "Disconnect",
+        N_("Disconnect"),
         What.ACCOUNT_DISCONNECT,
         (
-            "Google's notifications are stopped, the permission is revoked at Google and forgotten "
-            "here, and open links no longer work. To connect again takes a new invitation.",
-            "A delegation stays at Google: the Workspace admin ends it in the Admin console.",
+            N_(
+                "Google's notifications are stopped, the permission is revoked at Google and "
+                "forgotten here, and open links no longer work. To connect again takes a new "
+                "invitation."
+            ),
+            N_("A delegation stays at Google: the Workspace admin ends it in the Admin console."),
         ),
         always_asked=True,
     ),
@@ -171,7 +184,7 @@ def act() -> ResponseReturnValue:
     back = f"{url_for('employees.everybody')}?{urlencode(_fields(chosen.search))}"
     audit.about(f"{len(chosen.emails)} accounts", DEEDS[chosen.deed].what)
     if not chosen.emails:
-        parts.refused(UserError("Nobody was chosen", next_step="tick the boxes beside the names"))
+        parts.refused(UserError(NOBODY, next_step=TICK))
         return redirect(back, 303)
     deed = DEEDS[chosen.deed]
     if (deed.always_asked or len(chosen.emails) > 1) and "confirmed" not in request.form:
@@ -204,15 +217,16 @@ def _chosen() -> Chosen:
 
 def _asked(chosen: Chosen, deed: Deed, back: str) -> ResponseReturnValue:
     many = len(chosen.emails)
-    more = [f"and {many - NAMED:,} more"] if many > NAMED else []
+    more = [_("and %(many)s more", many=number(many - NAMED))] if many > NAMED else []
+    whom = ngettext("%(many)s employee", "%(many)s employees", many, many=number(many))
     return render_template(
         "act_asked.html",
-        heading=f"{deed.label}: {many:,} employee{'s' if many > 1 else ''}?",
+        heading=f"{_(deed.label)}: {whom}?",
         about=[*chosen.emails[:NAMED], *more],
-        consequences=deed.consequences,
+        consequences=[_(text) for text in deed.consequences],
         action=url_for("employees.act"),
         fields=chosen.fields(),
-        label=deed.label,
+        label=_(deed.label),
         kind="hurts" if deed.always_asked else "button",
         back=back,
         disconnects=chosen.deed == "disconnect",
@@ -220,11 +234,11 @@ def _asked(chosen: Chosen, deed: Deed, back: str) -> ResponseReturnValue:
 
 
 def _told(answer: Answer) -> None:
-    text = f"{answer.email}: {answer.text}"
+    text = f"{answer.email}: {say(answer.text).rstrip('.।')}."
     if answer.code:
-        parts.refused(UserError(text))
+        parts.refused(UserError(f"{answer.email}: {answer.text}"), text)
     else:
-        parts.done(f"{text}.")
+        parts.done(text)
 
 
 # --- inviting -------------------------------------------------------------------------------
@@ -258,7 +272,7 @@ def _guests() -> list[Guest]:
     if file is not None and file.filename:
         found += lists.of_csv(file.read(), file.filename[:80])
     if not found:
-        raise UserError("Nobody was named", next_step="write addresses, or choose a CSV file")
+        raise UserError(UNNAMED, next_step=WRITE)
     return lists.once(found)
 
 
@@ -275,7 +289,7 @@ def _run(deed: str, what: What, guests: Sequence[Guest]) -> list[Answer]:
     """What became of each. Raises ``UserError``, also when another round is under way."""
     office = _office()
     if not office.lock.acquire(blocking=False):
-        raise UserError(BUSY, next_step="try again in a minute")
+        raise UserError(BUSY, next_step=LATER)
     try:
         postman = inviting.postman(services()) if deed in BY_MAIL else None
         with postman or nullcontext():
@@ -314,13 +328,13 @@ def _events() -> str:
     """Raises ``UserError`` for a choice that there is not."""
     events = request.form.get("events", "")
     if events not in EVENTS:
-        raise UserError("Nothing was chosen for their events")
+        raise UserError(N_("Nothing was chosen for their events"))
     return events
 
 
 def _disconnect(endings: Endings, events: str, guest: Guest) -> Answer:
     endings.add(guest.email, events)
-    return Answer(guest.email, "is being disconnected now, which may take some minutes")
+    return Answer(guest.email, N_("is being disconnected now, which may take some minutes"))
 
 
 @dataclass(frozen=True, slots=True)

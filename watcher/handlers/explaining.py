@@ -18,6 +18,9 @@ from watcher.explain import search
 from watcher.handlers import acting
 from watcher.handlers.admin import signed_in
 from watcher.handlers.context import EXTENSION, services
+from watcher.handlers.speech import capital, say
+from watcher.handlers.speech import gettext as _
+from watcher.languages.catalogs import N_
 from watcher.ledger import aside
 from watcher.services import Services, impatient
 
@@ -26,8 +29,8 @@ bp = Blueprint("explaining", __name__)
 SECONDS = 15.0
 MOST_SHOWN = 20
 DESK = __name__
-BUSY = "Another search is still running here: try again in a few seconds."
-HOW = (
+BUSY = N_("Another search is still running here: try again in a few seconds.")
+HOW = N_(
     "Give an event's id, its link in Google Calendar, ERPNext's name such as EV00001, or an "
     "employee's address with words of the title or a date."
 )
@@ -68,12 +71,12 @@ def answer() -> ResponseReturnValue:
     asked, desk = request.form.get("what", "").strip(), cast(Desk, current_app.extensions[DESK])
     report, problem = None, ""
     if not desk.lock.acquire(blocking=False):
-        problem = BUSY
+        problem = _(BUSY)
     else:
         try:
             report = search.explain(desk.services, asked, SECONDS)
         except UserError as error:
-            problem = f"{error.message[:1].upper()}{error.message[1:]}. {HOW}"
+            problem = f"{capital(say(error.message)).rstrip('.।')}. {_(HOW)}"
         finally:
             desk.lock.release()
     return render_template("event.html", asked=asked, report=report, problem=problem)

@@ -11,6 +11,8 @@ from watcher.handlers import acting, needs
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import looking, services
+from watcher.handlers.speech import gettext as _
+from watcher.handlers.speech import ngettext, number
 from watcher.ledger import audit, failing, leaving
 from watcher.ledger.leaving import Which
 from watcher.ledger.problems import ProblemState
@@ -45,6 +47,7 @@ def show() -> ResponseReturnValue:
         held=held,
         left=left,
         last_tries=last_tries,
+        calendars_of=needs.calendars_of,
     )
 
 
@@ -56,10 +59,16 @@ def retry() -> ResponseReturnValue:
     try:
         many = asked.try_again(services(), request.form.get("cause") or None)
         if many:
-            calendars = f"{many:,} calendars are" if many > 1 else "1 calendar is"
-            shared.done(f"{calendars} tried again now.")
+            shared.done(
+                ngettext(
+                    "%(many)s calendar is tried again now.",
+                    "%(many)s calendars are tried again now.",
+                    many,
+                    many=number(many),
+                )
+            )
         else:
-            shared.done("Nothing is left to try again.")
+            shared.done(_("Nothing is left to try again."))
     except WatcherError as error:
         shared.refused(error)
     return redirect(url_for("failures.show"), 303)
@@ -72,8 +81,14 @@ def leave() -> ResponseReturnValue:
     """``watcher queue leave``."""
     which = _which()
     count = asked.leave_aside(services(), which) if str(which) else 0
-    events = f"{count:,} events are" if count != 1 else "1 event is"
-    shared.done(f"{events} left aside: nobody is told of them, and they are not tried again.")
+    shared.done(
+        ngettext(
+            "%(many)s event is left aside: nobody is told of it, and it is not tried again.",
+            "%(many)s events are left aside: nobody is told of them, and they are not tried again.",
+            count,
+            many=number(count),
+        )
+    )
     return redirect(_back(), 303)
 
 
@@ -83,7 +98,7 @@ def leave() -> ResponseReturnValue:
 def take_up() -> ResponseReturnValue:
     """``watcher queue take-up``."""
     count = asked.take_up(services(), _which())
-    shared.done("They are tried again now." if count else "Nothing was left aside.")
+    shared.done(_("They are tried again now.") if count else _("Nothing was left aside."))
     return redirect(_back(), 303)
 
 

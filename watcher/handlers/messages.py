@@ -10,14 +10,10 @@ from flask_babel import gettext
 
 from watcher.errors import Permanent, Transient, WatcherError
 from watcher.handlers import acting
-from watcher.handlers.speech import SPOKEN
+from watcher.handlers.speech import EMPLOYEES
+from watcher.languages.catalogs import N_ as N_
 
 log = logging.getLogger(__name__)
-
-
-def N_(text: str) -> str:
-    """Marks a sentence to be translated when it is shown."""
-    return text
 
 
 class ErrorPage(acting.Refused):
@@ -75,9 +71,8 @@ def _not_found(_error: Exception) -> ResponseReturnValue:
     return show(ErrorPage(N_("Not found"), N_("There is no such page."), 404))
 
 
-def is_spoken(blueprint: str | None) -> bool:
-    """Whether a page is one of those for employees."""
-    return blueprint in current_app.extensions[SPOKEN]
+def is_for_employees(blueprint: str | None) -> bool:
+    return blueprint in current_app.extensions[EMPLOYEES]
 
 
 def unavailable(error: Transient) -> ResponseReturnValue:

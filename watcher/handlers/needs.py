@@ -10,6 +10,8 @@ from flask import url_for
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
+from watcher.handlers.speech import gettext as _
+from watcher.handlers.speech import ngettext, number
 from watcher.ledger import failing, told
 from watcher.ledger.problems import Problem, ProblemState
 
@@ -118,10 +120,22 @@ def _who(group: Group) -> str:
         return "Watcher"
     if group.is_single:
         return problem.account
-    people = f"{group.employees:,} employee{'s' if group.employees > 1 else ''}"
     if problem.calendar is None or group.count == group.employees:
-        return people
-    return f"{group.count:,} calendars of {people}"
+        return _employees(group.employees)
+    return calendars_of(group.count, group.employees)
+
+
+def _employees(many: int) -> str:
+    return ngettext("%(many)s employee", "%(many)s employees", many, many=number(many))
+
+
+def calendars_of(calendars: int, employees: int) -> str:
+    """How many calendars, of how many people."""
+    calendars_ = ngettext(
+        "%(many)s calendar", "%(many)s calendars", calendars, many=number(calendars)
+    )
+    of = {"calendars": calendars_, "employees": _employees(employees)}
+    return _("%(calendars)s (%(employees)s)", **of)
 
 
 def _button(
@@ -132,34 +146,34 @@ def _button(
         return _reconnect(problem.account if group.is_single else None, mine)
     if problem.state in AT_ACCOUNT:
         wanted = {"q": problem.account} if group.is_single else {"state": str(problem.state)}
-        return Button(label="Show", path=url_for("employees.everybody", **wanted), posts=False)
+        return Button(label=_("Show"), path=url_for("employees.everybody", **wanted), posts=False)
     if problem.cause == Cause.SWEEP_HELD:
         return _confirm(calendar, known)
     if problem.state == ProblemState.NO_CHANNEL and calendar is not None:
         path = url_for("calendars.act", number=calendar.number, what="renew")
-        return Button(label="Open a channel", path=path)
+        return Button(label=_("Open a channel"), path=path)
     if problem.state == ProblemState.SET_ASIDE:
         if problem.next_try is None:  # no try can help: they are to be changed in Google
             fields = {"cause": problem.cause}
-            return Button(label="Leave aside", path=url_for("failures.leave"), fields=fields)
-        return Button(label="Try again now", path=url_for("failures.retry"))
+            return Button(label=_("Leave aside"), path=url_for("failures.leave"), fields=fields)
+        return Button(label=_("Try again now"), path=url_for("failures.retry"))
     if problem.state in TRIED_AGAIN and problem.cause != Cause.WAITING_FOR_WORKER:
         path = url_for("failures.retry")
-        return Button(label="Try again now", path=path, fields={"cause": problem.cause})
-    return Button(label="Check the system", path=url_for("system.show"), posts=False)
+        return Button(label=_("Try again now"), path=path, fields={"cause": problem.cause})
+    return Button(label=_("Check the system"), path=url_for("system.show"), posts=False)
 
 
 def _reconnect(email: str | None, mine: Sequence[told.Named]) -> Button:
     source = mine[0].source if mine else ""
     if email is None:
         path = url_for("employees.everybody", state="needs_reconnect")
-        return Button(label="Show them", path=path, posts=False)
+        return Button(label=_("Show them"), path=path, posts=False)
     act = url_for("employees.act")
     if source == "oauth":
-        return Button(label="Make a reconnect link", path=act, fields={"one": f"link {email}"})
+        return Button(label=_("Make a reconnect link"), path=act, fields={"one": f"link {email}"})
     if source == "service-account":
-        return Button(label="Try it again", path=act, fields={"one": f"resume {email}"})
-    return Button(label="Show", path=url_for("employees.everybody", q=email), posts=False)
+        return Button(label=_("Try it again"), path=act, fields={"one": f"resume {email}"})
+    return Button(label=_("Show"), path=url_for("employees.everybody", q=email), posts=False)
 
 
 def _confirm(calendar: told.Named | None, known: Known) -> Button:
@@ -167,9 +181,14 @@ def _confirm(calendar: told.Named | None, known: Known) -> Button:
     rows = known.figures.get(calendar.number) if calendar else None
     if calendar is None or rows is None:
         path = url_for("failures.show", _anchor="confirm")
-        return Button(label="Look at the figures", path=path, posts=False)
+        return Button(label=_("Look at the figures"), path=path, posts=False)
     return Button(
-        label=f"Cancel {rows} rows in ERPNext",
+        label=ngettext(
+            "Cancel %(many)s row in ERPNext",
+            "Cancel %(many)s rows in ERPNext",
+            rows,
+            many=number(rows),
+        ),
         path=url_for("calendars.act", number=calendar.number, what="confirm"),
         fields={"rows": rows},
         hurts=True,

@@ -15,18 +15,21 @@ from flask import Blueprint, flash, request, session, url_for
 from watcher.errors import LATER, Transient, WatcherError
 from watcher.handlers import admin
 from watcher.handlers.context import looking, services
+from watcher.handlers.speech import CHOSEN, capital, number, say
+from watcher.handlers.speech import gettext as _
+from watcher.languages.catalogs import N_
 from watcher.ledger import audit
 
 bp = Blueprint("parts", __name__)
 
 MENU = (
-    ("dashboard.home", "Home"),
-    ("employees.everybody", "Employees"),
-    ("calendars.everything", "Calendars"),
-    ("failures.show", "Failures"),
-    ("explaining.ask", "Event search"),
-    ("auditing.show", "Audit"),
-    ("system.show", "System"),
+    ("dashboard.home", N_("Home")),
+    ("employees.everybody", N_("Employees")),
+    ("calendars.everything", N_("Calendars")),
+    ("failures.show", N_("Failures")),
+    ("explaining.ask", N_("Event search")),
+    ("auditing.show", N_("Audit")),
+    ("system.show", N_("System")),
 )
 """Endpoint and title of what each page of an admin links to, in this order. A page is marked as the
 current one by its blueprint, so that the pages below it are, too."""
@@ -77,18 +80,19 @@ def done(text: str) -> None:
     flash(text[:MOST_SAID], "done")
 
 
-def refused(error: WatcherError) -> None:
-    """Why an action did nothing, and what to do, told as ``done`` is."""
+def refused(error: WatcherError, text: str = "") -> None:
+    """Why an action did nothing, and what to do, told as ``done`` is: in this ``text``, or in the
+    words of the error."""
     audit.failed(audit.why(error))
-    flash(sentences(error)[:MOST_SAID], "refused")
+    flash((text or sentences(error))[:MOST_SAID], "refused")
 
 
 def sentences(error: WatcherError) -> str:
     """What went wrong, and what to do."""
     later = LATER[error.side] if isinstance(error, Transient) else ""
+    message = f"{capital(say(error.message)).rstrip('.।')}."
     step = error.next_step or later
-    message = error.message.rstrip(".")
-    return f"{message[:1].upper()}{message[1:]}.{f' Do: {step}' if step else ''}"
+    return f"{message} {_('Do: %(step)s', step=say(step))}" if step else message
 
 
 @bp.app_context_processor
@@ -111,7 +115,7 @@ def form_proof() -> str:
 def here_with(**changed: Any) -> str:
     """The address of this page with other values in its query; None takes one away. Another order
     or another search begins at the first page again."""
-    kept = {**request.args.to_dict(), **changed}
+    kept = {**request.args.to_dict(), CHOSEN: None, **changed}
     if "page" not in changed:
         kept.pop("page", None)
     assert request.endpoint is not None
@@ -119,10 +123,10 @@ def here_with(**changed: Any) -> str:
     return url_for(request.endpoint, **(request.view_args or {}), **wanted)
 
 
-@bp.app_template_filter("in_words")
-def in_words(state: str) -> str:
-    """A state or cause, which is a name in JSON, as readers are told it."""
-    return state.replace("sweep_held", "mass cancellation").replace("_", " ")
+@bp.app_template_global("in_language")
+def in_language(code: str) -> str:
+    """The address of this page in another language."""
+    return here_with(**{CHOSEN: code}, page=request.args.get("page"))
 
 
 @bp.app_template_filter("iso")
@@ -135,8 +139,8 @@ def iso(moment: datetime) -> str:
 def ago(moment: datetime) -> str:
     """``4 min ago``, ``in 3 h``; the macro ``when`` tells the exact time as well."""
     seconds = (services().clock() - moment).total_seconds()
-    text = span(abs(seconds))
-    return f"{text} ago" if seconds >= 0 else f"in {text}"
+    many, past, future = _span(abs(seconds))
+    return _(past if seconds >= 0 else future, many=number(many))
 
 
 @bp.app_template_filter("has_come")
@@ -144,9 +148,18 @@ def has_come(moment: datetime) -> bool:
     return moment <= services().clock()
 
 
-def span(seconds: float) -> str:
-    """One number and its unit, rounded down."""
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length * (2 if unit == "d" else 1):
-            return f"{int(seconds // length)} {unit}"
-    return f"{int(seconds)} s"
+SPANS = (
+    (86_400, N_("%(many)s d ago"), N_("in %(many)s d")),
+    (3600, N_("%(many)s h ago"), N_("in %(many)s h")),
+    (60, N_("%(many)s min ago"), N_("in %(many)s min")),
+    (1, N_("%(many)s s ago"), N_("in %(many)s s")),
+)
+"""Seconds of a unit, and how so many of it are told. Days are at least two."""
+
+
+def _span(seconds: float) -> tuple[int, str, str]:
+    """One number, rounded down, and the words of its unit."""
+    for length, past, future in SPANS:
+        if seconds >= length * (2 if length == SPANS[0][0] else 1):
+            return int(seconds // length), past, future
+    return 0, *SPANS[-1][1:]

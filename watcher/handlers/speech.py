@@ -1,48 +1,76 @@
 """In which language a page speaks, and how it writes a moment.
 
-What was chosen on a page counts first, then the language of the employee's ERPNext, then what the
-browser asks for. The admins' pages are in English and say so.
+What was chosen on a page counts first, then the language of the user in ERPNext, then what the
+browser asks for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import flask_babel
 from babel.dates import format_date, format_time, format_timedelta
+from babel.numbers import format_decimal
 from flask import Blueprint, Flask, Request, current_app, g, request, session
 from flask_babel import Babel, get_locale, refresh
 
-from watcher.languages import catalogs, saying
+from watcher.languages import catalogs, names, saying
 
 bp = Blueprint("speech", __name__)
 
 CHOSEN = "language"
-SPOKEN = "watcher.spoken"
+OF_ADMIN = "admin_language"
+EMPLOYEES = "watcher.pages_for_employees"
+PAGES = "watcher.pages"
 
 
-def set_up(app: Flask, spoken: frozenset[str]) -> None:
-    """``spoken`` are the blueprints whose pages are translated."""
+class Stated(Protocol):
+    """A problem, or an account."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def cause(self) -> str: ...
+
+
+def set_up(app: Flask, admins: frozenset[str], employees: frozenset[str]) -> None:
+    """The blueprints with pages for admins and for employees. What the others answer is for
+    programs, and in English."""
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(catalogs.FOLDER)
     app.jinja_env.policies["ext.i18n.trimmed"] = True
-    app.extensions[SPOKEN] = spoken
-    Babel(app, locale_selector=lambda: _language(request, spoken))
+    app.extensions[EMPLOYEES] = employees
+    app.extensions[PAGES] = pages = admins | employees
+    Babel(app, locale_selector=lambda: _language(request, pages))
     app.register_blueprint(bp)
 
 
-def _language(asked: Request, spoken: frozenset[str]) -> str:
-    if asked.blueprint is not None and asked.blueprint not in spoken:
+def _language(asked: Request, pages: frozenset[str]) -> str:
+    if asked.blueprint is not None and asked.blueprint not in pages:
         return "en"
     chosen = catalogs.known(asked.args.get(CHOSEN)) or catalogs.known(session.get(CHOSEN))
+    of_user = g.get("language_of_account", "") or catalogs.known(session.get(OF_ADMIN))
     accepted = asked.accept_languages.best_match(_names(asked))
-    return chosen or g.get("language_of_account", "") or catalogs.known(accepted) or "en"
+    return chosen or of_user or catalogs.known(accepted) or "en"
 
 
 def _names(asked: Request) -> Iterator[str]:
     """Those languages of the browser that are ours, as it writes them: its order of them counts,
     and ``de-AT`` is German."""
     return (name for name in asked.accept_languages.values() if catalogs.known(name))
+
+
+def gettext(text: str, /, **values: object) -> str:
+    """A sentence in the language of the page."""
+    return str(flask_babel.gettext(text, **values))
+
+
+def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
+    """The same where something is counted."""
+    return str(flask_babel.ngettext(one, many, count, **values))
 
 
 @bp.before_app_request
@@ -72,13 +100,45 @@ def language() -> str:
 def may_choose_language() -> bool:
     """Whether this page can be fetched again in another language. What comes back from Google can
     be shown once only."""
-    spoken = request.blueprint in current_app.extensions[SPOKEN]
-    return spoken and request.method == "GET" and request.endpoint != "oauth.callback"
+    is_page = request.blueprint in current_app.extensions[PAGES]
+    return is_page and request.method == "GET" and request.endpoint != "oauth.callback"
 
 
 @bp.app_template_global("languages")
 def languages() -> Mapping[str, str]:
     return catalogs.LANGUAGES
+
+
+@bp.app_template_filter("in_words")
+def in_words(name: str) -> str:
+    """A state or cause, which is a name in JSON, as readers are told it."""
+    return names.in_words(name, gettext)
+
+
+@bp.app_template_global("titled")
+def titled(thing: Stated) -> str:
+    """State and cause in words: *failing (missing fields)*."""
+    state = in_words(thing.state)
+    return f"{state} ({in_words(thing.cause)})" if thing.cause not in ("", thing.state) else state
+
+
+@bp.app_template_filter("number")
+def number(value: float, digits: int = 0) -> str:
+    """With the signs of the language between thousands and before fractions: *20.000*; a fraction
+    with so many ``digits``, or two at the most."""
+    pattern = f"#,##0.{'0' * digits}" if digits else "#,##0.##"
+    return str(format_decimal(value, pattern, locale=language()))
+
+
+def weekday(at: datetime) -> str:
+    """*Tue*, *Di.*"""
+    return format_date(at, "EEE", locale=language())
+
+
+@bp.app_template_global("capital")
+def capital(text: str) -> str:
+    """A sentence that stands alone."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def zone_of(name: str) -> ZoneInfo:

@@ -13,7 +13,11 @@ from flask.typing import ResponseReturnValue
 from watcher.handlers.admin import for_admins
 from watcher.handlers.calendars import name_of
 from watcher.handlers.context import services
-from watcher.ledger import standing, stopwatch, told
+from watcher.handlers.speech import gettext as _
+from watcher.handlers.speech import ngettext, number, say, titled
+from watcher.languages.catalogs import N_
+from watcher.ledger import standing, stopwatch
+from watcher.ledger import told as known
 from watcher.ledger.stopwatch import Lap
 from watcher.ledger.told import CalendarTold
 
@@ -43,10 +47,10 @@ def watch(number: int) -> ResponseReturnValue:
         begun = url_for("stopwatch.watch", number=number, since=int(now.timestamp() * 1000))
         return redirect(begun, 303)
     with app.db.reading() as session:
-        pairs = told.of_calendars(session, [number])
+        pairs = known.of_calendars(session, [number])
         if not pairs:
             abort(404)
-        calendar = told.calendar(session, pairs[0], standing.moment(app.db, session, now))
+        calendar = known.calendar(session, pairs[0], standing.moment(app.db, session, now))
         lap = stopwatch.lap(session, number, since)
     heard = stopwatch.heard_since(calendar, since)
     arrived = lap is not None and lap.wrote > 0
@@ -76,13 +80,13 @@ def _since(milliseconds: int) -> datetime | None:
 def _steps(lap: Lap | None, heard: datetime | None, calendar: CalendarTold) -> Sequence[Step]:
     """What has happened so far, in its order."""
     if lap is None:
-        found = [Step("Watcher was told that something has changed", heard)] if heard else []
-        return [*found, Step("A worker reads it now", None)] if calendar.is_read_now else found
+        found = [Step(_(TOLD), heard)] if heard else []
+        return [*found, Step(_("A worker reads it now"), None)] if calendar.is_read_now else found
     moments = [
-        ("Changed in Google, by Google's clock", lap.changed_at),
-        ("Watcher was told that something has changed", lap.heard_at),
-        (_WHY.get(lap.reason, "A worker began to read the calendar"), lap.began_at),
-        ("What has changed was read from Google", lap.read_at),
+        (_("Changed in Google, by Google's clock"), lap.changed_at),
+        (_(TOLD), lap.heard_at),
+        (_(_WHY.get(lap.reason, _WHY["push"])), lap.began_at),
+        (_("What has changed was read from Google"), lap.read_at),
         (_ended(lap), lap.ended_at),
     ]
     steps: list[Step] = []
@@ -92,30 +96,33 @@ def _steps(lap: Lap | None, heard: datetime | None, calendar: CalendarTold) -> S
     return steps
 
 
+TOLD = N_("Watcher was told that something has changed")
 _WHY = {
-    "push": "A worker began to read the calendar",
-    "poll": "A poll began to read the calendar, without having been told",
+    "push": N_("A worker began to read the calendar"),
+    "poll": N_("A poll began to read the calendar, without having been told"),
 }
 
 
 def _ended(lap: Lap) -> str:
     if lap.error:
-        return "The pass failed"
+        return _("The pass failed")
     if lap.wrote:
-        return f"In ERPNext: {lap.wrote} row{'s' if lap.wrote > 1 else ''} written"
+        one, many = "In ERPNext: %(many)s row written", "In ERPNext: %(many)s rows written"
+        return ngettext(one, many, lap.wrote, many=number(lap.wrote))
     if lap.aside:
-        return "ERPNext refused it: it is set aside"
-    return "Nothing had to be written"
+        return _("ERPNext refused it: it is set aside")
+    return _("Nothing had to be written")
 
 
 def _result(lap: Lap) -> str:
     """Of a deletion Google does not always say when it was."""
     since = lap.changed_at or lap.heard_at
     if since is None:
-        return "In ERPNext."
-    seconds = _between(since, lap.ended_at)
-    what = "the change in Google" if lap.changed_at else "Watcher was told"
-    return f"In ERPNext {seconds:.2f} seconds after {what}."
+        return _("In ERPNext.")
+    seconds = number(_between(since, lap.ended_at) or 0.0, 2)
+    if lap.changed_at:
+        return _("In ERPNext %(seconds)s seconds after the change in Google.", seconds=seconds)
+    return _("In ERPNext %(seconds)s seconds after Watcher was told.", seconds=seconds)
 
 
 def _between(first: datetime | None, second: datetime) -> float | None:
@@ -129,58 +136,63 @@ def _doubts(
     """What to look at, the likeliest first: at once where it cannot come, else after two
     minutes."""
     if not calendar.account.is_active:
-        step = calendar.account.step or "resume it on the page Employees"
-        yield f"The account is {calendar.account.state.replace('_', ' ')}: nothing is read. {step}"
+        step = say(calendar.account.step) or _("resume it on the page Employees")
+        yield _("The account is %(state)s: nothing is read.", state=titled(calendar.account))
+        yield _("Do: %(step)s", step=step)
         return
     if lap is not None:
         yield from _after_reading(lap)
     elif calendar.push_supported is False:
-        yield (
+        yield _(
             "Google does not tell of changes in this calendar: they are found by polling, a few "
             "minutes later. The next poll is named on the calendar's page."
         )
     elif calendar.channel is None:
-        yield (
+        yield _(
             "No channel is open, so that Google tells nothing: changes are found by polling. "
             "Renew channel, on the calendar's page, opens one."
         )
     elif late and heard:
-        yield "Google has told it, but no worker has taken it up: look at the page System."
+        yield _("Google has told it, but no worker has taken it up: look at the page System.")
     elif late:
         yield from _nothing_heard(calendar)
 
 
 def _after_reading(lap: Lap) -> Iterator[str]:
     if lap.error:
-        yield f"{lap.error}. It is tried again by itself; the calendar's page says when."
+        yield _(
+            "%(reason)s. It is tried again by itself; the calendar's page says when.",
+            reason=say(lap.error),
+        )
     elif lap.aside:
-        yield "The calendar's page has ERPNext's words, and what to do."
+        yield _("The calendar's page has ERPNext's words, and what to do.")
     elif lap.left_out:
-        yield (
+        yield _(
             "What was read is left out by the rules: declined, private, where somebody works, or "
             "outside of the window. The event search names the rule for one event."
         )
     elif lap.unchanged:
-        yield (
+        yield _(
             "ERPNext has it like that already: what was changed is nothing that is copied, such "
             "as guests or reminders."
         )
     else:
-        yield "Google named no change: it may come with the next notification."
+        yield _("Google named no change: it may come with the next notification.")
 
 
 def _nothing_heard(calendar: CalendarTold) -> Iterator[str]:
     channel = calendar.channel
     if channel is None or channel.is_silent:
-        yield (
+        yield _(
             "Nothing was ever heard through this channel: Google does not reach this address. "
             "Run the checks on the page System."
         )
-    yield (
-        f"Was it changed in this calendar ({calendar.google_id}), and saved? An event that another "
-        "person owns counts when the change reaches this calendar."
+    yield _(
+        "Was it changed in this calendar (%(calendar)s), and saved? An event that another person "
+        "owns counts when the change reaches this calendar.",
+        calendar=calendar.google_id,
     )
-    yield (
+    yield _(
         "Press Sync now: if that finds the change, Google's notification was late or lost, and "
         "a poll would have found it. If it finds nothing, there is no change."
     )

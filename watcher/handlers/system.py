@@ -13,12 +13,15 @@ from flask.typing import ResponseReturnValue
 
 from watcher import __version__
 from watcher.doctor import masks, say
+from watcher.doctor.examine import Report
 from watcher.doctor.within import Examination
 from watcher.errors import WatcherError
 from watcher.handlers import acting
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import EXTENSION, services
+from watcher.handlers.speech import gettext as _
+from watcher.handlers.speech import in_words, number
 from watcher.ledger import erpnext, presence, runs
 from watcher.services import Services
 
@@ -52,6 +55,7 @@ def show() -> ResponseReturnValue:
         last=last,
         amiss=last.report.of(say.Verdict.FAIL, say.Verdict.WARN) if last else {},
         well=last.report.of(say.Verdict.OK, say.Verdict.SKIP) if last else {},
+        told_of=_results,
         processes=processes,
         ticks=ticks,
         site=site,
@@ -67,12 +71,17 @@ def show() -> ResponseReturnValue:
 @acting.looks
 def check() -> ResponseReturnValue:
     try:
-        report = examination().run().report
-        counts = ", ".join(f"{len(report.of(verdict))} {verdict}" for verdict in say.Verdict)
-        shared.done(f"Checked in {report.seconds:.1f} s: {counts}.")
+        found = examination().run().report
+        figures = {"seconds": number(found.seconds, 1), "results": _results(found)}
+        shared.done(_("Checked in %(seconds)s s: %(results)s.", **figures))
     except WatcherError as error:
         shared.refused(error)
     return redirect(url_for("system.show"), 303)
+
+
+def _results(report: Report) -> str:
+    """*12 ok, 1 warn, 0 fail, 3 skip*."""
+    return ", ".join(f"{len(report.of(each))} {in_words(each)}" for each in say.Verdict)
 
 
 @bp.get("/system/report.json")
@@ -81,7 +90,7 @@ def report() -> ResponseReturnValue:
     """The file of ``watcher doctor --bundle``, of the last time that the checks were run."""
     last = examination().last
     if last is None:
-        shared.done("Run the checks first: the report holds what they find.")
+        shared.done(_("Run the checks first: the report holds what they find."))
         return redirect(url_for("system.show"), 303)
     name = f"watcher-{last.at:%Y%m%d-%H%M%S}.json"
     return Response(

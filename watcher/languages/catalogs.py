@@ -16,6 +16,11 @@ FOLDER = Path(__file__).parent / "translations"
 DOMAIN = "messages"
 
 
+def N_(text: str) -> str:
+    """Marks a sentence to be translated when it is shown."""
+    return text
+
+
 def known(code: str | None) -> str:
     """The language of ours that a code such as ``de-AT`` or ``es_MX`` asks for; empty for none."""
     language = (code or "").replace("_", "-").partition("-")[0].lower()

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
+from watcher.languages.catalogs import N_
 from watcher.ledger import failing, standing, watched
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar
@@ -47,11 +48,11 @@ class Listed:
     def push(self) -> str:
         """How its changes become known, where no channel that was heard tells of them."""
         if self.calendar.push_supported is False:
-            return "polled"
+            return N_("polled")
         if self.watch is None or self.watch.heard:
             return ""
         fresh = self.now - self.watch.opened_at <= watched.HEARD_WITHIN
-        return "just opened" if fresh else "silent: polled"
+        return N_("just opened") if fresh else N_("silent: polled")
 
 
 def count(session: Session, chosen: Chosen = Chosen()) -> int:
