@@ -14,11 +14,11 @@ from typing import ParamSpec
 from flask import redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+from watcher.handlers import speech
 from watcher.handlers.context import services
-from watcher.handlers.speech import OF_ADMIN
-from watcher.handlers.speech import gettext as _
 from watcher.ledger import accounts, admins, audit
-from watcher.ledger.acts import What
+
+_ = speech.gettext
 
 P = ParamSpec("P")
 
@@ -41,7 +41,7 @@ def sign_in(email: str) -> None:
     with services().db.reading() as db:
         session[SIGN_OUTS] = admins.sign_outs(db, email)
         account = accounts.find(db, email)
-    session[ADMIN], session[OF_ADMIN] = email, account.language if account else ""
+    session[ADMIN], session[speech.OF_ADMIN] = email, account.language if account else ""
     session[FORM_PROOF] = secrets.token_urlsafe(24)
     session.permanent = True
 
@@ -54,7 +54,7 @@ def sign_out() -> None:
     if email is not None:
         with services().db.session() as db:
             admins.sign_out(db, email, services().clock())
-            audit.record(db, audit.Act(What.DASHBOARD_SIGN_OUT), services().clock())
+            audit.record(db, audit.Act(audit.What.DASHBOARD_SIGN_OUT), services().clock())
 
 
 def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:

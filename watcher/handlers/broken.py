@@ -11,11 +11,10 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response
 
 from watcher.errors import LATER, Transient
-from watcher.handlers import messages
-from watcher.handlers.speech import capital, say
-from watcher.handlers.speech import gettext as _
-from watcher.languages.catalogs import N_
+from watcher.handlers import messages, speech
 from watcher.telemetry import traces
+
+_, N_ = speech.gettext, messages.N_
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +62,13 @@ def set_up(app: Flask) -> None:
 
 
 def _away(error: Transient) -> ResponseReturnValue:
-    if messages.is_for_employees(request.blueprint):
+    if speech.is_for_employees(request.blueprint):
         return messages.unavailable(error)
     log.error("request failed: %s", error.message)
     page = _page(
         _(SIDES.get(error.side, N_("It cannot be done at this moment"))),
         [_(MEANWHILE.get(error.side, N_("Nothing was changed.")))],
-        [capital(say(step)) for step in STEPS.get(error.side, (LATER[error.side],))],
+        [speech.capital(speech.say(step)) for step in STEPS.get(error.side, (LATER[error.side],))],
     )
     return page, 503, {"Retry-After": str(SECONDS)}
 

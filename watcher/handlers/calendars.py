@@ -10,28 +10,26 @@ from typing import cast
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from watcher import errors
 from watcher.accounts import verbs
-from watcher.errors import NotFound, WatcherError
 from watcher.explain import asking, differences
-from watcher.handlers import acting, diary, explaining
+from watcher.handlers import acting, diary, explaining, speech
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services
-from watcher.handlers.speech import gettext as _
-from watcher.handlers.speech import ngettext, number
-from watcher.languages.catalogs import N_
 from watcher.ledger import aside, audit, calendars, channels, listing, standing, told
 from watcher.ledger import diary as kept
 from watcher.ledger.models import Account
 from watcher.services import Services
 from watcher.sync import asked
 
+_, ngettext = speech.gettext, speech.ngettext
+
 bp = Blueprint("calendars", __name__)
 
 MOST_ASIDE = 20
 MOST_DIFFERENT = 10
 COMPARE_SECONDS = 20.0
-BUSY = N_("Another search or comparison is still running here: try again in a few seconds.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +73,12 @@ def compare(number: int) -> ResponseReturnValue:
     ledger."""
     desk = cast(explaining.Desk, current_app.extensions[explaining.DESK])
     if not desk.lock.acquire(blocking=False):
-        return _page(number, problem=_(BUSY))
+        busy = _("Another search or comparison is still running here: try again in a few seconds.")
+        return _page(number, problem=busy)
     try:
         p = differences.pass_that_looks(desk.services, number, asking.PATIENCE, COMPARE_SECONDS)
         return _page(number, found=differences.look(p, MOST_DIFFERENT))
-    except WatcherError as error:
+    except errors.WatcherError as error:
         return _page(number, problem=shared.sentences(error))
     finally:
         desk.lock.release()
@@ -168,7 +167,7 @@ def _confirm(app: Services, target: Target) -> str:
         "Confirmed: the next pass, which begins now, may cancel %(many)s row.",
         "Confirmed: the next pass, which begins now, may cancel %(many)s rows.",
         rows,
-        many=number(rows),
+        many=speech.number(rows),
     )
 
 
@@ -204,8 +203,8 @@ def act(number: int, what: str) -> ResponseReturnValue:
         about = target.email if of_account else audit.calendar(target.email, calendar.google_id)
         audit.about(about, ACTS[what])
         shared.done(ACTIONS[what](app, target))
-    except NotFound:
+    except errors.NotFound:
         abort(404)
-    except WatcherError as error:
+    except errors.WatcherError as error:
         shared.refused(error)
     return redirect(url_for("calendars.one", number=number), 303)

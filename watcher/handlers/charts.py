@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from watcher.handlers.speech import gettext as _
-from watcher.handlers.speech import in_words, number, weekday
+from watcher.handlers import speech
 from watcher.ledger.hours import SLOT_HOURS, Hour
+
+_ = speech.gettext
 
 WIDTH, HEIGHT, FOOT, HEAD = 480, 130, 14, 14
 EDGE = 14
@@ -66,7 +67,7 @@ def draw(
 
     written = {_("new"): "created", _("changed"): "updated", _("cancelled"): "cancelled"}
     found = {_("pushes heard"): "pushes", _("found by a poll"): "by_poll"}
-    in_a_week = _("%(all)s end within seven days", all=number(sum(ends)))
+    in_a_week = _("%(all)s end within seven days", all=speech.number(sum(ends)))
     return Charts(
         freshness=_lines(hours, {_("half within"): "p50", _("95 percent within"): "p95"}),
         writes=_bars(of(written), marks),
@@ -79,7 +80,7 @@ def draw(
 def _most_frequent(failures: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
     """The rest is one series, whatever its causes are."""
     names = list(failures)
-    shown = {in_words(name): failures[name] for name in names[:MOST_CAUSES]}
+    shown = {speech.in_words(name): failures[name] for name in names[:MOST_CAUSES]}
     rest = [failures[name] for name in names[MOST_CAUSES:]]
     return shown | (
         {_("other causes"): [sum(each) for each in zip(*rest, strict=True)]} if rest else {}
@@ -101,7 +102,7 @@ def _lines(hours: Sequence[Hour], names: dict[str, str]) -> Chart:
         ]
         series.append(Series(name, kind, " ".join(f"{x:g},{y:g}" for x, y in dots), dots))
     return Chart(
-        series, _("at most %(many)s", many=number(max(values), 1)), _grid(top), _marks(hours)
+        series, _("at most %(many)s", many=speech.number(max(values), 1)), _grid(top), _marks(hours)
     )
 
 
@@ -124,7 +125,7 @@ def _bars(
                 boxes.append((round(place * slot + 2, 1), upper, round(lower - upper, 1)))
                 below[place] += value
         series.append(Series(name, kind, boxes=boxes))
-    in_all = {"all": number(sum(totals)), "last": number(totals[-1])}
+    in_all = {"all": speech.number(sum(totals)), "last": speech.number(totals[-1])}
     text = said or _("%(all)s in all, %(last)s in this hour", **in_all)
     return Chart(series, text, _grid(top), marks, bar=round(slot - 4, 1))
 
@@ -160,4 +161,4 @@ def _days(slots: int, now: datetime) -> list[tuple[float, str]]:
     begins = now.replace(hour=now.hour // SLOT_HOURS * SLOT_HOURS, minute=0)
     slot = timedelta(hours=SLOT_HOURS)
     noons = [place for place in range(slots) if (begins + place * slot).hour == 12]
-    return [(round(n * WIDTH / slots, 1), weekday(begins + n * slot)) for n in noons]
+    return [(round(n * WIDTH / slots, 1), speech.weekday(begins + n * slot)) for n in noons]

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from watcher.handlers.speech import gettext as _
-from watcher.handlers.speech import in_words, number, say
+from watcher.handlers import speech
 from watcher.languages.catalogs import N_
 from watcher.ledger.diary import ChannelSaid, Passed
+
+_ = speech.gettext
 
 WHY = {
     "added": N_("the calendar was added"),
@@ -92,7 +93,7 @@ def line(p: Passed) -> Line:
 
 
 def _channel(moment: ChannelSaid) -> str:
-    text = say(moment.text.strip()).rstrip(".")
+    text = speech.say(moment.text.strip()).rstrip(".")
     said = _(_CHANNEL[moment.what])
     return f"{said}: {text}." if text else f"{said}."
 
@@ -101,10 +102,10 @@ def sentence(p: Passed) -> str:
     """What a pass did. A failure has the words of the side that refused."""
     if p.has_failed:
         cause, _colon, words = p.error.partition(": ")
-        reason = say(words) or _("no reason is known")
-        return _("Failed (%(cause)s): %(reason)s", cause=in_words(cause), reason=reason)
+        reason = speech.say(words) or _("no reason is known")
+        return _("Failed (%(cause)s): %(reason)s", cause=speech.in_words(cause), reason=reason)
     did = ", ".join(_did(p))
-    read = {"did": did, "many": number(p.items), "seconds": number(p.seconds, 1)}
+    read = {"did": did, "many": speech.number(p.items), "seconds": speech.number(p.seconds, 1)}
     if p.kind == "snapshot":
         text = _("%(did)s (full sync: %(many)s read in %(seconds)s s).", **read)
     else:
@@ -114,7 +115,7 @@ def sentence(p: Passed) -> str:
 
 def _did(p: Passed) -> Iterator[str]:
     written = [
-        _(words, many=number(many))
+        _(words, many=speech.number(many))
         for words, many in (
             (N_("%(many)s new"), p.created),
             (N_("%(many)s changed"), p.updated),
@@ -128,9 +129,9 @@ def _did(p: Passed) -> Iterator[str]:
         else _("Nothing to write")
     )
     if p.lag is not None:
-        yield _("%(seconds)s s after the change in Google", seconds=number(p.lag, 1))
+        yield _("%(seconds)s s after the change in Google", seconds=speech.number(p.lag, 1))
     if p.refused:
-        yield _("%(many)s set aside", many=number(p.refused))
+        yield _("%(many)s set aside", many=speech.number(p.refused))
 
 
 def colour(p: Passed) -> str:

@@ -19,17 +19,16 @@ from flask.typing import ResponseReturnValue
 from watcher.accounts import deeds, inviting, lists
 from watcher.accounts.rounds import Act, Answer, Guest, Round
 from watcher.errors import UserError
-from watcher.handlers import acting, parts
+from watcher.handlers import acting, parts, speech
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import EXTENSION, services
 from watcher.handlers.endings import Endings
-from watcher.handlers.speech import gettext as _
-from watcher.handlers.speech import ngettext, number, say
 from watcher.languages.catalogs import N_
 from watcher.ledger import audit, people
-from watcher.ledger.acts import What
 from watcher.ledger.states import AccountState
 from watcher.services import Services
+
+_, ngettext = speech.gettext, speech.ngettext
 
 bp = Blueprint("employees", __name__)
 
@@ -67,7 +66,7 @@ class Deed:
     done for several people, and whether it is told for a single one, too."""
 
     label: str
-    what: What
+    what: audit.What
     consequences: tuple[str, ...]
     always_asked: bool = False
 
@@ -75,7 +74,7 @@ class Deed:
 DEEDS = {
     "pause": Deed(
         N_("Pause"),
-        What.ACCOUNT_PAUSE,
+        audit.What.ACCOUNT_PAUSE,
         (
             N_(
                 "Nothing of their calendars is read while they are paused, and nothing changes in "
@@ -85,22 +84,22 @@ DEEDS = {
     ),
     "resume": Deed(
         N_("Resume"),
-        What.ACCOUNT_RESUME,
+        audit.What.ACCOUNT_RESUME,
         (N_("Each permission is tried, and the calendars are read in full."),),
     ),
     "mail": Deed(
         N_("Send the link by mail"),
-        What.ACCOUNT_MAIL,
+        audit.What.ACCOUNT_MAIL,
         (N_("Each of them gets a mail now with the personal link. Nobody is mailed twice a day."),),
     ),
     "link": Deed(
         N_("Make a new link"),
-        What.ACCOUNT_INVITE,
+        audit.What.ACCOUNT_INVITE,
         (N_("Each gets a new link. Those sent before no longer work."),),
     ),
     "disconnect": Deed(
         N_("Disconnect"),
-        What.ACCOUNT_DISCONNECT,
+        audit.What.ACCOUNT_DISCONNECT,
         (
             N_(
                 "Google's notifications are stopped, the permission is revoked at Google and "
@@ -177,7 +176,7 @@ def _can_mail(app: Services) -> bool:
 
 @bp.post("/employees/act")
 @for_admins
-@acting.records(What.ACCOUNT_SET)
+@acting.records(audit.What.ACCOUNT_SET)
 def act() -> ResponseReturnValue:
     """A button of a row (``one``: the deed and an address), or one for those who were chosen."""
     chosen = _chosen()
@@ -217,8 +216,8 @@ def _chosen() -> Chosen:
 
 def _asked(chosen: Chosen, deed: Deed, back: str) -> ResponseReturnValue:
     many = len(chosen.emails)
-    more = [_("and %(many)s more", many=number(many - NAMED))] if many > NAMED else []
-    whom = ngettext("%(many)s employee", "%(many)s employees", many, many=number(many))
+    more = [_("and %(many)s more", many=speech.number(many - NAMED))] if many > NAMED else []
+    whom = ngettext("%(many)s employee", "%(many)s employees", many, many=speech.number(many))
     return render_template(
         "act_asked.html",
         heading=f"{_(deed.label)}: {whom}?",
@@ -234,7 +233,7 @@ def _asked(chosen: Chosen, deed: Deed, back: str) -> ResponseReturnValue:
 
 
 def _told(answer: Answer) -> None:
-    text = f"{answer.email}: {say(answer.text).rstrip('.।')}."
+    text = f"{answer.email}: {speech.say(answer.text).rstrip('.।')}."
     if answer.code:
         parts.refused(UserError(f"{answer.email}: {answer.text}"), text)
     else:
@@ -246,7 +245,7 @@ def _told(answer: Answer) -> None:
 
 @bp.post("/employees/invite")
 @for_admins
-@acting.records(What.ACCOUNT_INVITE)
+@acting.records(audit.What.ACCOUNT_INVITE)
 def invite() -> ResponseReturnValue:
     """Addresses that were pasted, and those of a CSV."""
     back = url_for("employees.everybody")
@@ -254,7 +253,7 @@ def invite() -> ResponseReturnValue:
         guests = _guests()
         audit.about(f"{len(guests)} accounts")
         deed = "invite_by_mail" if request.form.get("by") == "mail" else "invite"
-        answers = _run(deed, What.ACCOUNT_INVITE, guests)
+        answers = _run(deed, audit.What.ACCOUNT_INVITE, guests)
     except UserError as error:
         parts.refused(error)
         return redirect(back, 303)
@@ -285,7 +284,7 @@ def _guest(line: str) -> Guest:
 # --- doing it -------------------------------------------------------------------------------
 
 
-def _run(deed: str, what: What, guests: Sequence[Guest]) -> list[Answer]:
+def _run(deed: str, what: audit.What, guests: Sequence[Guest]) -> list[Answer]:
     """What became of each. Raises ``UserError``, also when another round is under way."""
     office = _office()
     if not office.lock.acquire(blocking=False):
@@ -305,7 +304,7 @@ def _run(deed: str, what: What, guests: Sequence[Guest]) -> list[Answer]:
     return answers
 
 
-def _recorded(run: Round, what: What, guest: Guest) -> Answer:
+def _recorded(run: Round, what: audit.What, guest: Guest) -> Answer:
     with acting.attempt(what, guest.email):
         return run.answer(guest)
 

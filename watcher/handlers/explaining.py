@@ -15,14 +15,14 @@ from flask.typing import ResponseReturnValue
 
 from watcher.errors import UserError
 from watcher.explain import search
-from watcher.handlers import acting
+from watcher.handlers import acting, speech
 from watcher.handlers.admin import signed_in
 from watcher.handlers.context import EXTENSION, services
-from watcher.handlers.speech import capital, say
-from watcher.handlers.speech import gettext as _
 from watcher.languages.catalogs import N_
 from watcher.ledger import aside
 from watcher.services import Services, impatient
+
+_ = speech.gettext
 
 bp = Blueprint("explaining", __name__)
 
@@ -76,7 +76,7 @@ def answer() -> ResponseReturnValue:
         try:
             report = search.explain(desk.services, asked, SECONDS)
         except UserError as error:
-            problem = f"{capital(say(error.message)).rstrip('.।')}. {_(HOW)}"
+            problem = f"{speech.capital(speech.say(error.message)).rstrip('.।')}. {_(HOW)}"
         finally:
             desk.lock.release()
     return render_template("event.html", asked=asked, report=report, problem=problem)

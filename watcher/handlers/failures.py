@@ -7,16 +7,16 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from watcher.errors import WatcherError
-from watcher.handlers import acting, needs
+from watcher.handlers import acting, needs, speech
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import looking, services
-from watcher.handlers.speech import gettext as _
-from watcher.handlers.speech import ngettext, number
 from watcher.ledger import audit, failing, leaving
 from watcher.ledger.leaving import Which
 from watcher.ledger.problems import ProblemState
 from watcher.sync import asked
+
+_, ngettext = speech.gettext, speech.ngettext
 
 bp = Blueprint("failures", __name__)
 
@@ -64,7 +64,7 @@ def retry() -> ResponseReturnValue:
                     "%(many)s calendar is tried again now.",
                     "%(many)s calendars are tried again now.",
                     many,
-                    many=number(many),
+                    many=speech.number(many),
                 )
             )
         else:
@@ -86,7 +86,7 @@ def leave() -> ResponseReturnValue:
             "%(many)s event is left aside: nobody is told of it, and it is not tried again.",
             "%(many)s events are left aside: nobody is told of them, and they are not tried again.",
             count,
-            many=number(count),
+            many=speech.number(count),
         )
     )
     return redirect(_back(), 303)

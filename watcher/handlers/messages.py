@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, current_app, render_template, request
+from flask import Flask, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from watcher.errors import Permanent, Transient, WatcherError
 from watcher.handlers import acting
-from watcher.handlers.speech import EMPLOYEES
 from watcher.languages.catalogs import N_ as N_
 
 log = logging.getLogger(__name__)
@@ -69,10 +68,6 @@ def _cause(refusal: ErrorPage) -> str:
 
 def _not_found(_error: Exception) -> ResponseReturnValue:
     return show(ErrorPage(N_("Not found"), N_("There is no such page."), 404))
-
-
-def is_for_employees(blueprint: str | None) -> bool:
-    return blueprint in current_app.extensions[EMPLOYEES]
 
 
 def unavailable(error: Transient) -> ResponseReturnValue:

@@ -10,10 +10,11 @@ from flask import url_for
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
-from watcher.handlers.speech import gettext as _
-from watcher.handlers.speech import ngettext, number
+from watcher.handlers import speech
 from watcher.ledger import failing, told
 from watcher.ledger.problems import Problem, ProblemState
+
+_, ngettext = speech.gettext, speech.ngettext
 
 TRIED_AGAIN = frozenset(
     {
@@ -126,13 +127,13 @@ def _who(group: Group) -> str:
 
 
 def _employees(many: int) -> str:
-    return ngettext("%(many)s employee", "%(many)s employees", many, many=number(many))
+    return ngettext("%(many)s employee", "%(many)s employees", many, many=speech.number(many))
 
 
 def calendars_of(calendars: int, employees: int) -> str:
     """How many calendars, of how many people."""
     calendars_ = ngettext(
-        "%(many)s calendar", "%(many)s calendars", calendars, many=number(calendars)
+        "%(many)s calendar", "%(many)s calendars", calendars, many=speech.number(calendars)
     )
     of = {"calendars": calendars_, "employees": _employees(employees)}
     return _("%(calendars)s (%(employees)s)", **of)
@@ -187,7 +188,7 @@ def _confirm(calendar: told.Named | None, known: Known) -> Button:
             "Cancel %(many)s row in ERPNext",
             "Cancel %(many)s rows in ERPNext",
             rows,
-            many=number(rows),
+            many=speech.number(rows),
         ),
         path=url_for("calendars.act", number=calendar.number, what="confirm"),
         fields={"rows": rows},

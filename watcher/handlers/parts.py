@@ -13,12 +13,12 @@ from typing import Any
 from flask import Blueprint, flash, request, session, url_for
 
 from watcher.errors import LATER, Transient, WatcherError
-from watcher.handlers import admin
+from watcher.handlers import admin, speech
 from watcher.handlers.context import looking, services
-from watcher.handlers.speech import CHOSEN, capital, number, say
-from watcher.handlers.speech import gettext as _
 from watcher.languages.catalogs import N_
 from watcher.ledger import audit
+
+_ = speech.gettext
 
 bp = Blueprint("parts", __name__)
 
@@ -90,9 +90,9 @@ def refused(error: WatcherError, text: str = "") -> None:
 def sentences(error: WatcherError) -> str:
     """What went wrong, and what to do."""
     later = LATER[error.side] if isinstance(error, Transient) else ""
-    message = f"{capital(say(error.message)).rstrip('.।')}."
+    message = f"{speech.capital(speech.say(error.message)).rstrip('.।')}."
     step = error.next_step or later
-    return f"{message} {_('Do: %(step)s', step=say(step))}" if step else message
+    return f"{message} {_('Do: %(step)s', step=speech.say(step))}" if step else message
 
 
 @bp.app_context_processor
@@ -115,7 +115,7 @@ def form_proof() -> str:
 def here_with(**changed: Any) -> str:
     """The address of this page with other values in its query; None takes one away. Another order
     or another search begins at the first page again."""
-    kept = {**request.args.to_dict(), CHOSEN: None, **changed}
+    kept = {**request.args.to_dict(), speech.CHOSEN: None, **changed}
     if "page" not in changed:
         kept.pop("page", None)
     assert request.endpoint is not None
@@ -126,7 +126,7 @@ def here_with(**changed: Any) -> str:
 @bp.app_template_global("in_language")
 def in_language(code: str) -> str:
     """The address of this page in another language."""
-    return here_with(**{CHOSEN: code}, page=request.args.get("page"))
+    return here_with(**{speech.CHOSEN: code}, page=request.args.get("page"))
 
 
 @bp.app_template_filter("iso")
@@ -140,7 +140,7 @@ def ago(moment: datetime) -> str:
     """``4 min ago``, ``in 3 h``; the macro ``when`` tells the exact time as well."""
     seconds = (services().clock() - moment).total_seconds()
     many, past, future = _span(abs(seconds))
-    return _(past if seconds >= 0 else future, many=number(many))
+    return _(past if seconds >= 0 else future, many=speech.number(many))
 
 
 @bp.app_template_filter("has_come")

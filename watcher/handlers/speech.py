@@ -27,6 +27,11 @@ EMPLOYEES = "watcher.pages_for_employees"
 PAGES = "watcher.pages"
 
 
+def is_for_employees(blueprint: str | None) -> bool:
+    """Whether a page is one of those for employees."""
+    return blueprint in current_app.extensions[EMPLOYEES]
+
+
 class Stated(Protocol):
     """A problem, or an account."""
 

@@ -10,16 +10,17 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from watcher.handlers import speech
 from watcher.handlers.admin import for_admins
 from watcher.handlers.calendars import name_of
 from watcher.handlers.context import services
-from watcher.handlers.speech import gettext as _
-from watcher.handlers.speech import ngettext, number, say, titled
 from watcher.languages.catalogs import N_
 from watcher.ledger import standing, stopwatch
 from watcher.ledger import told as known
 from watcher.ledger.stopwatch import Lap
 from watcher.ledger.told import CalendarTold
+
+_, ngettext = speech.gettext, speech.ngettext
 
 bp = Blueprint("stopwatch", __name__)
 
@@ -108,7 +109,7 @@ def _ended(lap: Lap) -> str:
         return _("The pass failed")
     if lap.wrote:
         one, many = "In ERPNext: %(many)s row written", "In ERPNext: %(many)s rows written"
-        return ngettext(one, many, lap.wrote, many=number(lap.wrote))
+        return ngettext(one, many, lap.wrote, many=speech.number(lap.wrote))
     if lap.aside:
         return _("ERPNext refused it: it is set aside")
     return _("Nothing had to be written")
@@ -119,7 +120,7 @@ def _result(lap: Lap) -> str:
     since = lap.changed_at or lap.heard_at
     if since is None:
         return _("In ERPNext.")
-    seconds = number(_between(since, lap.ended_at) or 0.0, 2)
+    seconds = speech.number(_between(since, lap.ended_at) or 0.0, 2)
     if lap.changed_at:
         return _("In ERPNext %(seconds)s seconds after the change in Google.", seconds=seconds)
     return _("In ERPNext %(seconds)s seconds after Watcher was told.", seconds=seconds)
@@ -136,8 +137,8 @@ def _doubts(
     """What to look at, the likeliest first: at once where it cannot come, else after two
     minutes."""
     if not calendar.account.is_active:
-        step = say(calendar.account.step) or _("resume it on the page Employees")
-        yield _("The account is %(state)s: nothing is read.", state=titled(calendar.account))
+        step = speech.say(calendar.account.step) or _("resume it on the page Employees")
+        yield _("The account is %(state)s: nothing is read.", state=speech.titled(calendar.account))
         yield _("Do: %(step)s", step=step)
         return
     if lap is not None:
@@ -162,7 +163,7 @@ def _after_reading(lap: Lap) -> Iterator[str]:
     if lap.error:
         yield _(
             "%(reason)s. It is tried again by itself; the calendar's page says when.",
-            reason=say(lap.error),
+            reason=speech.say(lap.error),
         )
     elif lap.aside:
         yield _("The calendar's page has ERPNext's words, and what to do.")

@@ -16,14 +16,14 @@ from watcher.doctor import masks, say
 from watcher.doctor.examine import Report
 from watcher.doctor.within import Examination
 from watcher.errors import WatcherError
-from watcher.handlers import acting
+from watcher.handlers import acting, speech
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import EXTENSION, services
-from watcher.handlers.speech import gettext as _
-from watcher.handlers.speech import in_words, number
 from watcher.ledger import erpnext, presence, runs
 from watcher.services import Services
+
+_ = speech.gettext
 
 bp = Blueprint("system", __name__)
 
@@ -72,7 +72,7 @@ def show() -> ResponseReturnValue:
 def check() -> ResponseReturnValue:
     try:
         found = examination().run().report
-        figures = {"seconds": number(found.seconds, 1), "results": _results(found)}
+        figures = {"seconds": speech.number(found.seconds, 1), "results": _results(found)}
         shared.done(_("Checked in %(seconds)s s: %(results)s.", **figures))
     except WatcherError as error:
         shared.refused(error)
@@ -81,7 +81,7 @@ def check() -> ResponseReturnValue:
 
 def _results(report: Report) -> str:
     """*12 ok, 1 warn, 0 fail, 3 skip*."""
-    return ", ".join(f"{len(report.of(each))} {in_words(each)}" for each in say.Verdict)
+    return ", ".join(f"{len(report.of(each))} {speech.in_words(each)}" for each in say.Verdict)
 
 
 @bp.get("/system/report.json")
