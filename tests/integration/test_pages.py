@@ -180,7 +180,10 @@ def test_a_mass_cancellation_is_confirmed_by_its_figure(company: Company, admin:
     assert "23 rows would be cancelled by now, and not 22" in admin.post(f"{page}/confirm", rows=22)
     assert company.sync(snapshot=True) == "done"
     assert len(company.rows()) == 24
-    assert "may cancel 23 rows" in admin.post(f"{page}/confirm", rows=23)
+    confirmed = admin.post(f"{page}/confirm", rows=23)
+    assert "may cancel 23 rows" in confirmed
+    assert "would be cancelled" not in confirmed, "what is confirmed is not asked for again"
+    assert "Cancel 23 rows" not in confirmed + admin.get("/") + admin.get("/failures")
     assert company.sync() == "done"
     assert len(company.rows()) == 1
     assert "nothing waits to be confirmed" in admin.post(f"{page}/confirm", rows=23).lower()

@@ -361,11 +361,22 @@ def test_a_state_works_once_and_in_its_browser_alone(web: Company) -> None:
         stolen = thief.get(back, timeout=10)
         assert stolen.status_code == 400
         assert "no longer valid" in stolen.text
-        # The theft has used the state up or not: either way its owner is told plainly.
-        first = browser.get(back, timeout=10)
-        again = browser.get(back, timeout=10)
-        assert first.status_code in (200, 400)
-        assert again.status_code == 400
+        assert 'href="/me"' in stolen.text
+        for _ in range(2):
+            page = browser.get(back, timeout=10)
+            assert page.status_code == 200
+            assert page.url == f"{web.public_url}/connected", "also when the answer is loaded again"
+
+
+def test_who_consents_in_two_tabs_is_connected_and_told_so(web: Company) -> None:
+    link = invite(web)
+    with requests.Session() as browser:
+        tabs = [at_google(browser, link) for _ in range(2)]
+        for url, form in tabs:
+            page = browser.post(url, data=form | {"account": ANN}, timeout=10)
+            assert page.status_code == 200
+            assert page.url == f"{web.public_url}/connected"
+    assert state(web) == "active"
 
 
 def test_links_that_are_used_replaced_expired_or_forged(web: Company) -> None:
@@ -488,6 +499,8 @@ def test_the_dashboard_is_for_admins(watched: Company) -> None:
     _, refused = sign_in(watched, BOB)
     assert refused.status_code == 403
     assert BOB in refused.text
+    assert f"ask {ADMIN}" in refused.text, "whom a colleague can ask, and no setting's name"
+    assert "WATCHER_" not in refused.text
     browser, page = sign_in(watched, ADMIN)
     assert page.status_code == 200
     assert ANN in page.text

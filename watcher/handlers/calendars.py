@@ -103,7 +103,7 @@ def _page(
             if page.number == 1 or each.at <= passes[0].at
         ]
         stand_aside, many_aside = aside.newest(session, number, MOST_ASIDE)
-        to_confirm, in_erpnext = pairs[0][0].sweep_shown, pairs[0][1].erpnext_user
+        row, in_erpnext = pairs[0][0], pairs[0][1].erpnext_user
     return render_template(
         "calendar.html",
         calendar=calendar,
@@ -115,7 +115,8 @@ def _page(
         page=page,
         aside=stand_aside,
         many_aside=many_aside,
-        to_confirm=to_confirm if calendar.state == "held" else None,
+        to_confirm=row.sweep_shown if calendar.state == "held" else None,
+        confirmed=row.sweep_allowed is not None,
         found=found,
         problem=problem,
     )

@@ -100,11 +100,21 @@ def _check_consent(db: Session, given: Consent) -> Account:
 
 def _store(db: Session, account: Account, given: Consent, proof: Proof) -> list[int]:
     """Use the invitation up and keep the consent, also where the calendar is not shown: that is
-    the admin's to mend, and goes on by itself then."""
+    the admin's to mend, and goes on by itself then. Who has connected by the same link, in another
+    tab, is connected."""
     app, now = services(), services().clock()
     accounts.lock(db, account.id)
     if not connect.use_invitation(db, given.flow.invitation_id or "", now):
-        raise ErrorPage(N_("This link has been used"), N_("Nothing more is to be done."), 410)
+        if account.is_active and account.google_sub == given.identity.sub:
+            audit.nothing()
+            return []
+        raise ErrorPage(
+            N_("This link has been used"),
+            N_("Nothing more is to be done."),
+            410,
+            retry=url_for("me.page"),
+            label=N_("My connection"),
+        )
     answer = given.answer
     fresh = Fresh(
         access_token=answer.access_token,

@@ -180,6 +180,9 @@ def _reconnect(email: str | None, mine: Sequence[told.Named]) -> Button:
 def _confirm(calendar: told.Named | None, known: Known) -> Button:
     """By the figure that is in the label. Several calendars have a figure each, on the page."""
     rows = known.figures.get(calendar.number) if calendar else None
+    if calendar is not None and rows is None:  # confirmed already
+        path = url_for("calendars.one", number=calendar.number)
+        return Button(label=_("Show"), path=path, posts=False)
     if calendar is None or rows is None:
         path = url_for("failures.show", _anchor="confirm")
         return Button(label=_("Look at the figures"), path=path, posts=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from watcher import errors
@@ -20,12 +20,15 @@ from watcher.handlers.messages import N_, ErrorPage
 from watcher.handlers.speech import speak
 from watcher.handlers.turns import TooMany
 from watcher.ledger import audit, connect
+from watcher.ledger.secrets import digest, same
 from watcher.services import endpoints
 
 log = logging.getLogger(__name__)
 bp = Blueprint("oauth", __name__)
 
 SIGN_IN_SCOPES = ("openid", "email")
+CAME_BACK = "came_back"
+"""In the session: the digest of the last ``state`` that was taken, and the page it led to."""
 
 
 @bp.get("/sign-in")
@@ -60,7 +63,7 @@ def callback() -> ResponseReturnValue:
     audit.by("")  # whoever was signed in before, this is about who comes back
     flow = google.back(request.args.get("state", ""))
     if flow is None:
-        raise _lapsed()
+        return _once_more()
     given = _finish(flow)
     # Whoever has a Google account gets here: strangers are turned away before anything is written.
     mine, act = None, audit.Act(audit.What.CONSENT_GIVE)
@@ -79,11 +82,26 @@ def callback() -> ResponseReturnValue:
         if flow.purpose != "connect":
             audit.record(db, act, now)
     if flow.purpose == "sign_in":
-        return _signed_in(given.identity)
+        return _to("dashboard.home", _signed_in(given.identity))
     if mine is not None:
         employee.begin(mine, given.identity)
-        return redirect(url_for("me.page"))
-    return consented.connected(given)
+        return _to("me.page", redirect(url_for("me.page")))
+    return _to("me.connected", consented.connected(given))
+
+
+def _to(page: str, answer: ResponseReturnValue) -> ResponseReturnValue:
+    """It is done, and leads to this page: so does the address when it is loaded again."""
+    session[CAME_BACK] = [digest(request.args["state"])[:20], page]
+    return answer
+
+
+def _once_more() -> ResponseReturnValue:
+    """Nothing waits for this answer of Google's in this browser (any more)."""
+    audit.nothing()
+    known, page = session.get(CAME_BACK) or ("", "")
+    if known and same(known, digest(request.args.get("state", ""))[:20]):
+        return redirect(url_for(page))
+    raise _lapsed()
 
 
 def _lapsed() -> ErrorPage:
@@ -93,6 +111,8 @@ def _lapsed() -> ErrorPage:
             "It was begun in another browser, more than 15 minutes ago, or is done already. Open "
             "your connect link once more."
         ),
+        retry=url_for("me.page"),
+        label=N_("My connection"),
     )
 
 
@@ -145,4 +165,4 @@ def _retry_link(flow: connect.Flow) -> str:
 
 def _signed_in(identity: consent.Identity) -> ResponseReturnValue:
     admin.sign_in(identity.email.lower())
-    return redirect("/")
+    return redirect(url_for("dashboard.home"))

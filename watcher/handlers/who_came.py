@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flask import url_for
 
+from watcher.errors import UserError
 from watcher.google.identity import Identity
 from watcher.handlers import employee
 from watcher.handlers.context import services
@@ -16,15 +17,28 @@ from watcher.ledger.models import Account
 
 
 def admin(identity: Identity) -> None:
-    if identity.email.lower() not in services().settings.admin_emails:
-        raise ErrorPage(
-            N_("No access"),
-            N_("%(email)s is not among WATCHER_ADMIN_EMAILS."),
-            403,
-            retry=url_for("oauth.sign_in"),
-            label=N_("Use another account"),
-            email=identity.email,
-        )
+    admins = services().settings.admin_emails
+    if identity.email.lower() in admins:
+        return
+    mine = f"@{identity.email.lower().rpartition('@')[2]}"
+    ask = [each for each in admins if each.endswith(mine)]
+    known = N_(
+        "%(email)s may not see this page: it is for the administrators of Watcher. If you need it, "
+        "ask %(who)s. Your own connection is on the page My connection."
+    )
+    stranger = N_(
+        "%(email)s may not see this page: it is for the administrators of Watcher. If you need it, "
+        "ask your administrator."
+    )
+    raise ErrorPage(
+        N_("No access"),
+        known if ask else stranger,  # who they are is told to their colleagues alone
+        403,
+        retry=url_for("oauth.sign_in"),
+        label=N_("Use another account"),
+        email=identity.email,
+        who=", ".join(ask),
+    ) from UserError("who has signed in is not among WATCHER_ADMIN_EMAILS")
 
 
 def an_employee(identity: Identity) -> Account:

@@ -135,7 +135,8 @@ def with_aside(session: Session, cause: str | None = None) -> Sequence[int]:
 
 
 def to_confirm(session: Session, most: int) -> list[Pair]:
-    """Calendars whose mass cancellation waits for a person; the longest waiting first."""
+    """Calendars whose mass cancellation waits for a person, and for no pass that does it already;
+    the longest waiting first."""
     rows = session.execute(
         select(Calendar, Account)
         .join(Account)
@@ -144,6 +145,7 @@ def to_confirm(session: Session, most: int) -> list[Pair]:
             Calendar.removed.is_(False),
             Calendar.state == CalendarState.HELD,
             Calendar.sweep_shown.is_not(None),
+            Calendar.sweep_allowed.is_(None),
         )
         .order_by(Calendar.since, Calendar.id)
         .limit(most)

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
-from watcher.ledger import models
+from watcher.ledger import leases, models
 from watcher.ledger.db import Database
-from watcher.ledger.leases import CALENDAR_LEASE_SECONDS, is_free
 from watcher.ledger.states import FOR_A_PERSON, CalendarStatus
 
 DELAYED_AFTER = timedelta(seconds=90)
@@ -37,7 +36,7 @@ def moment(db: Database, session: Session, now: datetime) -> Moment:
         models.Run.started_at.between(now - DELAYED_AFTER, now), models.Run.reason != "push"
     )
     leased = select(models.Calendar.id).where(
-        ~is_free(epoch), models.Calendar.dirty_reason != "push"
+        ~leases.is_free(epoch), models.Calendar.dirty_reason != "push"
     )
     moves = any(session.scalar(found.limit(1)) is not None for found in (begun, leased))
     return Moment(now, epoch, moves)
@@ -70,7 +69,7 @@ def unanswered_since(calendar: models.Calendar, seen: Moment) -> datetime | None
     worker prolongs its lease between two calls. None where that is not long."""
     if not is_worked_on(calendar, seen):
         return None
-    kept = timedelta(seconds=seen.epoch - (calendar.lease_until - CALENDAR_LEASE_SECONDS))
+    kept = timedelta(seconds=seen.epoch - (calendar.lease_until - leases.CALENDAR_LEASE_SECONDS))
     return seen.now - kept if kept > UNANSWERED_AFTER else None
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
+from watcher.languages.sentence import counted
 from watcher.ledger import accounts, models
 from watcher.ledger.states import AccountState, CalendarState
 
@@ -113,6 +114,12 @@ def may_be_a_wish(account: models.Account) -> bool:
 
 def for_calendar(calendar: models.Calendar, account: models.Account) -> str:
     """What to do about a calendar whose last pass left something for a person, or failed."""
+    if calendar.state == CalendarState.HELD and calendar.sweep_allowed is not None:
+        return counted(
+            "nothing more: %(n)s row is confirmed, and the next pass does it",
+            "nothing more: %(n)s rows are confirmed, and the next pass does it",
+            calendar.sweep_allowed,
+        )
     by_state = {
         CalendarState.HELD: f"watcher resync {account.email} --dry-run, then --force if that is "
         "right",

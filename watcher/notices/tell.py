@@ -30,6 +30,7 @@ from watcher.services import Services
 log = logging.getLogger(__name__)
 
 LEASE, LEASE_SECONDS = "tell", 120.0
+OF_CALENDARS = ("failing", "delayed")
 NEW_WAVE = timedelta(days=1)
 _COUNTER = {MAIL: "mailed", WEBHOOK: "posted", TODO: "asked"}
 
@@ -222,13 +223,18 @@ def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, st
         account = session.get(Account, notice.account_id) if notice.account_id else None
         about = (account.email, account.erpnext_user or "") if account else None
     settings = services.settings
-    what = _what(notice, len(who))
+    what, page = _what(notice, len(who)), settings.public_url
+    all_of_them = words.of_all(page, notice.state, notice.cause)
+    links = words.links(page, settings.erpnext_url, about)
+    if page and not who and about is None and notice.state in OF_CALENDARS:
+        links.append(("Calendars that it holds up", all_of_them))
     told = words.ForAdmins(
         what=what,
         text=notice.message,
         step=notice.step,
-        who=who,
-        links=words.links(settings.public_url, settings.erpnext_url, about),
+        who=[(each, words.of_one(page, each)) for each in who],
+        all_of_them=all_of_them,
+        links=links,
     )
     return words.subject(what, times=times), told.body
 

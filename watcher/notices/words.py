@@ -29,13 +29,15 @@ def subject(what: str, *, times: int = 1) -> str:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ForAdmins:
     """A mail or a post: what is the matter, in whose words, what to do, and for which accounts.
-    ``links`` are what to look at, and its address."""
+    ``links`` are what to look at, and its address; ``who`` are the accounts, each with its own
+    address, or an empty one where there is none, and ``all_of_them`` is where all are."""
 
     what: str
     text: str
     step: str
     links: Sequence[tuple[str, str]]
-    who: Sequence[str] = ()
+    who: Sequence[tuple[str, str]] = ()
+    all_of_them: str = ""
 
     @property
     def body(self) -> str:
@@ -43,13 +45,28 @@ class ForAdmins:
         if self.text:
             lines.append(self.text)
         if self.who:
-            lines.append(", ".join(self.who[:NAMED]))
-            if len(self.who) > NAMED:
-                lines.append(f"... and {len(self.who) - NAMED} more")
+            lines += [": ".join(filter(None, each)) for each in self.who[:NAMED]]
+            more = len(self.who) - NAMED
+            if more > 0:
+                lines.append(": ".join(filter(None, (f"... and {more} more", self.all_of_them))))
         lines += ["", f"What to do: {self.step}"]
         if self.links:
             lines += ["", *(f"{name}: {address}" for name, address in self.links)]
         return "\n".join(lines)
+
+
+def of_one(public_url: str, email: str) -> str:
+    """The calendars of an account on the dashboard; empty where it has no address."""
+    return f"{public_url}/calendars?q={quote(email)}" if public_url else ""
+
+
+def of_all(public_url: str, state: str, cause: str) -> str:
+    """All whom a cause concerns, on the dashboard; empty where it has no address."""
+    if not public_url:
+        return ""
+    if state in ("needs_reconnect", "disconnecting", "paused"):
+        return f"{public_url}/employees?state={quote(state)}"
+    return f"{public_url}/calendars?cause={quote(cause)}"
 
 
 def links(public_url: str, erpnext_url: str, account: tuple[str, str] | None) -> Links:
@@ -57,8 +74,8 @@ def links(public_url: str, erpnext_url: str, account: tuple[str, str] | None) ->
     the dashboard, and its events in ERPNext's own calendar."""
     if account is None:
         return [("Dashboard", public_url)] if public_url else []
-    address, user = map(quote, account)
-    found = [("Calendars", f"{public_url}/calendars?q={address}")] if public_url else []
+    address, user = account[0], quote(account[1])
+    found = [("Calendars", of_one(public_url, address))] if public_url else []
     if erpnext_url and user:
         page = f"{erpnext_url}/app/event/view/calendar/default?custom_google_user={user}"
         found.append(("Events in ERPNext", page))
