@@ -11,7 +11,7 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from tests.company import ANN, BOB, SERVICE_ACCOUNT
+from tests.company import ADMIN, ANN, BOB, SERVICE_ACCOUNT
 from tests.contract.test_finding import OUTLET, ROSTER, mirrored
 from tests.shop import Shop
 from watcher.accounts import verbs
@@ -189,3 +189,82 @@ def test_the_pages_speak_the_languages(finder: Shop, browser: FlaskClient) -> No
         page = press(browser, f"/me/calendars?language={language}").text
         assert f'<html lang="{language}"' in page
         assert words in page
+
+
+# --- the admins' page -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(finder: Shop) -> FlaskClient:
+    """An admin is signed in; admins may look; Bob is mirrored by delegation."""
+    finder.set("find_calendars", "admins")
+    finder.rebuild()
+    finder.google.set_delegated(SERVICE_ACCOUNT, EVERY_BOX)
+    finder.add(BOB)
+    browser = create_app(finder.services).test_client()
+    browser.get(at_google(browser.get("/sign-in").headers["Location"], ADMIN))
+    return browser
+
+
+def act(browser: FlaskClient, address: str, **fields: Any) -> Any:
+    """A button of an admin's page."""
+    page = browser.get("/employees").text
+    proof = re.search(r'name="form_proof" value="([^"]+)"', page)
+    assert proof is not None, text_of(page)
+    return browser.post(address, data={"form_proof": proof[1], **fields})
+
+
+def test_an_admin_finds_and_adds(finder: Shop, desk: FlaskClient) -> None:
+    assert "Find calendars" in text_of(desk.get("/employees").text)
+    page = act(desk, "/employees/calendars", email=BOB)
+    shown = said(page)
+    assert f"Outlet <b>Pune</b> {OUTLET} owns it not mirrored Add" in shown
+    assert f"{BOB} the main calendar is mirrored" in shown
+    assert "every desk user of ERPNext sees them" in shown
+    done = act(desk, "/employees/calendars/add", email=BOB, calendar=OUTLET)
+    assert re.fullmatch(r"/calendars/\d+", done.headers["Location"])
+    assert "It is mirrored from now on" in text_of(desk.get(done.headers["Location"]).text)
+    assert mirrored(finder, BOB) == [BOB, OUTLET]
+    with finder.services.db.reading() as session:
+        row = [(a.who, a.what, a.subject) for a in session.query(Audit)][-1]
+    assert row == (ADMIN, "calendar.add", f"{BOB} {OUTLET}")
+
+
+def test_an_admin_is_asked_before_a_calendar_is_mirrored_twice(
+    finder: Shop, desk: FlaskClient
+) -> None:
+    finder.add(ANN)
+    verbs.add_calendar(finder.services, ANN, ROSTER)
+    assert f"is mirrored for {ANN} Add Roster" in said(act(desk, "/employees/calendars", email=BOB))
+    asked = said(act(desk, "/employees/calendars/add", email=BOB, calendar=ROSTER))
+    assert "each of its events stands in ERPNext twice" in asked
+    assert mirrored(finder, BOB) == [BOB]
+    fields = {"email": BOB, "calendar": ROSTER, "confirmed": "yes"}
+    act(desk, "/employees/calendars/add", **fields)
+    assert mirrored(finder, BOB) == [BOB, ROSTER]
+
+
+def test_why_an_admin_finds_nothing(finder: Shop, desk: FlaskClient) -> None:
+    finder.google.set_delegated(SERVICE_ACCOUNT, ONE_BOX)
+    back = act(desk, "/employees/calendars", email=BOB).headers["Location"]
+    shown = text_of(desk.get(back).text)
+    assert "everything else works" in shown
+    assert f"with the scopes {CALENDAR_SCOPE},{LIST_SCOPE}" in shown
+    desk.application.extensions["watcher.turns"]["find"] = Turns(0, 60)
+    back = act(desk, "/employees/calendars", email=BOB).headers["Location"]
+    assert "Others are looking at this moment" in text_of(desk.get(back).text)
+
+
+def test_admins_look_only_where_they_may(finder: Shop, desk: FlaskClient) -> None:
+    finder.set("find_calendars", "employees")
+    finder.rebuild()
+    other = create_app(finder.services).test_client()
+    other.get(at_google(other.get("/sign-in").headers["Location"], ADMIN))
+    assert "Find calendars" not in text_of(other.get("/employees").text)
+    assert act(other, "/employees/calendars", email=BOB).status_code == 303
+    act(other, "/employees/calendars/add", email=BOB, calendar=ROSTER)
+    assert mirrored(finder, BOB) == [BOB]
+    for address in ("/employees/calendars", "/employees/calendars/add"):
+        assert other.post(address, data={"email": BOB, "calendar": ROSTER}).status_code == 400
+        stranger = create_app(finder.services).test_client()
+        assert stranger.post(address, data={"email": BOB}).status_code == 303

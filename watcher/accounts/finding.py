@@ -21,6 +21,7 @@ from watcher.google.endpoints import LIST_SCOPE
 from watcher.google.fetching import list_tokens
 from watcher.google.grants import Grant
 from watcher.google.listed import Listed
+from watcher.languages.sentence import sentence
 from watcher.ledger import accounts, calendars, own
 from watcher.ledger.models import Account
 from watcher.services import Services, delegation, endpoints
@@ -79,15 +80,26 @@ def find(services: Services, email: str, who: Who) -> list[Found]:
     """
     if not may(services.settings, who):
         raise errors.UserError(
-            f"WATCHER_FIND_CALENDARS is {services.settings.find_calendars}: the list of somebody's "
-            f"calendars is not for {who}",
-            next_step=f"set it to {who} or both; docs/google.md says what Google has to allow then",
+            sentence(
+                "WATCHER_FIND_CALENDARS is %(value)s: the list of somebody's calendars is not for "
+                "%(who)s",
+                value=services.settings.find_calendars,
+                who=who,
+            ),
+            next_step=sentence(
+                "set it to %(who)s or both; docs/google.md says what Google has to allow then",
+                who=who,
+            ),
         )
     with services.db.reading() as session:
         account = accounts.get(session, email)
     if not account.is_active:
         raise errors.UserError(
-            f"{account.email} is {account.state}: Google is not asked",
+            sentence(
+                "%(email)s is %(state)s: Google is not asked",
+                email=account.email,
+                state=account.state,
+            ),
             next_step=f"watcher accounts show {account.email}",
         )
     listed = _listed(services, account)
@@ -121,7 +133,7 @@ def _listed(services: Services, account: Account) -> list[Listed]:
             listed.append(each)
             if time.monotonic() > ends:
                 raise errors.Transient(
-                    "Google took too long for the list of calendars", side="google"
+                    sentence("Google took too long for the list of calendars"), side="google"
                 )
     except errors.Permanent as error:
         not_entered = account.source == "service-account" and error.cause == "unauthorized_client"
@@ -150,17 +162,26 @@ def _not_allowed(services: Services, account: Account) -> errors.AccessLost:
         wanted = endpoints(services.settings).delegated_scopes
         step = console_line(key.client_id if key else "of the key", wanted)
     elif account.source == "erpnext":
-        step = (
-            f"add the scope {LIST_SCOPE} to the Connected App in ERPNext; then "
-            f"{account.erpnext_user or email} authorises it there again"
+        step = sentence(
+            "add the scope %(scope)s to the Connected App in ERPNext; then %(user)s authorises it "
+            "there again",
+            scope=LIST_SCOPE,
+            user=account.erpnext_user or email,
         )
     else:
-        step = (
-            f"{email} allows it on My connection, or by a new link, with the box for the list of "
-            f"calendars ticked: watcher accounts invite {email}"
+        again = f"watcher accounts invite {email}"
+        step = sentence(
+            "%(email)s allows it on My connection, or by a new link, with the box for the list of "
+            "calendars ticked: %(command)s",
+            email=email,
+            command=again,
         )
     return errors.AccessLost(
-        f"Google does not show Watcher the list of calendars of {email}; everything else works",
+        sentence(
+            "Google does not show Watcher the list of calendars of %(email)s; everything else "
+            "works",
+            email=email,
+        ),
         cause=CAUSE,
         side="google",
         next_step=step,

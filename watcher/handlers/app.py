@@ -19,6 +19,7 @@ from watcher.handlers import (
     employees,
     explaining,
     failures,
+    found,
     further,
     health,
     links,
@@ -61,12 +62,12 @@ def create_app(services: Services) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
     )
     app.session_interface = SecureCookieSessionInterface()
-    admins = (dashboard, employees, calendars, failures, explaining, auditing, system, stopwatch)
+    admins = (dashboard, employees, found, calendars, failures, explaining, auditing, system)
     own = (links, oauth, me, further)
-    for part in (notifications, *own, parts, *admins, health):
+    for part in (notifications, *own, parts, *admins, stopwatch, health):
         app.register_blueprint(part.bp)
     app.before_request(tracing.begin)
-    speech.set_up(app, _names(admins), _names(own))
+    speech.set_up(app, _names((*admins, stopwatch)), _names(own))
     messages.set_up(app)
     broken.set_up(app)
     app.after_request(_secure)

@@ -16,7 +16,7 @@ from flask import Blueprint, abort, current_app, redirect, render_template, requ
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
-from watcher.accounts import deeds, inviting, lists
+from watcher.accounts import deeds, finding, inviting, lists
 from watcher.accounts.rounds import Act, Answer, Guest, Round
 from watcher.errors import UserError
 from watcher.handlers import acting, parts, speech
@@ -154,6 +154,7 @@ def everybody() -> ResponseReturnValue:
         total=sum(counts.get(state, 0) for state in AccountState if state != people.LEFT),
         by_mail=_can_mail(app),
         by_link=bool(app.settings.google_client_id and app.settings.public_url),
+        finds=finding.may(app.settings, "admins"),
         erpnext=app.settings.erpnext_url,
         now=app.clock(),
     )
