@@ -10,7 +10,7 @@ from tests.contract.sandbox_erpnext import Person, integration
 from watcher.doctor.rights import PERMISSIONS
 from watcher.erpnext import role
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.fields import check, install, tell_nobody
+from watcher.erpnext.fields import check, install, tell_nobody, unseen_employees
 from watcher.erpnext.peculiarities import pulled_for
 from watcher.errors import ErpForbidden, ErpRefused
 
@@ -125,6 +125,19 @@ def test_a_look_at_the_fields_takes_no_role(site: Site) -> None:
     assert (report.missing, report.wrong, report.system_manager) == ([], [], False)
     assert report.employees is site.stand_in.erpnext
     assert pulled_for(site.client) is None, "Frappe would show it its own alone"
+
+
+def test_the_employee_is_named_though_system_managers_do_not_see_employees(site: Site) -> None:
+    """In ERPNext Employees are for HR. The field is made before there is the role, by which the
+    API user reads them."""
+    wanted = ["custom_google_employee"] if site.stand_in.erpnext else []
+    without = unseen_employees(site.client)
+    assert bool(without) is site.stand_in.erpnext
+    assert install(site.admin).created[10:] == wanted
+    assert install(site.admin).created == []
+    site.give()
+    report = check(site.client)
+    assert (report.missing, unseen_employees(site.client)) == ([], [])
 
 
 def test_an_event_with_mails_is_deleted(site: Site) -> None:

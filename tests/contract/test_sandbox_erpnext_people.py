@@ -17,6 +17,7 @@ from watcher.erpnext.peculiarities import mandatory_fields
 @pytest.fixture(params=[15, 16], ids=["frappe 15", "frappe 16"])
 def erp(request: pytest.FixtureRequest) -> Iterator[Person]:
     with integration(frappe=request.param, erpnext=True) as person:
+        person.site.make_hr()
         yield person
 
 

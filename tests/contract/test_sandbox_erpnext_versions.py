@@ -222,6 +222,7 @@ def test_a_file_of_15_is_upgraded(tmp_path: Any) -> None:
     with integration(frappe=15, path=path) as person:
         name = person.event(subject="of before")
     with integration(frappe=16, path=path, erpnext=True) as person:
+        person.site.make_hr()
         row = person.read("Event", name)
         assert (row["subject"], row["location"]) == ("of before", None)
         assert person.list("Employee") == []

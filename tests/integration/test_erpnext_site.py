@@ -43,8 +43,10 @@ def bare(request: pytest.FixtureRequest, tmp_path: Path, queue_url: str) -> Iter
 
 @pytest.fixture(params=[15, 16])
 def shop(request: pytest.FixtureRequest, tmp_path: Path, queue_url: str) -> Iterator[Company]:
-    """A Frappe with ERPNext."""
-    yield from company_of(Site(frappe=request.param, erpnext=True), tmp_path, queue_url)
+    """A Frappe with ERPNext, where the API user may read Employees."""
+    site = Site(frappe=request.param, erpnext=True)
+    site.make_hr()
+    yield from company_of(site, tmp_path, queue_url)
 
 
 def put(company: Company, **extra: Any) -> None:

@@ -71,6 +71,8 @@ def setup(app: App, /, **chosen: Any) -> int:
     made = _connected_app(app.loaded.settings, admin, dry_run) if wanted.connected_app else None
     given = setup_role.carry_out(app, admin, user, wanted) if wanted.role else None
     report = replace(report, user=user, permissions={w: client.may(w) for w in fields.PERMISSIONS})
+    if not (dry_run and wanted.role == "yes"):  # with the role it could read them
+        report.warnings += fields.unseen_employees(client)
     audit.figures(fields=len(report.created), mended=len(report.mended), desk=wanted.desk)
     if made is not None:
         audit.figures(connected_app=made.name)

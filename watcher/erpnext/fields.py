@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
@@ -128,7 +128,7 @@ def check(client: ErpNextClient) -> SetupReport:
     report.permissions = {word: client.may(word) for word in PERMISSIONS}
     report.time_zone = client.time_zone()
     report.warnings += warnings(report.versions.get("frappe", ""))
-    report.warnings += peculiarities(client, employees=report.employees)
+    report.warnings += peculiarities(client)
     return report
 
 
@@ -148,6 +148,16 @@ def has_employees(client: ErpNextClient) -> bool | None:
     if found is None and "erpnext" not in client.versions():
         return False
     return found
+
+
+def unseen_employees(client: ErpNextClient) -> list[str]:
+    """What to say where the API user, whose client this is, may not see the site's Employees."""
+    if has_employees(client) is not None:
+        return []
+    return [
+        "the API user may not read Employee, so events do not name the employee: "
+        "`watcher erpnext setup --role yes`, or give it the role HR User"
+    ]
 
 
 def _compare(report: SetupReport, there: dict[str, dict[str, Any]]) -> None:
@@ -175,6 +185,11 @@ def plan(client: ErpNextClient) -> SetupReport:
             f"{report.user} may not create custom fields",
             next_step=f"`{SETUP} --admin-key` asks for the key of a System Manager, once",
         )
+    if report.employees is None:
+        # Who makes the field may not read Employees: in ERPNext System Managers may not. Whether
+        # the API user may is another question, and a role can be given at any time.
+        report = replace(report, employees=True, present=[], missing=[], wrong=[])
+        _compare(report, client.event_fields())
     return report
 
 

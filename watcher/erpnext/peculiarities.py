@@ -11,15 +11,9 @@ from watcher.errors import ErpForbidden
 _OURS = ("custom_google_", "custom_synced_from")
 
 
-def peculiarities(client: ErpNextClient, *, employees: bool | None) -> list[str]:
+def peculiarities(client: ErpNextClient) -> list[str]:
     """Sentences, each with what to do; what the API user may not see is left out."""
-    found = [*_frappes_own_sync(client), *_mandatory_fields(client)]
-    if employees is None:
-        found.append(
-            "the API user may not read Employee, so events do not name the employee: "
-            "`watcher erpnext setup --role yes`, or give it the role HR User and repeat the setup"
-        )
-    return found
+    return [*_frappes_own_sync(client), *_mandatory_fields(client)]
 
 
 def _frappes_own_sync(client: ErpNextClient) -> list[str]:

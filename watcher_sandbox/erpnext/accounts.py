@@ -121,6 +121,15 @@ class Accounts:
         found = self.row("User", email) or {}
         return {str(each["role"]) for each in found.get("roles", ())}
 
+    def is_hr(self, email: str) -> bool:
+        return bool(self.own_roles(email) & {"HR User", "HR Manager"})
+
+    def make_hr(self, email: str = INTEGRATION) -> None:
+        """Give a user the role HR User beside those that it has."""
+        with self.transaction():
+            row = self.row("User", email) or {}
+            self.put("User", row | {"roles": [*row["roles"], _role("HR User")]})
+
     def follow_roles(self, row: Row) -> None:
         """A User was saved: what its roles allow follows at once."""
         user = self._users.get(row["name"])

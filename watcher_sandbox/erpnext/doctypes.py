@@ -230,7 +230,7 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Tag": (_ALL - {"delete"}, _ALL),
     "Tag Link": (_ALL - {"delete"}, _ALL),
     "Google Calendar": (_NONE, _ALL),
-    "Employee": (frozenset({"read"}), _ALL),
+    "Employee": (frozenset({"read"}), _NONE),
     "Branch": (_NONE, _ALL),
     "Department": (_NONE, _ALL),
 }

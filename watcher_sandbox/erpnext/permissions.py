@@ -40,6 +40,8 @@ def allowed(site: Site, user: str, doctype: str, permission: str) -> bool:
         return False
     if permission in granted(site, user, doctype):
         return True
+    if doctype == "Employee" and site.is_hr(user):
+        return True
     if site.frappe == NEW and doctype == "Event" and not site.is_desk_user(user):
         return permission in ("read", "share")  # the role All
     return permission in ROLES[doctype][site.is_system_manager(user)]
@@ -62,13 +64,14 @@ def require_list(site: Site, user: str, doctype: str) -> None:
 
 
 def visible(site: Site, user: str, doctype: str, row: Row, permission: str = "read") -> bool:
-    """Whether the user may do it without a share. System Managers may no more than others."""
+    """Whether the user may do it without a share. System Managers may no more than others, and see
+    no Employees but their own: these are for HR."""
     if doctype == "Event":
         return _event(site, user, row, permission)
     if doctype == "ToDo":
         return _todo(site, user, row, permission)
     if doctype == "Employee":
-        wide = site.is_system_manager(user) or "read" in granted(site, user, doctype)
+        wide = site.is_hr(user) or "read" in granted(site, user, doctype)
         return wide or row["user_id"] == user
     return True
 
