@@ -40,6 +40,7 @@ STATES: Mapping[str, str] = {
     "set_aside": N_("set aside"),
     "changes_wait": N_("changes wait"),
     "channel_silent": N_("channel silent"),
+    "process_silent": N_("process silent"),
 }
 CAUSES: Mapping[str, str] = {
     # Watcher's own.
@@ -49,6 +50,8 @@ CAUSES: Mapping[str, str] = {
     "internal_error": N_("internal error"),
     "redis_unreachable": N_("Redis unreachable"),
     "settings": N_("settings"),
+    "redis_refuses_jobs": N_("Redis refuses jobs"),
+    "waiting_for_answer": N_("waiting for answer"),
     "waiting_for_turn": N_("waiting for turn"),
     "waiting_for_worker": N_("waiting for worker"),
     "watcher_not_running": N_("Watcher not running"),
@@ -107,6 +110,10 @@ RESULTS: Mapping[str, str] = {
     "warn": N_("warn"),
     "fail": N_("fail"),
     "skip": N_("skip"),
+    # Of a comparison.
+    "missing": N_("missing"),
+    "extra": N_("extra"),
+    "different": N_("different"),
     # Of acts.
     "done": N_("done"),
     "failed": N_("failed"),

@@ -1,0 +1,216 @@
+"""No word of the admins' pages is left in English: each page is made with words that are marked,
+and what stands outside of the marks is data."""
+
+from __future__ import annotations
+
+import gettext
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import flask_babel
+import pytest
+from flask.testing import FlaskClient
+
+from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
+from tests.integration.test_pages import hold, refuse
+from watcher.channels.renewal import renew_due
+from watcher.handlers.app import create_app
+from watcher.ledger import accounts, calendars, overview, presence, runs
+from watcher.ledger.models import Calendar
+from watcher.ledger.states import AccountState
+
+pytestmark = pytest.mark.one_shape("sqlite")
+
+CARLA = f"carla@{DOMAIN}"
+BEGIN, END = "⟦", "⟧"
+DATA = re.compile(
+    r"[\w.+-]+@[\w.-]+|https?://\S+|\bUTC\b|\bERPNext\b|\bFrappe\b|\bWatcher\b|\bPython\b|SQLite"
+    r"|\w*_\w+|\w*\d\w*|\b[a-z]+\.[a-z_.]+|\b\w+Error\b|\bBob\b|\bfrappe\b"
+    r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)+"
+)
+"""What is the same in every language: addresses, names, ids, and what has a figure in it. Days are
+Babel's."""
+SPOKEN_ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "data-title")
+VOID = ("input", "link", "meta", "br")
+
+
+class Marked(gettext.NullTranslations):
+    """A language whose every sentence stands between marks."""
+
+    def gettext(self, message: str) -> str:
+        return f"{BEGIN}{message}{END}"
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
+    ugettext, ungettext = gettext, ngettext
+
+
+class Reader(HTMLParser):
+    """What a page shows and reads out, but for what people paste, the names of languages, and
+    choices that are names in JSON."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.spoken: list[str] = []
+        self._open: list[bool] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag not in VOID:
+            left_out = tag in ("code", "option") or named.get("class") == "settings"
+            self._open.append(left_out or ("lang" in named and tag != "html"))
+        self.spoken += [named[name] or "" for name in SPOKEN_ATTRIBUTES if name in named]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass  # shapes of a plot
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not any(self._open):
+            self.texts.append(data)
+
+
+def left_in_english(page: str) -> set[str]:
+    reader = Reader()
+    reader.feed(page)
+    shown = "".join(reader.texts)
+    return {word for text in (shown, *reader.spoken) for word in _outside(text)}
+
+
+def _outside(text: str) -> Iterator[str]:
+    depth, found = 0, []
+    for letter in text:
+        depth += (letter == BEGIN) - (letter == END)
+        found.append(letter if not depth else " ")
+    return iter(re.findall(r"[^\W\d_]{2,}", DATA.sub(" ", "".join(found))))
+
+
+@pytest.fixture
+def browser(company: Company, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    """An admin's. The sentences of the ledger are marked where a page says them: whether they have
+    words is not the pages' matter."""
+    monkeypatch.setattr(flask_babel.Domain, "get_translations", lambda _self: Marked())
+    monkeypatch.setattr("watcher.languages.saying.say", lambda text, _: f"{BEGIN}{text}{END}")
+    company.connect_at_rest()
+    renew_due(company.services)
+    client = create_app(company.services).test_client()
+    client.application.config["PROPAGATE_EXCEPTIONS"] = False
+    with client.session_transaction() as session:
+        session["admin"] = ADMIN
+        session["form_proof"] = "t"
+    return client
+
+
+def looked(browser: FlaskClient, *paths: str) -> dict[str, set[str]]:
+    """What each page has left in English."""
+    pages = {path: browser.get(path).text for path in paths}
+    assert all(BEGIN in page for page in pages.values())
+    return {path: left for path, page in pages.items() if (left := left_in_english(page))}
+
+
+def pressed(browser: FlaskClient, path: str, **form: object) -> set[str]:
+    answer = browser.post(path, data={"form_proof": "t", **form}, follow_redirects=True)
+    assert BEGIN in answer.text, answer.status
+    return left_in_english(answer.text)
+
+
+def in_trouble(company: Company) -> None:
+    """Calendars and accounts of every kind."""
+    clock = company.services.clock
+    company.google.add_user(CARLA)
+    company.site.add_user(CARLA)
+    for email in (BOB, CARLA):
+        company.add(email)
+    with company.services.db.session() as session:
+        runs.tick(session, "sweep", clock())
+        runs.tick(session, "renew", clock(), "it broke off")
+        presence.begin(session, presence.Me(name="live@h", kind="live", host="h"), clock())
+        bob = accounts.get(session, BOB)
+        accounts.set_state(bob, AccountState.NEEDS_RECONNECT, "invalid_grant", clock())
+        carla = accounts.get(session, CARLA)
+        accounts.set_state(carla, AccountState.PAUSED, "by_admin", clock())
+        shared = calendars.add(session, accounts.get(session, ANN).id, "c@group.test", clock())
+        shared.push_supported = False
+    company.sync()
+    refuse(company)
+
+
+def test_no_word_of_an_admins_page_is_left_in_english(
+    company: Company, browser: FlaskClient
+) -> None:
+    in_trouble(company)
+    numbers = [company.calendar(email).id for email in (ANN, BOB, CARLA)]
+    left = looked(
+        browser,
+        "/",
+        "/employees",
+        "/employees?state=paused",
+        "/employees?q=nobody",
+        "/calendars",
+        "/calendars?cause=missing_fields",
+        "/failures",
+        "/event",
+        "/audit?who=nobody",
+        "/system",
+        "/no-such-page",
+        "/failures/retry",
+        *(f"/calendars/{number}" for number in numbers),
+    )
+    assert not left
+    names = set(re.findall(r"[^\W\d_]+", browser.get("/audit.csv").text))
+    assert looked(browser, "/audit")["/audit"] <= names
+
+
+def test_no_answer_to_a_button_is_left_in_english(company: Company, browser: FlaskClient) -> None:
+    company.add(BOB)
+    page = f"/calendars/{company.calendar().id}"
+    company.google.insert_event(ANN, company.timed(summary="⟦Stand-up⟧"))
+    both: dict[str, object] = {"act": "pause", "email": [ANN, BOB]}
+    presses: list[tuple[str, dict[str, object]]] = [
+        *((f"{page}/{what}", {}) for what in ("compare", "sync", "renew", "pause", "resume")),
+        ("/event", {"what": ""}),
+        ("/event", {"what": f"{ANN} stand-up"}),
+        ("/employees/act", {"act": "pause"}),
+        ("/employees/act", both),
+        ("/employees/act", both | {"confirmed": "yes"}),
+        ("/employees/act", {"one": f"disconnect {BOB}"}),
+        ("/employees/act", {"one": f"resume {ANN}"}),
+        ("/employees/invite", {"addresses": "dora@example.com, e1", "by": "link"}),
+        ("/employees/invite", {}),
+        ("/failures/retry", {}),
+        ("/failures/leave", {}),
+        ("/failures/take-up", {}),
+        ("/system/check", {}),
+        ("/failures/retry", {"form_proof": "old"}),
+        ("/employees/act", {}),
+    ]
+    left = {path: left for path, form in presses if (left := pressed(browser, path, **form))}
+    assert not left
+    assert not left_in_english(browser.get("/failures/retry").text)
+    assert not left_in_english(browser.get("/system").text)
+    hold(company)
+    assert not pressed(browser, f"{page}/confirm", rows=23)
+    assert not looked(browser, "/", page, "/failures")
+    begun = browser.get(f"{page}/stopwatch").headers["Location"]
+    assert not looked(browser, begun)
+    with company.services.db.session() as session:
+        session.get_one(Calendar, company.calendar().id).push_supported = False
+    assert not looked(browser, begun)
+
+
+def test_no_word_of_who_may_not_look_or_of_a_failure_is_left_in_english(
+    company: Company, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "look", lambda *_, **__: 1 / 0)
+    assert not looked(browser, "/")
+    ledger: Path = company.folder / "ledger.sqlite3"
+    ledger.rename(company.folder / "elsewhere")
+    assert not looked(browser, "/failures")
+    (company.folder / "elsewhere").rename(ledger)
+    assert not looked(browser.application.test_client(), "/", "/me", "/connect/nonsense")
