@@ -22,7 +22,19 @@ from sqlalchemy.orm import Session
 from benchmarks.company import postgres
 from benchmarks.rows import NOT_ASKED, Options, Row
 from benchmarks.table import Figure, Goal, between, number
-from watcher.ledger import accounts, aside, channels, due, inbox, late, overview, owing
+from watcher.ledger import (
+    accounts,
+    aside,
+    budget,
+    channels,
+    counters,
+    due,
+    inbox,
+    late,
+    overview,
+    owing,
+    renewals,
+)
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.secrets import digest
@@ -40,7 +52,8 @@ FROM generate_series(1, :many) n;
 INSERT INTO calendars (id, account_id, google_id, query_fingerprint, time_zone, policy_fingerprint,
                        sync_token, dirty_seq, synced_seq, dirty_reason, snapshot_seq, lease_until,
                        fence, state, cause, message, step, since, failures, watch_failures, removed,
-                       rows_seen, last_success_at, next_poll_at, next_reconcile_at, retry_at)
+                       rows_seen, last_success_at, next_poll_at, next_reconcile_at, retry_at,
+                       watch_due_at)
 SELECT n, n, 'employee' || n || '@scoopjoy.test', '', 'UTC', '', 'token',
        CASE WHEN n % 400 = 0 THEN 8 ELSE 7 END, 7, '', 0, 0, 0,
        CASE WHEN n % 400 = 0 THEN 'retrying' ELSE 'ok' END, '', '', '', :now,
@@ -48,7 +61,8 @@ SELECT n, n, 'employee' || n || '@scoopjoy.test', '', 'UTC', '', 'token',
        CAST(:now AS timestamptz) - interval '1 second' * (n % 1800),
        CAST(:now AS timestamptz) + interval '1 second' * (1800 - n % 1810),
        CAST(:now AS timestamptz) + interval '1 second' * (86400 - n % 86500),
-       CASE WHEN n % 400 = 0 THEN CAST(:now AS timestamptz) + interval '30 seconds' END
+       CASE WHEN n % 400 = 0 THEN CAST(:now AS timestamptz) + interval '30 seconds' END,
+       CAST(:now AS timestamptz) - interval '1 second' * (n % 500000) + interval '6 days'
 FROM generate_series(1, :many) n;
 INSERT INTO channels (id, calendar_id, resource_id, token_hash, state, requested_at, opened_at,
                       expires_at, renew_at, heard_at, last_message_at, error)
@@ -63,7 +77,7 @@ INSERT INTO runs (calendar_id, kind, reason, started_at, seconds, pages, items, 
 SELECT n, 'delta', 'push', CAST(:now AS timestamptz) - interval '1 second' * (g * 4000 + n % 4000),
        0.2, 1, 1, 0, 1, 0, 0, 0, 0, 0.3, 2.0, ''
 FROM generate_series(1, :many) n, generate_series(1, :each) g;
-ANALYZE;
+VACUUM ANALYZE;
 """
 
 
@@ -86,43 +100,54 @@ def filled(options: Options, many: int) -> Iterator[Database]:
     with postgres(options) as url:
         db = Database(url)
         db.migrate()
-        values = {"now": datetime.now(UTC), "many": many, "each": RUNS_EACH}
-        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            for statement in FILL.split(";\n"):
-                if statement.strip():
-                    wanted = {k: v for k, v in values.items() if f":{k}" in statement}
-                    connection.execute(text(statement), wanted)
-        engine.dispose()
+        fill_up(url, many, RUNS_EACH)
         try:
             yield db
         finally:
             db.dispose()
 
 
-def works(db: Database) -> dict[str, Callable[[Session], object]]:
-    """What is asked of the ledger."""
-    now = datetime.now(UTC)
-    return {
-        "work that waits for no worker": lambda session: due.to_ring(db, session, now, ()),
-        "polls that are due": lambda session: due.due_for_poll(session, now, 500, 30),
-        "daily listings that are due": lambda session: due.due_for_reconcile(session, now, 500),
-        "events to be tried again": lambda session: aside.due(session, now, 500),
-        "writes that were not answered": lambda session: late.due(session, now, 500),
-        "channels to be renewed or opened": lambda session: channels.calendars_due(session, now),
-        "channels that have ended": lambda session: channels.expire(session, now),
-        "channels to be stopped": lambda session: channels.to_stop(session, now),
-        "access tokens that end": lambda session: accounts.due_for_refresh(
-            session, now + timedelta(minutes=10), now
-        ),
-        STATUS: lambda session: overview.status(db, session, now, {"live": 0, "backfill": 0}),
-    }
+def fill_up(url: str, many: int, each: int) -> None:
+    """``each``: passes of a calendar that the diary has."""
+    values = {"now": datetime.now(UTC), "many": many, "each": each}
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in FILL.split(";\n"):
+            if statement.strip():
+                wanted = {k: v for k, v in values.items() if f":{k}" in statement}
+                connection.execute(text(statement), wanted)
+    engine.dispose()
 
 
 STATUS = "the status document"
+Work = Callable[[Database, Session, datetime], object]
+WORKS: dict[str, Work] = {
+    "work that waits for no worker": lambda db, session, now: due.to_ring(db, session, now, ()),
+    "polls that are due": lambda _, session, now: due.due_for_poll(session, now, 500, 30),
+    "daily listings that are due": lambda _, session, now: due.due_for_reconcile(session, now, 500),
+    "events to be tried again": lambda _, session, now: aside.due(session, now, 500),
+    "writes that were not answered": lambda _, session, now: late.due(session, now, 500),
+    "how often is polled": lambda _, session, now: budget.poll_minutes(
+        session, 30, budget.DAY_LINE, now
+    ),
+    "channels to be renewed or opened": lambda _, session, now: renewals.calendars_due(
+        session, now
+    ),
+    "channels that have ended": lambda _, session, now: renewals.expire(session, now),
+    "channels to be stopped": lambda _, session, now: renewals.to_stop(session, now),
+    "channels asked for within a minute": lambda _, session, now: channels.opened_within_a_minute(
+        session, now
+    ),
+    "access tokens that end": lambda _, session, now: accounts.due_for_refresh(
+        session, now + timedelta(minutes=10), now
+    ),
+    "counters for the metrics": lambda _, session, __: counters.read(session),
+    STATUS: lambda db, session, now: overview.status(db, session, now, {"live": 0, "backfill": 0}),
+}
+"""What is asked of the ledger, again and again."""
 
 
-def asked(db: Database, work: Callable[[Session], object], rounds: int) -> Asked:
+def asked(db: Database, work: Work, rounds: int) -> Asked:
     found = Asked()
     sent: list[tuple[str, Any]] = []
 
@@ -134,7 +159,7 @@ def asked(db: Database, work: Callable[[Session], object], rounds: int) -> Asked
         event.listen(db.engine, "before_cursor_execute", note)
         began = time.perf_counter()
         with db.session() as session:
-            work(session)
+            work(db, session, datetime.now(UTC))
         found.took.append((time.perf_counter() - began) * 1000)
         event.remove(db.engine, "before_cursor_execute", note)
     found.statements = len(sent)
@@ -154,7 +179,7 @@ def queries(options: Options) -> Iterator[Figure]:
     found: dict[str, dict[int, Asked]] = {}
     for size in (few, many):
         with filled(options, size) as db:
-            for name, work in works(db).items():
+            for name, work in WORKS.items():
                 found.setdefault(name, {})[size] = asked(db, work, options.rounds(5, 3))
     for name, by_size in found.items():
         last = by_size[many]
@@ -220,7 +245,7 @@ def make_clean(db: Database) -> None:
         session.execute(update(Calendar).values(synced_seq=Calendar.dirty_seq, rung_at=None))
 
 
-WORK: dict[str, Callable[[Database], None]] = {
+AT_ONCE: dict[str, Callable[[Database], None]] = {
     STATUS: make_status,
     "every calendar is made to owe a look": owe_all,
 }
@@ -231,7 +256,7 @@ def _other_process(url: str, name: str, started: Event, stop: Event) -> None:
     while not stop.is_set():
         time.sleep(PAUSE)  # as in life: SQLite hands its lock to whoever asks first, not longest
         started.set()
-        WORK[name](db)
+        AT_ONCE[name](db)
 
 
 def notify(db: Database, many: int) -> list[float]:
@@ -271,11 +296,11 @@ def waits(options: Options) -> Iterator[Figure]:
         db.migrate()
         fill(db, many)
         alone: list[float] = []
-        found: dict[str, list[float]] = {name: [] for name in WORK}
-        own: dict[str, list[float]] = {name: [] for name in WORK}
+        found: dict[str, list[float]] = {name: [] for name in AT_ONCE}
+        own: dict[str, list[float]] = {name: [] for name in AT_ONCE}
         for _ in range(rounds):
             alone += notify(db, many)
-            for name, work in WORK.items():
+            for name, work in AT_ONCE.items():
                 make_clean(db)
                 clock = time.perf_counter()
                 work(db)

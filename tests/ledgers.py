@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy
 
-from watcher.ledger import audit, db, server  # noqa: F401 (``audit`` has a table of its own)
+from watcher.ledger import db, server, tables
 from watcher.ledger.db import Database
 from watcher.ledger.models import Base
 
@@ -22,6 +22,7 @@ POSTGRES = os.environ.get("WATCHER_TEST_POSTGRES_URL", "")
 """A server on which databases may be made; WATCHER_ settings are taken away before a test."""
 
 
+tables.names()  # loads the modules that have tables of their own
 _engines: dict[str, sqlalchemy.Engine] = {}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.company import ANN, BOB, Company
 from watcher.channels import renewal
-from watcher.ledger import channels, inbox, overview, owing, runs
+from watcher.ledger import channels, inbox, overview, owing, renewals, runs
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.models import Calendar, Channel, Run
 from watcher.ledger.secrets import digest
@@ -76,7 +76,7 @@ def test_the_time_before_a_return_is_not_missed(company: Company) -> None:
     assert company.watcher("accounts", "pause", ANN).returncode == 0
     company.later(days=9)
     with company.services.db.session() as session:
-        channels.expire(session, company.services.clock())
+        renewals.expire(session, company.services.clock())
     company.google.add_fault(match="events/watch", status=403, reason="forbidden")
     back = company.services.clock()
     with company.services.db.session() as session:

@@ -16,7 +16,7 @@ from watcher.channels import renewal
 from watcher.channels.registry import open_channel
 from watcher.errors import Transient
 from watcher.jobs import timetable
-from watcher.ledger import accounts, calendars, channels, leases, owing
+from watcher.ledger import accounts, calendars, channels, leases, owing, renewals
 from watcher.ledger.channels import Granted, Request
 from watcher.ledger.models import Channel, Lease
 from watcher.ledger.states import AccountState
@@ -257,7 +257,7 @@ def test_cron_looks_for_what_is_to_be_watched_by_one_statement(company: Company)
     event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
     with company.services.db.reading() as session:
         asked.clear()
-        found = channels.calendars_due(session, company.services.clock())
+        found = renewals.calendars_due(session, company.services.clock())
         assert sum(each.startswith("SELECT") for each in asked) == 1
     assert [due.email for due in found] == [f"hire{number}@{DOMAIN}" for number in range(7)]
     assert {due.channel_id for due in found} == {None}

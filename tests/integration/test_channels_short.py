@@ -12,7 +12,7 @@ from tests.company import ANN, Company
 from tests.integration.test_channels_renewal import asked, renew, rows
 from watcher.channels.due import is_short_lived
 from watcher.jobs import timetable
-from watcher.ledger import channels, overview
+from watcher.ledger import overview, renewals
 
 MINUTE = timedelta(minutes=1)
 
@@ -64,7 +64,7 @@ def test_it_is_told_until_it_is_mended(company: Company) -> None:
     for wait in (0, 30, 45):  # also when nothing is alive any more
         company.later(minutes=wait)
         with company.services.db.session() as session:
-            channels.expire(session, company.services.clock())
+            renewals.expire(session, company.services.clock())
         (problem,) = problems(company)
         assert (problem["state"], problem["cause"]) == ("short_channel", "short_lived_channel")
         assert "clock" in problem["next_step"]

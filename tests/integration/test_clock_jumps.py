@@ -13,7 +13,7 @@ from watcher.accounts import tokens
 from watcher.channels import renewal
 from watcher.errors import Transient
 from watcher.jobs import timetable
-from watcher.ledger import aside, channels, due, late, leases
+from watcher.ledger import aside, due, late, leases, renewals
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.aside import SetAside
 from watcher.ledger.db import Database
@@ -92,6 +92,7 @@ def test_channels_asked_for_then_block_nobody_now(company: Company) -> None:
     company.add(BOB)
     ahead(company, Calendar, watch_retry_at=tomorrow)
     ahead(company, Channel, state="expired")
+    ahead(company, Calendar, watch_due_at=None)
     assert [r.outcome for r in renewal.renew_due(company.services)][:1] == ["opened"]
     with company.services.db.session() as session:
         session.execute(
@@ -99,7 +100,7 @@ def test_channels_asked_for_then_block_nobody_now(company: Company) -> None:
                 push_supported=False, watch_retry_at=services.clock() + timedelta(days=6)
             )
         )
-        assert channels.calendars_due(session, services.clock()) == [], "a week is no wrong date"
+        assert renewals.calendars_due(session, services.clock()) == [], "a week is no wrong date"
 
 
 def test_leases_of_then_are_free_now(db: Database) -> None:

@@ -21,7 +21,7 @@ from watcher.channels.registry import stop_all
 from watcher.errors import AccountDead, Transient
 from watcher.jobs import timetable
 from watcher.jobs.timetable import Periodic
-from watcher.ledger import accounts, channels, leases, owing
+from watcher.ledger import accounts, leases, owing, renewals
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account, Calendar, Lease, Tick
 from watcher.ledger.states import AccountState
@@ -335,7 +335,7 @@ def test_a_ledger_that_is_away_during_renewal_is_noted(
         raise OperationalError("SELECT", {}, Exception("server closed the connection"))
 
     with monkeypatch.context() as away:
-        away.setattr(channels, "calendars_due", gone)
+        away.setattr(renewals, "calendars_due", gone)
         run_one(company.services, renewal)
     noted = tick(company, "renew")
     assert noted is not None

@@ -14,7 +14,7 @@ from tests.integration.test_jobs_leases import at_once
 from watcher.accounts.verbs import add_delegated, set_event_type
 from watcher.channels.registry import open_channel
 from watcher.errors import CapReached
-from watcher.ledger import accounts, calendars, channels, connect, owing
+from watcher.ledger import accounts, calendars, channels, connect, owing, renewals
 from watcher.ledger.db import Database
 from watcher.ledger.models import Calendar
 from watcher.ledger.states import AccountState
@@ -109,7 +109,7 @@ def test_wishes_registrations_and_passes_do_not_wait_for_each_other_in_a_ring(
 
     def renew_all(mine: Services) -> None:
         with mine.db.session() as session:
-            channels.make_due(session, mine.clock())
+            renewals.make_due(session, mine.clock())
 
     def policy(mine: Services) -> None:
         for word in ("Private", None):

@@ -26,9 +26,9 @@ from watcher.ledger import (
     outages,
     overview,
     presence,
+    renewals,
     runs,
 )
-from watcher.ledger import watched as channels_watched
 from watcher.ledger.document import Status
 from watcher.ledger.models import Calendar, Channel, Run, Tick
 from watcher.ledger.presence import Me
@@ -178,7 +178,7 @@ def test_a_new_address_that_is_wrong_is_seen_while_old_channels_are_heard(
 
 def due(services: Services, now: datetime) -> list[str]:
     with services.db.session() as session:
-        channels_watched.try_silent(session, now)
+        renewals.try_silent(session, now)
     with services.db.reading() as session:
         return [
             c.id

@@ -8,7 +8,6 @@ from functools import partial
 
 from watcher import errors
 from watcher.ledger import accounts, away
-from watcher.ledger.models import Account
 from watcher.services import Services
 from watcher.waiting import Backoff
 
@@ -24,7 +23,7 @@ def refresh(services: Services) -> int:
     """Refresh access tokens that end within ten minutes, ahead of the calls that need them."""
     now = services.clock()
     with services.db.reading() as session:
-        ids = [a.id for a in accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)]
+        ids = accounts.due_for_refresh(session, now + REFRESH_AHEAD, now)
     return sum(refresh_one(services, account_id) is None for account_id in ids)
 
 
@@ -49,8 +48,8 @@ def _not_refreshed(
     asked = error.retry_after if isinstance(error, errors.Transient) else None
     pause = APP_REFUSED if isinstance(error, errors.AppDead) else AGAIN.seconds(0, asked)
     with services.db.session() as session:
-        account = session.get_one(Account, account_id)
-        account.refresh_retry_at = services.clock() + timedelta(seconds=pause)
+        again = services.clock() + timedelta(seconds=pause)
+        accounts.refresh_later(session, account_id, again)
         level = away.level_of(session, error, services.clock())
     log.log(level, "access token not refreshed: %s", error.message)
     return error

@@ -26,7 +26,7 @@ from watcher.errors import (
     contained,
 )
 from watcher.google.errors import SIDE
-from watcher.ledger import accounts, calendars, channels, leases, watched
+from watcher.ledger import accounts, calendars, channels, leases, renewals
 from watcher.ledger.models import Account
 from watcher.services import Services
 
@@ -131,24 +131,25 @@ def _lease(services: Services) -> bool:
         return leases.take(services.db, session, LEASE, services.owner, LEASE_SECONDS)
 
 
-def _due(services: Services, wanted: Wanted) -> list[channels.Due]:
+def _due(services: Services, wanted: Wanted) -> list[renewals.Due]:
     now = services.clock()
     with services.db.session() as session:
-        channels.expire(session, now)
-        watched.try_silent(session, now)
+        renewals.expire(session, now)
     # Apart: who changes both locks the calendar first, and the channel after it.
+    with services.db.session() as session:
+        renewals.try_silent(session, now)
     if wanted.force:
         with services.db.session() as session:
-            channels.make_due(session, now, wanted.account_ids)
+            renewals.make_due(session, now, wanted.account_ids)
     with services.db.reading() as session:
-        return channels.calendars_due(session, now, account_ids=wanted.account_ids)
+        return renewals.calendars_due(session, now, account_ids=wanted.account_ids)
 
 
-def _later(target: channels.Due, why: str = CAP) -> Renewed:
+def _later(target: renewals.Due, why: str = CAP) -> Renewed:
     return Renewed(target.email, target.google_id, "later", why)
 
 
-def _renew_one(services: Services, target: channels.Due) -> Renewed:
+def _renew_one(services: Services, target: renewals.Due) -> Renewed:
     try:
         open_channel(services, target.calendar_id, instead_of=target.channel_id)
     except CapReached:
@@ -163,7 +164,7 @@ def _renew_one(services: Services, target: channels.Due) -> Renewed:
     return Renewed(target.email, target.google_id, outcome)
 
 
-def _failed(services: Services, target: channels.Due, error: WatcherError) -> Renewed:
+def _failed(services: Services, target: renewals.Due, error: WatcherError) -> Renewed:
     if isinstance(error, AccountDead):
         with services.db.session() as session:
             accounts.note_dead_grant(session, target.account_id, error, services.clock())
@@ -185,7 +186,7 @@ def stop_retired(services: Services, goes_on: Callable[[], bool] = lambda: True)
     whether it ``goes_on``. Returns how many were stopped."""
     with services.db.reading() as session:
         todo = []
-        for channel in channels.to_stop(session, services.clock()):
+        for channel in renewals.to_stop(session, services.clock()):
             calendar = calendars.get(session, channel.calendar_id)
             account = session.get_one(Account, calendar.account_id)
             todo.append(_Retired(channel.id, account.id, account.email))

@@ -17,7 +17,7 @@ from watcher.handlers import acting, diary, explaining, speech
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services
-from watcher.ledger import aside, audit, calendars, channels, listing, standing, told
+from watcher.ledger import aside, audit, calendars, listing, renewals, standing, told
 from watcher.ledger import diary as kept
 from watcher.ledger.models import Account
 from watcher.services import Services
@@ -144,7 +144,7 @@ def _resync(app: Services, target: Target) -> str:
 
 def _renew(app: Services, target: Target) -> str:
     with app.db.session() as session:
-        channels.make_due(session, app.clock(), calendar_id=target.number)
+        renewals.make_due(session, app.clock(), calendar_id=target.number)
     return _("A new channel is opened within seconds; then the old one is stopped.")
 
 

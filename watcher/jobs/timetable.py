@@ -100,6 +100,7 @@ def poll(services: Services) -> int:
     settings = services.settings
     wanted = max(settings.poll_minutes, settings.unwatched_poll_minutes)
     with services.db.session() as session:
+        budget.count_calendars(session, settings.google_calls_per_day, now)
         minutes = budget.poll_minutes(session, wanted, settings.google_calls_per_day, now)
         found = due.due_for_poll(session, now, MAX_RINGS, minutes)
         numbers = owing.owe_looks(session, found, "poll", now)

@@ -333,11 +333,17 @@ def disconnecting_since(session: Session, before: datetime) -> list[Account]:
     )
 
 
-def due_for_refresh(session: Session, before: datetime, now: datetime) -> list[Account]:
-    """Active accounts whose access token ends before ``before`` and that may be tried again."""
+def refresh_later(session: Session, account_id: int, at: datetime) -> None:
+    """Its access token is not refreshed ahead before that moment."""
+    session.get_one(Account, account_id).refresh_retry_at = at
+
+
+def due_for_refresh(session: Session, before: datetime, now: datetime) -> list[int]:
+    """Ids of the active accounts whose access token ends before ``before`` and that may be tried
+    again."""
     return list(
         session.scalars(
-            select(Account)
+            select(Account.id)
             .where(
                 Account.is_active,
                 or_(

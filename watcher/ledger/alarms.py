@@ -232,24 +232,32 @@ def _of_cron(session: Session, fleet: Fleet) -> Iterator[Problem]:
     """Where calendars are mirrored. Work that never ran is missed since the first account came."""
     if not fleet:
         return
-    now, first = fleet.seen.now, session.scalar(select(func.min(Account.created_at)))
+    now = fleet.seen.now
+    ticks = {
+        tick.name: tick for tick in session.scalars(select(Tick).where(Tick.name.in_(PATIENCE)))
+    }
     for name, patience in PATIENCE.items():
-        tick = session.get(Tick, name)
+        tick = ticks.get(name)
         if tick is None or now - tick.last_run_at > patience:
             yield Problem(
                 state=NOT_RUN[name],
                 cause=Cause.CRON_NOT_RUNNING,
-                since=tick.last_run_at if tick else first,
+                since=tick.last_run_at if tick else _first_account(session),
                 next_step="start `watcher up` (or `watcher cron`)",
             )
         elif tick.error and (tick.last_ok_at is None or now - tick.last_ok_at > patience):
             yield Problem(
                 state=FAILS[name],
                 cause=Cause.CRON_FAILS,
-                since=tick.last_ok_at or first,
+                since=tick.last_ok_at or _first_account(session),
                 next_step="look into the log of `watcher cron`; report what has a traceback there",
                 message=tick.error,
             )
+
+
+def _first_account(session: Session) -> datetime | None:
+    """When it came."""
+    return session.scalar(select(Account.created_at).order_by(Account.id).limit(1))
 
 
 def _undelivered(session: Session, now: datetime) -> Sequence[Problem]:

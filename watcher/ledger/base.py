@@ -25,7 +25,9 @@ class Base(DeclarativeBase):
     )
 
 
-def index(name: str, column: str, rows: str = "") -> Index:
-    """An index of ``rows`` alone, where a condition is given."""
+def index(name: str, column: str, rows: str = "", on_sqlite: str = "") -> Index:
+    """An index of ``rows`` alone, where a condition is given; ``on_sqlite`` where the same is said
+    in other words there."""
     where = text(rows) if rows else None
-    return Index(name, column, sqlite_where=where, postgresql_where=where)
+    there = text(on_sqlite) if on_sqlite else where
+    return Index(name, column, sqlite_where=there, postgresql_where=where)

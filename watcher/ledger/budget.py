@@ -15,11 +15,13 @@ from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from watcher.errors import BudgetSpent, Transient
+from watcher.ledger import sizes
 from watcher.ledger.batches import delete_all
 from watcher.ledger.columns import UtcDateTime
 from watcher.ledger.db import Database
 from watcher.ledger.document import GoogleCalls
-from watcher.ledger.models import Account, Calendar, Usage
+from watcher.ledger.models import Calendar, Fact, Usage
+from watcher.ledger.when import is_ahead
 
 Purpose = Literal["push", "poll", "backfill"]
 
@@ -33,6 +35,7 @@ DAY_LINE = 1_000_000
 """Calls a day beyond which Google bills, where ``google_calls_per_day`` says nothing else."""
 STRETCH_FROM = 0.6
 NEAR = 0.9
+COUNTED, COUNT_EVERY, COUNTED_FOR = "calendars", timedelta(minutes=1), timedelta(minutes=10)
 
 
 def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> None:
@@ -86,7 +89,10 @@ def today(session: Session, now: datetime) -> int:
 
 def forecast(session: Session, now: datetime) -> int:
     """Calls that today will have cost by midnight UTC if the day goes on as it did so far."""
-    spent = today(session, now)
+    return _by_midnight(today(session, now), now)
+
+
+def _by_midnight(spent: int, now: datetime) -> int:
     passed = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
     return int(spent * 86_400 / max(passed, 3_600))
 
@@ -101,17 +107,28 @@ def poll_minutes(session: Session, wanted: float, line: int, now: datetime) -> f
     90 % of it.
 
     Every pass asks, so that the calendars are counted only where it may matter: there are no more
-    of them than the highest number given to one.
+    of them than the highest number given to one. Of many cron has counted them a moment ago.
     """
     most = line * STRETCH_FROM * wanted / 1_440
     fleet = session.scalar(select(func.max(Calendar.id))) or 0
     if fleet > most:
-        active = select(func.count(Calendar.id)).join(Account)
-        fleet = session.scalar(active.where(Account.is_active, Calendar.removed.is_(False))) or 0
+        known = session.get(Fact, COUNTED)
+        lately = known is not None and is_ahead(known.learned_at + COUNTED_FOR, now, COUNTED_FOR)
+        fleet = int(known.value) if known is not None and lately else sizes.active(session)
     return wanted * max(1.0, fleet / most, forecast(session, now) / (line * NEAR))
 
 
+def count_calendars(session: Session, line: int, now: datetime) -> None:
+    """Cron counts the calendars once a minute where they are so many that each pass would have to
+    do so: a company of a hundred thousand makes 170 passes in a busy second."""
+    known = session.get(Fact, COUNTED)
+    if known is not None and is_ahead(known.learned_at + COUNT_EVERY, now, COUNT_EVERY):
+        return
+    if (session.scalar(select(func.max(Calendar.id))) or 0) > line * STRETCH_FROM / 1_440:
+        fact = Fact(name=COUNTED, value=str(sizes.active(session)), learned_at=now)
+        session.merge(fact)
+
+
 def calls(session: Session, now: datetime, line: int = DAY_LINE) -> GoogleCalls:
-    return GoogleCalls(
-        today=today(session, now), forecast_day=forecast(session, now), day_line=line
-    )
+    spent = today(session, now)
+    return GoogleCalls(today=spent, forecast_day=_by_midnight(spent, now), day_line=line)

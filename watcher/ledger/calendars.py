@@ -360,7 +360,7 @@ def owes_pass(session: Session, calendar_id: int) -> bool:
             Calendar.id == calendar_id,
             Calendar.removed.is_(False),
             Account.is_active,
-            Calendar.dirty_seq > Calendar.synced_seq,
+            Calendar.owes,
         )
     )
     return session.scalar(found) is not None
@@ -370,7 +370,7 @@ def clean_and_active() -> list[ColumnElement[bool]]:
     return [
         Calendar.removed.is_(False),
         Account.state == AccountState.ACTIVE,
-        Calendar.dirty_seq <= Calendar.synced_seq,
+        ~Calendar.owes,
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from watcher.errors import Cause
 from watcher.ledger.problems import Problem, ProblemState
@@ -93,6 +94,7 @@ FOLLOWS: Mapping[str, frozenset[str]] = {
     Cause.NO_CHANNEL: _STOPPED | GOOGLE,
 }
 """What is no trouble of its own while one of these lasts."""
+_CRON = "cron does not run"
 _TICKS = (ProblemState.NO_SWEEP_RUN, ProblemState.NO_RENEW_RUN)
 
 
@@ -101,8 +103,9 @@ def settled(problems: Sequence[Problem], place: Place) -> list[Problem]:
     installation first."""
     followers: dict[int, list[Problem]] = defaultdict(list)
     roots: dict[int, Problem] = {}
+    first = _first_of_each(problems)
     for problem in problems:
-        root = _root(problem, problems, place)
+        root = _root(problem, first, place)
         if root is None:
             roots[id(problem)] = problem
         else:
@@ -111,16 +114,29 @@ def settled(problems: Sequence[Problem], place: Place) -> list[Problem]:
     return sorted(found, key=lambda problem: problem.account is not None)
 
 
-def _root(problem: Problem, problems: Sequence[Problem], place: Place) -> Problem | None:
+_Firsts = Mapping[str, tuple[int, Problem]]
+
+
+def _first_of_each(problems: Sequence[Problem]) -> _Firsts:
+    """The first problem of each cause, with its place among all: there may be thousands, of a few
+    causes. ``_CRON`` has the first one that says of cron that it does not run."""
+    found: dict[str, tuple[int, Problem]] = {}
+    for place, each in enumerate(problems):
+        found.setdefault(each.cause, (place, each))
+        if (each.state, each.cause) == (ProblemState.NOT_RUNNING, Cause.CRON_NOT_RUNNING):
+            found.setdefault(_CRON, (place, each))
+    return found
+
+
+def _root(problem: Problem, first: _Firsts, place: Place) -> Problem | None:
     """The trouble that this one follows from."""
     causes = FOLLOWS.get(problem.cause, frozenset())
     if place.own_queue and problem.cause == Cause.REDIS_UNREACHABLE:
         causes = _STOPPED
-    for each in problems:
-        cron_gone = (each.state, each.cause) == (ProblemState.NOT_RUNNING, Cause.CRON_NOT_RUNNING)
-        if each.cause in causes or (problem.state in _TICKS and cron_gone):
-            return each
-    return None
+    if problem.state in _TICKS:
+        causes |= {_CRON}
+    found = [first[cause] for cause in causes if cause in first]
+    return min(found, key=itemgetter(0))[1] if found else None
 
 
 def _holding(root: Problem, followers: Sequence[Problem]) -> Problem:

@@ -104,6 +104,7 @@ class Granted:
 def confirm(session: Session, channel_id: str, granted: Granted, now: datetime) -> list[str]:
     """Make a requested channel live and retire the calendar's other ones; returns their ids."""
     channel = session.get_one(Channel, channel_id)
+    look_next(session, channel.calendar_id, min(granted.renew_at, granted.expires_at))
     channel.state, channel.opened_at = ChannelState.LIVE, now
     channel.resource_id, channel.expires_at = granted.resource_id, granted.expires_at
     channel.renew_at = granted.renew_at
@@ -118,6 +119,12 @@ def confirm(session: Session, channel_id: str, granted: Granted, now: datetime) 
         .returning(Channel.id)
     )
     return list(retired)
+
+
+def look_next(session: Session, calendar_id: int, at: datetime | None) -> None:
+    """Note when somebody has to look whether the calendar is watched; None: at once. To be called
+    before the channel is changed: who changes both locks the calendar first."""
+    session.execute(update(Calendar).where(Calendar.id == calendar_id).values(watch_due_at=at))
 
 
 def is_awaited(session: Session, channel_id: str) -> bool:
@@ -139,6 +146,10 @@ def failed(session: Session, channel_id: str, now: datetime, error: str) -> None
 
 
 def _close(session: Session, channel_id: str, now: datetime, values: dict[str, str]) -> None:
+    live = Channel.id == channel_id, Channel.state == ChannelState.LIVE
+    calendar_id = session.scalar(select(Channel.calendar_id).where(*live))
+    if calendar_id is not None:
+        look_next(session, calendar_id, None)
     session.execute(update(Channel).where(Channel.id == channel_id).values(closed_at=now, **values))
 
 
@@ -163,7 +174,7 @@ def is_watched(session: Session, calendar: Calendar, now: datetime) -> bool:
     return calendar.watch_retry_at is None or channel.expires_at > calendar.watch_retry_at
 
 
-def _waits(now: datetime) -> ColumnElement[bool]:
+def waits(now: datetime) -> ColumnElement[bool]:
     """No channel is asked for yet: the last one was refused, or cannot be had at all."""
     pushless = func.coalesce(Calendar.push_supported.is_(False), False)
     return or_(
@@ -174,7 +185,7 @@ def _waits(now: datetime) -> ColumnElement[bool]:
 
 def watch_waits(session: Session, calendar_id: int, now: datetime) -> bool:
     """As in ``calendars_due``, of one calendar."""
-    found = select(Calendar.id).where(Calendar.id == calendar_id, _waits(now))
+    found = select(Calendar.id).where(Calendar.id == calendar_id, waits(now))
     return session.scalar(found) is not None
 
 
@@ -234,15 +245,21 @@ def replace_if_deaf(session: Session, calendar_id: int, change: datetime, now: d
     was.
 
     A channel that has not even delivered its ``sync`` message is left: most likely it is our
-    address that cannot be reached (``watched.try_silent`` sees to it).
+    address that cannot be reached (``renewals.try_silent`` sees to it).
     """
     channel = live(session, calendar_id, now)
     if channel is None or channel.heard_at is None:
         return False
     if max(channel.heard_at, channel.last_message_at or channel.heard_at) >= change:
         return False
-    channel.renew_at = now
+    replace(session, channel, now)
     return True
+
+
+def replace(session: Session, channel: Channel, now: datetime) -> None:
+    """Have a live channel replaced by whoever renews next."""
+    look_next(session, channel.calendar_id, None)
+    channel.renew_at = now
 
 
 def open_of_calendar(session: Session, calendar_id: int) -> Sequence[Channel]:
@@ -255,119 +272,11 @@ def open_of_calendar(session: Session, calendar_id: int) -> Sequence[Channel]:
 def retire_all(session: Session, calendar_id: int, now: datetime) -> list[str]:
     """Have every open channel of a calendar stopped, by whoever comes first; returns their ids."""
     found = open_of_calendar(session, calendar_id)
+    look_next(session, calendar_id, None)
     for channel in found:
         if channel.state == ChannelState.LIVE:
             channel.state, channel.retired_at = ChannelState.RETIRING, now
     return [channel.id for channel in found]
-
-
-def expire(session: Session, now: datetime) -> int:
-    """Note channels whose life has run out, and requests that never got an answer."""
-    ended = session.execute(
-        update(Channel)
-        .where(
-            or_(
-                and_(
-                    Channel.state.in_((ChannelState.LIVE, ChannelState.RETIRING)),
-                    Channel.expires_at <= now,
-                ),
-                and_(
-                    Channel.state == ChannelState.REQUESTING,
-                    Channel.requested_at <= now - timedelta(minutes=10),
-                ),
-            )
-        )
-        .values(state=ChannelState.EXPIRED, closed_at=now)
-        .returning(Channel.id)
-    )
-    return len(ended.all())
-
-
-def to_stop(session: Session, now: datetime) -> Sequence[Channel]:
-    """Retiring channels whose calendar has synced since the new one opened (or after 10 min). Of
-    an account that is not active they wait for its return, or for their expiry."""
-    return session.scalars(
-        select(Channel)
-        .join(Calendar)
-        .join(Account)
-        .where(
-            Account.is_active,
-            Channel.state == ChannelState.RETIRING,
-            or_(
-                Calendar.last_success_at > Channel.retired_at,
-                Channel.retired_at <= now - timedelta(minutes=10),
-            ),
-        )
-    ).all()
-
-
-def make_due(
-    session: Session,
-    now: datetime,
-    account_ids: Sequence[int] = (),
-    calendar_id: int | None = None,
-) -> None:
-    """Have every calendar watched anew, or those of some accounts, or one: what is beyond the cap
-    of a minute is due in the next."""
-    query = select(Calendar.id).join(Account).where(Account.is_active)
-    if account_ids:
-        query = query.where(Account.id.in_(account_ids))
-    if calendar_id is not None:
-        query = query.where(Calendar.id == calendar_id)
-    # The order in which all change several calendars: see calendars.in_lock_order.
-    chosen = session.scalars(
-        query.order_by(Calendar.id).with_for_update(of=Calendar, **LOCKED)
-    ).all()
-    session.execute(update(Calendar).where(Calendar.id.in_(chosen)).values(watch_retry_at=None))
-    session.execute(
-        update(Channel)
-        .where(Channel.calendar_id.in_(chosen), Channel.state == ChannelState.LIVE)
-        .values(renew_at=now)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A calendar that is to be watched (anew), and the id of its live channel."""
-
-    calendar_id: int
-    account_id: int
-    email: str
-    google_id: str
-    channel_id: str | None
-
-
-def calendars_due(session: Session, now: datetime, *, account_ids: Sequence[int] = ()) -> list[Due]:
-    """Calendars without a live channel, or whose live channel has reached its renewal point; the
-    one that was watched anew the longest time ago comes first. One statement: while thousands of
-    new calendars wait for the cap of a minute, cron asks every few seconds.
-
-    Those known to be unwatchable come up again when their ``watch_retry_at`` has passed.
-    """
-    of_calendar = Channel.calendar_id == Calendar.id, Channel.state == ChannelState.LIVE
-    here = (
-        select(Channel.id)
-        .where(*of_calendar, Channel.expires_at > now)
-        .order_by(Channel.expires_at.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    opened = select(func.max(Channel.opened_at)).where(*of_calendar).scalar_subquery()
-    fresh = exists().where(*of_calendar, Channel.expires_at > now, Channel.renew_at > now)
-    query = (
-        select(Calendar.id, Account.id, Account.email, Calendar.google_id, here)
-        .join(Account)
-        .where(
-            Account.is_active,
-            Calendar.removed.is_(False),
-            ~fresh,
-            ~_waits(now),
-        )
-        .order_by(opened.asc().nulls_first(), Calendar.id)
-    )
-    if account_ids:
-        query = query.where(Account.id.in_(account_ids))
-    return [Due(*row) for row in session.execute(query)]
 
 
 def everything(session: Session, account_ids: Sequence[int] = ()) -> list[tuple[Channel, Calendar]]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from watcher.ledger.calendars import RECONCILE_EVERY, clean_and_active, in_lock_order
 from watcher.ledger.db import Database
 from watcher.ledger.leases import is_free
 from watcher.ledger.models import Account, Calendar
-from watcher.ledger.when import LONGEST_RETRY, has_come, is_ahead, still_to_come
+from watcher.ledger.standing import is_restless
+from watcher.ledger.when import LONGEST_RETRY, come, is_ahead, still_to_come
 
 LONGEST_PACE = timedelta(seconds=6)
 """So long a calendar that is told of without end waits for its next pass at the most."""
@@ -55,7 +56,8 @@ def to_ring(
         .where(
             Calendar.removed.is_(False),
             Account.is_active,
-            Calendar.dirty_seq > Calendar.synced_seq,
+            is_restless(),
+            Calendar.owes,
             is_free(epoch),
             ~pauses(now),
             ~_paced(now),
@@ -69,27 +71,25 @@ def due_for_poll(session: Session, now: datetime, most: int, minutes: float) -> 
     """Ids of the ``most`` clean calendars whose poll is due the longest, in lock order. ``minutes``
     is the longest interval between two polls as of now."""
     longest = timedelta(minutes=2 * minutes + 5)  # it may have been longer a little while ago
-    is_due = has_come(Calendar.next_poll_at, now, longest)
-    return _longest_due(session, Calendar.next_poll_at, is_due, most)
+    came = come(Calendar.next_poll_at, now, longest)
+    return _longest_due(session, Calendar.next_poll_at, came, most)
 
 
 def due_for_reconcile(session: Session, now: datetime, most: int) -> list[int]:
     """As ``due_for_poll``, of the daily reconcile."""
-    is_due = has_come(Calendar.next_reconcile_at, now, RECONCILE_EVERY * 1.2)
-    return _longest_due(session, Calendar.next_reconcile_at, is_due, most)
+    came = come(Calendar.next_reconcile_at, now, RECONCILE_EVERY * 1.2)
+    return _longest_due(session, Calendar.next_reconcile_at, came, most)
 
 
 def _longest_due(
     session: Session,
     when: InstrumentedAttribute[Any],
-    is_due: ColumnElement[bool],
+    came: Iterable[ColumnElement[bool]],
     most: int,
 ) -> list[int]:
-    found = (
-        select(Calendar.id)
-        .join(Account)
-        .where(and_(*clean_and_active()), is_due)
-        .order_by(when)
-        .limit(most)
-    )
-    return in_lock_order(session.scalars(found))
+    """``came``: each condition is of one stretch of the moments, which the database reads from its
+    beginning to its end. Told to look for either it may go through the moments of all calendars."""
+    asked = select(Calendar.id, when.label("at")).join(Account).where(*clean_and_active())
+    stretches = (asked.where(each).order_by(when).limit(most).subquery().select() for each in came)
+    found = union_all(*stretches).subquery()
+    return in_lock_order(session.scalars(select(found.c.id).order_by(found.c.at).limit(most)))

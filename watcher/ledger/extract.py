@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from watcher.ledger import models
+from watcher.ledger import models, notices
 
 RUNS = 200
 _WORD = re.compile(r"[A-Za-z0-9_.]{0,80}")
@@ -84,7 +84,7 @@ def extract(session: Session) -> dict[str, Any]:
         "processes": _rows(session.scalars(select(models.Process)).all(), _PROCESS),
         "counters": _rows(session.scalars(select(models.Counter)).all(), ("name", "value")),
         "set_aside": _counted(session, models.Quarantined.kind, models.Quarantined.cause),
-        "notices": _counted(session, models.Notice.state, models.Notice.cause),
+        "notices": _counted(session, notices.Notice.state, notices.Notice.cause),
     }
 
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
-from watcher.ledger import models, standing, states, watched
+from watcher.ledger import models, renewals, sizes, standing, states, watched
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar
 
@@ -25,6 +25,18 @@ _LISTED = and_(Calendar.removed.is_(False), Account.state.not_in(_UNLISTED))
 _ACTIVE = Account.state == states.AccountState.ACTIVE
 _WATCHABLE = func.coalesce(Calendar.push_supported, True)
 """Google has not said that it cannot push for this calendar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """The live channels together: how many calendars have one that was heard, how many one that
+    was not, and of these the moments at which those were opened that Google has had the time to
+    speak on (``quiet``)."""
+
+    heard: int
+    silent: int
+    quiet: Sequence[datetime]
+    next_expiry: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,7 @@ class Fleet:
     pairs: Sequence[Pair]
     statuses: Mapping[int, states.CalendarStatus]
     unwatched: Sequence[Pair]
-    watching: watched.Watching
+    watching: Watching
 
     def __bool__(self) -> bool:
         """Whether there is any calendar."""
@@ -50,7 +62,7 @@ class Fleet:
         return [
             ((c, a), since)
             for c, a in self.pairs
-            if c.dirty_seq > c.synced_seq
+            if c.owes
             if (since := standing.waiting_since(c, self.seen)) is not None
         ]
 
@@ -61,27 +73,17 @@ class Fleet:
 
 
 def look(db: Database, session: Session, now: datetime) -> Fleet:
-    seen = standing.moment(db, session, now)
-    at_rest, paused, poll_only = _counted(session)
-    pairs = _pairs(session, _ACTIVE, ~standing.is_at_rest())
+    seen, numbers = standing.moment(db, session, now), sizes.calendars(session, now)
+    pairs = _pairs(session, _ACTIVE, standing.is_restless(), ~standing.is_at_rest())
     statuses = {c.id: standing.calendar_status(c, a, seen) for c, a in pairs}
     counts = Counter(statuses.values())
-    counts[states.CalendarStatus.UP_TO_DATE] += at_rest
-    counts[states.CalendarStatus.PAUSED] += paused
-    unwatched = _pairs(session, _ACTIVE, _WATCHABLE, ~_has_channel(now))
-    watching = watched.watching(session, now)
-    return Fleet(seen, counts, poll_only, pairs, statuses, unwatched, watching)
-
-
-def _counted(session: Session) -> tuple[int, int, int]:
-    """How many are up to date whatever the moment, paused, and polled for want of pushes."""
-    found = select(
-        func.count().filter(_ACTIVE, standing.is_at_rest()),
-        func.count().filter(~_ACTIVE),
-        func.count().filter(_ACTIVE, ~_WATCHABLE),
-    )
-    row = session.execute(found.select_from(Calendar).join(Account).where(_LISTED)).one()
-    return row[0], row[1], row[2]
+    counts[states.CalendarStatus.UP_TO_DATE] += numbers.at_rest
+    counts[states.CalendarStatus.PAUSED] += numbers.paused
+    missing = renewals.may_be_unwatched(now), ~watched.has_channel(now)
+    unwatched = _pairs(session, _ACTIVE, _WATCHABLE, *missing)
+    quiet = watched.quiet(session, now) if numbers.silent else ()
+    watching = Watching(numbers.heard, numbers.silent, quiet, numbers.next_expiry)
+    return Fleet(seen, counts, numbers.poll_only, pairs, statuses, unwatched, watching)
 
 
 def _pairs(session: Session, *which: ColumnElement[bool]) -> list[Pair]:
@@ -92,12 +94,3 @@ def _pairs(session: Session, *which: ColumnElement[bool]) -> list[Pair]:
         .order_by(Account.email, Calendar.id)
     )
     return [(row[0], row[1]) for row in rows]
-
-
-def _has_channel(now: datetime) -> ColumnElement[bool]:
-    channel = models.Channel
-    return exists().where(
-        channel.calendar_id == Calendar.id,
-        channel.state == states.ChannelState.LIVE,
-        channel.expires_at > now,
-    )

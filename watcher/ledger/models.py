@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    text,
+    literal_column,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
@@ -42,7 +43,7 @@ class Account(Base):
     google_sub: Mapped[str | None] = mapped_column(String(255), unique=True)
     erpnext_user: Mapped[str | None] = mapped_column(String(140))
     source: Mapped[str] = mapped_column(String(20))
-    state: Mapped[AccountState]
+    state: Mapped[AccountState] = mapped_column(index=True)
     cause: Mapped[str] = mapped_column(String(80), default="")
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     granted_scopes: Mapped[str] = mapped_column(Text, default="")
@@ -77,6 +78,12 @@ class Account(Base):
         return f"Account(id={self.id}, email={self.email!r}, state={self.state})"
 
 
+RESTLESS = """\
+dirty_seq - synced_seq > 0 OR failures > 0 OR state NOT IN ('waiting', 'ok', 'retrying')"""
+"""Calendars that somebody has to do with: nearly all others are up to date. ``standing`` has it as
+a condition of queries, in the same words, so that the database finds the index."""
+
+
 class Calendar(Base):
     """One calendar of one account: how far the mirror is, and who works on it.
 
@@ -90,7 +97,9 @@ class Calendar(Base):
     ``rows_seen`` is ERPNext's newest stamp of a row that was seen after the last writing; ``step``
     what a person can do about ``cause``, where it is no matter of the cause alone. ``look_at``: a
     write was not answered; when ERPNext can no longer be at it, the calendar is listed anew.
-    ``changed_at`` is when a pass last wrote a row of it in ERPNext.
+    ``changed_at`` is when a pass last wrote a row of it in ERPNext. ``watch_due_at``: before that
+    moment nobody has to look whether it is watched; None: at once. Who opens a channel sets it, and
+    who ends one, or has it replaced, takes it away; what is true is in the table of the channels.
     ``sweep_shown`` is how many rows a sweep that was held back would have cancelled, as an admin
     was told; ``sweep_allowed`` how many the next pass may cancel although the brake holds, None
     when nobody has said so. It ends when that pass begins, however the pass ends.
@@ -102,7 +111,15 @@ class Calendar(Base):
         UniqueConstraint("account_id", "google_id"),
         index("ix_calendars_next_poll_at", "next_poll_at"),
         index("ix_calendars_next_reconcile_at", "next_reconcile_at"),
-        index("ix_calendars_owing", "id", "dirty_seq > synced_seq"),
+        index("ix_calendars_watch_due_at", "watch_due_at"),
+        index("ix_calendars_restless", "id", RESTLESS),
+        index("ix_calendars_removed", "account_id", "removed IS true", "removed IS 1"),
+        index(
+            "ix_calendars_pushless",
+            "account_id",
+            "push_supported IS false",
+            "push_supported IS 0",
+        ),
         index("ix_calendars_leased", "lease_until", "lease_owner IS NOT NULL"),
         index("ix_calendars_look_at", "look_at", "look_at IS NOT NULL"),
     )
@@ -147,9 +164,22 @@ class Calendar(Base):
     push_supported: Mapped[bool | None] = mapped_column(Boolean)
     watch_retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     watch_failures: Mapped[int] = mapped_column(Integer, default=0)
+    watch_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     removed: Mapped[bool] = mapped_column(Boolean, default=False)
     rows_seen: Mapped[str] = mapped_column(String(26), default="")
     look_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @hybrid_property
+    def owes(self) -> bool:
+        """Whether a known change is still to be applied. In a query: the same, as a difference, of
+        which PostgreSQL keeps statistics; of a comparison of two columns it always guesses that a
+        third of the rows meets it."""
+        return self.dirty_seq > self.synced_seq
+
+    @owes.inplace.expression
+    @classmethod
+    def _owes(cls) -> ColumnElement[bool]:
+        return cls.dirty_seq - cls.synced_seq > literal_column("0")
 
 
 class Channel(Base):
@@ -159,6 +189,8 @@ class Channel(Base):
     __tablename__ = "channels"
     __table_args__ = (
         index("ix_channels_opened_at", "opened_at"),
+        index("ix_channels_requested_at", "requested_at"),
+        index("ix_channels_expires_at", "expires_at", "state IN ('live', 'retiring')"),
         index("ix_channels_unheard", "opened_at", "heard_at IS NULL"),
         index("ix_channels_live", "calendar_id", "state = 'live'"),
         index("ix_channels_noted", "calendar_id", "error <> ''"),
@@ -349,45 +381,6 @@ class Counter(Base):
 
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger, default=0)
-
-
-class Notice(Base):
-    """A trouble that people are told of, from when it was first seen until it is mended and
-    everybody who was told knows. ``key`` names it and is unique while it lasts; ``group_id`` is
-    the common cause it belongs to. ``mailed``, ``posted`` and ``asked`` (the employee, by ToDo)
-    count how often each was told."""
-
-    __tablename__ = "notices"
-    __table_args__ = (
-        Index(
-            "uq_notices_key",
-            "key",
-            unique=True,
-            sqlite_where=text("mended_at IS NULL"),
-            postgresql_where=text("mended_at IS NULL"),
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    key: Mapped[str] = mapped_column(String(500))
-    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
-    group_id: Mapped[int | None] = mapped_column(ForeignKey("notices.id"), index=True)
-    is_group: Mapped[bool] = mapped_column(Boolean, default=False)
-    who: Mapped[str] = mapped_column(Text, default="")
-    state: Mapped[str] = mapped_column(String(40))
-    cause: Mapped[str] = mapped_column(String(80))
-    message: Mapped[str] = mapped_column(Text, default="")
-    step: Mapped[str] = mapped_column(Text, default="")
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    mailed: Mapped[int] = mapped_column(Integer, default=0)
-    posted: Mapped[int] = mapped_column(Integer, default=0)
-    asked: Mapped[int] = mapped_column(Integer, default=0)
-    todo: Mapped[str | None] = mapped_column(String(140))
-    mended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
-    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    failing_by: Mapped[str] = mapped_column(String(10), default="")
-    error: Mapped[str] = mapped_column(Text, default="")
 
 
 class Fact(Base):

@@ -5,13 +5,65 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from watcher.ledger.models import Account, Notice
+from watcher.ledger.columns import BigId, UtcDateTime
+from watcher.ledger.models import Account, Base
 
 KEEP = timedelta(days=40)
 UNDELIVERED_AFTER = timedelta(minutes=30)
+
+
+class Notice(Base):
+    """A trouble that people are told of, from when it was first seen until it is mended and
+    everybody who was told knows. ``key`` names it and is unique while it lasts; ``group_id`` is
+    the common cause it belongs to. ``mailed``, ``posted`` and ``asked`` (the employee, by ToDo)
+    count how often each was told."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        Index(
+            "uq_notices_key",
+            "key",
+            unique=True,
+            sqlite_where=text("mended_at IS NULL"),
+            postgresql_where=text("mended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(500))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("notices.id"), index=True)
+    is_group: Mapped[bool] = mapped_column(Boolean, default=False)
+    who: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[str] = mapped_column(String(40))
+    cause: Mapped[str] = mapped_column(String(80))
+    message: Mapped[str] = mapped_column(Text, default="")
+    step: Mapped[str] = mapped_column(Text, default="")
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    mailed: Mapped[int] = mapped_column(Integer, default=0)
+    posted: Mapped[int] = mapped_column(Integer, default=0)
+    asked: Mapped[int] = mapped_column(Integer, default=0)
+    todo: Mapped[str | None] = mapped_column(String(140))
+    mended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failing_by: Mapped[str] = mapped_column(String(10), default="")
+    error: Mapped[str] = mapped_column(Text, default="")
 
 
 def lasting(session: Session) -> Sequence[Notice]:

@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from watcher import __version__
-from watcher.ledger import alarms, budget, erpnext, fleet, freshness, presence, warnings
+from watcher.ledger import alarms, budget, erpnext, fleet, freshness, presence, sizes, warnings
 from watcher.ledger.causes import NOWHERE, Place
 from watcher.ledger.db import Database
 from watcher.ledger.document import (
@@ -22,7 +21,6 @@ from watcher.ledger.document import (
     QueueCounts,
     Status,
 )
-from watcher.ledger.models import Account
 from watcher.ledger.states import AccountState, CalendarStatus
 from watcher.settings import Settings
 
@@ -95,8 +93,7 @@ def status(
 
 
 def _accounts(session: Session) -> AccountCounts:
-    rows = session.execute(select(Account.state, func.count()).group_by(Account.state))
-    counts: dict[str, int] = {row[0]: row[1] for row in rows}
+    counts = sizes.accounts(session)
     return AccountCounts(
         active=counts.get(AccountState.ACTIVE, 0),
         needs_reconnect=counts.get(AccountState.NEEDS_RECONNECT, 0),

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from watcher.errors import UserError, WatcherError
-from watcher.ledger import channels, owing, presence
+from watcher.ledger import owing, presence, renewals
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Process
 from watcher.ledger.states import AccountState
@@ -82,7 +82,7 @@ def begin_anew(db: Database, ended: frozenset[str], now: datetime) -> Restored:
             .join(Calendar, Calendar.account_id == Account.id)
             .where(Account.is_active, Calendar.removed.is_(False))
         ).all()
-        channels.make_due(session, now)
+        renewals.make_due(session, now)
         owing.owe_listings(session, [number for _, number in active], "resync", now)
     emails = {email for email, _ in active}
     return Restored(len(emails), len(active), tuple(sorted(emails & ended)))

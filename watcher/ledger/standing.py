@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from watcher.ledger import leases, models
+from watcher.ledger import leases, models, states
 from watcher.ledger.db import Database
-from watcher.ledger.states import FOR_A_PERSON, CalendarStatus
 
 DELAYED_AFTER = timedelta(seconds=90)
 LONGEST_LOOK_AROUND = timedelta(hours=1)
 """So long a calendar may wait for its turn while others of the bulk lane have theirs."""
 FAILING_AFTER = 5
 UNANSWERED_AFTER = timedelta(seconds=25)
+AT_REST = (states.CalendarState.WAITING, states.CalendarState.OK, states.CalendarState.RETRYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +44,20 @@ def moment(db: Database, session: Session, now: datetime) -> Moment:
 
 def calendar_status(
     calendar: models.Calendar, account: models.Account, seen: Moment
-) -> CalendarStatus:
+) -> states.CalendarStatus:
     """The word for people."""
     if not account.is_active:
-        return CalendarStatus.PAUSED
-    if calendar.state in FOR_A_PERSON or calendar.failures >= FAILING_AFTER:
-        return CalendarStatus.FAILING
-    if calendar.dirty_seq <= calendar.synced_seq:
-        return CalendarStatus.UP_TO_DATE
+        return states.CalendarStatus.PAUSED
+    if calendar.state in states.FOR_A_PERSON or calendar.failures >= FAILING_AFTER:
+        return states.CalendarStatus.FAILING
+    if not calendar.owes:
+        return states.CalendarStatus.UP_TO_DATE
     # A try that hangs, as the one before did, is no sign that it works again.
     if calendar.failures > 0:
-        return CalendarStatus.DELAYED
+        return states.CalendarStatus.DELAYED
     if not is_worked_on(calendar, seen) and _waits_too_long(calendar, seen):
-        return CalendarStatus.DELAYED
-    return CalendarStatus.SYNCING
+        return states.CalendarStatus.DELAYED
+    return states.CalendarStatus.SYNCING
 
 
 def is_worked_on(calendar: models.Calendar, seen: Moment) -> bool:
@@ -75,23 +75,37 @@ def unanswered_since(calendar: models.Calendar, seen: Moment) -> datetime | None
 
 def is_failing() -> ColumnElement[bool]:
     """Whether a calendar of an active account is failing, in a query."""
-    return or_(models.Calendar.state.in_(FOR_A_PERSON), models.Calendar.failures >= FAILING_AFTER)
+    return or_(
+        models.Calendar.state.in_(states.FOR_A_PERSON), models.Calendar.failures >= FAILING_AFTER
+    )
+
+
+def is_restless() -> ColumnElement[bool]:
+    """Of all that are not at rest, and of a few that are: it says so in the words of an index of
+    these rows, to be asked for beside the condition itself."""
+    words: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in AT_REST]
+    failing = models.Calendar.failures > literal_column("0")
+    return or_(models.Calendar.owes, failing, models.Calendar.state.not_in(words))
 
 
 def is_at_rest() -> ColumnElement[bool]:
     """Whether a calendar of an active account is up to date at any moment: what ``calendar_status``
     says as well, in a query."""
     return and_(
-        models.Calendar.state.not_in(FOR_A_PERSON),
+        models.Calendar.state.not_in(states.FOR_A_PERSON),
         models.Calendar.failures < FAILING_AFTER,
-        models.Calendar.dirty_seq <= models.Calendar.synced_seq,
+        ~models.Calendar.owes,
     )
 
 
-def trouble(calendar: models.Calendar, status: CalendarStatus) -> str:
+def trouble(calendar: models.Calendar, status: states.CalendarStatus) -> str:
     """What the last pass met, as long as it has not been overcome: a sentence of an old failure is
     kept in the row until the next pass has gone through."""
-    return calendar.message if status in (CalendarStatus.FAILING, CalendarStatus.DELAYED) else ""
+    return (
+        calendar.message
+        if status in (states.CalendarStatus.FAILING, states.CalendarStatus.DELAYED)
+        else ""
+    )
 
 
 def waiting_since(calendar: models.Calendar, seen: Moment) -> datetime | None:

@@ -20,6 +20,10 @@ LEAVING = (AccountState.DISCONNECTING, AccountState.DISCONNECTED)
 """States of an account for which nothing is begun any more."""
 
 
+NOT_ACTIVE = tuple(state for state in AccountState if state != AccountState.ACTIVE)
+"""To ask for these states, and not for every state but one, is what an index can answer."""
+
+
 HAD_A_GRANT = (AccountState.ACTIVE, AccountState.PAUSED, AccountState.NEEDS_RECONNECT)
 """States of an account that was connected once and is not being left."""
 

@@ -220,7 +220,7 @@ def calendar(
         since=row.since,
         failures=row.failures,
         retry_at=row.retry_at,
-        owes=row.dirty_seq > row.synced_seq,
+        owes=row.owes,
         waits_since=standing.waiting_since(row, seen),
         is_read_now=row.lease_owner is not None and row.lease_until > seen.epoch,
         last_success_at=row.last_success_at,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVarTuple
 
-from sqlalchemy import Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from watcher.ledger.models import Account, Calendar, Channel
@@ -49,7 +49,16 @@ class Watch:
         return max(0, min(100, round(100 * share)))
 
 
-def _of_open(asked: Select[*_Columns], now: datetime) -> Select[*_Columns]:
+def has_channel(now: datetime) -> ColumnElement[bool]:
+    """Whether a calendar has a live channel, in a query."""
+    return exists().where(
+        Channel.calendar_id == Calendar.id,
+        Channel.state == ChannelState.LIVE,
+        Channel.expires_at > now,
+    )
+
+
+def of_open(asked: Select[*_Columns], now: datetime) -> Select[*_Columns]:
     """What is asked, of the live channels of calendars that are mirrored."""
     return (
         asked.join(Calendar, Channel.calendar_id == Calendar.id)
@@ -66,7 +75,7 @@ def _of_open(asked: Select[*_Columns], now: datetime) -> Select[*_Columns]:
 def live_channels(session: Session, now: datetime, calendar_ids: Sequence[int]) -> dict[int, Watch]:
     """Of some calendars: id -> live channel."""
     asked = select(Channel).where(Channel.calendar_id.in_(calendar_ids))
-    rows = session.scalars(_of_open(asked, now).order_by(Channel.expires_at))
+    rows = session.scalars(of_open(asked, now).order_by(Channel.expires_at))
     return {
         row.calendar_id: Watch(row.opened_at, row.expires_at, row.heard_at is not None)
         for row in rows
@@ -74,27 +83,9 @@ def live_channels(session: Session, now: datetime, calendar_ids: Sequence[int]) 
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Watching:
-    """The live channels together: how many were heard, how many were not, and of these the moments
-    at which those were opened that Google has had the time to speak on (``quiet``)."""
-
-    heard: int
-    silent: int
-    quiet: Sequence[datetime]
-    next_expiry: datetime | None
-
-
-def watching(session: Session, now: datetime) -> Watching:
-    calendars = func.count(Channel.calendar_id.distinct())
-    counted = select(
-        calendars.filter(Channel.heard_at.is_not(None)),
-        calendars.filter(Channel.heard_at.is_(None)),
-        func.min(Channel.expires_at),
-    )
-    heard, silent, ends = session.execute(_of_open(counted, now)).one()
-    opened = [channel.opened_at for channel in _silent(session, now, None) if channel.opened_at]
-    return Watching(heard, silent, opened, ends)
+def quiet(session: Session, now: datetime) -> list[datetime]:
+    """When those live channels were opened that should have been heard by now and were not."""
+    return [channel.opened_at for channel in _silent(session, now, None) if channel.opened_at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +104,19 @@ def silence(session: Session, now: datetime) -> Silence | None:
     if not found:
         return None
     since = min(channel.opened_at for channel in found if channel.opened_at)
+    return None if len(found) == 1 and _speaks(session, since) else Silence(since, len(found))
+
+
+def _speaks(session: Session, since: datetime) -> bool:
+    """Whether any channel was heard later."""
     spoken = or_(Channel.heard_at > since, Channel.last_message_at > since)
-    one_is_heard = session.scalar(select(Channel.id).where(spoken).limit(1)) is not None
-    return None if len(found) == 1 and one_is_heard else Silence(since, len(found))
+    return session.scalar(select(Channel.id).where(spoken).limit(1)) is not None
 
 
-def try_silent(session: Session, now: datetime) -> None:
-    """Have silent channels replaced: each of them once pushes arrive again, which a channel that
-    was opened later has shown, and before that a single one now and then, to find it out."""
+def silent_to_replace(session: Session, now: datetime) -> list[Channel]:
+    """Silent channels that are to be replaced: each of them once pushes arrive again, which a
+    channel that was opened later has shown, and before that a single one now and then, to find it
+    out."""
     heard = _last_heard(session, now)
     still = _silent(session, now, heard)
     later = {channel.id for channel in still}
@@ -128,8 +124,7 @@ def try_silent(session: Session, now: datetime) -> None:
     newest = max(still, key=lambda channel: channel.opened_at or now, default=None)
     if newest is not None and newest.opened_at and now - newest.opened_at >= TRY_EVERY:
         due.append(newest)
-    for channel in due:
-        channel.renew_at = now
+    return due
 
 
 def _last_heard(session: Session, now: datetime) -> datetime | None:
@@ -142,7 +137,7 @@ def _silent(session: Session, now: datetime, since: datetime | None) -> Sequence
     """Live channels that should have been heard and were not; with ``since`` those opened later."""
     late = Channel.opened_at > since if since is not None else true()
     return session.scalars(
-        _of_open(select(Channel), now).where(
+        of_open(select(Channel), now).where(
             Channel.heard_at.is_(None), Channel.opened_at <= now - HEARD_WITHIN, late
         )
     ).all()

@@ -33,4 +33,11 @@ def is_ahead(moment: datetime | None, now: datetime, longest: timedelta) -> bool
 def has_come(column: Column, now: datetime, longest: timedelta) -> ColumnElement[bool]:
     """Whether there is a moment and it is no longer waited for. As a condition only, and not to be
     negated: where there is no moment it is null, so that an index can serve it."""
-    return or_(column <= now, column > now + longest)
+    return or_(*come(column, now, longest))
+
+
+def come(
+    column: Column, now: datetime, longest: timedelta
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """As ``has_come``, in two parts: those that are over, and those that are too far ahead."""
+    return column <= now, column > now + longest

@@ -17,7 +17,8 @@ from watcher.erpnext.connected_app import desk_link
 from watcher.errors import Cause, ErpRefused, WatcherError, contained
 from watcher.ledger import accounts, choices, connect, steps
 from watcher.ledger import erpnext as known_site
-from watcher.ledger.models import Account, Notice
+from watcher.ledger.models import Account
+from watcher.ledger.notices import Notice
 from watcher.ledger.states import AccountState
 from watcher.notices import media, words
 from watcher.notices.decide import Trouble

@@ -19,7 +19,8 @@ from watcher.erpnext import todos
 from watcher.errors import WatcherError, contained
 from watcher.ledger import causes, leases, overview, steps
 from watcher.ledger import notices as ledger
-from watcher.ledger.models import Account, Notice
+from watcher.ledger.models import Account
+from watcher.ledger.notices import Notice
 from watcher.ledger.problems import Problem
 from watcher.ledger.states import AccountState
 from watcher.notices import decide, employees, media, words
