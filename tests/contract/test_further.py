@@ -15,10 +15,13 @@ from tests.company import ADMIN, ANN, BOB, SERVICE_ACCOUNT
 from tests.contract.test_finding import OUTLET, ROSTER, mirrored
 from tests.shop import Shop
 from watcher.accounts import verbs
+from watcher.accounts.letting_go import finish
 from watcher.google.endpoints import CALENDAR_SCOPE, LIST_SCOPE
 from watcher.handlers.app import create_app
 from watcher.handlers.turns import Turns
+from watcher.ledger import accounts, calendars
 from watcher.ledger.audit import Audit
+from watcher.sync.work import work_off
 
 EVERY_BOX, ONE_BOX = (CALENDAR_SCOPE, LIST_SCOPE), (CALENDAR_SCOPE,)
 
@@ -166,7 +169,8 @@ def test_a_delegated_employee_is_sent_to_the_administrator(finder: Shop) -> None
 
 def test_forms_of_others_do_nothing(finder: Shop, browser: FlaskClient) -> None:
     connect(finder, browser, EVERY_BOX)
-    for address in ("/me/calendars", "/me/calendars/add", "/me/calendars/allow"):
+    for what in ("", "/add", "/remove", "/allow"):
+        address = f"/me/calendars{what}"
         forged = browser.post(address, data={"calendar": OUTLET})
         assert "This form is too old" in forged.text
         stranger = create_app(finder.services).test_client()
@@ -268,3 +272,69 @@ def test_admins_look_only_where_they_may(finder: Shop, desk: FlaskClient) -> Non
         assert other.post(address, data={"email": BOB, "calendar": ROSTER}).status_code == 400
         stranger = create_app(finder.services).test_client()
         assert stranger.post(address, data={"email": BOB}).status_code == 303
+
+
+# --- what was chosen may be let go ------------------------------------------------------------
+
+
+def work(shop: Shop, google_id: str) -> str:
+    """What a worker does for one of Bob's calendars."""
+    with shop.services.db.reading() as session:
+        account = accounts.get(session, BOB)
+        found = calendars.find(session, account.id, google_id)
+    assert found is not None
+    return work_off(shop.services, found.id, "test")
+
+
+@pytest.mark.parametrize(
+    ("leaving", "left"), [("keep", ["Open"]), ("cancel", ["Cancelled"]), ("delete", [])]
+)
+def test_an_employee_stops_a_calendar_of_the_own_choice(
+    finder: Shop, leaving: str, left: list[str]
+) -> None:
+    finder.set("leaving_events", leaving)
+    finder.rebuild()
+    browser = create_app(finder.services).test_client()
+    connect(finder, browser, EVERY_BOX)
+    finder.google.insert_event(OUTLET, finder.timed(summary="Opening"))
+    press(browser, "/me/calendars/add", calendar=[OUTLET])
+    assert work(finder, OUTLET) == "done"
+    assert finder.subjects(BOB) == ["Opening"]
+    assert f"{OUTLET} Stop copying" in said(browser.get("/me"))
+    assert "Stop copying" in said(press(browser, "/me/calendars"))
+    press(browser, "/me/calendars/remove", calendar=OUTLET)
+    shown = said(browser.get("/me"))
+    assert "It is not copied any more" in shown
+    assert OUTLET not in shown
+    assert mirrored(finder, BOB) == [BOB]
+    assert finish(finder.services) == 1
+    assert [row["status"] for row in finder.rows(BOB, live=False)] == left
+    assert finish(finder.services) == 0, "once"
+    press(browser, "/me/calendars/add", calendar=[OUTLET])
+    assert work(finder, OUTLET) == "done"
+    assert finder.subjects(BOB) == ["Opening"]
+    assert finish(finder.services) == 0, "it was added again"
+
+
+def test_what_an_admin_has_added_stays(finder: Shop, browser: FlaskClient) -> None:
+    connect(finder, browser, EVERY_BOX)
+    verbs.add_calendar(finder.services, BOB, OUTLET)
+    assert "Stop copying" not in said(browser.get("/me"))
+    for google_id in (OUTLET, BOB, "c_x@group.calendar.google.com"):
+        press(browser, "/me/calendars/remove", calendar=google_id)
+    assert mirrored(finder, BOB) == [BOB, OUTLET]
+
+
+def test_a_removal_that_erpnext_did_not_take_is_tried_again(
+    finder: Shop, browser: FlaskClient
+) -> None:
+    connect(finder, browser, EVERY_BOX)
+    finder.google.insert_event(OUTLET, finder.timed(summary="Opening"))
+    press(browser, "/me/calendars/add", calendar=[OUTLET])
+    assert work(finder, OUTLET) == "done"
+    press(browser, "/me/calendars/remove", calendar=OUTLET)
+    finder.site.add_fault(match=".*", status=503, html=True, count=100)
+    assert finish(finder.services) == 0
+    finder.site.clear_faults()
+    assert finish(finder.services) == 1
+    assert finder.subjects(BOB) == []

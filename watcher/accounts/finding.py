@@ -22,7 +22,7 @@ from watcher.google.fetching import list_tokens
 from watcher.google.grants import Grant
 from watcher.google.listed import Listed
 from watcher.languages.sentence import sentence
-from watcher.ledger import accounts, calendars, own
+from watcher.ledger import accounts, calendars, chosen, own
 from watcher.ledger.models import Account
 from watcher.services import Services, delegation, endpoints
 from watcher.settings import Settings
@@ -203,7 +203,9 @@ def choose(services: Services, email: str, google_ids: list[str]) -> Outcome:
         if each.listed.google_id.lower() not in wanted or each.standing != ADDABLE:
             continue
         try:
-            verbs.add_calendar(services, email, each.listed.google_id)
+            mirrored = verbs.add_calendar(services, email, each.listed.google_id)
+            with services.db.session() as session:
+                chosen.note(session, mirrored.number, services.clock())
             added += 1
         except (errors.Permanent, errors.NotFound) as error:
             log.warning("a calendar of %s was chosen and not added: %s", email, error.message)

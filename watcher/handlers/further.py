@@ -13,14 +13,14 @@ from typing import cast
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from watcher.accounts import finding
+from watcher.accounts import finding, letting_go
 from watcher.errors import AccessLost, AccountDead, Transient, WatcherError
 from watcher.google.endpoints import LIST_SCOPES
 from watcher.handlers import about, acting, employee
 from watcher.handlers.context import services, turns
 from watcher.handlers.messages import N_, ErrorPage
 from watcher.handlers.turns import TooMany
-from watcher.ledger import accounts, audit, connect
+from watcher.ledger import accounts, audit, chosen, connect
 from watcher.ledger.models import Account
 
 bp = Blueprint("further", __name__)
@@ -30,6 +30,7 @@ DONE = {
     "added": N_("Your choice is stored. The calendars are copied within minutes."),
     "some": N_("Some of them are copied within minutes. The others cannot be read just now."),
     "none": N_("Nothing was changed: these calendars cannot be copied just now."),
+    "gone": N_("It is not copied any more. The rest is done within minutes."),
 }
 """What *My connection* says after a choice, by a word that the session keeps until then."""
 KINDS = {
@@ -64,6 +65,12 @@ def offered(account: Account) -> str:
     return "allow" if lacks_the_list(account) else "look"
 
 
+def own_choice(account: Account) -> list[str]:
+    """Google's ids of the calendars that the employee has chosen."""
+    with services().db.reading() as db:
+        return [each.google_id for each in chosen.of_account(db, account.id)]
+
+
 def lacks_the_list(account: Account) -> bool:
     """Whether the employee's own consent does not cover the list of calendars."""
     return account.source == "oauth" and not LIST_SCOPES & accounts.granted(account)
@@ -90,6 +97,7 @@ def _shown(account: Account, found: list[finding.Found] | None) -> ResponseRetur
         found=found,
         addable=[each for each in found or () if each.standing == finding.ADDABLE],
         can_allow=account.source == "oauth",
+        chosen=own_choice(account),
         kinds=KINDS,
         rights=RIGHTS,
         why_not=WHY_NOT,
@@ -113,6 +121,15 @@ def add() -> ResponseReturnValue:
     if not done.added:
         return _back("none")
     return _back("some" if done.left else "added")
+
+
+@bp.post("/me/calendars/remove")
+@acting.records(audit.What.CALENDAR_REMOVE)
+@employee.for_the_employee
+def remove() -> ResponseReturnValue:
+    """One that the employee has chosen is no longer copied."""
+    google_id = request.form.get("calendar", "")
+    return _back("gone" if letting_go.let_go(services(), _account().email, google_id) else "")
 
 
 @bp.post("/me/calendars/allow")

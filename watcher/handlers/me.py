@@ -79,6 +79,7 @@ def page() -> ResponseReturnValue:
         how=how,
         said={**DONE, **further.DONE}.get(session.pop(SAID, ""), ""),
         further=further.offered(account),
+        own_choice=further.own_choice(account),
         now=services().clock(),
         may_resume=account.is_paused_by_employee,
         chosen=choices.effective(settings, wishes),

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from watcher import errors
 from watcher.accounts import users
-from watcher.accounts.disconnect import finish
+from watcher.accounts.letting_go import finish
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
 from watcher.channels.renewal import renew_due
