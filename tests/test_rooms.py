@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "watcher"
-BASE = {"errors", "__version__"}
+BASE = {"errors", "languages", "__version__"}
 MAY = {
-    "errors": set(),
+    "errors": {"languages"},
     "waiting": set(),
     "given": {"errors"},
     "settings": {"errors", "given"},
-    "events": {"errors"},
+    "events": {"errors", "languages"},
     "languages": set(),
-    "google": {"errors", "events", "telemetry", "waiting"},
+    "google": {"errors", "events", "languages", "telemetry", "waiting"},
     "erpnext": BASE | {"events", "telemetry", "waiting"},
     "telemetry": set(),
-    "ledger": BASE | {"given", "languages", "settings", "google", "waiting"},
+    "ledger": BASE | {"given", "settings", "google", "waiting"},
     "services": {"erpnext", "errors", "google", "jobs", "ledger", "settings", "telemetry"},
     "sync": {
         "channels",
@@ -30,13 +30,14 @@ MAY = {
         "errors",
         "events",
         "google",
+        "languages",
         "ledger",
         "services",
         "settings",
         "telemetry",
         "waiting",
     },
-    "channels": {"errors", "google", "ledger", "services", "settings", "waiting"},
+    "channels": {"errors", "google", "languages", "ledger", "services", "settings", "waiting"},
     "accounts": {
         "channels",
         "erpnext",
@@ -55,6 +56,7 @@ MAY = {
         "errors",
         "events",
         "google",
+        "languages",
         "ledger",
         "services",
         "sync",
@@ -190,12 +192,15 @@ def _names(node: ast.stmt) -> Iterator[str]:
         yield from both & LIGHT or ({node.module} if node.module != "watcher" else both)
 
 
+PURE = ("watcher.events", "watcher.errors", "watcher.languages.sentence")
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "events").glob("*.py")), ids=lambda p: p.name)
 def test_the_pure_room_knows_the_standard_library_and_a_pure_cleaner_alone(path: Path) -> None:
     for name in imports(path):
         top = name.partition(".")[0]
         known = (*sys.stdlib_module_names, "nh3")
-        assert top in known or name.startswith(("watcher.events", "watcher.errors"))
+        assert top in known or name.startswith(PURE)
         assert top not in ("os", "socket", "time", "subprocess", "threading", "random", "logging")
 
 

@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TypeVar
 
+from watcher.languages.sentence import counted as counted
+from watcher.languages.sentence import sentence as sentence
+
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -99,11 +102,13 @@ OUTAGES = {
 
 
 LATER = {
-    "google": "try again later; https://www.google.com/appsstatus shows what Google knows",
-    "erpnext": "check WATCHER_ERPNEXT_URL and that the site runs, then try again",
-    "ledger": "check WATCHER_DATABASE_URL and that the database runs, then try again",
-    "": "try again",
-    "queue": "check that Redis or Valkey runs, then try again",
+    "google": sentence(
+        "try again later; https://www.google.com/appsstatus shows what Google knows"
+    ),
+    "erpnext": sentence("check WATCHER_ERPNEXT_URL and that the site runs, then try again"),
+    "ledger": sentence("check WATCHER_DATABASE_URL and that the database runs, then try again"),
+    "": sentence("try again"),
+    "queue": sentence("check that Redis or Valkey runs, then try again"),
 }
 """What a person can do when this side did not answer; ``""`` is no outage."""
 
@@ -194,26 +199,26 @@ class CapReached(Elsewhere):
 
 
 _UNREACHED = {
-    "gaierror": "DNS knows no address of it",
-    "NameResolutionError": "DNS knows no address of it",
-    "ServerNotFoundError": "DNS knows no address of it",
-    "ConnectionRefusedError": "it refuses connections",
-    "SSLCertVerificationError": "its certificate is not trusted",
-    "SSLError": "no encrypted connection came about",
-    "ProxyError": "the proxy in between gives none",
-    "TimeoutError": "no answer in time",
-    "Timeout": "no answer in time",
-    "BrokenPipeError": "it broke off the connection",
-    "ConnectionResetError": "it broke off the connection",
-    "RemoteDisconnected": "it broke off the connection",
-    "IncompleteRead": "it broke off the connection",
+    "gaierror": sentence("DNS knows no address of it"),
+    "NameResolutionError": sentence("DNS knows no address of it"),
+    "ServerNotFoundError": sentence("DNS knows no address of it"),
+    "ConnectionRefusedError": sentence("it refuses connections"),
+    "SSLCertVerificationError": sentence("its certificate is not trusted"),
+    "SSLError": sentence("no encrypted connection came about"),
+    "ProxyError": sentence("the proxy in between gives none"),
+    "TimeoutError": sentence("no answer in time"),
+    "Timeout": sentence("no answer in time"),
+    "BrokenPipeError": sentence("it broke off the connection"),
+    "ConnectionResetError": sentence("it broke off the connection"),
+    "RemoteDisconnected": sentence("it broke off the connection"),
+    "IncompleteRead": sentence("it broke off the connection"),
 }
 """Why another side was not reached, by the class of the error or of one that it was made from. By
 name: the classes are those of several libraries, and every command would have to load them."""
 _UNREACHED_BY_NUMBER = {
-    errno.ENETUNREACH: "no way leads there",
-    errno.EHOSTUNREACH: "no way leads there",
-    errno.ENOENT: "nothing listens there",
+    errno.ENETUNREACH: sentence("no way leads there"),
+    errno.EHOSTUNREACH: sentence("no way leads there"),
+    errno.ENOENT: sentence("nothing listens there"),
 }
 _DEEP = 8
 
@@ -251,7 +256,7 @@ class Defect(Transient):
     exit_code = ExitCode.ERROR
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(f"internal error: {type(error).__name__}", side="")
+        super().__init__(sentence("internal error: %(kind)s", kind=type(error).__name__), side="")
 
 
 class Permanent(WatcherError):
@@ -355,7 +360,9 @@ class DuplicateKey(ErpRefused):
 class LeaseLost(Elsewhere):
     """The lease has lapsed and another process has the calendar: this one must store nothing."""
 
-    def __init__(self, message: str = "another process has taken this calendar over") -> None:
+    def __init__(
+        self, message: str = sentence("another process has taken this calendar over")
+    ) -> None:
         super().__init__(message)
 
 

@@ -11,11 +11,14 @@ from babel.messages.catalog import Catalog
 
 from tests import catalogs
 from watcher.doctor.say import Verdict
-from watcher.errors import Cause
-from watcher.languages import names
+from watcher.errors import LATER, Cause, why_unreached
+from watcher.google.errors import classify
+from watcher.languages import names, saying
 from watcher.languages.catalogs import known, words
+from watcher.ledger import runs
 from watcher.ledger.problems import ProblemState
 from watcher.ledger.states import AccountState, CalendarStatus
+from watcher.ledger.steps import STEPS
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s|<[^>]+>")
 
@@ -70,3 +73,25 @@ def test_a_code_asks_for_one_of_the_languages_or_for_none() -> None:
     assert [known(each) for each in asked] == ["de", "de", "es", "hi", "en", "", "", ""]
     assert words("de")("My connection") == "Meine Verbindung"
     assert words("")("My connection") == words("en")("My connection") == "My connection"
+
+
+def test_each_cause_and_each_step_has_words_in_each_language() -> None:
+    """A cause that is added, or a step, is not forgotten."""
+    known = {*Cause, *ProblemState, *AccountState, *CalendarStatus}
+    assert known <= set(names.NAMES)
+    steps = [step for step in STEPS.values() if not step.startswith("watcher ")]
+    for language in catalogs.TRANSLATED:
+        said = [saying.say(step, language) for step in steps]
+        assert not set(said) & set(map(str, steps)), language
+        for english in (*LATER.values(), why_unreached(TimeoutError())):
+            assert saying.say(english, language) != english
+
+
+def test_a_stored_failure_is_told_in_german_with_its_causes_in_it() -> None:
+    asked = "Google answered 403 forbidden when asked for what has changed: Not yours"
+    answer = b'{"error": {"errors": [{"reason": "forbidden"}], "message": "Not yours"}}'
+    message = classify(403, answer, "delta").error.message
+    assert message == asked
+    assert saying.say(runs.why(runs.failure("forbidden", message)), "de") == (
+        "Google hat auf die Frage nach den Änderungen mit 403 forbidden geantwortet: Not yours"
+    )

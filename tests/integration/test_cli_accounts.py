@@ -110,7 +110,7 @@ def test_add_names_calendars(company: Company) -> None:
     ("email", "more", "code", "says"),
     [
         ("ann", (), 2, "e.g. ann@example.com"),
-        ("ann@elsewhere.example", (), 2, "or @elsewhere.example to WATCHER_DELEGATION_ALLOW"),
+        ("ann@elsewhere.example", (), 2, "or its @domain to WATCHER_DELEGATION_ALLOW"),
         (NOBODY, (), 4, "exists and is active in Google Workspace"),
         (ANN, ("--erpnext-user", "who@scoopjoy.test"), 2, "check the spelling"),
         (ANN, ("--via", "erpnext"), 5, "watcher erpnext setup --connected-app"),

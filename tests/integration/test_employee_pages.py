@@ -151,7 +151,7 @@ def test_what_erpnext_refuses_is_not_put_down_to_google(
     assert shop.sync(CARLA) == "failed"
     page = browser.get(f"{done}?language=es").text
     assert "Tu calendario todavía no se ha copiado" in page
-    assert '<span lang="en">' in page, "what is for the admin is in English, and says so"
+    assert "ERPNext rechazó la clave de API" in page, "the reason is told in the same language"
 
 
 def test_a_wrong_account_leads_to_googles_list_with_the_same_invitation(

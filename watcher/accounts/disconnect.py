@@ -99,7 +99,9 @@ def begin(services: Services, email: str, events: str) -> tuple[Account, list[tu
     with services.db.session() as session:
         account = accounts.get(session, email)
         if account.state == AccountState.DISCONNECTED:
-            raise errors.UserError(f"{account.email} is disconnected already")
+            raise errors.UserError(
+                errors.sentence("%(email)s is disconnected already", email=account.email)
+            )
         goes_on = account.state == AccountState.DISCONNECTING and account.on_disconnect == events
         account.on_disconnect = events
         is_asked = account.state == AccountState.DISCONNECTING and account.cause in ASKED
@@ -130,7 +132,8 @@ def drain(services: Services, calendar_ids: Sequence[int]) -> None:
         while not _is_free(services, calendar_id):
             if time.monotonic() > deadline:
                 raise errors.Elsewhere(
-                    "a sync is still at work", next_step="run it again in a minute"
+                    errors.sentence("a sync is still at work"),
+                    next_step=errors.sentence("run it again in a minute"),
                 )
             time.sleep(0.2)
 

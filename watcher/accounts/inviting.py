@@ -14,6 +14,7 @@ from watcher import errors
 from watcher.accounts import users, verbs
 from watcher.accounts.rounds import Act, Answer, Guest
 from watcher.languages import catalogs
+from watcher.languages.sentence import sentence
 from watcher.ledger import accounts, audit, choices, connect, people
 from watcher.ledger.acts import What
 from watcher.ledger.models import Account, Invitation
@@ -41,8 +42,10 @@ def postman(services: Services) -> Postman:
     url = services.settings.smtp_url.get_secret_value()
     if not url:
         raise errors.UserError(
-            "no mail server is set, so that Watcher cannot send mail",
-            next_step="set WATCHER_SMTP_URL, or write the links for a mail merge: --csv FILE",
+            sentence("no mail server is set, so that Watcher cannot send mail"),
+            next_step=sentence(
+                "set WATCHER_SMTP_URL, or write the links for a mail merge: --csv FILE"
+            ),
         )
     return Postman(media.Mailbox.parse(url))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from watcher.accounts.rounds import Guest
 from watcher.errors import UserError
+from watcher.languages.sentence import sentence
 
 ADDRESS, USER = "email", "erpnext_user"
 _IN_BRACKETS = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>")
@@ -26,17 +27,27 @@ def of_csv(data: bytes, name: str) -> list[Guest]:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         lines = [[cell.strip() for cell in row] for row in rows]
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{name} is not a CSV file in UTF-8", next_step=_SAVE) from None
+        raise UserError(
+            sentence("%(name)s is not a CSV file in UTF-8", name=name), next_step=_SAVE
+        ) from None
     names = [title.lower().replace(" ", "_") for title in lines[0]] if lines else []
     if ADDRESS not in names:
         found = ", ".join(f"`{title}`" for title in lines[0] if title) if lines else "nothing"
         raise UserError(
-            f"{name} has no column `{ADDRESS}`: its first line has {found[:200]}",
-            next_step="first line: email",
+            sentence(
+                "%(name)s has no column `%(address)s`: its first line has %(found)s",
+                name=name,
+                address=ADDRESS,
+                found=found[:200],
+            ),
+            next_step=sentence("first line: email"),
         )
     people = [dict(zip(names, line, strict=False)) for line in lines[1:] if any(line)]
     if not people:
-        raise UserError(f"{name} names nobody", next_step="one address a line, below `email`")
+        raise UserError(
+            sentence("%(name)s names nobody", name=name),
+            next_step=sentence("one address a line, below `email`"),
+        )
     return [Guest(person.get(ADDRESS, ""), person.get(USER) or None) for person in people]
 
 

@@ -18,6 +18,7 @@ from watcher.errors import (
 )
 from watcher.google.client import CalendarClient
 from watcher.google.own import PRIMARY, is_main, own_calendar
+from watcher.languages.sentence import sentence
 from watcher.ledger import budget
 from watcher.services import Services
 
@@ -78,7 +79,10 @@ def clean(google_id: str) -> str:
     """An id as it was typed, without blanks around it. Raises ``UserError`` on what is none."""
     wanted = google_id.strip()
     if not wanted:
-        raise UserError("a calendar id is missing", next_step=f"copy it from {WHERE}")
+        raise UserError(
+            sentence("a calendar id is missing"),
+            next_step=sentence("copy it from %(where)s", where=WHERE),
+        )
     return wanted
 
 

@@ -53,8 +53,8 @@ def choose_user(services: Services, email: str, wanted: str | Chosen | None) -> 
     if wanted is not None:
         if not services.erpnext.user_exists(wanted):
             raise errors.UserError(
-                f"ERPNext has no enabled user {wanted}",
-                next_step="check the spelling, or leave --erpnext-user out",
+                errors.sentence("ERPNext has no enabled user %(user)s", user=wanted),
+                next_step=errors.sentence("check the spelling, or leave --erpnext-user out"),
             )
         return wanted
     return email if services.erpnext.user_exists(email) else None
@@ -100,8 +100,10 @@ def add_delegated(
     require(settings, "google_service_account_file", why="--via service-account")
     if not DelegationAllow.parse(settings.delegation_allow).allows(address):
         raise errors.UserError(
-            f"the service account may not act for {address}",
-            next_step=f"add {address} or @{address.rpartition('@')[2]} to WATCHER_DELEGATION_ALLOW",
+            errors.sentence("the service account may not act for %(email)s", email=address),
+            next_step=errors.sentence(
+                "add %(email)s or its @domain to WATCHER_DELEGATION_ALLOW", email=address
+            ),
         )
     user = choose_user(services, address, erpnext_user)
     grant = Grant(source="service-account", email=address, erpnext_user=user)
@@ -127,8 +129,8 @@ def add_from_desk(
     user = choose_user(services, address, erpnext_user)
     if user is None:
         raise errors.UserError(
-            f"ERPNext has no enabled user {address}",
-            next_step="name the one who authorised: --erpnext-user USER",
+            errors.sentence("ERPNext has no enabled user %(user)s", user=address),
+            next_step=errors.sentence("name the one who authorised: --erpnext-user USER"),
         )
     link = connected_app.desk_link(services.settings.erpnext_url, app)
     try:
@@ -320,7 +322,11 @@ def pause(services: Services, email: str) -> None:
         account = accounts.get(session, email)
         if account.state not in (states.AccountState.ACTIVE, states.AccountState.PAUSED):
             raise errors.UserError(
-                f"{account.email} is {account.state}, which cannot be paused",
+                errors.sentence(
+                    "%(email)s is %(state)s, which cannot be paused",
+                    email=account.email,
+                    state=account.state,
+                ),
                 next_step=f"watcher accounts show {account.email}",
             )
         now = services.clock()
@@ -335,7 +341,7 @@ def resume(services: Services, email: str) -> Proof:
         account = accounts.get(session, email)
         if account.state not in states.HAD_A_GRANT and not accounts.is_invited_in_desk(account):
             raise errors.UserError(
-                f"{account.email} is {account.state}",
+                errors.sentence("%(email)s is %(state)s", email=account.email, state=account.state),
                 next_step=f"watcher accounts invite {account.email}",
             )
     revive.revive(services, account.id)

@@ -155,7 +155,9 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         user = str(self.read("frappe.auth.get_logged_user", params={}))
         if user == "Guest":
             raise errors.ErpAuthError(
-                "ERPNext does not know the API key", cause=errors.Cause.AUTH, side=SIDE
+                errors.sentence("ERPNext does not know the API key"),
+                cause=errors.Cause.AUTH,
+                side=SIDE,
             )
         return user
 
@@ -382,18 +384,17 @@ def _unreachable(
 ) -> errors.Transient | errors.Permanent:
     """Names the error's class only: its text contains the URL, and may quote what was sent."""
     if isinstance(error, requests.Timeout):
-        late = errors.Transient("ERPNext did not answer in time", side=SIDE)
+        late = errors.Transient(errors.sentence("ERPNext did not answer in time"), side=SIDE)
         late.unanswered = does == "writes" and not isinstance(error, requests.ConnectTimeout)
         return late
     if isinstance(error, ValueError):  # InvalidURL, MissingSchema, InvalidSchema
         return errors.Permanent(
-            "WATCHER_ERPNEXT_URL is no address",
+            errors.sentence("WATCHER_ERPNEXT_URL is no address"),
             cause=errors.Cause.NO_SITE,
             side=SIDE,
-            next_step="set it like https://erp.example.com",
+            next_step=errors.sentence("set it like https://erp.example.com"),
         )
-    broken = errors.Transient(
-        f"ERPNext cannot be reached ({errors.why_unreached(error)})", side=SIDE
-    )
+    why = errors.sentence("ERPNext cannot be reached (%(why)s)", why=errors.why_unreached(error))
+    broken = errors.Transient(why, side=SIDE)
     broken.unanswered = does == "writes"
     return broken

@@ -19,6 +19,7 @@ from watcher import errors
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone
 from watcher.events.times import from_site
+from watcher.languages.sentence import sentence
 
 DOCTYPE = "Connected App"
 PROVIDER = "Google Calendar (Watcher)"
@@ -151,7 +152,7 @@ def require_app(client: ErpNextClient, client_id: str) -> str:
     name = find_app(client, client_id)
     if not name:
         raise errors.Permanent(
-            "ERPNext has no Connected App for our Google client",
+            sentence("ERPNext has no Connected App for our Google client"),
             cause=errors.Cause.NO_CONNECTED_APP,
             side="erpnext",
             next_step="watcher erpnext setup --connected-app",
@@ -212,8 +213,12 @@ def forget(client: ErpNextClient, app: str, user: str) -> None:
 
 def _not_authorised(client: ErpNextClient, app: str, user: str) -> errors.AccountDead:
     return errors.AccountDead(
-        f"{user} has not authorised Google Calendar in ERPNext",
+        sentence("%(user)s has not authorised Google Calendar in ERPNext", user=user),
         cause=errors.Cause.NO_REFRESH_TOKEN,
         side="erpnext",
-        next_step=f"{user} opens {desk_link(client.url, app)} and presses 'Connect to ...'",
+        next_step=sentence(
+            "%(user)s opens %(link)s and presses 'Connect to ...'",
+            user=user,
+            link=desk_link(client.url, app),
+        ),
     )

@@ -32,6 +32,7 @@ from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
 from watcher.events.fields import WRITTEN
 from watcher.events.model import BUSY, MASKS
+from watcher.languages.sentence import sentence
 
 log = logging.getLogger(__name__)
 
@@ -311,9 +312,16 @@ class Eraser:
                     event_id=name,
                     cause=cause_of(error),
                     kind="masking",
-                    message=f"{name} is masked, but its history shows what has become private, and "
-                    f"ERPNext does not let it be deleted: {error.message}",
-                    step=f"unlink {name} in ERPNext and delete it, then `watcher queue retry`",
+                    message=sentence(
+                        "%(name)s is masked, but its history shows what has become "
+                        "private, and ERPNext does not let it be deleted: %(why)s",
+                        name=name,
+                        why=error.message,
+                    ),
+                    step=sentence(
+                        "unlink %(name)s in ERPNext and delete it, then `watcher queue retry`",
+                        name=name,
+                    ),
                 )
             )
             return False
@@ -362,8 +370,11 @@ class Eraser:
 
 def _not_erased(what: str) -> ErpForbidden:
     return ErpForbidden(
-        f"what has become private may still be readable in ERPNext: the API user may not take it "
-        f"out of {what}",
+        sentence(
+            "what has become private may still be readable in ERPNext: the "
+            "API user may not take it out of %(what)s",
+            what=what,
+        ),
         next_step="watcher erpnext setup --role yes --admin-key",
     )
 

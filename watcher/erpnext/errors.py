@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watcher import errors
+from watcher.languages.sentence import joined, sentence
 from watcher.waiting import asked_seconds
 
 SIDE = "erpnext"
@@ -96,7 +97,7 @@ def classify(status: int, body: object, headers: Mapping[str, str]) -> errors.Wa
     if status == 429 or exc_type in _LIMITED:
         return _limited(headers)
     if exc_type in _MAINTENANCE:
-        return errors.Transient("the ERPNext site is in maintenance mode", side=SIDE)
+        return errors.Transient(sentence("the ERPNext site is in maintenance mode"), side=SIDE)
     if exc_type == _QUEUE_FULL:
         return _queue_full(headers)
     if status in (403, 417) and exc_type in ("PermissionError", "DataError") and _names_ours(body):
@@ -113,16 +114,22 @@ def classify(status: int, body: object, headers: Mapping[str, str]) -> errors.Wa
 def _refused(status: int, exc_type: str, text: str, body: Mapping[str, Any]) -> errors.WatcherError:
     if status == 409 or exc_type in _DUPLICATE:
         return errors.DuplicateKey(
-            text or "a row with this key is there already", cause="duplicate_key", side=SIDE
+            text or sentence("a row with this key is there already"),
+            cause="duplicate_key",
+            side=SIDE,
         )
     if status == 404:
         if exc_type == "DoesNotExistError":
-            return RowGone(text or "the document is not there", cause="not_found", side=SIDE)
+            return RowGone(
+                text or sentence("the document is not there"), cause="not_found", side=SIDE
+            )
         return _no_site()
     if status == 417 and exc_type == "DataError":
         return _missing_fields()
     cause = COLLISION if exc_type in _COLLIDED else "refused"
-    error = errors.ErpRefused(text or exc_type or f"status {status}", cause=cause, side=SIDE)
+    error = errors.ErpRefused(
+        text or exc_type or sentence("status %(status)s", status=status), cause=cause, side=SIDE
+    )
     error.exc_type = exc_type
     if exc_type == "MandatoryError":
         error.fields = _mandatory_fields(body)
@@ -132,7 +139,7 @@ def _refused(status: int, exc_type: str, text: str, body: Mapping[str, Any]) -> 
 
 def _missing_fields() -> errors.ErpSetupMissing:
     return errors.ErpSetupMissing(
-        "the ERPNext site lacks Watcher's custom fields on Event",
+        sentence("the ERPNext site lacks Watcher's custom fields on Event"),
         cause=errors.Cause.MISSING_FIELDS,
         side=SIDE,
         next_step=SETUP,
@@ -160,20 +167,20 @@ def _mandatory_fields(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 def mandatory_step(fields: tuple[str, ...]) -> str:
     """What to do about a field that the site makes mandatory on Event."""
-    which = ", ".join(fields) or "the field that ERPNext names"
-    return (
-        f"in ERPNext's Customize Form for Event give {which} a default value or make it not "
-        "mandatory; Watcher tries again by itself (at once: watcher queue retry)"
+    return sentence(
+        "in ERPNext's Customize Form for Event give %(which)s a default value or make it not "
+        "mandatory; Watcher tries again by itself (at once: watcher queue retry)",
+        which=", ".join(fields) or sentence("the field that ERPNext names"),
     )
 
 
 def _queue_full(headers: Mapping[str, str]) -> errors.Transient:
     """Frappe 16 refuses new background jobs above ``max_queued_jobs``; a deletion needs one."""
     return errors.Transient(
-        "ERPNext's queue of background jobs is full (QueueOverloaded)",
+        sentence("ERPNext's queue of background jobs is full (QueueOverloaded)"),
         side=SIDE,
         retry_after=_asked(headers) or 30.0,
-        next_step="see that ERPNext's background workers run, and what fills their queue",
+        next_step=sentence("see that ERPNext's background workers run, and what fills their queue"),
     )
 
 
@@ -185,25 +192,31 @@ def _page(status: int, headers: Mapping[str, str]) -> errors.WatcherError:
         return _no_site()
     if status in _REQUEST_TOO_LARGE:
         return errors.ErpRefused(
-            f"the web server refused the request (status {status})", cause="too_large", side=SIDE
+            sentence("the web server refused the request (status %(status)s)", status=status),
+            cause="too_large",
+            side=SIDE,
         )
     if status < 400:
         return _elsewhere(status)
     if status < 500:
         return errors.Transient(
-            f"something in front of ERPNext answered {status} with a page",
+            sentence(
+                "something in front of ERPNext answered %(status)s with a page", status=status
+            ),
             side=SIDE,
-            next_step="look at the proxy or firewall between Watcher and ERPNext",
+            next_step=sentence("look at the proxy or firewall between Watcher and ERPNext"),
         )
     return _server(status, "", headers)
 
 
 def _server(status: int, exc_type: str, headers: Mapping[str, str]) -> errors.Transient:
     if status == 500 and exc_type and exc_type not in _PASSING:
-        return ServerError(f"ERPNext failed with {exc_type}", side=SIDE)
-    what = f", {exc_type}" if exc_type else ""
+        return ServerError(
+            sentence("ERPNext failed with %(exc_type)s", exc_type=exc_type), side=SIDE
+        )
+    what = joined(", ", str(status), exc_type)
     error = errors.Transient(
-        f"ERPNext is unavailable (status {status}{what})",
+        sentence("ERPNext is unavailable (status %(what)s)", what=what),
         side=SIDE,
         retry_after=_asked(headers),
     )
@@ -213,45 +226,53 @@ def _server(status: int, exc_type: str, headers: Mapping[str, str]) -> errors.Tr
 
 def _elsewhere(status: int) -> errors.WatcherError:
     """2xx that is no JSON object, and redirects, which are never followed (they lose the body)."""
-    step = "check WATCHER_ERPNEXT_URL (https, the site's own host name)"
+    step = sentence("check WATCHER_ERPNEXT_URL (https, the site's own host name)")
     if status in (301, 308):
         return errors.Permanent(
-            "WATCHER_ERPNEXT_URL redirects for good",
+            sentence("WATCHER_ERPNEXT_URL redirects for good"),
             cause=errors.Cause.REDIRECTED,
             side=SIDE,
             next_step=step,
         )
-    what = "a redirect" if status >= 300 else "a page instead of JSON"
-    return errors.Transient(f"ERPNext answered with {what}", side=SIDE, next_step=step)
+    said = (
+        sentence("ERPNext answered with a redirect")
+        if status >= 300
+        else sentence("ERPNext answered with a page instead of JSON")
+    )
+    return errors.Transient(said, side=SIDE, next_step=step)
 
 
 def _no_site() -> errors.Permanent:
     return errors.Permanent(
-        "no ERPNext site answers under WATCHER_ERPNEXT_URL",
+        sentence("no ERPNext site answers under WATCHER_ERPNEXT_URL"),
         cause=errors.Cause.NO_SITE,
         side=SIDE,
-        next_step="check the address: the site is chosen by its host name",
+        next_step=sentence("check the address: the site is chosen by its host name"),
     )
 
 
 def _limited(headers: Mapping[str, str]) -> errors.Transient:
     return errors.Transient(
-        "ERPNext asks for fewer requests (429)", side=SIDE, retry_after=_asked(headers) or 5.0
+        sentence("ERPNext asks for fewer requests (429)"),
+        side=SIDE,
+        retry_after=_asked(headers) or 5.0,
     )
 
 
 def _auth(status: int, exc_type: str, text: str) -> errors.ErpAuthError:
     if status == 401 or exc_type in _BAD_KEY:
         return errors.ErpAuthError(
-            "ERPNext refused the API key",
+            sentence("ERPNext refused the API key"),
             cause=errors.Cause.AUTH,
             side=SIDE,
-            next_step="check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET",
+            next_step=sentence("check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET"),
         )
     return errors.ErpForbidden(
-        f"the ERPNext API user lacks a permission{': ' + text if text else ''}",
-        next_step="`watcher doctor` names it; `watcher erpnext setup --role yes --admin-key` "
-        "gives the API user all that Watcher needs",
+        joined(": ", sentence("the ERPNext API user lacks a permission"), text),
+        next_step=sentence(
+            "`watcher doctor` names it; `watcher erpnext setup --role yes "
+            "--admin-key` gives the API user all that Watcher needs"
+        ),
     )
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
-from watcher.erpnext.errors import SETUP
 from watcher.erpnext.peculiarities import peculiarities
 from watcher.erpnext.rows import KEY
 from watcher.erpnext.site import has_doctype, refuse_administrator
 from watcher.erpnext.versions import warnings
 from watcher.errors import ErpForbidden, ErpRefused, Transient
 from watcher.events.fields import FIELDS, STALE
+from watcher.languages.sentence import sentence
 
 EMPLOYEES = "Employee"
 SECTION = "custom_google_calendar_section"
@@ -182,8 +182,10 @@ def plan(client: ErpNextClient) -> SetupReport:
     report = check(client)
     if not report.system_manager:
         raise ErpForbidden(
-            f"{report.user} may not create custom fields",
-            next_step=f"`{SETUP} --admin-key` asks for the key of a System Manager, once",
+            sentence("%(user)s may not create custom fields", user=report.user),
+            next_step=sentence(
+                "`watcher erpnext setup --admin-key` asks for the key of a System Manager, once"
+            ),
         )
     if report.employees is None:
         # Who makes the field may not read Employees: in ERPNext System Managers may not. Whether

@@ -22,6 +22,7 @@ from watcher.errors import (
     WatcherError,
 )
 from watcher.events.fields import EMPLOYEE, OPTIONAL
+from watcher.languages.sentence import sentence
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,8 @@ def read_site(client: ErpNextClient, zone_name: str = "") -> Site:
         zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UserError(
-            f"the ERPNext site's time zone {name!r} is not an IANA zone",
-            next_step="set WATCHER_ERPNEXT_TIME_ZONE, e.g. Asia/Kolkata",
+            sentence("the ERPNext site's time zone %(name)s is not an IANA zone", name=repr(name)),
+            next_step=sentence("set WATCHER_ERPNEXT_TIME_ZONE, e.g. Asia/Kolkata"),
         ) from None
     user = client.whoami()
     refuse_administrator(user)
@@ -78,13 +79,18 @@ def refuse_administrator(user: str) -> None:
     """Raises ``ErpAuthError`` when the API key is Administrator's."""
     if user.lower() == ADMINISTRATOR.lower():
         raise ErpAuthError(
-            "the API key is Administrator's: ERPNext sends mail about whatever Administrator "
-            "owns (CRM's reminders to participants), and every mirrored event would be owned by it",
+            sentence(
+                "the API key is Administrator's: ERPNext sends mail about "
+                "whatever Administrator owns (CRM's reminders to "
+                "participants), and every mirrored event would be owned by it"
+            ),
             cause=Cause.API_USER_ADMINISTRATOR,
             side=SIDE,
-            next_step="make a user of its own for Watcher, set WATCHER_ERPNEXT_API_KEY and "
-            "WATCHER_ERPNEXT_API_SECRET to its key, then `watcher erpnext setup --role yes "
-            "--admin-key`",
+            next_step=sentence(
+                "make a user of its own for Watcher, set "
+                "WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET to its "
+                "key, then `watcher erpnext setup --role yes --admin-key`"
+            ),
         )
 
 

@@ -24,7 +24,7 @@ from watcher.events.fields import (
     hashed,
     values_of,
 )
-from watcher.events.parse import LAST_YEAR, Unmappable, check_year
+from watcher.events.parse import LAST_YEAR, START, Unmappable, check_year
 from watcher.events.text import line
 from watcher.events.times import (
     ONE_DAY,
@@ -33,6 +33,7 @@ from watcher.events.times import (
     end_string,
     site_string,
 )
+from watcher.languages.sentence import sentence
 
 MAPPING_VERSION = 2
 """Part of every content hash: a new version rewrites all rows with the next snapshot."""
@@ -138,7 +139,7 @@ def _skip_reason(event: model.GoogleEvent, rules: model.MappingRules) -> str:
 def _times(event: model.GoogleEvent, rules: model.MappingRules) -> tuple[str, str, bool]:
     start = event.start
     if start is None:
-        raise Unmappable("it has no start")
+        raise Unmappable(sentence("it has no start"))
     end = _end(start, event.end)
     if start.day is not None and end.day is not None:
         # Google's end is exclusive, ERPNext's is the last day.
@@ -147,9 +148,9 @@ def _times(event: model.GoogleEvent, rules: model.MappingRules) -> tuple[str, st
         ends_on = day_string(last) if several else end_of_day_string(start.day)
         return day_string(start.day), ends_on, True
     if start.instant is None or end.instant is None:
-        raise Unmappable("its start and end are not of one kind")
+        raise Unmappable(sentence("its start and end are not of one kind"))
     first = site_string(start.instant, rules.site_zone)
-    check_year(int(first[:4]), "start", first)
+    check_year(int(first[:4]), START, first)
     ends_on = end_string(first, site_string(end.instant, rules.site_zone))
     return first, min(ends_on, LAST_MOMENT), False
 
@@ -158,7 +159,7 @@ def _end(start: model.EventTime, end: model.EventTime | None) -> model.EventTime
     if end is None:
         return start
     if (end.day is None) != (start.day is None):
-        raise Unmappable("its start and end are not of one kind")
+        raise Unmappable(sentence("its start and end are not of one kind"))
     return end
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from watcher.errors import WatcherError
 from watcher.events.model import EventTime, GoogleEvent
 from watcher.events.times import zone_named
+from watcher.languages.sentence import sentence
 
 FIRST_YEAR, LAST_YEAR = 1000, 9998
 """What ERPNext holds in every time zone."""
@@ -22,6 +23,7 @@ NO_END = date(LAST_YEAR + 1, 1, 1)
 """Stands for an end beyond ``LAST_YEAR``: such an event never ends."""
 VISIBILITIES = frozenset({"default", "public", "private", "confidential"})
 
+START, END = sentence("start"), sentence("end")
 _YEAR = re.compile(r"\s*([+-]?\d{4,})-", re.ASCII)
 _TIME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d)"
@@ -42,7 +44,7 @@ def parse_event(item: Mapping[str, Any], calendar_zone: tzinfo) -> GoogleEvent:
     """
     event_id = item.get("id")
     if not isinstance(event_id, str) or not event_id:
-        raise Unmappable("Google sent an event without an id")
+        raise Unmappable(sentence("Google sent an event without an id"))
     status = _text(item, "status") or "confirmed"
     # A cancelled event needs no times; broken ones must not keep it from being cancelled. Nor does
     # a series: its instances have their own.
@@ -109,12 +111,18 @@ def _entry_point(conference: object) -> str | None:
 def check_year(year: int, name: str, text: str) -> None:
     """Raises ``Unmappable`` for a year that ERPNext does not hold."""
     if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise Unmappable(f"its {name} is out of the range that ERPNext holds: {text[:40]!r}")
+        raise Unmappable(
+            sentence(
+                "its %(name)s is out of the range that ERPNext holds: %(text)s",
+                name=name,
+                text=repr(text[:40]),
+            )
+        )
 
 
 def _times(item: Mapping[str, Any], zone: tzinfo) -> tuple[EventTime | None, EventTime | None]:
-    start = _time(item.get("start"), "start", zone)
-    end = _time(item.get("end"), "end", zone)
+    start = _time(item.get("start"), START, zone)
+    end = _time(item.get("end"), END, zone)
     if item.get("eventType") == "outOfOffice":
         return _whole_days(start, end, _zone_of(item.get("start")) or zone)
     return start, end
@@ -143,7 +151,11 @@ def _time(value: object, name: str, zone: tzinfo) -> EventTime | None:
     day, moment = value.get("date"), value.get("dateTime")
     for part in (day, moment):
         if part is not None and not isinstance(part, str):
-            raise Unmappable(f"its {name} is not a text: {str(part)[:40]!r}")
+            raise Unmappable(
+                sentence(
+                    "its %(name)s is not a text: %(text)s", name=name, text=repr(str(part)[:40])
+                )
+            )
     if moment:
         return EventTime(instant=_instant(moment, value, name, zone))
     if day:
@@ -157,7 +169,9 @@ def _day(text: str, name: str) -> date:
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        raise Unmappable(f"its {name} is not a date: {text[:40]!r}") from None
+        raise Unmappable(
+            sentence("its %(name)s is not a date: %(text)s", name=name, text=repr(text[:40]))
+        ) from None
 
 
 def _instant(text: str, value: Mapping[str, Any], name: str, zone: tzinfo) -> datetime:
@@ -166,7 +180,9 @@ def _instant(text: str, value: Mapping[str, Any], name: str, zone: tzinfo) -> da
     try:
         moment = _moment(text)
     except ValueError:
-        raise Unmappable(f"its {name} is not a time: {text[:40]!r}") from None
+        raise Unmappable(
+            sentence("its %(name)s is not a time: %(text)s", name=name, text=repr(text[:40]))
+        ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=_zone(value.get("timeZone"), name, zone))
     return moment.astimezone(UTC)
@@ -179,7 +195,7 @@ def _never_ends(text: str, name: str) -> bool:
     if found is None:
         return False
     year = int(found[1][:12])
-    if name == "end" and year > LAST_YEAR:
+    if name == END and year > LAST_YEAR:
         return True
     check_year(year, name, text)
     return False
@@ -208,7 +224,13 @@ def _zone(name: object, field: str, calendar_zone: tzinfo) -> tzinfo:
         return calendar_zone
     zone = zone_named(name)
     if zone is None:
-        raise Unmappable(f"its {field} is in an unknown time zone: {name[:60]!r}")
+        raise Unmappable(
+            sentence(
+                "its %(name)s is in an unknown time zone: %(zone)s",
+                name=field,
+                zone=repr(name[:60]),
+            )
+        )
     return zone
 
 

@@ -29,6 +29,7 @@ from watcher.events.model import (
     Update,
 )
 from watcher.events.text import line, rich
+from watcher.languages.sentence import sentence
 
 BRAKE_ABOVE = 20
 """A sweep may always cancel in a calendar with this many mirrored events or fewer."""
@@ -175,10 +176,14 @@ def _brake(vanished: Counter[str], inside: Counter[str]) -> None:
     """Raises ``SweepHeld``; both count the live rows in the window by series."""
     if inside.total() > BRAKE_ABOVE and _is_most(vanished, inside):
         raise SweepHeld(
-            f"the listing lacks {vanished.total()} of {inside.total()} mirrored events",
+            sentence(
+                "the listing lacks %(lacking)s of %(all)s mirrored events",
+                lacking=vanished.total(),
+                all=inside.total(),
+            ),
             cause="sweep_held",
             side="google",
-            next_step="look at Google's calendar, then `watcher resync EMAIL --force`",
+            next_step=sentence("look at Google's calendar, then `watcher resync EMAIL --force`"),
         )
 
 

@@ -202,7 +202,11 @@ class AccessTokens:
 
 def _dead(grant: Grant) -> errors.AccountDead:
     error = errors.AccountDead(
-        f"Google has refused the grant of {grant.email} ({grant.dead})",
+        errors.sentence(
+            "Google has refused the grant of %(email)s (%(dead)s)",
+            email=grant.email,
+            dead=grant.dead,
+        ),
         cause=grant.dead,
         side=SIDE,
         next_step=f"watcher accounts show {grant.email}",
@@ -212,12 +216,17 @@ def _dead(grant: Grant) -> errors.AccountDead:
 
 
 def _changed(email: str) -> errors.Transient:
-    return errors.Transient(f"{email} was disconnected or connected again meanwhile", side=SIDE)
+    return errors.Transient(
+        errors.sentence("%(email)s was disconnected or connected again meanwhile", email=email),
+        side=SIDE,
+    )
 
 
 def _still_waiting(email: str) -> errors.Transient:
     return errors.Transient(
-        f"Another process is still refreshing the access token of {email}",
+        errors.sentence(
+            "Another process is still refreshing the access token of %(email)s", email=email
+        ),
         side=SIDE,
         retry_after=15.0,
     )

@@ -20,22 +20,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from watcher import errors
+from watcher.languages.sentence import joined, sentence
 
 CallKind = Literal[
     "prove", "mint", "delta", "snapshot", "instances", "get", "find", "list", "watch", "stop"
 ]
 Retry = Literal["never", "refused", "unclear"]
 ASKED: dict[CallKind, str] = {
-    "prove": "for a little of the calendar",
-    "mint": "for a sync token",
-    "delta": "for what has changed",
-    "snapshot": "for all events of the window",
-    "instances": "for the dates of a series",
-    "get": "for one event",
-    "find": "for events with these words",
-    "list": "for the list of calendars",
-    "watch": "for a watch channel",
-    "stop": "to end a watch channel",
+    "prove": sentence("for a little of the calendar"),
+    "mint": sentence("for a sync token"),
+    "delta": sentence("for what has changed"),
+    "snapshot": sentence("for all events of the window"),
+    "instances": sentence("for the dates of a series"),
+    "get": sentence("for one event"),
+    "find": sentence("for events with these words"),
+    "list": sentence("for the list of calendars"),
+    "watch": sentence("for a watch channel"),
+    "stop": sentence("to end a watch channel"),
 }
 """What each kind of call wants of Google, in the words of messages."""
 
@@ -48,7 +49,7 @@ UNAUTHORIZED_PAUSE = 60.0
 class Unauthorized(errors.Transient):
     """401: the access token was refused; the client forces one refresh and asks again."""
 
-    def __init__(self, message: str = "Google refused the access token") -> None:
+    def __init__(self, message: str = sentence("Google refused the access token")) -> None:
         super().__init__(message, side=SIDE, retry_after=UNAUTHORIZED_PAUSE)
 
 
@@ -110,10 +111,17 @@ class FailedAnswer:
     def message(self) -> str:
         found = self.document
         reason = f" {clean(found.reasons[0], 60)}" if found.reasons else ""
-        text = f": {found.text}" if found.text else ""
+        status, asked = f"{self.status}{reason}", ASKED[self.kind]
         if not found.is_google:
-            text = " without an error document"
-        return f"Google answered {self.status}{reason} when asked {ASKED[self.kind]}{text}"
+            return sentence(
+                "Google answered %(status)s when asked %(asked)s without an error document",
+                status=status,
+                asked=asked,
+            )
+        said = sentence(
+            "Google answered %(status)s when asked %(asked)s", status=status, asked=asked
+        )
+        return joined(": ", said, found.text)
 
     @property
     def is_of_project(self) -> bool:
@@ -215,16 +223,22 @@ def _no_calendar_user(message: str, _: str) -> errors.WatcherError:
     )
 
 
-_DOMAIN = (
+_DOMAIN = sentence(
     "Check WATCHER_PUBLIC_URL: Google must reach it over https with a valid certificate. If it "
     "is right, verify the host in Google Search Console for the Cloud project and try again."
 )
-_HTTPS = "Set WATCHER_PUBLIC_URL to an https address with a host name that Google can reach."
-_SCOPE = "Connect the account again and grant access to Calendar: watcher accounts invite EMAIL"
-_RIGHT = "Check that the account may still read this calendar in Google Calendar."
-_API_OFF = "Enable the Google Calendar API in the Cloud project of the OAuth client."
-_PROJECT_OFF = "Check the Cloud project of the OAuth client: it is suspended, deleted or not paid."
-_SERVICE_OFF = (
+_HTTPS = sentence(
+    "Set WATCHER_PUBLIC_URL to an https address with a host name that Google can reach."
+)
+_SCOPE = sentence(
+    "Connect the account again and grant access to Calendar: watcher accounts invite EMAIL"
+)
+_RIGHT = sentence("Check that the account may still read this calendar in Google Calendar.")
+_API_OFF = sentence("Enable the Google Calendar API in the Cloud project of the OAuth client.")
+_PROJECT_OFF = sentence(
+    "Check the Cloud project of the OAuth client: it is suspended, deleted or not paid."
+)
+_SERVICE_OFF = sentence(
     "The mailbox is suspended or has no Google Calendar: check it in the Admin console, and that "
     "Calendar is on for this person (Apps > Google Workspace > Calendar)."
 )
@@ -236,11 +250,15 @@ BY_REASON: dict[str, Maker] = {
     "fullsyncrequired": _permanent(errors.SyncTokenExpired, ""),
     "updatedmintoolongago": _permanent(errors.SyncTokenExpired, ""),
     "pushnotsupportedforrequestedresource": _permanent(
-        errors.PushNotSupported, "Nothing to do: this calendar is polled instead."
+        errors.PushNotSupported, sentence("Nothing to do: this calendar is polled instead.")
     ),
-    "channelidnotunique": _permanent(ChannelIdTaken, "Open the channel again with a new id."),
-    "channelidinvalid": _permanent(errors.Permanent, "Open the channel again with a new id."),
-    "channeltypenotsupported": _permanent(errors.Permanent, "Update Watcher."),
+    "channelidnotunique": _permanent(
+        ChannelIdTaken, sentence("Open the channel again with a new id.")
+    ),
+    "channelidinvalid": _permanent(
+        errors.Permanent, sentence("Open the channel again with a new id.")
+    ),
+    "channeltypenotsupported": _permanent(errors.Permanent, sentence("Update Watcher.")),
     "webhookurlunauthorized": _permanent(errors.Permanent, _DOMAIN),
     "webhookurlnothttps": _permanent(errors.Permanent, _HTTPS),
     "webhookurlnohostoraddress": _permanent(errors.Permanent, _HTTPS),
@@ -334,6 +352,7 @@ def _exhausted(answer: FailedAnswer) -> CallFailed:
 
 def malformed(what: str, kind: CallKind) -> errors.Transient:
     """An answer of 2xx that is not what the API promises: try again later."""
-    return errors.Transient(
-        f"Google's answer when asked {ASKED[kind]} was malformed: {what}", side=SIDE
+    said = sentence(
+        "Google's answer when asked %(asked)s was malformed: %(what)s", asked=ASKED[kind], what=what
     )
+    return errors.Transient(said, side=SIDE)

@@ -17,6 +17,7 @@ from watcher.google.endpoints import CALENDAR_SCOPE, CALENDAR_SCOPES, LIST_SCOPE
 from watcher.google.errors import SIDE
 from watcher.google.grants import Grant
 from watcher.google.refresh import Fresh, refresh_delegated, refresh_user
+from watcher.languages.sentence import sentence
 from watcher.telemetry.counts import Answered, nobody
 
 DeskTokens = Callable[[str], str]
@@ -60,7 +61,7 @@ class TokenSource:
             return self._from_desk(grant, note_useless)
         if not grant.refresh_token:
             raise AccountDead(
-                f"There is no refresh token for {grant.email}",
+                sentence("There is no refresh token for %(email)s", email=grant.email),
                 cause=Cause.NO_REFRESH_TOKEN,
                 side=SIDE,
                 next_step=f"watcher accounts invite {grant.email}",
@@ -72,10 +73,10 @@ class TokenSource:
         might hand out instead, since nothing can be written back to Frappe."""
         if self.desk_tokens is None:
             raise AppDead(
-                "ERPNext, which keeps the refresh tokens, is not set",
+                sentence("ERPNext, which keeps the refresh tokens, is not set"),
                 cause=Cause.NO_SITE,
                 side=SIDE,
-                next_step="Set WATCHER_ERPNEXT_URL and its API key.",
+                next_step=sentence("Set WATCHER_ERPNEXT_URL and its API key."),
             )
         token = self.desk_tokens(grant.desk_user)
         try:
@@ -84,24 +85,28 @@ class TokenSource:
             _check_who_and_what(fresh, grant.email)
         except AccountDead as error:
             note_useless(token)
-            error.next_step = f"{grant.desk_user} authorises the Connected App in ERPNext again"
+            error.next_step = sentence(
+                "%(user)s authorises the Connected App in ERPNext again", user=grant.desk_user or ""
+            )
             raise
         return replace(fresh, refresh_token=None)
 
     def _by_delegation(self, grant: Grant) -> Fresh:
         if self.delegation.key is None:
             raise AppDead(
-                "No service account key is set",
+                sentence("No service account key is set"),
                 cause=Cause.NO_SERVICE_ACCOUNT,
                 side=SIDE,
-                next_step="Set WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE.",
+                next_step=sentence("Set WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE."),
             )
         if not self.delegation.allow.allows(grant.email):
             raise AccessLost(
-                f"The service account may not act for {grant.email}",
+                sentence("The service account may not act for %(email)s", email=grant.email),
                 cause="delegation_not_allowed",
                 side=SIDE,
-                next_step=f"Add {grant.email} or its @domain to WATCHER_DELEGATION_ALLOW.",
+                next_step=sentence(
+                    "add %(email)s or its @domain to WATCHER_DELEGATION_ALLOW", email=grant.email
+                ),
             )
         key = self.delegation.key
         return refresh_delegated(grant, key, self.endpoints, scope=self.scope, **self._how)
@@ -123,13 +128,19 @@ def _check_who_and_what(fresh: Fresh, email: str) -> None:
     Frappe checks neither. Raises ``AccountDead``."""
     if fresh.email is not None and fresh.email != email:
         raise AccountDead(
-            f"{fresh.email} was chosen in ERPNext's Desk, not {email}",
+            sentence(
+                "%(chosen)s was chosen in ERPNext's Desk, not %(email)s",
+                chosen=fresh.email,
+                email=email,
+            ),
             cause="wrong_account",
             side=SIDE,
         )
     if fresh.scopes is not None and not fresh.scopes & CALENDAR_SCOPES:
         raise AccountDead(
-            f"{email} did not tick the box for the calendar in ERPNext's Desk",
+            sentence(
+                "%(email)s did not tick the box for the calendar in ERPNext's Desk", email=email
+            ),
             cause="missing_scope",
             side=SIDE,
         )

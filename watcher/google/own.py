@@ -41,12 +41,18 @@ def own_calendar(google: CalendarClient, address: str) -> str:
     if isinstance(shown, Shown):
         return address
     raise errors.CalendarGone(
-        f"Google shows no calendar of {address}, neither by the address nor as its main calendar "
-        f"({main.message})",
+        errors.sentence(
+            "Google shows no calendar of %(address)s, neither by the "
+            "address nor as its main calendar (%(why)s)",
+            address=address,
+            why=main.message,
+        ),
         cause=NO_OWN_CALENDAR,
         side=SIDE,
-        next_step="check the address, and that Google Calendar is on for this person (Admin "
-        "console > Apps > Google Workspace > Calendar)",
+        next_step=errors.sentence(
+            "check the address, and that Google Calendar is on for this "
+            "person (Admin console > Apps > Google Workspace > Calendar)"
+        ),
     )
 
 

@@ -27,6 +27,7 @@ from watcher.google.delegation import ServiceAccount
 from watcher.google.endpoints import CALENDAR_SCOPE, GoogleEndpoints
 from watcher.google.errors import SIDE
 from watcher.google.grants import Grant
+from watcher.languages.sentence import sentence
 from watcher.telemetry.counts import Answered, nobody
 from watcher.waiting import asked_seconds
 
@@ -154,16 +155,28 @@ def _refresh(credentials: Any, grant: Grant, timeout: float, answered: Answered)
             # "from None": the original carries Google's whole answer.
             raise refresh_failure(failed, grant) from None
         except (GoogleAuthError, requests.RequestException, OSError) as error:
-            raise _passing(f"could not be reached ({why_unreached(error)})") from None
+            raise _passing(
+                sentence(
+                    "Google's token endpoint could not be reached (%(why)s)",
+                    why=why_unreached(error),
+                )
+            ) from None
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise _passing(f"gave a malformed answer ({type(error).__name__})") from None
+            raise _passing(
+                sentence(
+                    "Google's token endpoint gave a malformed answer (%(error)s)",
+                    error=type(error).__name__,
+                )
+            ) from None
     return _fresh(credentials, grant, transport.granted())
 
 
 def _fresh(credentials: Any, grant: Grant, scopes: frozenset[str] | None) -> Fresh:
     token, expiry, sent = credentials.token, credentials.expiry, grant.refresh_token
     if not isinstance(token, str) or not token or not isinstance(expiry, datetime):
-        raise _passing("gave an answer without access_token or expires_in")
+        raise _passing(
+            sentence("Google's token endpoint gave an answer without access_token or expires_in")
+        )
     rotated = getattr(credentials, "refresh_token", None) if sent else None
     return Fresh(
         access_token=token,
@@ -186,7 +199,7 @@ def _email(id_token: object) -> str | None:
 
 
 def _passing(what: str, retry_after: float | None = None) -> Transient:
-    return Transient(f"Google's token endpoint {what}", side=SIDE, retry_after=retry_after)
+    return Transient(what, side=SIDE, retry_after=retry_after)
 
 
 # --- what a failure means (pure) --------------------------------------------------------------
@@ -226,7 +239,11 @@ def refresh_failure(failed: FailedRefresh, grant: Grant) -> WatcherError:
     code, description = error_code(failed.args)
     status = failed.status
     if not code or status is None or not 400 <= status < 500 or status in (408, 429):
-        answered = f"answered {status}" if status else "gave no answer"
+        answered = (
+            sentence("Google's token endpoint answered %(status)s", status=status)
+            if status
+            else sentence("Google's token endpoint gave no answer")
+        )
         return _passing(answered, failed.asked)
     if code in _APP_CODES:
         return _app_dead(code)
@@ -234,21 +251,34 @@ def refresh_failure(failed: FailedRefresh, grant: Grant) -> WatcherError:
         return _delegated_failure(code, description, grant.email, status)
     if code in ACCOUNT_CODES:
         return AccountDead(
-            f"Google no longer accepts the grant of {grant.email} ({code})",
+            sentence(
+                "Google no longer accepts the grant of %(email)s (%(code)s)",
+                email=grant.email,
+                code=code,
+            ),
             cause=code,
             side=SIDE,
             next_step=f"watcher accounts invite {grant.email}",
         )
-    return _passing(f"answered {status} ({code})", failed.asked)
+    return _passing(_answered(status, code), failed.asked)
+
+
+def _answered(status: int, code: str) -> str:
+    return sentence(
+        "Google's token endpoint answered %(status)s (%(code)s)", status=status, code=code
+    )
 
 
 def _app_dead(code: str) -> AppDead:
     return AppDead(
-        f"Google refuses Watcher's OAuth client ({code})",
+        sentence("Google refuses Watcher's OAuth client (%(code)s)", code=code),
         cause=code,
         side=SIDE,
-        next_step="Check the client in the Google Cloud console (a deleted one can be restored "
-        "for 30 days), WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET.",
+        next_step=sentence(
+            "Check the client in the Google Cloud console (a deleted one "
+            "can be restored for 30 days), WATCHER_GOOGLE_CLIENT_ID and "
+            "WATCHER_GOOGLE_CLIENT_SECRET."
+        ),
     )
 
 
@@ -256,28 +286,41 @@ def _delegated_failure(code: str, description: str, email: str, status: int) -> 
     """``invalid_grant`` of a service account has several meanings; the description tells them."""
     is_key = any(words in description for words in _KEY_WORDS)
     if code == "invalid_grant" and "jwt" in description and not is_key:
-        failure = _passing("found the time of our request wrong (invalid_grant)")
-        failure.next_step = "Check this machine's clock: it must be right to the minute."
+        failure = _passing(
+            sentence("Google's token endpoint found the time of our request wrong (invalid_grant)")
+        )
+        failure.next_step = sentence("Check this machine's clock: it must be right to the minute.")
         return failure
     if code == "invalid_grant" and is_key:
         return AppDead(
-            "Google refuses the service account's key (invalid_grant)",
+            sentence("Google refuses the service account's key (invalid_grant)"),
             cause="service_account_key",
             side=SIDE,
-            next_step="The key or the service account was deleted or disabled: create a new key "
-            "and name it in WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE.",
+            next_step=sentence(
+                "The key or the service account was deleted or disabled: "
+                "create a new key and name it in "
+                "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE."
+            ),
         )
     if code == "invalid_grant" or "invalid impersonation" in description:
-        step = f"Check that the mailbox {email} exists and is active in Google Workspace."
+        step = sentence(
+            "Check that the mailbox %(email)s exists and is active in Google Workspace.",
+            email=email,
+        )
     elif code in ACCOUNT_CODES:
-        step = (
+        step = sentence(
             "In the Google Admin console (Security > API controls > Domain-wide delegation) give "
-            f"the service account's client id the scope {CALENDAR_SCOPE}; this can take 24 hours."
+            "the service account's client id the scope %(scope)s; this can take 24 hours.",
+            scope=CALENDAR_SCOPE,
         )
     else:
-        return _passing(f"answered {status} ({code})")
+        return _passing(_answered(status, code))
     return AccountDead(
-        f"Google does not let the service account act for {email} ({code})",
+        sentence(
+            "Google does not let the service account act for %(email)s (%(code)s)",
+            email=email,
+            code=code,
+        ),
         cause=code if code in ACCOUNT_CODES else "invalid_grant",
         side=SIDE,
         next_step=step,

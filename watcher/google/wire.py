@@ -20,6 +20,7 @@ from googleapiclient.discovery import build  # type: ignore[import-untyped, unus
 
 from watcher.errors import Transient, why_unreached
 from watcher.google import errors
+from watcher.languages.sentence import sentence
 from watcher.telemetry.counts import Answered, nobody
 from watcher.waiting import asked_seconds
 
@@ -124,9 +125,17 @@ class Wire:
                 response, content = _connection(self._timeout).request(uri, method, body, sent)
         except TimeoutError as error:
             # To wait for as long again would outlast the calendar's lease.
-            raise self._lost("did not answer in time", "never") from error
+            what = sentence(
+                "Google did not answer in time when asked %(asked)s", asked=errors.ASKED[self.kind]
+            )
+            raise self._lost(what, "never") from error
         except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
-            raise self._lost(f"could not be reached ({why_unreached(error)})", "unclear") from error
+            what = sentence(
+                "Google could not be reached (%(reason)s) when asked %(asked)s",
+                reason=why_unreached(error),
+                asked=errors.ASKED[self.kind],
+            )
+            raise self._lost(what, "unclear") from error
         self._answered(response.status)
         if response.status >= 300:
             asked = asked_seconds(response.get("retry-after"))
@@ -136,8 +145,7 @@ class Wire:
     def _lost(self, what: str, retry: errors.Retry) -> errors.CallFailed:
         _drop_connection()
         self._answered(None)
-        message = f"Google {what} when asked {errors.ASKED[self.kind]}"
-        return errors.CallFailed(Transient(message, side=errors.SIDE), retry)
+        return errors.CallFailed(Transient(what, side=errors.SIDE), retry)
 
 
 def execute(request: Any, wire: Wire) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from watcher.handlers import speech
 from watcher.languages.catalogs import N_
+from watcher.ledger import runs
 from watcher.ledger.diary import ChannelSaid, Passed
 
 _ = speech.gettext
@@ -93,7 +94,7 @@ def line(p: Passed) -> Line:
 
 
 def _channel(moment: ChannelSaid) -> str:
-    text = speech.say(moment.text.strip()).rstrip(".")
+    text = speech.say(moment.text.strip()).rstrip(".।")
     said = _(_CHANNEL[moment.what])
     return f"{said}: {text}." if text else f"{said}."
 
@@ -101,8 +102,8 @@ def _channel(moment: ChannelSaid) -> str:
 def sentence(p: Passed) -> str:
     """What a pass did. A failure has the words of the side that refused."""
     if p.has_failed:
-        cause, _colon, words = p.error.partition(": ")
-        reason = speech.say(words) or _("no reason is known")
+        cause = p.error.partition(": ")[0]
+        reason = speech.say(runs.why(p.error)) or _("no reason is known")
         return _("Failed (%(cause)s): %(reason)s", cause=speech.in_words(cause), reason=reason)
     did = ", ".join(_did(p))
     read = {"did": did, "many": speech.number(p.items), "seconds": speech.number(p.seconds, 1)}

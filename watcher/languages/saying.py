@@ -31,7 +31,7 @@ def say(text: str, language: str) -> str:
 
 
 def _value(value: str | int, language: str) -> str:
-    """What is put into a sentence: another sentence is said, names and addresses stay."""
+    """What is put into a sentence may be another one; names and addresses stay."""
     if isinstance(value, int):
         return f"{value:,}".replace(",", _THOUSANDS.get(language, ","))
-    return say(value, language) if isinstance(value, Sentence) else value
+    return say(value, language)

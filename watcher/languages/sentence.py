@@ -7,6 +7,7 @@ read: which language that is, is not known then. Pure, and imports nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class Sentence(str):
@@ -30,6 +31,23 @@ class Sentence(str):
         made.template, made.plural, made.values = template, plural, values
         return made
 
+    def as_kept(self) -> list[Any]:
+        """What it was made of, as JSON."""
+        values = {
+            name: value.as_kept() if isinstance(value, Sentence) else value
+            for name, value in self.values.items()
+        }
+        return [self.template, self.plural, values]
+
+    @classmethod
+    def from_kept(cls, kept: list[Any]) -> Sentence:
+        template, plural, values = kept
+        read = {
+            name: cls.from_kept(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls.of(template, read, plural)
+
 
 def sentence(template: str, **values: str | int) -> Sentence:
     """A sentence, or a part of one that stands alone, which ``make messages`` finds."""
@@ -39,3 +57,9 @@ def sentence(template: str, **values: str | int) -> Sentence:
 def counted(one: str, many: str, n: int, **values: str | int) -> Sentence:
     """``sentence`` for a number ``%(n)s`` of something: gettext chooses the form."""
     return Sentence.of(one, {"n": n, **values}, many)
+
+
+def joined(separator: str, *parts: str) -> str:
+    """The parts that are there, one behind the other: each is said by itself."""
+    there = {f"p{number}": part for number, part in enumerate(parts) if part}
+    return Sentence.of(separator.join(f"%({name})s" for name in there), there)

@@ -11,7 +11,7 @@ from typing import Literal, cast
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from watcher.errors import AccountDead, Cause, NotFound, UserError
+from watcher import errors
 from watcher.google.grants import Grant
 from watcher.google.refresh import ACCOUNT_CODES, Fresh
 from watcher.ledger import calendars, owing, own
@@ -28,7 +28,10 @@ def normal(email: str) -> str:
     cleaned = email.strip().lower()
     local, _, domain = cleaned.partition("@")
     if not local or "." not in domain or any(c.isspace() for c in cleaned) or len(cleaned) > 320:
-        raise UserError(f"{email!r} is not an e-mail address", next_step="e.g. ann@example.com")
+        raise errors.UserError(
+            errors.sentence("%(email)s is not an e-mail address", email=repr(email)),
+            next_step=errors.sentence("e.g. ann@example.com"),
+        )
     return cleaned
 
 
@@ -42,9 +45,9 @@ def get(session: Session, email: str) -> Account:
     """Raises ``NotFound`` when the address is not registered."""
     account = find(session, email)
     if account is None:
-        raise NotFound(
-            f"there is no account {email.strip().lower()}",
-            next_step="`watcher accounts list` shows those there are",
+        raise errors.NotFound(
+            errors.sentence("there is no account %(email)s", email=email.strip().lower()),
+            next_step=errors.sentence("`watcher accounts list` shows those there are"),
         )
     return account
 
@@ -80,7 +83,10 @@ def add(
         session.add(account)
     else:
         if account.state == AccountState.DISCONNECTING:
-            raise UserError(f"{address} is being disconnected", next_step="wait until that is done")
+            raise errors.UserError(
+                errors.sentence("%(email)s is being disconnected", email=address),
+                next_step=errors.sentence("wait until that is done"),
+            )
         account.source = source
         if erpnext_user is not None:
             account.erpnext_user = erpnext_user
@@ -163,7 +169,7 @@ def needs_reconnect(session: Session, account_id: int, cause: str, now: datetime
     """The grant is dead, or what was authorised in ERPNext is of no use: no more calls for this
     account until its owner comes back."""
     account = session.get_one(Account, account_id)
-    asked = is_invited_in_desk(account) and cause == Cause.NO_REFRESH_TOKEN
+    asked = is_invited_in_desk(account) and cause == errors.Cause.NO_REFRESH_TOKEN
     if account.state in HAD_A_GRANT or (is_invited_in_desk(account) and not asked):
         set_state(account, AccountState.NEEDS_RECONNECT, cause, now)
         account.access_token = None
@@ -194,7 +200,9 @@ class LedgerTokens:
         with self._db.reading() as session:
             account = session.get(Account, account_id)
             if account is None:
-                raise NotFound(f"there is no account with number {account_id}")
+                raise errors.NotFound(
+                    errors.sentence("there is no account with number %(number)s", number=account_id)
+                )
             return Grant(
                 source=cast("Literal['oauth', 'service-account', 'erpnext']", account.source),
                 email=account.email,
@@ -276,7 +284,9 @@ def is_dead_grant(session: Session, email: str, refresh_token: str) -> bool:
     return session.get(Fact, _dead_grant(email, refresh_token)) is not None
 
 
-def note_dead_grant(session: Session, account_id: int, error: AccountDead, now: datetime) -> None:
+def note_dead_grant(
+    session: Session, account_id: int, error: errors.AccountDead, now: datetime
+) -> None:
     """Note what a call has found, unless it is noted: by now the account may have a new grant."""
     if not error.noted:
         needs_reconnect(session, account_id, error.cause, now)
@@ -326,7 +336,7 @@ def disconnecting_since(session: Session, before: datetime) -> list[Account]:
             select(Account)
             .where(
                 Account.state == AccountState.DISCONNECTING,
-                or_(Account.since < before, Account.cause == Cause.ASKED_BY_EMPLOYEE),
+                or_(Account.since < before, Account.cause == errors.Cause.ASKED_BY_EMPLOYEE),
             )
             .order_by(Account.email)
         )

@@ -9,6 +9,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
+from watcher.languages.sentence import sentence
 from watcher.ledger import (
     causes,
     channels,
@@ -59,9 +60,11 @@ def _of_processes(session: Session, now: datetime, place: Place) -> Iterator[Pro
             state=ProblemState.LEDGER_REFUSES_WRITES,
             cause=Cause.LEDGER_REFUSES_WRITES,
             since=_last_tick(session),
-            next_step="see that its disk is not full, and that the user of the service may write "
-            "to it (WATCHER_DATABASE_URL, WATCHER_DATA_DIR)",
-            message=f"a write was tried: {place.refusal}",
+            next_step=sentence(
+                "see that its disk is not full, and that the user of the service may write to it "
+                "(WATCHER_DATABASE_URL, WATCHER_DATA_DIR)"
+            ),
+            message=sentence("a write was tried: %(refusal)s", refusal=place.refusal),
         )
     known = presence.problems(session, now)
     yield from known
@@ -77,13 +80,16 @@ def _last_tick(session: Session) -> datetime | None:
 
 def _queue_down(session: Session, now: datetime, place: Place) -> Problem:
     runs = any(presence.runs(row, now) for row in presence.everything(session))
-    bring = "start `watcher up`: it brings the queue along"
-    again = "start `watcher up` again, which brings the queue along; its log says why it ended"
+    bring = sentence("start `watcher up`: it brings the queue along")
+    again = sentence(
+        "start `watcher up` again, which brings the queue along; its log says why it ended"
+    )
+    valkey = sentence("start Redis/Valkey")
     return Problem(
         state=ProblemState.QUEUE_DOWN,
         cause=Cause.REDIS_UNREACHABLE,
         since=outages.queue_away_since(session),
-        next_step="start Redis/Valkey" if not place.own_queue else again if runs else bring,
+        next_step=valkey if not place.own_queue else again if runs else bring,
     )
 
 
@@ -93,9 +99,13 @@ def _of_queue(session: Session, place: Place) -> Iterator[Problem]:
             state=ProblemState.QUEUE_DOWN,
             cause=Cause.REDIS_REFUSES_JOBS,
             since=outages.queue_away_since(session),
-            next_step="see to the memory and the disk of Redis or Valkey, and that "
-            "WATCHER_REDIS_URL names the one that may be written to; changes go on by themselves",
-            message=f"the queue answers, and takes no job: {place.queue_refusal}",
+            next_step=sentence(
+                "see to the memory and the disk of Redis or Valkey, and that WATCHER_REDIS_URL "
+                "names the one that may be written to; changes go on by themselves"
+            ),
+            message=sentence(
+                "the queue answers, and takes no job: %(refusal)s", refusal=place.queue_refusal
+            ),
         )
 
 
@@ -108,11 +118,16 @@ def _pushes(session: Session, now: datetime, place: Place) -> Iterator[Problem]:
             cause=Cause.NO_PUSH_ARRIVES,
             since=quiet.since,
             calendars=quiet.channels,
-            next_step=f"see from outside that {address}/healthz answers (the address itself, port "
-            "443, a certificate that browsers trust), and that the proxy passes POST "
-            "/webhooks/google on and robots.txt forbids nothing",
-            message="Google says `sync` as soon as a channel is open, and nothing of it has come. "
-            "Changes are found by polling, minutes later; every 5 minutes it is tried again",
+            next_step=sentence(
+                "see from outside that %(address)s/healthz answers (the address itself, port 443, "
+                "a certificate that browsers trust), and that the proxy passes POST "
+                "/webhooks/google on and robots.txt forbids nothing",
+                address=address,
+            ),
+            message=sentence(
+                "Google says `sync` as soon as a channel is open, and nothing of it has come. "
+                "Changes are found by polling, minutes later; every 5 minutes it is tried again"
+            ),
         )
 
 
@@ -191,9 +206,11 @@ def _nobody_came(calendar: Calendar, account: Account, seen: standing.Moment) ->
         state=ProblemState.DELAYED,
         cause=Cause.WAITING_FOR_WORKER,
         since=standing.waiting_since(calendar, seen),
-        next_step="see that `watcher up` (or `watcher worker`) runs; `watcher queue show` says how "
-        "many jobs wait",
-        message="a change is known, and no worker has begun to read it",
+        next_step=sentence(
+            "see that `watcher up` (or `watcher worker`) runs; `watcher queue show` says how many "
+            "jobs wait"
+        ),
+        message=sentence("a change is known, and no worker has begun to read it"),
     )
 
 
@@ -219,9 +236,14 @@ def _short_channel(
         state=ProblemState.SHORT_CHANNEL,
         cause=Cause.SHORT_LIVED_CHANNEL,
         since=since,
-        next_step="compare this machine's clock with Google's, and look whether a proxy changes "
-        "Google's answers",
-        message=f"Google lets its channels live {seconds} s; it is polled every few minutes",
+        next_step=sentence(
+            "compare this machine's clock with Google's, and look whether a proxy changes Google's "
+            "answers"
+        ),
+        message=sentence(
+            "Google lets its channels live %(seconds)s s; it is polled every few minutes",
+            seconds=seconds,
+        ),
     )
 
 
@@ -243,14 +265,16 @@ def _of_cron(session: Session, fleet: Fleet) -> Iterator[Problem]:
                 state=NOT_RUN[name],
                 cause=Cause.CRON_NOT_RUNNING,
                 since=tick.last_run_at if tick else _first_account(session),
-                next_step="start `watcher up` (or `watcher cron`)",
+                next_step=sentence("start `watcher up` (or `watcher cron`)"),
             )
         elif tick.error and (tick.last_ok_at is None or now - tick.last_ok_at > patience):
             yield Problem(
                 state=FAILS[name],
                 cause=Cause.CRON_FAILS,
                 since=tick.last_ok_at or _first_account(session),
-                next_step="look into the log of `watcher cron`; report what has a traceback there",
+                next_step=sentence(
+                    "look into the log of `watcher cron`; report what has a traceback there"
+                ),
                 message=tick.error,
             )
 

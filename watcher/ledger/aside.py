@@ -75,7 +75,7 @@ def quarantine(
 def _note(row: models.Quarantined, refusal: SetAside, now: datetime) -> None:
     if (row.kind, row.cause, row.alike) != (refusal.kind, refusal.cause[:80], refusal.alike[:300]):
         row.left_at = None  # for another reason: whoever left it aside does not know this one
-    row.message, row.last_at = refusal.message[:2000], now
+    row.message, row.last_at = refusal.message, now
     row.series, row.cause = refusal.series[:1024], refusal.cause[:80]
     row.kind, row.alike, row.step = refusal.kind, refusal.alike[:300], refusal.step
     row.next_try_at = None if refusal.kind == UNMAPPABLE else now + _pause(row.attempts)

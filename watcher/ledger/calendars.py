@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from watcher.errors import LeaseLost, NotFound
+from watcher.languages.sentence import sentence
 from watcher.ledger import aside
 from watcher.ledger.choices import Wishes
 from watcher.ledger.db import LOCKED
@@ -127,7 +128,9 @@ def revive(calendar: Calendar, now: datetime) -> None:
 def get(session: Session, calendar_id: int) -> Calendar:
     calendar = session.get(Calendar, calendar_id)
     if calendar is None:
-        raise NotFound(f"there is no calendar {calendar_id} in the ledger")
+        raise NotFound(
+            sentence("there is no calendar %(number)s in the ledger", number=calendar_id)
+        )
     return calendar
 
 
@@ -298,7 +301,7 @@ def fail(session: Session, lease: CalendarLease, work: Work, failure: Failure) -
         if (calendar.state, calendar.cause) != (failure.state, failure.cause):
             calendar.state, calendar.cause = failure.state, failure.cause
             calendar.since = failure.at
-        calendar.message, calendar.step = failure.message[:2000], ""
+        calendar.message, calendar.step = failure.message, ""
     calendar.failures += 1
     calendar.retry_at = failure.retry_at
     _still_owed(calendar, work)

@@ -137,12 +137,12 @@ def is_awaited(session: Session, channel_id: str) -> bool:
 def stopped(session: Session, channel_id: str, now: datetime, error: str = "") -> None:
     """Nothing comes by this channel any more, or it ends by itself since it could not be stopped
     (``error``)."""
-    _close(session, channel_id, now, {"state": ChannelState.STOPPED, "error": error[:500]})
+    _close(session, channel_id, now, {"state": ChannelState.STOPPED, "error": error})
 
 
 def failed(session: Session, channel_id: str, now: datetime, error: str) -> None:
     """Google has not opened this channel."""
-    _close(session, channel_id, now, {"state": ChannelState.FAILED, "error": error[:500]})
+    _close(session, channel_id, now, {"state": ChannelState.FAILED, "error": error})
 
 
 def _close(session: Session, channel_id: str, now: datetime, values: dict[str, str]) -> None:

@@ -195,7 +195,8 @@ class Database:
         if not isinstance(error, OperationalError):
             return None
         own = reason == refusals.FULL
-        return errors.LedgerAway(reason if own else f"the ledger did not answer: {reason}")
+        said = errors.sentence("the ledger did not answer: %(reason)s", reason=reason)
+        return errors.LedgerAway(reason if own else said)
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
+from watcher.languages.sentence import counted, sentence
 from watcher.ledger import aside
 from watcher.ledger.document import AsideCause, SetAside, SiteKnown
 from watcher.ledger.models import Fact, Quarantined
@@ -142,8 +143,10 @@ def _key(session: Session) -> Iterator[Problem]:
             cause=Cause.KEY_NOT_UNIQUE,
             since=datetime.fromisoformat(since),
             next_step="watcher erpnext setup",
-            message="the field custom_google_sync_key of ERPNext's Event is no longer unique, so "
-            "that an event can come to stand there twice (the site is read every ten minutes)",
+            message=sentence(
+                "the field custom_google_sync_key of ERPNext's Event is no longer unique, so that "
+                "an event can come to stand there twice (the site is read every ten minutes)"
+            ),
         )
 
 
@@ -154,8 +157,10 @@ def _late(session: Session, now: datetime) -> Iterator[Problem]:
             state=ProblemState.ERPNEXT_ANSWERS_LATE,
             cause=Cause.ERPNEXT_QUEUE_FULL,
             since=_late_since(fact),
-            next_step="see that ERPNext's background workers run, and what fills their queue: it "
-            "writes what it is sent, and then answers with an error (nothing is lost)",
+            next_step=sentence(
+                "see that ERPNext's background workers run, and what fills their queue: it writes "
+                "what it is sent, and then answers with an error (nothing is lost)"
+            ),
         )
 
 
@@ -174,6 +179,21 @@ def _urgent(session: Session) -> Iterator[Problem]:
             cause=oldest.cause,
             since=oldest.first_at,
             next_step=oldest.step or "watcher queue show",
-            message=f"{len(rows)} could not be {'masked' if masking else 'cancelled'} in ERPNext: "
-            f"{oldest.message}",
+            message=_stands_there(len(rows), masking, oldest.message),
         )
+
+
+def _stands_there(n: int, masking: bool, why: str) -> str:
+    if masking:
+        return counted(
+            "%(n)s could not be masked in ERPNext: %(why)s",
+            "%(n)s could not be masked in ERPNext: %(why)s",
+            n,
+            why=why,
+        )
+    return counted(
+        "%(n)s could not be cancelled in ERPNext: %(why)s",
+        "%(n)s could not be cancelled in ERPNext: %(why)s",
+        n,
+        why=why,
+    )

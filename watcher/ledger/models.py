@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from watcher.errors import Cause
 from watcher.ledger.base import Base as Base
 from watcher.ledger.base import index
-from watcher.ledger.columns import BigId, UtcDateTime
+from watcher.ledger.columns import BigId, SentenceText, UtcDateTime
 from watcher.ledger.states import AccountState, CalendarState, ChannelState
 
 
@@ -151,8 +151,8 @@ class Calendar(Base):
 
     state: Mapped[CalendarState] = mapped_column(default=CalendarState.WAITING)
     cause: Mapped[str] = mapped_column(String(80), default="")
-    message: Mapped[str] = mapped_column(Text, default="")
-    step: Mapped[str] = mapped_column(Text, default="")
+    message: Mapped[str] = mapped_column(SentenceText, default="")
+    step: Mapped[str] = mapped_column(SentenceText, default="")
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     failures: Mapped[int] = mapped_column(Integer, default=0)
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -210,7 +210,7 @@ class Channel(Base):
     heard_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_message_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_message_number: Mapped[int | None] = mapped_column(BigInteger)
-    error: Mapped[str] = mapped_column(Text, default="")
+    error: Mapped[str] = mapped_column(SentenceText, default="")
 
 
 class Run(Base):
@@ -241,7 +241,7 @@ class Run(Base):
     read_seconds: Mapped[float | None] = mapped_column(Float)
     trace: Mapped[str] = mapped_column(String(32), default="")
     told_by: Mapped[str] = mapped_column(Text, default="")
-    error: Mapped[str] = mapped_column(Text, default="")
+    error: Mapped[str] = mapped_column(SentenceText, default="")
 
 
 class Quarantined(Base):
@@ -262,7 +262,7 @@ class Quarantined(Base):
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendars.id"))
     sync_key: Mapped[str] = mapped_column(String(64))
     event_id: Mapped[str] = mapped_column(String(1024))
-    message: Mapped[str] = mapped_column(Text)
+    message: Mapped[str] = mapped_column(SentenceText)
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(Integer, default=1)
@@ -270,7 +270,7 @@ class Quarantined(Base):
     cause: Mapped[str] = mapped_column(String(80), default="")
     kind: Mapped[str] = mapped_column(String(12), default="")
     alike: Mapped[str] = mapped_column(String(300), default="")
-    step: Mapped[str] = mapped_column(Text, default="")
+    step: Mapped[str] = mapped_column(SentenceText, default="")
     next_try_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     left_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -341,7 +341,7 @@ class Tick(Base):
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     last_run_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_ok_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    error: Mapped[str] = mapped_column(Text, default="")
+    error: Mapped[str] = mapped_column(SentenceText, default="")
 
 
 class Process(Base):
@@ -361,7 +361,7 @@ class Process(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     restarts: Mapped[int] = mapped_column(Integer, default=0)
     unwell_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    error: Mapped[str] = mapped_column(Text, default="")
+    error: Mapped[str] = mapped_column(SentenceText, default="")
 
 
 class Usage(Base):

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from watcher.ledger.columns import BigId, UtcDateTime
+from watcher.ledger.columns import BigId, SentenceText, UtcDateTime
 from watcher.ledger.models import Account, Base
 
 KEEP = timedelta(days=40)
@@ -52,8 +52,8 @@ class Notice(Base):
     who: Mapped[str] = mapped_column(Text, default="")
     state: Mapped[str] = mapped_column(String(40))
     cause: Mapped[str] = mapped_column(String(80))
-    message: Mapped[str] = mapped_column(Text, default="")
-    step: Mapped[str] = mapped_column(Text, default="")
+    message: Mapped[str] = mapped_column(SentenceText, default="")
+    step: Mapped[str] = mapped_column(SentenceText, default="")
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     mailed: Mapped[int] = mapped_column(Integer, default=0)
     posted: Mapped[int] = mapped_column(Integer, default=0)
@@ -63,7 +63,7 @@ class Notice(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failing_by: Mapped[str] = mapped_column(String(10), default="")
-    error: Mapped[str] = mapped_column(Text, default="")
+    error: Mapped[str] = mapped_column(SentenceText, default="")
 
 
 def lasting(session: Session) -> Sequence[Notice]:

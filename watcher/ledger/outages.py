@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from watcher.ledger import runs
 from watcher.ledger.causes import AT_ERPNEXT, GOOGLE, WIDE, Place
 from watcher.ledger.models import Fact, Run
 from watcher.ledger.problems import Problem, ProblemState
@@ -79,4 +80,4 @@ def _last_failure(session: Session, cause: str) -> tuple[datetime, str] | None:
         .order_by(Run.id.desc())
         .limit(1)
     ).first()
-    return (row[0], row[1].removeprefix(f"{cause}: ")) if row is not None else None
+    return (row[0], runs.why(row[1])) if row is not None else None

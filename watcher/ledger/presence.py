@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from watcher.errors import Cause
+from watcher import errors
 from watcher.ledger.document import ProcessCounts
 from watcher.ledger.models import Process
 from watcher.ledger.problems import Problem, ProblemState
@@ -28,10 +28,10 @@ MISSED_FOR = timedelta(days=1)
 """So long a process that went silent is missed, while others do its work."""
 WEB, LIVE, BACKFILL, CRON = KINDS = ("web", "live", "backfill", "cron")
 _CAUSES = {
-    WEB: Cause.WEB_NOT_RUNNING,
-    LIVE: Cause.WORKER_NOT_RUNNING,
-    BACKFILL: Cause.WORKER_NOT_RUNNING,
-    CRON: Cause.CRON_NOT_RUNNING,
+    WEB: errors.Cause.WEB_NOT_RUNNING,
+    LIVE: errors.Cause.WORKER_NOT_RUNNING,
+    BACKFILL: errors.Cause.WORKER_NOT_RUNNING,
+    CRON: errors.Cause.CRON_NOT_RUNNING,
 }
 _COMMANDS = {
     WEB: "watcher web",
@@ -40,10 +40,10 @@ _COMMANDS = {
     CRON: "watcher cron",
 }
 _LOST = {
-    WEB: "Google's messages are refused, and no page opens",
-    LIVE: "changes that Google tells of are not read",
-    BACKFILL: "full syncs and polls are not made",
-    CRON: "nothing is polled, renewed or tried again",
+    WEB: errors.sentence("Google's messages are refused, and no page opens"),
+    LIVE: errors.sentence("changes that Google tells of are not read"),
+    BACKFILL: errors.sentence("full syncs and polls are not made"),
+    CRON: errors.sentence("nothing is polled, renewed or tried again"),
 }
 
 
@@ -86,7 +86,7 @@ def tick(session: Session, me: Me, now: datetime, error: str = "") -> None:
     if row is None:  # the ledger was restored from a backup meanwhile
         begin(session, me, now)
         row = session.get_one(Process, me.name)
-    row.seen_at, row.ended_at, row.error = now, None, error[:500]
+    row.seen_at, row.ended_at, row.error = now, None, error
     if error:
         row.unwell_since = row.unwell_since or now
     elif now - row.started_at >= EARLY:
@@ -145,12 +145,17 @@ def silent(session: Session, now: datetime) -> Iterator[Problem]:
         if now - row.seen_at < MISSED_FOR:
             yield Problem(
                 state=ProblemState.PROCESS_SILENT,
-                cause=Cause.PROCESS_SILENT,
+                cause=errors.Cause.PROCESS_SILENT,
                 since=row.seen_at,
-                next_step="see whether it hangs or was killed, and start it again; if it is to be "
-                "gone, nothing: it is forgotten after a day",
-                message=f"{row.name} (`{_COMMANDS[row.kind]}`) tells nothing of itself any more; "
-                "others do its work",
+                next_step=errors.sentence(
+                    "see whether it hangs or was killed, and start it again; if it is to be gone, "
+                    "nothing: it is forgotten after a day"
+                ),
+                message=errors.sentence(
+                    "%(name)s (`%(command)s`) tells nothing of itself any more; others do its work",
+                    name=row.name,
+                    command=_COMMANDS[row.kind],
+                ),
             )
 
 
@@ -167,10 +172,14 @@ def runs(row: Process, now: datetime) -> bool:
 def _nothing_runs(rows: Sequence[Process]) -> Problem:
     return Problem(
         state=ProblemState.NOT_RUNNING,
-        cause=Cause.WATCHER_NOT_RUNNING,
+        cause=errors.Cause.WATCHER_NOT_RUNNING,
         since=max(row.ended_at or row.seen_at for row in rows),
-        next_step="start `watcher up` (or its services), and look into its log for why it ended",
-        message="neither the web server nor a worker nor cron runs: nothing is mirrored",
+        next_step=errors.sentence(
+            "start `watcher up` (or its services), and look into its log for why it ended"
+        ),
+        message=errors.sentence(
+            "neither the web server nor a worker nor cron runs: nothing is mirrored"
+        ),
     )
 
 
@@ -187,8 +196,13 @@ def _missing(
             state=ProblemState.NOT_RUNNING,
             cause=_CAUSES[kind],
             since=max((row.ended_at or row.seen_at for row in known[kind]), default=first),
-            next_step=f"start `watcher up` (or `{_COMMANDS[kind]}`), and look into its log",
-            message=f"no `{_COMMANDS[kind]}` runs: {_LOST[kind]}",
+            next_step=errors.sentence(
+                "start `watcher up` (or `%(command)s`), and look into its log",
+                command=_COMMANDS[kind],
+            ),
+            message=errors.sentence(
+                "no `%(command)s` runs: %(lost)s", command=_COMMANDS[kind], lost=_LOST[kind]
+            ),
         )
 
 
@@ -197,10 +211,14 @@ def _unwell(running: Sequence[Process]) -> Iterator[Problem]:
         if row.restarts >= LOOP and row.seen_at - row.started_at < EARLY:
             yield Problem(
                 state=ProblemState.RESTARTS,
-                cause=Cause.CRASH_LOOP,
+                cause=errors.Cause.CRASH_LOOP,
                 since=row.unwell_since or row.started_at,
-                next_step="look into its log for why it ends",
-                message=f"{row.name} has ended {row.restarts} times, each soon after its start",
+                next_step=errors.sentence("look into its log for why it ends"),
+                message=errors.sentence(
+                    "%(name)s has ended %(times)s times, each soon after its start",
+                    name=row.name,
+                    times=row.restarts,
+                ),
             )
         elif row.error:
             yield not_answering(row.name, row.error, row.unwell_since or row.seen_at)
@@ -210,8 +228,10 @@ def not_answering(name: str, reason: str, since: datetime) -> Problem:
     """A web process that lives and does not answer."""
     return Problem(
         state=ProblemState.NOT_ANSWERING,
-        cause=Cause.WEB_NOT_ANSWERING,
+        cause=errors.Cause.WEB_NOT_ANSWERING,
         since=since,
-        next_step="look into the log of `watcher web`, and start it again",
-        message=f"{name} does not answer at its own address: {reason}",
+        next_step=errors.sentence("look into the log of `watcher web`, and start it again"),
+        message=errors.sentence(
+            "%(name)s does not answer at its own address: %(reason)s", name=name, reason=reason
+        ),
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from watcher.languages.sentence import counted, joined, sentence
+
 
 class ProblemState(StrEnum):
     """The first word of a problem. Those of accounts and calendars are the states of these."""
@@ -70,12 +72,14 @@ class Problem:
     @property
     def holds(self) -> str:
         """What it holds up, and on which side: for people."""
-        parts = [f"at {self.host}"] if self.host else []
+        parts: list[str] = [sentence("at %(host)s", host=self.host)] if self.host else []
         if self.calendars is not None:
-            parts.append(f"holds up {_many(self.calendars, 'calendar')}")
+            parts.append(
+                counted("holds up %(n)s calendar", "holds up %(n)s calendars", self.calendars)
+            )
         if self.count is not None:
-            parts.append(_many(self.count, "event"))
-        return ", ".join(parts)
+            parts.append(counted("%(n)s event", "%(n)s events", self.count))
+        return joined(", ", *parts)
 
     @property
     def facts(self) -> str:
@@ -86,7 +90,3 @@ class Problem:
             if moment is not None
         ]
         return ", ".join(part for part in (self.holds, *tries) if part)
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number:,} {word}s"

@@ -5,42 +5,47 @@ from __future__ import annotations
 import re
 import sqlite3
 
-FULL = "the ledger's disk is full"
-NO_WRITES = "the ledger takes no writes"
+from watcher.languages.sentence import sentence
+
+FULL = sentence("the ledger's disk is full")
+NO_WRITES = sentence("the ledger takes no writes")
 
 _SQLITE = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_READONLY: NO_WRITES,
-    sqlite3.SQLITE_BUSY: "another process has it locked",
-    sqlite3.SQLITE_LOCKED: "another process has it locked",
-    sqlite3.SQLITE_CANTOPEN: "its file cannot be opened",
-    sqlite3.SQLITE_IOERR: "its disk reports an error",
+    sqlite3.SQLITE_BUSY: sentence("another process has it locked"),
+    sqlite3.SQLITE_LOCKED: sentence("another process has it locked"),
+    sqlite3.SQLITE_CANTOPEN: sentence("its file cannot be opened"),
+    sqlite3.SQLITE_IOERR: sentence("its disk reports an error"),
 }
-_STOPPING = "it is being started or stopped"
+_STOPPING = sentence("it is being started or stopped")
 _POSTGRES = {
     "25006": NO_WRITES,  # read_only_sql_transaction: a standby
     "53100": FULL,
-    "53300": "it has no connection left",
-    "57014": "it took too long",
+    "53300": sentence("it has no connection left"),
+    "57014": sentence("it took too long"),
     "57P01": _STOPPING,
     "57P02": _STOPPING,
     "57P03": _STOPPING,
 }
 """By SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 _TEXTS = (
-    ("connection refused", "it refuses connections"),
-    ("failed to resolve host|could not translate host", "DNS knows no address of it"),
-    ("password authentication failed|no password supplied", "it refuses the password"),
-    ('database ".*" does not exist', "it has no database of that name"),
-    ('role ".*" does not exist', "it knows no user of that name"),
-    ("no pg_hba.conf entry", "it lets nobody in from here (pg_hba.conf)"),
-    ("timeout", "no answer in time"),
-    ("network is unreachable|no route to host", "no way leads there"),
-    ("no such file or directory", "nothing listens there"),
-    ("too many clients|too many connections|connection slots", "it has no connection left"),
+    ("connection refused", sentence("it refuses connections")),
+    ("failed to resolve host|could not translate host", sentence("DNS knows no address of it")),
+    ("password authentication failed|no password supplied", sentence("it refuses the password")),
+    ('database ".*" does not exist', sentence("it has no database of that name")),
+    ('role ".*" does not exist', sentence("it knows no user of that name")),
+    ("no pg_hba.conf entry", sentence("it lets nobody in from here (pg_hba.conf)")),
+    ("timeout", sentence("no answer in time")),
+    ("network is unreachable|no route to host", sentence("no way leads there")),
+    ("no such file or directory", sentence("nothing listens there")),
+    (
+        "too many clients|too many connections|connection slots",
+        sentence("it has no connection left"),
+    ),
     ("starting up|shutting down|terminating connection", _STOPPING),
-    ("closed the connection|connection reset", "it broke off the connection"),
-    ("ssl|certificate", "no encrypted connection came about"),
+    ("closed the connection|connection reset", sentence("it broke off the connection")),
+    ("ssl|certificate", sentence("no encrypted connection came about")),
     ("no space left", FULL),
 )
 """A connection that does not come about has no SQLSTATE: psycopg has the server's text alone."""
@@ -51,7 +56,7 @@ def why(error: BaseException | None) -> str:
     the driver's own first line. The statement and its parameters, which may hold secrets, are in
     none of these."""
     if error is None:
-        return "no answer"
+        return sentence("no answer")
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(code, int) and code & 0xFF in _SQLITE:
         return _SQLITE[code & 0xFF]
@@ -60,4 +65,4 @@ def why(error: BaseException | None) -> str:
         return known
     said = str(error)
     found = (words for text, words in _TEXTS if re.search(text, said, re.IGNORECASE))
-    return next(found, (said.splitlines() or ["no answer"])[0])
+    return next(found, (said.splitlines() or [sentence("no answer")])[0])

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from watcher.languages.sentence import Sentence
 from watcher.ledger import counters, presence, renewals
 from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
@@ -46,6 +47,17 @@ def add(session: Session, run: Run, counted: Mapping[str, int] | None = None) ->
     counters.add(session, counters.of_run(run) + Counter(counted or {}))
 
 
+def failure(cause: str, why: str) -> str:
+    """The ``error`` of a pass that failed."""
+    return Sentence.of("%(cause)s: %(why)s", {"cause": cause, "why": why})
+
+
+def why(error: str) -> str:
+    """In whose words it failed: what stands behind the cause."""
+    kept = error.values["why"] if isinstance(error, Sentence) else error.partition(": ")[2]
+    return kept if isinstance(kept, str) else ""
+
+
 class cause_of(GenericFunction[str]):
     """The cause of a pass that failed: what stands before ``": "`` in its ``error``."""
 
@@ -70,7 +82,7 @@ def tick(session: Session, name: str, now: datetime, error: str = "") -> None:
     if row is None:
         row = Tick(name=name, last_run_at=now, error="")
         session.add(row)
-    row.last_run_at, row.error = now, error[:500]
+    row.last_run_at, row.error = now, error
     if not error:
         row.last_ok_at = now
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from watcher.errors import Cause
+from watcher.languages.sentence import sentence
 from watcher.ledger import causes, standing
 from watcher.ledger.document import SetAside
 from watcher.ledger.fleet import Fleet
@@ -31,7 +32,11 @@ def _set_aside(aside: SetAside) -> Iterator[Problem]:
             count=aside.count,
             next_try=aside.next_try,
             next_step="watcher queue show",
-            message=f"{first.count} of them: {first.message}" if first.message else None,
+            message=sentence(
+                "%(number)s of them: %(message)s", number=first.count, message=first.message
+            )
+            if first.message
+            else None,
         )
 
 
@@ -52,8 +57,10 @@ def _waiting(fleet: Fleet) -> Iterator[Problem]:
             cause=words.most_common(1)[0][0],
             since=min(since for _, since in late),
             calendars=len(late),
-            next_step="nothing yet: they are read one after the other; `watcher queue show` says "
-            "how many jobs wait",
+            next_step=sentence(
+                "nothing yet: they are read one after the other; `watcher queue show` says how "
+                "many jobs wait"
+            ),
         )
 
 
@@ -72,8 +79,10 @@ def _unanswered(fleet: Fleet) -> Iterator[Problem]:
             cause=Cause.WAITING_FOR_ANSWER,
             since=min(hang),
             calendars=len(hang),
-            next_step="nothing yet: within a minute it answers or is told as away; "
-            "`watcher doctor` tries both sides now",
+            next_step=sentence(
+                "nothing yet: within a minute it answers or is told as away; `watcher doctor` "
+                "tries both sides now"
+            ),
         )
 
 
@@ -86,6 +95,7 @@ def _silent(fleet: Fleet) -> Iterator[Problem]:
             cause=Cause.CHANNEL_SILENT,
             since=min(quiet),
             calendars=len(quiet),
-            next_step="nothing yet: they are polled every few minutes, and watched anew by "
-            "themselves",
+            next_step=sentence(
+                "nothing yet: they are polled every few minutes, and watched anew by themselves"
+            ),
         )

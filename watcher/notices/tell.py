@@ -308,7 +308,7 @@ def _note_failure(services: Services, notice: Notice, medium: str, error: Watche
     log.warning("notice %s not delivered by %s: %s", notice.id, medium, error.message)
     with services.db.session() as session:
         row = session.get_one(Notice, notice.id)
-        row.error, row.failing_by = error.message[:500], medium
+        row.error, row.failing_by = error.message, medium
         row.failing_since = row.failing_since or services.clock()
     return 0
 

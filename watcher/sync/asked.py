@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from watcher.errors import UserError
+from watcher.languages.sentence import sentence
 from watcher.ledger import audit, calendars, failing, leaving, owing
 from watcher.ledger.audit import Act, What
 from watcher.ledger.states import CalendarState
@@ -71,11 +72,15 @@ def confirm_sweep(services: Services, calendar_id: int, rows: int) -> None:
     with services.db.session() as session:
         calendar = calendars.locked(session, calendar_id)
         if calendar.state != CalendarState.HELD or calendar.sweep_shown is None:
-            raise UserError("nothing waits to be confirmed here any more")
+            raise UserError(sentence("nothing waits to be confirmed here any more"))
         if calendar.sweep_shown != rows:
             raise UserError(
-                f"{calendar.sweep_shown} rows would be cancelled by now, and not {rows}",
-                next_step="look at the new figure, and confirm it if it is right",
+                sentence(
+                    "%(now)s rows would be cancelled by now, and not %(rows)s",
+                    now=calendar.sweep_shown,
+                    rows=rows,
+                ),
+                next_step=sentence("look at the new figure, and confirm it if it is right"),
             )
     owe_reading(services, [calendar_id], force=True)
     services.ring_all([calendar_id], "backfill", "retry")

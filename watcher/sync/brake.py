@@ -11,6 +11,7 @@ from watcher.errors import SweepHeld
 from watcher.events.compare import Place
 from watcher.events.model import Action, Cancel, Row, Told
 from watcher.events.plan import Situation, Trust, Veil, plan_snapshot
+from watcher.languages.sentence import sentence
 from watcher.sync.passes import Basis
 
 CLOCK_TOLERANCE = timedelta(hours=1)
@@ -45,7 +46,9 @@ def plan_braked(
         sweep, allowed = len(actions) - len(others), work.sweep_allowed
         if allowed is not None and sweep <= allowed:
             return actions, None
-        message = f"{reason.message}; {sweep} rows would be cancelled"
+        message = sentence(
+            "%(reason)s; %(rows)s rows would be cancelled", reason=reason.message, rows=sweep
+        )
         return others, Brake(message=message, rows=sweep)
 
 
@@ -57,8 +60,11 @@ def _check_clock(basis: Basis) -> None:
     behind = work.window_end - basis.window.end
     if behind > CLOCK_TOLERANCE:
         raise SweepHeld(
-            f"this machine's clock is {behind} behind that of the last full sync",
+            sentence(
+                "this machine's clock is %(behind)s behind that of the last full sync",
+                behind=str(behind),
+            ),
             cause="sweep_held",
             side="watcher",
-            next_step="correct the clock, then `watcher resync EMAIL`",
+            next_step=sentence("correct the clock, then `watcher resync EMAIL`"),
         )

@@ -52,7 +52,7 @@ def record_failure(services: Services, attempt: Attempt, error: errors.WatcherEr
                 seconds=attempt.seconds,
                 trace=attempt.trace,
                 told_by=work.told_by,
-                error=f"{cause}: {error.message}"[:2000],
+                error=runs.failure(cause, error.message),
             ),
             counted,
         )

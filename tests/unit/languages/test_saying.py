@@ -8,10 +8,12 @@ import json
 import pickle
 
 import pytest
+from sqlalchemy.engine.default import DefaultDialect as Dialect
 
 from watcher.languages import catalogs
 from watcher.languages.saying import say
 from watcher.languages.sentence import Sentence
+from watcher.ledger.columns import SentenceText
 
 ONE, MANY = "%(n)s calendar of %(who)s", "%(n)s calendars of %(who)s"
 WHY, BECAUSE = "DNS knows no address", "%(what)s: %(why)s"
@@ -42,8 +44,8 @@ def test_it_is_said_with_the_sentences_in_it() -> None:
     text = Sentence.of(BECAUSE, {"what": "ann@example.com", "why": Sentence.of(WHY, {})})
     for each in (text, copy.deepcopy(text), pickle.loads(pickle.dumps(text))):  # noqa: S301
         assert say(each, "de") == "DNS kennt keine Adresse (ann@example.com)"
-    strange = Sentence.of(BECAUSE, {"what": "100 %", "why": WHY})
-    assert say(strange, "de") == f"{WHY} (100 %)"  # no Sentence was put in
+    strange = Sentence.of(BECAUSE, {"what": "100 %", "why": "Zeile 3"})
+    assert say(strange, "de") == "Zeile 3 (100 %)"
 
 
 def test_what_is_counted_has_the_form_and_the_figures_of_the_language() -> None:
@@ -57,3 +59,20 @@ def test_a_plain_text_is_looked_up_and_else_stays() -> None:
     assert say(WHY, "de") == "DNS kennt keine Adresse"
     assert say("Could not find Row #1: 50 % off", "de") == "Could not find Row #1: 50 % off"
     assert say("", "de") == ""
+
+
+def test_the_ledger_keeps_what_it_was_made_of_behind_its_english() -> None:
+    column, sqlite = SentenceText(), Dialect()
+    text = Sentence.of(
+        BECAUSE, {"what": "50", "why": Sentence.of(ONE, {"n": 2, "who": "Ann"}, MANY)}
+    )
+    kept = column.process_bind_param(text, sqlite)
+    assert kept is not None
+    assert kept.startswith("50: 2 calendars of Ann"), "a cause can be looked for at its beginning"
+    read = column.process_result_value(kept, sqlite)
+    assert read == text
+    assert say(read or "", "de") == "2 Kalender von Ann (50)"
+    for plain in ("no address", "", Sentence.of(WHY, {})):
+        assert column.process_bind_param(plain, sqlite) == plain
+        assert column.process_result_value(plain, sqlite) == plain
+    assert column.process_bind_param("a\x1f[1]", sqlite) == "a [1]"
