@@ -150,8 +150,8 @@ def test_what_erpnext_refuses_is_not_put_down_to_google(
     shop.google.insert_event(CARLA, shop.timed(hours=3, summary="Tasting"))
     assert shop.sync(CARLA) == "failed"
     page = browser.get(f"{done}?language=es").text
-    assert "Tu calendario todavía no se ha copiado" in page
-    assert "ERPNext rechazó la clave de API" in page, "the reason is told in the same language"
+    assert "ERPNext no acepta sus eventos en este momento" in page
+    assert "WATCHER_ERPNEXT" not in page, "what an admin has to do is told to admins alone"
 
 
 def test_a_wrong_account_leads_to_googles_list_with_the_same_invitation(
@@ -247,8 +247,11 @@ def test_it_does_not_work_while_there_is_trouble(shop: Company, browser: FlaskCl
     shop.google.insert_event(CARLA, shop.timed())
     assert shop.sync(CARLA) == "failed"
     page = shown(browser, "/me")
-    assert "Trouble" in page
+    assert "Trouble Google does not let Watcher read calendars at this moment" in page
     assert "It works" not in page
+    assert "Störung Google lässt Watcher zurzeit keine Kalender lesen" in shown(
+        browser, "/me?language=de"
+    )
 
 
 def test_an_employee_pauses_and_goes_on_but_not_against_an_admin(

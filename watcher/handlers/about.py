@@ -12,11 +12,12 @@ from flask import current_app
 from flask_babel import gettext
 
 from watcher.accounts.upcoming import Upcoming, next_event
-from watcher.errors import Cause, WatcherError
+from watcher.errors import WatcherError
+from watcher.handlers import trouble
 from watcher.handlers.context import services
 from watcher.handlers.speech import language
 from watcher.languages import catalogs, seeing
-from watcher.ledger import calendars, causes, choices, own, standing, steps
+from watcher.ledger import calendars, choices, own, standing
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.models import Account, Calendar
 from watcher.ledger.states import CalendarStatus
@@ -24,7 +25,6 @@ from watcher.services import Services
 
 ERPNEXT = __name__
 TURN_SECONDS = 2.0
-NOT_GOOGLE = causes.AT_ERPNEXT | {Cause.SETTINGS, Cause.INTERNAL_ERROR, Cause.LEDGER_UNAVAILABLE}
 
 
 @dataclass(slots=True)
@@ -63,8 +63,10 @@ class Shown:
     status: CalendarStatus
     at_google: bool
     """Whether it is Google that refuses, where it fails."""
-    message: str
-    step: str
+    cause: str
+    """What the admins' pages call it; empty where all is well."""
+    trouble: str
+    """Why it is not copied now, for the employee, in the language of the page."""
     read_at: datetime | None
     """When all of it was last read, None before the first time."""
     checked_at: datetime | None
@@ -104,13 +106,14 @@ def _shown(
     row: Calendar, account: Account, seen_at: standing.Moment, mine: Calendar | None
 ) -> Shown:
     status = standing.calendar_status(row, account, seen_at)
+    is_amiss = bool(standing.trouble(row, status))
     return Shown(
         name="" if row.google_id.lower() == account.email else row.google_id,
         is_own=mine is not None and mine.id == row.id,
         status=status,
-        at_google=row.cause not in NOT_GOOGLE,
-        message=standing.trouble(row, status),
-        step=steps.for_calendar(row, account) if status == CalendarStatus.FAILING else "",
+        at_google=row.cause not in trouble.NOT_GOOGLE,
+        cause=row.cause if is_amiss else "",
+        trouble=gettext(trouble.of(row.cause, row.state)) if is_amiss else "",
         read_at=row.last_snapshot_at,
         checked_at=row.last_success_at,
         zone=row.time_zone,

@@ -145,7 +145,7 @@ def _round_up(value: float) -> float:
 
 
 def _grid(top: float) -> list[tuple[float, str]]:
-    return [(_y(top, top), f"{top:g}"), (_y(top / 2, top), f"{top / 2:g}")]
+    return [(_y(top, top), speech.number(top)), (_y(top / 2, top), speech.number(top / 2))]
 
 
 def _marks(hours: Sequence[Hour]) -> list[tuple[float, str]]:
