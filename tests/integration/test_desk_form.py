@@ -13,7 +13,7 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 from tests.company import ANN, Company
-from watcher.erpnext import desk, dragging
+from watcher.erpnext import agenda, desk, dragging
 from watcher.erpnext.fields import install
 from watcher.events.fields import FIELDS
 
@@ -153,6 +153,25 @@ def test_the_list_has_room_for_what_is_not_kept_current(company: Company) -> Non
     assert "custom_google_stale_note" not in custom(company)
 
 
+def test_the_list_is_read_by_a_script_that_can_be_switched_off(company: Company) -> None:
+    fit(company)
+    site, client = company.site, company.services.erpnext
+    [script] = site.rows("Client Script")
+    assert (script["name"], script["dt"], script["view"]) == (agenda.NAME, "Event", "List")
+    earlier = {"doctype": "Client Script", "name": agenda.NAME}
+    client.update(earlier | {"script": "// of an earlier version"})
+    assert len(fit(company).changed) == 1
+    assert site.rows("Client Script")[0]["script"] == agenda.SCRIPT
+    client.update(earlier | {"enabled": 0})
+    said = fit(company)
+    assert (said.changed, said.by_hand) == (
+        [],
+        [f"the Client Script {agenda.NAME} is switched off"],
+    )
+    desk.take_back(client)
+    assert site.rows("Client Script") == []
+
+
 def test_mirrored_events_are_not_moved_where_that_is_asked_for(company: Company) -> None:
     client, site = company.services.erpnext, company.site
     assert dragging.stop(client, dry_run=True)
@@ -169,7 +188,7 @@ def test_mirrored_events_are_not_moved_where_that_is_asked_for(company: Company)
     words = ("erpnext", "setup", "--json")
     assert json.loads(company.watcher(*words, "--drag", "stop").stdout)["drag"] is True
     assert json.loads(company.watcher(*words).stdout)["drag"] is None
-    assert len(site.rows("Client Script")) == 1, "what was asked for before stays"
+    assert len(site.rows("Client Script")) == 2, "what was asked for before stays"
     back = json.loads(company.watcher(*words, "--desk", "no").stdout)["desk"]["changed"]
     assert "mirrored events cannot be moved in the calendar" in back
     assert site.rows("Client Script") == []

@@ -3,7 +3,8 @@ to be edited in the form, with a line that says where to change them. ``watcher 
 makes it so, and ``--desk no`` takes it back.
 
 Nothing here changes what is stored in an Event. It is made of Property Setters, which is how Frappe
-keeps what an admin does in "Customize Form", and of properties of Watcher's own custom fields. What
+keeps what an admin does in "Customize Form", of properties of Watcher's own custom fields, and of a
+Client Script for the list. What
 the site has set by hand is left as it is. All of it takes the role System Manager.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from watcher.erpnext import dragging
+from watcher.erpnext import agenda, dragging
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.fields import SECTION, SECTION_LABEL, Tell, tell_nobody
 from watcher.erpnext.rows import KEY
@@ -121,6 +122,7 @@ _PERSON = OwnField(
     {"insert_after": "custom_google_account", "in_list_view": 0, "in_standard_filter": 0},
     "whose calendar it is stands below the title, in lists, and as a filter",
 )
+_SHORT = "lists of events write day and hour so that they are not cut, and leave out the numbers"
 _MOVED = "mirrored events cannot be moved in the calendar"
 _WARNS = "events of a calendar that is not kept current say so, in the form and in lists"
 _HIDDEN = "keys and technical ids are hidden, in the form and in its history"
@@ -233,6 +235,7 @@ def fit(client: ErpNextClient, *, dry_run: bool = False, tell: Tell = tell_nobod
     for own in OWN_FIELDS:
         _towards(site, own, own.fit, steps, report)
     _columns(site, steps, report)
+    _shortly(site, steps, report)
     _in_order(site, _PERSON.plain, _PERSON.fit, steps, report)
     for line, does in _LINES:
         name = line["fieldname"]
@@ -268,6 +271,8 @@ def take_back(
             steps.append(_Step(does, call))
     if dragging.allow(client, dry_run=True):
         steps.append(_Step(_MOVED, partial(dragging.allow, client)))
+    if site.script is not None:
+        steps.append(_Step(_SHORT, partial(agenda.remove, client)))
     if site.columns == COLUMNS:
         call = partial(client.delete, LISTS, "Event")
         steps.append(_Step(_WARNS, call))
@@ -293,9 +298,19 @@ def _columns(site: _Site, steps: list[_Step], report: DeskReport) -> None:
         )
 
 
+def _shortly(site: _Site, steps: list[_Step], report: DeskReport) -> None:
+    """A script that somebody has switched off stays so."""
+    if site.script is not None and not site.script["enabled"]:
+        report.by_hand.append(f"the Client Script {agenda.NAME} is switched off")
+    elif site.script is not None and site.script["script"] == agenda.SCRIPT:
+        report.there.append(_SHORT)
+    else:
+        steps.append(_Step(_SHORT, partial(agenda.make, site.client)))
+
+
 class _Site:
     """What the site has of all this now. ``columns``: how many its list of Events shows, None where
-    nobody has set anything of that list."""
+    nobody has set anything of that list; ``script`` is the list's, None where there is none."""
 
     def __init__(self, client: ErpNextClient) -> None:
         self.client = client
@@ -315,6 +330,7 @@ class _Site:
         )
         self.fields = {row["fieldname"]: row for row in fields}
         lists = client.rows(LISTS, [["name", "=", "Event"]], ["total_fields"])
+        self.script = agenda.found(client)
         self.columns = str(lists[0]["total_fields"] or "") if lists else None
 
 
