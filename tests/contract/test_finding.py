@@ -17,6 +17,7 @@ from watcher.google.endpoints import CALENDAR_SCOPE, LIST_SCOPE
 from watcher.google.listed import Listed, read_listed
 from watcher.handlers.app import create_app
 from watcher.ledger import accounts, calendars
+from watcher.services import Services
 
 OUTLET = "c_outlet@group.calendar.google.com"
 ROSTER = "c_roster@group.calendar.google.com"
@@ -226,6 +227,19 @@ def test_a_consent_without_the_list_goes_on(finder: Shop) -> None:
     assert standings(finder, BOB)[ROSTER] == "can_be_added"
 
 
+def test_the_connected_app_needs_the_scope_too(finder: Shop) -> None:
+    consented(finder, CALENDAR_SCOPE)
+    with finder.services.db.session() as session:
+        accounts.get(session, BOB).source = "erpnext"
+    with pytest.raises(AccessLost) as raised:
+        finding.find(finder.services, BOB, "admins")
+    assert f"add the scope {LIST_SCOPE} to the Connected App" in raised.value.next_step
+    finder.invoke("erpnext", "setup", "--connected-app")
+    (app,) = finder.site.rows("Connected App")
+    asked = [row["scope"] for row in app["scopes"]]
+    assert asked == ["openid", "email", CALENDAR_SCOPE, LIST_SCOPE]
+
+
 def test_a_refusal_of_another_kind_is_told_as_it_is(finder: Shop) -> None:
     finder.google.add_fault(match="calendarList", status=403, reason="accessNotConfigured")
     done = finder.invoke("calendars", "find", ANN)
@@ -264,6 +278,22 @@ def test_an_employee_adds_what_was_found_and_nothing_else(finder: Shop) -> None:
     finder.rebuild()
     with pytest.raises(UserError):
         finding.choose(finder.services, ANN, [HOLIDAYS])
+
+
+def test_two_who_choose_one_calendar_at_the_same_moment_do_not_double_it(
+    finder: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finder.add(BOB)
+    add = verbs.add_calendar
+
+    def both(services: Services, email: str, google_id: str) -> verbs.Mirrored:
+        add(services, BOB, google_id)
+        return add(services, email, google_id)
+
+    monkeypatch.setattr(verbs, "add_calendar", both)
+    done = finding.choose(finder.services, ANN, [ROSTER])
+    assert (done.added, done.left) == (0, 1)
+    assert mirrored(finder) == [ANN]
 
 
 def test_a_calendar_that_google_stops_showing_is_not_added(finder: Shop) -> None:

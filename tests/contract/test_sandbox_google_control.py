@@ -141,6 +141,12 @@ class TestControl:
         assert control("GET", "/log") == []
 
     def test_access_and_channels(self, control: Control) -> None:
+        control("POST", f"/calendars/{ANN}/access", {"email": ANN, "name": "Me", "hidden": True})
+        scope = "https://www.googleapis.com/auth/calendar.calendarlist.readonly"
+        token = control("POST", "/tokens/mint", {"email": ANN, "scopes": [scope]})["access_token"]
+        path = "/calendar/v3/users/me/calendarList?showHidden=true"
+        listed = control.send("GET", path, Authorization=f"Bearer {token}").json()["items"]
+        assert [each["summaryOverride"] for each in listed] == ["Me"]
         control("POST", f"/calendars/{ANN}/access", {"email": ANN, "role": None})
         assert control.list().status_code == 404
         assert control("GET", "/channels") == []

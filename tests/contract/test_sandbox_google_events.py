@@ -449,6 +449,12 @@ class TestAccess:
         token = delta["nextSyncToken"]
         delta = caller.get("/users/me/calendarList", syncToken=token).json()
         assert delta["items"][0]["deleted"] is True
+        google.state.add_calendar("hidden", ANN, "Cellar")
+        google.state.list_as("hidden", ANN, name="Mine", hidden=True)
+        for hidden in ("false", "true"):
+            listed = caller.get("/users/me/calendarList", showHidden=hidden).json()["items"]
+            shown = [c["summaryOverride"] for c in listed if c.get("hidden")]
+            assert shown == ["Mine"] * (hidden == "true")
         bad = caller.get("/users/me/calendarList", syncToken=token, minAccessRole="owner")
         assert bad.status_code == 400
         assert caller.get(f"/calendars/{ANN}").json()["timeZone"] == "Europe/Berlin"

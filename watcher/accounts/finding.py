@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from watcher import errors
-from watcher.accounts import verbs
+from watcher.accounts import letting_go, verbs
 from watcher.google.client import CalendarClient, Patience
 from watcher.google.delegation import console_line
 from watcher.google.endpoints import LIST_SCOPE
@@ -203,10 +203,18 @@ def choose(services: Services, email: str, google_ids: list[str]) -> Outcome:
         if each.listed.google_id.lower() not in wanted or each.standing != ADDABLE:
             continue
         try:
-            mirrored = verbs.add_calendar(services, email, each.listed.google_id)
-            with services.db.session() as session:
-                chosen.note(session, mirrored.number, services.clock())
-            added += 1
+            added += _add(services, email, each.listed.google_id)
         except (errors.Permanent, errors.NotFound) as error:
             log.warning("a calendar of %s was chosen and not added: %s", email, error.message)
     return Outcome(added, len(wanted) - added)
+
+
+def _add(services: Services, email: str, google_id: str) -> bool:
+    """False where a colleague has chosen the same one at the same moment: both let it go then,
+    which neither could know of while the other's transaction was open."""
+    mirrored = verbs.add_calendar(services, email, google_id)
+    with services.db.session() as session:
+        chosen.note(session, mirrored.number, services.clock())
+        account = accounts.get(session, email)
+        others = own.mirrored_by_others(session, account.id, [google_id])
+    return not (others and letting_go.let_go(services, email, mirrored.google_id))

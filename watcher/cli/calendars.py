@@ -105,7 +105,7 @@ def find(app: App, email: str) -> None:
         (each.listed.name, each.listed.google_id, each.listed.role, in_words(each))
         for each in found
     ]
-    show_table(("name", "calendar", "role", ""), rows, "Google lists no calendar")
+    show_table(("name", "calendar", "role", "state"), rows, "Google lists no calendar")
     lines = [each for each in found if each.standing == finding.ADDABLE]
     if lines:
         messages.print("\nto mirror one of them:")
