@@ -409,16 +409,20 @@ def _edit_through_a_cut(here: Group, lost: Sequence[Machine], seconds: float) ->
             ("before", "while cut off", "after"), marks[:-1], marks[1:], strict=True
         ):
             begun, ended = (datetime.fromtimestamp(moment, UTC) for moment in (first, last))
-            statement = sqlalchemy.select(Run.lag_google).where(
+            statement = sqlalchemy.select(Run).where(
                 Run.started_at.between(begun, ended), Run.lag_google.is_not(None)
             )
-            lags = sorted(each for each in session.scalars(statement) if each is not None)
+            runs = sorted(session.scalars(statement), key=lambda run: run.lag_google or 0.0)
+            lags = [run.lag_google or 0.0 for run in runs]
             if lags:
                 print(
                     f"  {words}: {len(lags)} passes, change to ERPNext p50"
                     f" {statistics.median(lags):.2f} s, p95 {lags[int(len(lags) * 0.95)]:.2f} s,"
-                    f" longest {lags[-1]:.1f} s"
+                    f" longest {lags[-1]:.1f} s (its pass {runs[-1].seconds:.1f} s)"
                 )
+        failed = sqlalchemy.select(Run).where(Run.kind == "failed")
+        for run in session.scalars(failed):
+            print(f"  failed after {run.seconds:.0f} s: {run.error}")
 
 
 def growth(args: argparse.Namespace) -> None:

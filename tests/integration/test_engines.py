@@ -124,10 +124,41 @@ def test_no_statement_takes_forever_behind_a_pooler(
     for database in databases:
         with database.session() as session:
             assert session.scalar(text("SHOW jit")) == "off", "to compile takes longer than to do"
-        with pytest.raises(LedgerAway, match="statement timeout"), database.session() as session:
+        with pytest.raises(LedgerAway, match="took too long"), database.session() as session:
             session.execute(text("SELECT pg_sleep(20)"))
     for database in databases:
         database.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("is_pooled", [True, False])
+def test_who_goes_silent_in_a_transaction_keeps_no_row_from_others(
+    postgres: Postgres,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_pooled: bool,
+) -> None:
+    """As a machine does that is cut off between two statements, while every pass counts in the same
+    few rows."""
+    monkeypatch.setattr("watcher.ledger.server.SILENT_SECONDS", 0.2)
+    url = request.getfixturevalue("pooled") if is_pooled else postgres.ledger()
+    silent, other = Database(url), Database(url)
+    with other.session() as session:
+        session.execute(text("CREATE TABLE IF NOT EXISTS counted AS SELECT 0 AS n"))
+    one_more = text("UPDATE counted SET n = n + 1")
+    with ExitStack() as gone:
+        session = gone.enter_context(silent.session())
+        session.execute(one_more)
+        with other.session() as waits:
+            waits.execute(one_more)
+        with pytest.raises(LedgerAway):
+            gone.close()
+    with silent.session() as session:
+        assert session.scalar(text("SELECT n FROM counted")) == 1
+        session.execute(text("DROP TABLE counted"))
+    silent.dispose()
+    other.dispose()
 
 
 # --- Redis: Sentinels and TLS -------------------------------------------------------------------

@@ -22,7 +22,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from watcher import errors
@@ -192,11 +192,17 @@ class Database:
         reason = refusals.why(error.orig)
         if reason == refusals.NO_WRITES:
             return errors.LedgerAway(reason)
-        if not isinstance(error, OperationalError):
+        if not isinstance(error, OperationalError) and not self._is_broken_off(error):
             return None
         own = reason == refusals.FULL
         said = errors.sentence("the ledger did not answer: %(reason)s", reason=reason)
         return errors.LedgerAway(reason if own else said)
+
+    def _is_broken_off(self, error: DatabaseError) -> bool:
+        """The driver does not count it as the server's: by SQLSTATE, or, behind a pooler, none at
+        all, since two answers came to one statement."""
+        mine = isinstance(error, InternalError) and not self.is_sqlite
+        return mine and getattr(error.orig, "sqlstate", None) in (None, refusals.BROKEN_OFF)
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""
@@ -297,7 +303,7 @@ class Database:
         """SQLite's own transactions do not cover Alembic's DDL batches, hence a file lock."""
         if not self.is_sqlite:
             with self.engine.begin() as connection:
-                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text(server.NO_LIMITS))
                 connection.execute(text("SELECT pg_advisory_xact_lock(723010)"))
                 yield connection
             return

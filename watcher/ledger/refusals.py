@@ -19,8 +19,11 @@ _SQLITE = {
     sqlite3.SQLITE_IOERR: sentence("its disk reports an error"),
 }
 _STOPPING = sentence("it is being started or stopped")
+BROKEN_OFF = "25P03"
+"""``idle_in_transaction_session_timeout``: the next statement came too late."""
 _POSTGRES = {
     "25006": NO_WRITES,  # read_only_sql_transaction: a standby
+    BROKEN_OFF: sentence("it broke off the connection"),
     "53100": FULL,
     "53300": sentence("it has no connection left"),
     "57014": sentence("it took too long"),

@@ -7,13 +7,30 @@ connection (a prepared statement, ``SET``) is then not there in the next one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 STATEMENT_SECONDS = 30
 """How long one statement may take, waits for locks included; then the ledger counts as away.
 Migrations have no limit."""
+SILENT_SECONDS = 15
+"""How long a transaction may wait for its next statement. A machine that is cut off between two
+statements would else keep what it has locked from all others until PostgreSQL misses it, which
+takes two hours by default: each pass counts in the same few rows. Shorter than
+``STATEMENT_SECONDS``, so that those who wait go on."""
+REACH: Mapping[str, int] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""For libpq, where the URL says nothing of it: so soon a PostgreSQL that no longer answers counts
+as away, here by seconds and last by milliseconds."""
+_SILENT = "idle_in_transaction_session_timeout"
+NO_LIMITS = f"SET LOCAL statement_timeout = 0; SET LOCAL {_SILENT} = 0"
 _POOLED = "behind a pooler"
 
 
@@ -25,7 +42,7 @@ def engine(url: str, **options: Any) -> Engine:
     made = create_engine(
         url,
         hide_parameters=True,
-        connect_args={"connect_timeout": 5},
+        connect_args={k: v for k, v in REACH.items() if k not in make_url(url).query},
         **{"pool_pre_ping": True, "pool_size": 5, **options},
     )
 
@@ -34,7 +51,8 @@ def engine(url: str, **options: Any) -> Engine:
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT pg_backend_pid(), set_config('jit', 'off', false),"
-                f" set_config('statement_timeout', '{STATEMENT_SECONDS}s', false)"
+                f" set_config('statement_timeout', '{STATEMENT_SECONDS}s', false),"
+                f" set_config('{_SILENT}', '{SILENT_SECONDS * 1000:.0f}', false)"
             )
             served_by = cursor.fetchone()[0]
         connection.commit()
@@ -46,7 +64,8 @@ def engine(url: str, **options: Any) -> Engine:
     def _limit(connection: Connection) -> None:
         if connection.info.get(_POOLED):
             connection.exec_driver_sql(
-                f"SET LOCAL jit = off; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
+                f"SET LOCAL jit = off; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
+                f"SET LOCAL {_SILENT} = '{SILENT_SECONDS * 1000:.0f}'"
             )
 
     return made
