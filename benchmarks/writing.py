@@ -24,7 +24,7 @@ from watcher.accounts.verbs import add_delegated
 from watcher.erpnext.client import BATCH
 from watcher.erpnext.rows import chunks, new_doc
 from watcher.events.model import Create
-from watcher.ledger import accounts, calendars, owing
+from watcher.ledger import accounts, calendars, debts, owing
 from watcher.services import Services
 from watcher.sync.passes import make_pass
 from watcher.sync.story import plan_only
@@ -90,7 +90,7 @@ def _one_round(company: Company, *people: str) -> dict[str, float]:
 def _creates(services: Services, email: str) -> list[Create]:
     """What a first pass would write for the employee."""
     with services.db.reading() as session:
-        work = calendars.peek(session, calendar_of(services, email), snapshot=True)
+        work = debts.peek(session, calendar_of(services, email), snapshot=True)
     plan = plan_only(make_pass(services, work, hold=lambda: None))
     return [action for action in plan.actions if isinstance(action, Create)]
 

@@ -162,7 +162,7 @@ def test_a_pass_and_the_mark_are_never_at_one_calendar_at_once(shop: Shop) -> No
     pause(shop)
     services = shop.services
     with services.db.session() as session:
-        held = leases.take_calendar(services.db, session, shop.calendar().id, "a worker")
+        held = leases.take_calendar(session, shop.calendar().id, "a worker")
         assert held is not None
     assert mark_calendars(services) == 0
     assert marked(shop) == []

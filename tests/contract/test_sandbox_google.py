@@ -430,6 +430,9 @@ class Shelf:
     def grant(self, account_id: int) -> Grant:
         return self.kept
 
+    def access_token(self, account_id: int) -> str | None:
+        return self.kept.access_token
+
     def keep(self, account_id: int, used: Grant, fresh: Fresh) -> bool:
         self.kept = replace(
             used,

@@ -23,7 +23,6 @@ from watcher.google.client import CalendarClient
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.ledger import accounts, leases, overview
 from watcher.ledger.accounts import LedgerTokens
-from watcher.ledger.db import Database
 from watcher.ledger.states import AccountState
 from watcher.sync.work import work_off
 
@@ -140,7 +139,7 @@ def test_a_sync_that_is_at_work_ends_first_and_none_begins(ann: Company) -> None
     ends first."""
     services, number = ann.services, ann.calendar().id
     with services.db.session() as session:
-        lease = leases.take_calendar(services.db, session, number, "a worker")
+        lease = leases.take_calendar(session, number, "a worker")
     assert lease is not None
     gave_up: list[float] = []
 
@@ -172,8 +171,8 @@ def test_who_takes_a_lease_looks_again_whether_he_may(
     lease."""
     take = leases.take_calendar
 
-    def slow(db: Database, session: Session, *args: Any) -> Any:
-        lease = take(db, session, *args)
+    def slow(session: Session, *args: Any) -> Any:
+        lease = take(session, *args)
         accounts.get(session, ANN).state = AccountState.DISCONNECTING
         session.flush()
         return lease

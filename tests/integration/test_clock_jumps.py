@@ -120,7 +120,7 @@ def test_leases_of_then_are_free_now(db: Database) -> None:
 def test_a_calendar_leased_then_is_free_now(company: Company) -> None:
     db, number = company.services.db, company.calendar().id
     with db.session() as session:
-        assert leases.take_calendar(db, session, number, "killed") is not None
+        assert leases.take_calendar(session, number, "killed") is not None
         session.execute(update(Calendar).values(lease_until=Calendar.lease_until + 86_400))
         session.execute(update(Account).values(refresh_claimed_until=db.now_epoch(session) + 9e4))
     assert company.sync() == "done"

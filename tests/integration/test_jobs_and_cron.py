@@ -47,7 +47,7 @@ def later(company: Company, **span: float) -> None:
 def test_a_leased_calendar_is_left_to_whoever_has_it(company: Company) -> None:
     number = dirty(company)
     with company.services.db.session() as session:
-        lease = leases.take_calendar(company.services.db, session, number, "another worker")
+        lease = leases.take_calendar(session, number, "another worker")
     assert lease is not None
     assert work_off(company.services, number, "test") == "busy"
     assert timetable.sweep(company.services) == 0, "somebody is at it"
@@ -100,7 +100,7 @@ def test_a_crash_between_batches_repeats_and_doubles_nothing(
 def test_an_abandoned_lease_lapses(company: Company) -> None:
     number = dirty(company)
     with company.services.db.session() as session:
-        leases.take_calendar(company.services.db, session, number, "killed")
+        leases.take_calendar(session, number, "killed")
         session.get_one(Calendar, number).lease_until = 1.0
     assert timetable.sweep(company.services) == 1
     assert work_off(company.services, number, "test") == "done"

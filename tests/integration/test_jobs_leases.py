@@ -19,8 +19,8 @@ from watcher.channels import registry
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
 from watcher.jobs import timetable
-from watcher.ledger import aside, calendars, channels, inbox, leases, owing
-from watcher.ledger.calendars import Work
+from watcher.ledger import aside, calendars, channels, debts, inbox, leases, owing
+from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Calendar, Run
 from watcher.services import Services
@@ -56,10 +56,26 @@ def start_work(company: Company, owner: str = "another worker") -> tuple[Calenda
     """Take the lease and read the debt, as a worker does before it reads Google."""
     db = company.services.db
     with db.session() as session:
-        lease = leases.take_calendar(db, session, company.calendar().id, owner)
+        lease = leases.take_calendar(session, company.calendar().id, owner)
     assert lease is not None
     with db.session() as session:
-        return lease, calendars.begin(session, lease)
+        return lease, debts.begin(session, lease)
+
+
+def settles(company: Company, lease: CalendarLease, work: Work) -> bool:
+    """End the pass; whether the calendar is let go."""
+    now = company.services.clock()
+    with company.services.db.session() as session:
+        done = debts.Settled(
+            found=debts.as_found(session, lease.calendar_id),
+            at=now,
+            next_poll_at=now,
+            sync_token="t",
+            query_fingerprint="",
+            policy_fingerprint="",
+            time_zone="UTC",
+        )
+        return debts.settle(session, lease, work, done)
 
 
 def at_once(*works: Callable[[], object]) -> list[BaseException | None]:
@@ -79,7 +95,7 @@ def test_of_many_takers_one_gets_the_lease(company: Company) -> None:
 
     def take(owner: str) -> None:
         with db.session() as session:
-            lease = leases.take_calendar(db, session, number, owner)
+            lease = leases.take_calendar(session, number, owner)
         if lease is not None:
             won.append(lease)
 
@@ -186,8 +202,7 @@ def test_a_notification_after_the_reading_began_is_kept(company: Company) -> Non
     assert notify(company) == "recorded"
     lease, work = start_work(company)
     assert [notify(company), notify(company)] == ["recorded", "coalesced"]
-    with company.services.db.session() as session:
-        assert not leases.release_if_clean(session, lease, work.seq)
+    assert not settles(company, lease, work)
 
 
 def test_a_ring_that_comes_too_late_swallows_no_notification(
@@ -209,8 +224,7 @@ def test_a_ring_that_comes_too_late_swallows_no_notification(
     (lease, work) = begun[0]
     assert notify(company) == "coalesced"
     assert work_off(company.services, lease.calendar_id, "sweep") == "busy"
-    with company.services.db.session() as session:
-        assert not leases.release_if_clean(session, lease, work.seq), "the change would be lost"
+    assert not settles(company, lease, work), "the change would be lost"
 
 
 def test_a_ring_whose_job_is_lost_swallows_no_notification(company: Company) -> None:
@@ -221,8 +235,7 @@ def test_a_ring_whose_job_is_lost_swallows_no_notification(company: Company) -> 
     assert company.services.ring(lease.calendar_id, "live", "sweep")
     assert notify(company) == "coalesced"
     company.services.doorbell.client.flushall()
-    with company.services.db.session() as session:
-        assert not leases.release_if_clean(session, lease, work.seq), "the change would be lost"
+    assert not settles(company, lease, work), "the change would be lost"
 
 
 def test_the_sync_message_and_the_answer_of_watch_do_not_block_each_other(
@@ -260,10 +273,10 @@ def test_a_death_at_any_stage_is_made_good(
     company.google.insert_event(ANN, company.timed(summary="New"))
     before = company.calendar().sync_token
     owner, name = {
-        "read": (calendars, "begin"),
+        "read": (debts, "begin"),
         "look_up": (EventMirror, "rows_by_keys_or_series"),
         "apply": (EventMirror, "apply"),
-        "settle": (calendars, "settle"),
+        "settle": (debts, "settle"),
     }[stage]
     real = getattr(owner, name)
 

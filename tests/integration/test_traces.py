@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from tests.integration.test_ledger_locks import counted
 from watcher import __version__
 from watcher.handlers.app import create_app
 from watcher.handlers.pace import MANY
-from watcher.ledger import calendars, channels, leases
+from watcher.ledger import calendars, channels, debts, leases
 from watcher.ledger.models import Run
 from watcher.telemetry import traces
 
@@ -114,11 +115,12 @@ def test_a_pass_that_failed_leaves_its_requests_to_the_next_one(
 def test_what_is_told_during_a_pass_is_of_the_next_one(company: Company, web: FlaskClient) -> None:
     first = push(company, web)
     with company.services.db.session() as session:
-        lease = leases.take_calendar(company.services.db, session, company.calendar().id, "me")
+        lease = leases.take_calendar(session, company.calendar().id, "me")
         assert lease is not None
-        work = calendars.begin(session, lease)
+        work = debts.begin(session, lease)
     second = push(company, web)
-    settled = calendars.Settled(
+    settled = partial(
+        debts.Settled,
         at=company.services.clock(),
         next_poll_at=company.services.clock(),
         sync_token="t",
@@ -127,7 +129,8 @@ def test_what_is_told_during_a_pass_is_of_the_next_one(company: Company, web: Fl
         time_zone="UTC",
     )
     with company.services.db.session() as session:
-        calendars.settle(session, lease, work, settled)
+        found = debts.as_found(session, lease.calendar_id)
+        assert not debts.settle(session, lease, work, settled(found=found))
     assert (work.told_by, company.calendar().told_by) == (first, second)
 
 

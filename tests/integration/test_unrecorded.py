@@ -13,7 +13,7 @@ from tests.company import ANN, BOB, Company
 from tests.waiting import wait_for
 from watcher.handlers import missed
 from watcher.handlers.app import create_app
-from watcher.ledger import calendars, channels, leases, owing
+from watcher.ledger import channels, debts, leases, owing
 from watcher.ledger.secrets import digest
 
 TOKEN = "token-of-a-channel"
@@ -123,9 +123,9 @@ def test_a_pass_that_has_read_before_is_followed_by_another(
     services, number = shop.services, shop.calendar().id
     with services.db.session() as session:
         owing.owe_looks(session, [number], "push", services.clock())
-        lease = leases.take_calendar(services.db, session, number, services.owner)
+        lease = leases.take_calendar(session, number, services.owner)
         assert lease is not None
-        work = calendars.begin(session, lease)
+        work = debts.begin(session, lease)
     ledger.on = True
     assert notify(ANN) == 503
     ledger.on = False

@@ -21,7 +21,6 @@ from watcher.ledger import (
     accounts,
     aside,
     calendars,
-    channels,
     inbox,
     outages,
     overview,
@@ -29,6 +28,7 @@ from watcher.ledger import (
     renewals,
     runs,
 )
+from watcher.ledger import heard as channels_heard
 from watcher.ledger.document import Status
 from watcher.ledger.models import Calendar, Channel, Run, Tick
 from watcher.ledger.presence import Me
@@ -199,11 +199,11 @@ def test_one_silent_channel_is_tried_again_and_all_when_pushes_arrive(services: 
 def test_a_silent_channel_is_polled_for(services: Services) -> None:
     name, *_ = watch(services, *[NOW] * 3)
     with services.db.session() as session:
-        calendar = session.get_one(Calendar, 1)
-        assert not channels.is_watched(session, calendar, NOW + MINUTE)
+        assert not channels_heard.is_watched(session, 1, None, NOW + MINUTE)
     say(services, name, NOW + MINUTE)
     with services.db.session() as session:
-        assert channels.is_watched(session, session.get_one(Calendar, 1), NOW + MINUTE)
+        assert channels_heard.is_watched(session, 1, None, NOW + MINUTE)
+        assert not channels_heard.is_watched(session, 1, NOW + timedelta(days=99), NOW + MINUTE)
 
 
 # --- processes ----------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def drain(services: Services, calendar_ids: Sequence[int]) -> None:
 
 def _is_free(services: Services, calendar_id: int) -> bool:
     with services.db.session() as session:
-        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
+        lease = leases.take_calendar(session, calendar_id, services.owner)
         if lease is not None:
             leases.release_calendar(session, lease)
     return lease is not None

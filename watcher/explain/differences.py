@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from watcher.errors import Transient
 from watcher.explain import words
 from watcher.google.client import PATIENT, Patience
-from watcher.ledger import calendars
+from watcher.ledger import debts
 from watcher.services import Services
 from watcher.sync import comparing, passes
 
@@ -64,7 +64,7 @@ def pass_that_looks(
             )
 
     with services.db.reading() as session:
-        work = calendars.peek(session, calendar_id, snapshot=True)
+        work = debts.peek(session, calendar_id, snapshot=True)
     return passes.make_pass(services, work, hold, patience)
 
 

@@ -19,7 +19,7 @@ from watcher.explain import gathered
 from watcher.explain.asking import Asking
 from watcher.explain.decision import decide_on, keys_of
 from watcher.google.own import look
-from watcher.ledger import calendars, told
+from watcher.ledger import debts, told
 from watcher.sync.intake import parse_items, sync_keys, zone_or_utc
 from watcher.sync.passes import Basis, make_basis
 
@@ -43,7 +43,7 @@ class Ground:
 def ground(asking: Asking, calendar: told.CalendarTold) -> Ground:
     services = asking.services
     with services.db.reading() as session:
-        work = calendars.peek(session, calendar.id, snapshot=True)
+        work = debts.peek(session, calendar.id, snapshot=True)
     site = asking.ask("erpnext", services.site)
     silent = site if isinstance(site, gathered.Silence) else None
     employee = (

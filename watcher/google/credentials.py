@@ -36,6 +36,10 @@ class TokenStore(Protocol):
     def grant(self, account_id: int) -> Grant:
         """The account's grant as it is now; raises ``NotFound``."""
 
+    def access_token(self, account_id: int) -> str | None:
+        """The account's access token as it is kept now: what ``grant`` tells of it, at less cost,
+        since it is asked before each call. None when there is none, or no such account."""
+
     def keep(self, account_id: int, used: Grant, fresh: Fresh) -> bool:
         """Keep what was fetched by the grant ``used``, and Google's new refresh token where it gave
         one. False, and nothing is kept, when the account was disconnected or has another grant by
@@ -109,7 +113,7 @@ class AccessTokens:
             refused is None
             and cached
             and self._life(cached.expires_at) >= min(min_life, cached.enough)
-            and self._store.grant(account_id).access_token == cached.text
+            and self._store.access_token(account_id) == cached.text
         ):  # else its owner has consented anew, perhaps as somebody else
             return cached.text
         return self._obtain(_Wanted(account_id, refused, min_life)).text

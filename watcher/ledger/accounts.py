@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher import errors
@@ -188,6 +188,9 @@ def _is_refused(account: Account) -> bool:
     return account.state == AccountState.NEEDS_RECONNECT and account.cause in ACCOUNT_CODES
 
 
+_TOKEN = select(Account.access_token).where(Account.id == bindparam("account"))
+
+
 class LedgerTokens:
     """The token store that ``google.credentials`` works on: ciphertext in ``accounts``."""
 
@@ -212,6 +215,12 @@ class LedgerTokens:
                 expires_at=account.access_expires_at,
                 dead=account.cause if _is_refused(account) else "",
             )
+
+    def access_token(self, account_id: int) -> str | None:
+        row = self._db.glance(_TOKEN, {"account": account_id})
+        if row is None or row[0] is None:
+            return None
+        return self._keyring.decrypt(bytes(row[0]), row=f"accounts:{account_id}:access_token")
 
     def _open(self, account: Account, column: str) -> str | None:
         blob: bytes | None = getattr(account, column)

@@ -162,8 +162,8 @@ def hurry(session: Session, calendar_id: int, now: datetime) -> None:
 
 def keys_to_mask(session: Session, calendar_id: int) -> frozenset[str]:
     """Keys of rows that became private and could be neither masked nor deleted so far."""
-    rows = of_calendar(session, calendar_id)
-    return frozenset(row.sync_key for row in rows if row.kind == "masking")
+    masking = models.Quarantined.calendar_id == calendar_id, models.Quarantined.kind == "masking"
+    return frozenset(session.scalars(select(models.Quarantined.sync_key).where(*masking)))
 
 
 def due(session: Session, now: datetime, most: int) -> list[int]:

@@ -11,10 +11,11 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Integer, Text, cast, delete
+from sqlalchemy import Integer, Text, bindparam, cast, delete
 from sqlalchemy.orm import Session
 
-from watcher.errors import BudgetSpent, Transient, WatcherError
+from watcher import errors
+from watcher.ledger import often
 from watcher.ledger.models import Fact
 from watcher.ledger.upsert import insert_into
 
@@ -26,12 +27,12 @@ SURE_AFTER = 3
 _NOTED = "away:"
 
 
-def level_of(session: Session, error: WatcherError, now: datetime) -> int:
+def level_of(session: Session, error: errors.WatcherError, now: datetime) -> int:
     """Count a try that failed, in the transaction that notes it; returns the level at which the try
     itself is to be logged."""
-    if not isinstance(error, Transient) or error.side not in NAMES:
+    if not isinstance(error, errors.Transient) or error.side not in NAMES:
         return logging.WARNING
-    if isinstance(error, BudgetSpent):
+    if isinstance(error, errors.BudgetSpent):
         return logging.INFO
     tries, since = _count(session, error.side, now)
     name = NAMES[error.side]
@@ -45,16 +46,26 @@ def level_of(session: Session, error: WatcherError, now: datetime) -> int:
     return logging.DEBUG
 
 
+_F = often.table(Fact).c
+_OVER = (
+    delete(often.table(Fact))
+    .where(_F.name.in_(bindparam("names", expanding=True)))
+    .returning(_F.name, _F.value, _F.learned_at)
+)
+
+
 def answered(session: Session, sides: Iterable[str], now: datetime) -> None:
     """A run went through in which these sides answered."""
     names = [f"{_NOTED}{side}" for side in sides]
-    gone = (
-        delete(Fact).where(Fact.name.in_(names)).returning(Fact.name, Fact.value, Fact.learned_at)
-    )
-    for noted, tries, since in session.execute(gone).all():
-        if int(tries) >= SURE_AFTER:
-            name, seconds = NAMES[noted.removeprefix(_NOTED)], (now - since).total_seconds()
-            log.warning("%s is available again after %.0f s: %s tries failed", name, seconds, tries)
+    for row in often.run(session, _OVER, {"names": names}).all():
+        if int(row.value) >= SURE_AFTER:
+            seconds = (now - row.learned_at).total_seconds()
+            log.warning(
+                "%s is available again after %.0f s: %s tries failed",
+                NAMES[row.name.removeprefix(_NOTED)],
+                seconds,
+                row.value,
+            )
 
 
 def _count(session: Session, side: str, now: datetime) -> tuple[int, datetime]:

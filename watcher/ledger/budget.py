@@ -21,6 +21,7 @@ from watcher.ledger.columns import UtcDateTime
 from watcher.ledger.db import Database
 from watcher.ledger.document import GoogleCalls
 from watcher.ledger.models import Calendar, Fact, Usage
+from watcher.ledger.often import run, table
 from watcher.ledger.when import is_ahead
 
 Purpose = Literal["push", "poll", "backfill"]
@@ -46,14 +47,14 @@ def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> Non
     values = {
         "project": project,
         "own": own,
-        "day": f"day:{now:%Y-%m-%d}",
+        "day": _day(now),
         "soon": now + timedelta(minutes=10),
         "later": now + timedelta(days=40),
         "of_project": PROJECT_PER_MINUTE[purpose],
         "of_account": ACCOUNT_PER_MINUTE[purpose],
     }
     with db.session() as session:
-        counted = set(session.scalars(_COUNT, values))
+        counted = set(run(session, _COUNT, values).scalars())
         # A refusal rolls back what was counted beside it.
         for bucket, whose in ((project, "project's"), (own, "account's")):
             if bucket not in counted:
@@ -82,9 +83,22 @@ def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
     )
 
 
+_SO_FAR = select(
+    select(func.max(table(Calendar).c.id)).scalar_subquery().label("highest"),
+    select(table(Usage).c.calls)
+    .where(table(Usage).c.bucket == bindparam("day"))
+    .scalar_subquery()
+    .label("spent"),
+)
+
+
+def _day(now: datetime) -> str:
+    """The bucket of a day's calls."""
+    return f"day:{now:%Y-%m-%d}"
+
+
 def today(session: Session, now: datetime) -> int:
-    row = session.get(Usage, f"day:{now:%Y-%m-%d}")
-    return 0 if row is None else row.calls
+    return run(session, _SO_FAR, {"day": _day(now)}).one().spent or 0
 
 
 def forecast(session: Session, now: datetime) -> int:
@@ -110,12 +124,13 @@ def poll_minutes(session: Session, wanted: float, line: int, now: datetime) -> f
     of them than the highest number given to one. Of many cron has counted them a moment ago.
     """
     most = line * STRETCH_FROM * wanted / 1_440
-    fleet = session.scalar(select(func.max(Calendar.id))) or 0
+    found = run(session, _SO_FAR, {"day": _day(now)}).one()
+    fleet = found.highest or 0
     if fleet > most:
         known = session.get(Fact, COUNTED)
         lately = known is not None and is_ahead(known.learned_at + COUNTED_FOR, now, COUNTED_FOR)
         fleet = int(known.value) if known is not None and lately else sizes.active(session)
-    return wanted * max(1.0, fleet / most, forecast(session, now) / (line * NEAR))
+    return wanted * max(1.0, fleet / most, _by_midnight(found.spent or 0, now) / (line * NEAR))
 
 
 def count_calendars(session: Session, line: int, now: datetime) -> None:

@@ -1,21 +1,16 @@
-"""Calendars: what is owed (dirty), what is applied (synced), and the move from one to the other."""
+"""The calendars that are mirrored: which there are, and the rings for them."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from watcher.errors import LeaseLost, NotFound
+from watcher.errors import NotFound
 from watcher.languages.sentence import sentence
-from watcher.ledger import aside
-from watcher.ledger.choices import Wishes
 from watcher.ledger.db import LOCKED
-from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Account, Calendar, Run
 from watcher.ledger.states import LEAVING, AccountState, CalendarState
 
@@ -23,85 +18,6 @@ RECONCILE_EVERY = timedelta(hours=24)
 RUNG_PATIENCE = timedelta(seconds=60)
 SURE_AFTER = 3
 """Google's 404 may be a matter of the moment: it is believed the third time in a row."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
-    """One calendar's debt as seen at the start of a pass, and whose it is.
-
-    ``account`` is the address; ``erpnext_user`` and ``wishes`` are the account's. ``seq`` is
-    what a commit will settle, ``received_at`` when the oldest change of the debt was told,
-    ``window_end`` how far the mirror has been filled, ``rows_seen`` ERPNext's newest stamp of its
-    rows as last seen, ``to_mask`` the keys of rows that still show what has become private,
-    ``sweep_allowed`` how many cancellations an admin has confirmed (None: none was asked for),
-    ``told_by`` the ids of the requests that told of it, with blanks between them.
-    """
-
-    calendar_id: int
-    account_id: int
-    account: str
-    erpnext_user: str | None
-    wishes: Wishes
-    google_id: str
-    seq: int
-    reason: str
-    received_at: datetime | None
-    snapshot: bool
-    sync_token: str | None
-    query_fingerprint: str
-    policy_fingerprint: str
-    time_zone: str
-    window_end: datetime | None
-    first: bool
-    rows_seen: str = ""
-    to_mask: frozenset[str] = frozenset()
-    sweep_allowed: int | None = None
-    told_by: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
-    """What a good pass leaves behind. The window is None where it was not filled any further,
-    ``rows_seen`` where nothing was written, ``trouble`` where nothing waits for a person;
-    ``wrote`` is whether ERPNext has got a row anew."""
-
-    at: datetime
-    next_poll_at: datetime
-    sync_token: str
-    query_fingerprint: str
-    policy_fingerprint: str
-    time_zone: str
-    window_start: datetime | None = None
-    window_end: datetime | None = None
-    snapshot: bool = False
-    wrote: bool = False
-    rows_seen: str | None = None
-    trouble: Trouble | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """What a pass that failed leaves behind: the state and cause that are shown, and when the next
-    try is due."""
-
-    at: datetime
-    state: CalendarState
-    cause: str
-    message: str
-    retry_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trouble:
-    """What a pass that went through still leaves for a person: the calendar is ``held`` (a sweep
-    that would cancel ``sweep`` rows waits to be confirmed) or ``refused`` (ERPNext takes nothing of
-    it)."""
-
-    state: CalendarState
-    cause: str
-    message: str
-    step: str = ""
-    sweep: int | None = None
 
 
 def add(session: Session, account_id: int, google_id: str, now: datetime) -> Calendar:
@@ -128,10 +44,13 @@ def revive(calendar: Calendar, now: datetime) -> None:
 def get(session: Session, calendar_id: int) -> Calendar:
     calendar = session.get(Calendar, calendar_id)
     if calendar is None:
-        raise NotFound(
-            sentence("there is no calendar %(number)s in the ledger", number=calendar_id)
-        )
+        raise unknown(calendar_id)
     return calendar
+
+
+def unknown(calendar_id: int) -> NotFound:
+    """There is no such calendar."""
+    return NotFound(sentence("there is no calendar %(number)s in the ledger", number=calendar_id))
 
 
 def locked(session: Session, calendar_id: int) -> Calendar:
@@ -181,156 +100,6 @@ def find(session: Session, account_id: int, google_id: str) -> Calendar | None:
 def note_shown(session: Session, calendar_id: int, sweep: int | None) -> None:
     """A dry run has told an admin how many rows the sweep would cancel."""
     locked(session, calendar_id).sweep_shown = sweep
-
-
-def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
-    """The calendar's debt as it is now, as if a snapshot were owed if asked; changes nothing."""
-    calendar = get(session, calendar_id)
-    account = session.get_one(Account, calendar.account_id)
-    return Work(
-        calendar_id=calendar.id,
-        account_id=account.id,
-        account=account.email,
-        erpnext_user=account.erpnext_user,
-        wishes=Wishes.of(account),
-        google_id=calendar.google_id,
-        seq=calendar.dirty_seq,
-        reason=calendar.dirty_reason or "asked",
-        received_at=calendar.dirty_at,
-        snapshot=snapshot or calendar.snapshot_seq > 0,
-        sync_token=calendar.sync_token,
-        query_fingerprint=calendar.query_fingerprint,
-        policy_fingerprint=calendar.policy_fingerprint,
-        time_zone=calendar.time_zone,
-        window_end=calendar.window_end,
-        first=calendar.last_snapshot_at is None,
-        rows_seen=calendar.rows_seen,
-        to_mask=aside.keys_to_mask(session, calendar_id),
-        sweep_allowed=calendar.sweep_allowed,
-        told_by=calendar.told_by,
-    )
-
-
-def begin(session: Session, lease: CalendarLease) -> Work:
-    """Read the debt and take the doorbell's slot free, in one transaction, before Google is read.
-    An admin's consent to a sweep is for this pass and ends here, also if the pass fails.
-
-    A notification that finds ``rung_at`` set is not written at all, because the job that will
-    clear it reads Google afterwards; one that comes later finds it clear and counts.
-    """
-    calendar = locked(session, lease.calendar_id)
-    work = peek(session, lease.calendar_id)
-    calendar.rung_at = None
-    calendar.dirty_at = None
-    calendar.sweep_allowed = None
-    return work
-
-
-def settle(session: Session, lease: CalendarLease, work: Work, done: Settled) -> None:
-    """Store the token and what it covers, if the fence still holds. Raises ``LeaseLost``.
-
-    This is the last write of a pass: the token is never ahead of what ERPNext has taken.
-    """
-    now, trouble = done.at, done.trouble
-    values: dict[str, object] = {
-        "sync_token": done.sync_token,
-        "query_fingerprint": done.query_fingerprint,
-        "policy_fingerprint": done.policy_fingerprint,
-        "time_zone": done.time_zone,
-        "synced_seq": work.seq,
-        "failures": 0,
-        "retry_at": None,
-        "last_success_at": now,
-        "next_poll_at": done.next_poll_at,
-    }
-    if done.snapshot:
-        values |= {
-            "last_snapshot_at": now,
-            "next_reconcile_at": now + RECONCILE_EVERY * random.uniform(0.9, 1.1),
-            "sweep_shown": trouble.sweep if trouble else None,
-        }
-    if done.wrote:
-        values["changed_at"] = now
-    if done.rows_seen is not None:
-        values["rows_seen"] = done.rows_seen
-    if done.window_end is not None and not (trouble and trouble.state == CalendarState.HELD):
-        # Of what was held back the old window is still the judge.
-        values |= {"window_start": done.window_start, "window_end": done.window_end}
-    calendar = locked(session, lease.calendar_id)
-    if work.told_by:  # those that came in meanwhile are of the next pass
-        values["told_by"] = calendar.told_by.removeprefix(work.told_by).strip()
-    if done.snapshot and calendar.snapshot_seq <= work.seq:
-        values["snapshot_seq"] = 0
-    values |= _state_after(calendar, done)
-    kept = session.execute(
-        update(Calendar)
-        .where(
-            Calendar.id == lease.calendar_id,
-            Calendar.lease_owner == lease.owner,
-            Calendar.fence == lease.fence,
-        )
-        .values(values)
-        .returning(Calendar.id)
-    ).scalar_one_or_none()
-    if kept is None:
-        raise LeaseLost
-
-
-def _state_after(calendar: Calendar, done: Settled) -> dict[str, object]:
-    """``ok``, or what the pass leaves for a person. ``held`` stays until a snapshot has gone
-    through whole (or was forced)."""
-    if not done.snapshot and calendar.state == CalendarState.HELD:
-        return {}
-    found = done.trouble or Trouble(state=CalendarState.OK, cause="", message="")
-    since = calendar.since if calendar.state == found.state else done.at
-    return {
-        "state": found.state,
-        "cause": found.cause,
-        "message": found.message,
-        "step": found.step,
-        "since": since,
-    }
-
-
-def fail(session: Session, lease: CalendarLease, work: Work, failure: Failure) -> None:
-    """Record a failure; the debt stays."""
-    calendar = get(session, lease.calendar_id)
-    if calendar.fence != lease.fence:
-        return
-    if calendar.state != CalendarState.HELD:  # which waits for a person, not for the next good pass
-        if (calendar.state, calendar.cause) != (failure.state, failure.cause):
-            calendar.state, calendar.cause = failure.state, failure.cause
-            calendar.since = failure.at
-        calendar.message, calendar.step = failure.message, ""
-    calendar.failures += 1
-    calendar.retry_at = failure.retry_at
-    _still_owed(calendar, work)
-
-
-def leave(session: Session, lease: CalendarLease, work: Work, *, token_expired: bool) -> None:
-    """The pass that began with ``work`` does not take place, and the calendar owes a full listing;
-    with ``token_expired`` one that takes a new sync token."""
-    calendar = hand_on(session, lease, work)
-    calendar.snapshot_seq = calendar.dirty_seq
-    if token_expired:
-        calendar.sync_token = None
-
-
-def hand_on(session: Session, lease: CalendarLease, work: Work) -> Calendar:
-    """The pass that began with ``work`` is left to another worker: what is owed stays owed. Raises
-    ``LeaseLost``."""
-    calendar = locked(session, lease.calendar_id)
-    if calendar.fence != lease.fence:
-        raise LeaseLost
-    calendar.sweep_allowed = work.sweep_allowed
-    _still_owed(calendar, work)
-    return calendar
-
-
-def _still_owed(calendar: Calendar, work: Work) -> None:
-    """``begin`` has taken note of the debt as if it were paid: since when it is owed stays."""
-    if work.received_at is not None:
-        calendar.dirty_at = work.received_at
 
 
 def note_rung(session: Session, calendar_id: int, now: datetime) -> None:

@@ -166,14 +166,6 @@ def live(session: Session, calendar_id: int, now: datetime) -> Channel | None:
     ).first()
 
 
-def is_watched(session: Session, calendar: Calendar, now: datetime) -> bool:
-    """Whether a channel that was heard tells of changes, now and until another one is asked for."""
-    channel = live(session, calendar.id, now)
-    if channel is None or channel.expires_at is None or channel.heard_at is None:
-        return False
-    return calendar.watch_retry_at is None or channel.expires_at > calendar.watch_retry_at
-
-
 def waits(now: datetime) -> ColumnElement[bool]:
     """No channel is asked for yet: the last one was refused, or cannot be had at all."""
     pushless = func.coalesce(Calendar.push_supported.is_(False), False)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from sqlalchemy import TextClause, select, text
 from sqlalchemy.orm import Session
 
-from watcher.ledger import models
+from watcher.ledger import models, often
 
 BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0)
 """Upper edges in seconds of the histogram of freshness."""
@@ -39,7 +39,7 @@ def add(session: Session, counts: Mapping[str, int]) -> None:
     names = sorted(counts)
     values: dict[str, object] = {f"name{n}": name for n, name in enumerate(names)}
     values |= {f"by{n}": counts[name] for n, name in enumerate(names)}
-    session.execute(_addition(len(names)), values)
+    often.run(session, _addition(len(names)), values)
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from sqlalchemy import (
     event,
     inspect,
     make_url,
+    select,
     text,
 )
 from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError
@@ -27,6 +28,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from watcher import errors
 from watcher.ledger import refusals, server
+from watcher.ledger.clock import epoch_now
 from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
 from watcher.ledger.prepared import Prepared, Query
 from watcher.ledger.together import Together
@@ -51,6 +53,7 @@ there, with the calendar locked already, while others lock the account first."""
 
 
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
+_NOW = select(epoch_now())
 
 
 def _no_database(what: str) -> errors.UserError:
@@ -206,12 +209,7 @@ class Database:
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""
-        statement = (
-            "SELECT (julianday('now') - 2440587.5) * 86400.0"
-            if self.is_sqlite
-            else "SELECT extract(epoch from clock_timestamp())"
-        )
-        return float(session.execute(text(statement)).scalar_one())
+        return float(session.connection().scalar(_NOW) or 0.0)
 
     def probe(self) -> None:
         """Find out whether the ledger takes a write, by one that changes nothing. Raises

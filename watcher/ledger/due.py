@@ -26,19 +26,19 @@ def pauses(now: datetime) -> ColumnElement[bool]:
     return still_to_come(Calendar.retry_at, now, LONGEST_RETRY)
 
 
-def is_paced(calendar: Calendar, now: datetime) -> bool:
+def is_paced(paced_until: datetime | None, now: datetime) -> bool:
     """Whether no pass is to begin yet since the calendar, as it was just read, is told of without
     end."""
-    return is_ahead(calendar.paced_until, now, LONGEST_PACE)
+    return is_ahead(paced_until, now, LONGEST_PACE)
 
 
 def _paced(now: datetime) -> ColumnElement[bool]:
     return still_to_come(Calendar.paced_until, now, LONGEST_PACE)
 
 
-def is_pausing(calendar: Calendar, now: datetime) -> bool:
+def is_pausing(retry_at: datetime | None, now: datetime) -> bool:
     """As ``pauses``, of a calendar that was just read."""
-    return is_ahead(calendar.retry_at, now, LONGEST_RETRY)
+    return is_ahead(retry_at, now, LONGEST_RETRY)
 
 
 def to_ring(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from watcher.errors import LeaseLost
+from watcher.ledger import often
+from watcher.ledger.clock import epoch_now
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Lease
 from watcher.ledger.states import LEAVING
@@ -18,15 +20,16 @@ CALENDAR_LEASE_SECONDS = 60.0
 
 STEP_SECONDS = 60.0
 """A database's clock that is put right may go back by so much without ending leases."""
+Moment = float | ColumnElement[float]
 
 
-def lapsed(until: InstrumentedAttribute[float], now: float, seconds: float) -> ColumnElement[bool]:
+def lapsed(until: InstrumentedAttribute[float], now: Moment, seconds: float) -> ColumnElement[bool]:
     """Whether a lease that is taken for ``seconds`` has ended. One that lies further ahead was
     taken while the database's clock ran ahead: nobody prolongs it, else it would not."""
     return or_(until < now, until > now + seconds + STEP_SECONDS)
 
 
-def is_free(now: float) -> ColumnElement[bool]:
+def is_free(now: Moment) -> ColumnElement[bool]:
     """Whether nobody works on a calendar; ``now`` by the database's clock."""
     return or_(
         Calendar.lease_owner.is_(None), lapsed(Calendar.lease_until, now, CALENDAR_LEASE_SECONDS)
@@ -47,24 +50,22 @@ class CalendarLease:
     fence: int
 
 
-def take_calendar(
-    db: Database, session: Session, calendar_id: int, owner: str
-) -> CalendarLease | None:
-    """Lease a calendar for 60 s, or None while another process holds it."""
-    now = db.now_epoch(session)
-    fence = session.execute(
-        update(Calendar)
-        .where(
-            Calendar.id == calendar_id,
-            is_free(now),
-        )
-        .values(
-            lease_owner=owner,
-            lease_until=now + CALENDAR_LEASE_SECONDS,
-            fence=Calendar.fence + 1,
-        )
-        .returning(Calendar.fence)
-    ).scalar_one_or_none()
+_TAKE = (
+    update(often.table(Calendar))
+    .where(Calendar.id == bindparam("calendar"), is_free(epoch_now()))
+    .values(
+        lease_owner=bindparam("taker"),
+        lease_until=epoch_now() + CALENDAR_LEASE_SECONDS,
+        fence=often.table(Calendar).c.fence + 1,
+    )
+    .returning(often.table(Calendar).c.fence)
+)
+
+
+def take_calendar(session: Session, calendar_id: int, owner: str) -> CalendarLease | None:
+    """Lease a calendar for 60 s, or None while another process holds it. When it is taken, its row
+    is kept from others until the transaction ends."""
+    fence = often.run(session, _TAKE, {"calendar": calendar_id, "taker": owner}).scalar()
     return None if fence is None else CalendarLease(calendar_id, owner, fence)
 
 
@@ -85,20 +86,6 @@ def extend_calendar(db: Database, session: Session, lease: CalendarLease) -> Non
 
 def release_calendar(session: Session, lease: CalendarLease) -> None:
     session.execute(update(Calendar).where(held(lease)).values(lease_owner=None, lease_until=0.0))
-
-
-def release_if_clean(session: Session, lease: CalendarLease, seq: int) -> bool:
-    """Release unless a change arrived since ``seq``; False means: go again, still leased."""
-    row = session.execute(
-        update(Calendar)
-        .where(and_(held(lease), Calendar.dirty_seq == seq))
-        .values(lease_owner=None, lease_until=0.0)
-        .returning(Calendar.id)
-    ).scalar_one_or_none()
-    if row is not None:
-        return True
-    still_ours = session.execute(select(Calendar.id).where(held(lease))).scalar_one_or_none()
-    return still_ours is None
 
 
 def held(lease: CalendarLease) -> ColumnElement[bool]:

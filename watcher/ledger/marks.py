@@ -58,7 +58,7 @@ class Mark(Base):
 class Marking:
     """What is to be done with the rows of one calendar. ``since``: they are to say that they are
     not kept current since then; None: they are to say it no more. ``after``: as in ``Mark``.
-    ``rows_seen``: as in ``calendars.Work``."""
+    ``rows_seen``: as in ``debts.Work``."""
 
     calendar_id: int
     account: str

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import String, and_, delete, select
+from sqlalchemy import String, and_, delete, insert, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from watcher.languages.sentence import Sentence
-from watcher.ledger import counters, presence, renewals
+from watcher.ledger import counters, often, presence, renewals
 from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
 from watcher.ledger.models import (
@@ -43,8 +43,13 @@ KEEP_DEAD_GRANTS = timedelta(days=30)
 def add(session: Session, run: Run, counted: Mapping[str, int] | None = None) -> None:
     """Write a pass into the diary, which is kept for 14 days, and count it for ever, together with
     what else the process has counted meanwhile."""
-    session.add(run)
+    values = {name: value for name, value in vars(run).items() if name in _RUN.c}
+    often.run(session, _WRITE, values)
     counters.add(session, counters.of_run(run) + Counter(counted or {}))
+
+
+_RUN = often.table(Run)
+_WRITE = insert(_RUN).inline()
 
 
 def failure(cause: str, why: str) -> str:

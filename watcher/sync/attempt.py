@@ -8,16 +8,18 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from watcher.channels.registry import open_channel
 from watcher.errors import AccountDead, AppDead, WatcherError
-from watcher.ledger import calendars, channels, due, leases
-from watcher.ledger.calendars import Work
+from watcher.ledger import calendars, channels, debts, due, leases
+from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
-from watcher.ledger.models import Account, Calendar
 from watcher.ledger.rings import Lane
+from watcher.ledger.states import AccountState
 from watcher.services import Services
 from watcher.telemetry import traces
 
@@ -64,32 +66,46 @@ class Attempt:
 
 
 def begin_attempt(services: Services, calendar_id: int, lane: Lane) -> Attempt | End:
-    """Lease the calendar and read its debt, in one transaction."""
+    """Lease the calendar and read its debt, in one transaction. What it owes and whether its
+    account is active is read after the lease was taken; see ``disconnect.drain``."""
     with services.db.session() as session:
-        calendar = session.get(Calendar, calendar_id)
-        if calendar is None or calendar.removed:
-            return End.IDLE
-        if session.get_one(Account, calendar.account_id).state != "active":
-            calendar.rung_at = None
-            return End.IDLE
-        if due.is_pausing(calendar, services.clock()):
-            calendar.rung_at = None
-            return End.WAITS
-        if due.is_paced(calendar, services.clock()):
-            return End.WAITS
-        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
-        if lease is None:
-            return End.BUSY
-        if not calendars.is_wanted(session, calendar_id):  # by now; see disconnect.drain
+        lease = leases.take_calendar(session, calendar_id, services.owner)
+        found, now = debts.owed(session, calendar_id), services.clock()
+        end = _in_the_way(found, now)
+        if found is not None and end is None and lease is not None:
+            return _attempt(services, session, lease, debts.begin(session, lease, found), lane)
+        if found is not None and end is not None and not due.is_paced(found.paced_until, now):
+            calendars.not_rung(session, calendar_id)
+        if lease is not None:
             leases.release_calendar(session, lease)
-            return End.IDLE
-        return read_debt(services, session, lease, lane)
+        return end or End.BUSY
 
 
-def read_debt(services: Services, session: Session, lease: CalendarLease, lane: Lane) -> Attempt:
-    """What is owed now, within the transaction of ``session``. Workers for pushes open no channels,
-    so they need not know whether one is missing."""
-    work, now = calendars.begin(session, lease), services.clock()
+def _in_the_way(found: Row[Any] | None, now: datetime) -> End | None:
+    """Why no pass is to begin, apart from another process that is at it."""
+    if found is None or found.removed or found.account_state != AccountState.ACTIVE:
+        return End.IDLE
+    if due.is_pausing(found.retry_at, now) or due.is_paced(found.paced_until, now):
+        return End.WAITS
+    return None
+
+
+def begin_again(services: Services, lease: CalendarLease, lane: Lane) -> Attempt | End:
+    """The debt that has come in meanwhile; or the calendar is let go, since no pass is to begin
+    yet. In one transaction: who rings at the end of that pause must find it free."""
+    with services.db.session() as session:
+        calendar = calendars.locked(session, lease.calendar_id)
+        if due.is_paced(calendar.paced_until, services.clock()):
+            leases.release_calendar(session, lease)
+            return End.WAITS
+        return _attempt(services, session, lease, debts.begin(session, lease), lane)
+
+
+def _attempt(
+    services: Services, session: Session, lease: CalendarLease, work: Work, lane: Lane
+) -> Attempt:
+    """Workers for pushes open no channels, so they need not know whether one is missing."""
+    now = services.clock()
     is_watched = (
         lane == "live"
         or channels.watch_waits(session, work.calendar_id, now)
@@ -118,7 +134,7 @@ def watched(services: Services, attempt: Attempt) -> Attempt:
     # What the opening itself has left owing, and Google's first message on the channel, are read by
     # this pass, which has not begun to read: no second one is needed for them.
     with services.db.session() as session:
-        now = calendars.begin(session, attempt.lease)
+        now = debts.begin(session, attempt.lease)
     debt = replace(
         now,
         reason=work.reason,

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from watcher import errors
 from watcher.google.own import NO_OWN_CALENDAR
-from watcher.ledger import accounts, away, calendars, late, leases, runs
-from watcher.ledger.calendars import Failure
+from watcher.ledger import accounts, away, calendars, debts, late, leases, runs
+from watcher.ledger.debts import Failure
 from watcher.ledger.models import Calendar, Run
 from watcher.ledger.states import CalendarState
 from watcher.services import Services
@@ -39,7 +39,7 @@ def record_failure(services: Services, attempt: Attempt, error: errors.WatcherEr
         failure = Failure(
             at=now, state=state, cause=cause, message=error.message, retry_at=retry_at
         )
-        calendars.fail(session, lease, work, failure)
+        debts.fail(session, lease, work, failure)
         if isinstance(error, errors.Transient) and error.unanswered:
             late.note_unanswered(session, lease.calendar_id, now)
         runs.add(

@@ -63,7 +63,7 @@ def _one_batch(services: Services, calendar_id: int) -> bool:
 
 def _begin(services: Services, calendar_id: int) -> tuple[CalendarLease, Marking] | None:
     with services.db.session() as session:
-        lease = leases.take_calendar(services.db, session, calendar_id, services.owner)
+        lease = leases.take_calendar(session, calendar_id, services.owner)
         if lease is None:
             return None
         marking = marks.begin(session, lease, services.clock())

@@ -14,7 +14,7 @@ from watcher.erpnext.rekeying import Renamed, rekey
 from watcher.errors import CalendarGone, LeaseLost
 from watcher.google.own import own_calendar
 from watcher.ledger import accounts, aside, calendars, channels, leases, own
-from watcher.ledger.calendars import Work
+from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Account
 from watcher.services import Services

@@ -6,14 +6,15 @@ from __future__ import annotations
 import logging
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
 from watcher.google.client import QUERY_FINGERPRINT
-from watcher.ledger import aside, away, budget, calendars, channels, doubts, leases, owing, runs
+from watcher.ledger import aside, away, budget, channels, debts, doubts, heard, owing, runs
 from watcher.ledger import erpnext as known_site
-from watcher.ledger.calendars import Settled, Trouble
 from watcher.ledger.models import Run
 from watcher.ledger.states import CalendarState
 from watcher.services import Services
@@ -33,17 +34,16 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
     run = _diary(attempt, p, outcome, now)
     with services.counts.taken() as counted, services.db.session() as session:
         calendar_id = work.calendar_id
-        calendars.locked(session, calendar_id)
-        fresh = aside.quarantine(session, calendar_id, outcome.refused, attempt.started, now)
-        aside.release(session, calendar_id, outcome.settled_keys)
-        if p.kind == "snapshot":
-            aside.release_others(session, calendar_id, {r.key for r in outcome.refused})
+        found = debts.as_found(session, calendar_id)
+        has_aside = found.has_aside or bool(outcome.refused)
+        fresh = _set_aside(session, attempt, p, outcome, now) if has_aside else []
         runs.add(session, run, counted)
         if work.reason == "poll":
             _doubt_channel(session, outcome, calendar_id, attempt.started)
-        settled = Settled(
+        settled = debts.Settled(
+            found=found,
             at=now,
-            next_poll_at=_next_poll(services, session, calendar_id, now),
+            next_poll_at=_next_poll(services, session, found, now),
             sync_token=reading.token,
             query_fingerprint=QUERY_FINGERPRINT,
             policy_fingerprint=p.basis.policy,
@@ -52,19 +52,31 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
             window_end=reading.filled.end if reading.filled else None,
             snapshot=p.kind == "snapshot",
             wrote=bool(run.created or run.updated or run.cancelled),
+            goes_on=outcome.touched and p.kind == "delta",
             rows_seen=outcome.rows_seen,
-            trouble=_trouble(session, outcome, calendar_id, now),
+            trouble=_held(outcome) or (_refused(session, calendar_id, now) if has_aside else None),
         )
-        calendars.settle(session, attempt.lease, work, settled)
-        if outcome.touched and p.kind == "delta":
+        let_go = debts.settle(session, attempt.lease, work, settled)
+        if settled.goes_on:
             owing.owe_listings(session, [calendar_id], "touched", now)
         if outcome.applied.answered_late:
             known_site.remember_late_answers(session, outcome.applied.answered_late, now)
         away.answered(session, _answered(outcome), now)
-        let_go = leases.release_if_clean(session, attempt.lease, work.seq)
     _tell_of_refusals(outcome, fresh)
     log.info("synced", extra={"run": _as_log(run)})
     return let_go
+
+
+def _set_aside(
+    session: Session, attempt: Attempt, p: Pass, outcome: Outcome, now: datetime
+) -> list[str]:
+    """The keys of events that stand aside from now on."""
+    calendar_id, refused = p.basis.work.calendar_id, outcome.refused
+    fresh = aside.quarantine(session, calendar_id, refused, attempt.started, now)
+    aside.release(session, calendar_id, outcome.settled_keys)
+    if p.kind == "snapshot":
+        aside.release_others(session, calendar_id, {r.key for r in refused})
+    return fresh
 
 
 def _answered(outcome: Outcome) -> list[str]:
@@ -72,33 +84,36 @@ def _answered(outcome: Outcome) -> list[str]:
     return ["google"] if outcome.reading.is_empty else ["google", "erpnext"]
 
 
-def _next_poll(services: Services, session: Session, calendar_id: int, now: datetime) -> datetime:
+def _next_poll(services: Services, session: Session, found: Row[Any], now: datetime) -> datetime:
     """Without a live channel (not only where there can be none) nothing but the poll tells."""
-    calendar, settings = calendars.get(session, calendar_id), services.settings
+    settings = services.settings
     wanted = settings.poll_minutes
-    if not channels.is_watched(session, calendar, now):
+    if not heard.is_watched(session, found.id, found.watch_retry_at, now):
         wanted = min(wanted, settings.unwatched_poll_minutes)
     minutes = wanted
-    if calendar.push_supported is not False:
+    if found.push_supported is not False:
         minutes = budget.poll_minutes(session, wanted, settings.google_calls_per_day, now)
     return now + timedelta(minutes=minutes * random.uniform(0.8, 1.1))
 
 
-def _trouble(session: Session, outcome: Outcome, calendar_id: int, now: datetime) -> Trouble | None:
-    """What waits for a person although the pass went through."""
+def _held(outcome: Outcome) -> debts.Trouble | None:
     brake = outcome.plan.brake
-    if brake:
-        return Trouble(
-            state=CalendarState.HELD,
-            cause=Cause.SWEEP_HELD,
-            message=brake.message,
-            sweep=brake.rows,
-        )
+    if brake is None:
+        return None
+    return debts.Trouble(
+        state=CalendarState.HELD,
+        cause=Cause.SWEEP_HELD,
+        message=brake.message,
+        sweep=brake.rows,
+    )
+
+
+def _refused(session: Session, calendar_id: int, now: datetime) -> debts.Trouble | None:
     found = aside.refuses_everything(session, calendar_id)
     if found is None:
         return None
     aside.hurry(session, calendar_id, now)
-    return Trouble(
+    return debts.Trouble(
         state=CalendarState.REFUSED,
         cause=Cause.REFUSED_BY_ERPNEXT,
         message=found.message,

@@ -18,7 +18,7 @@ from watcher.events.model import MappingRules, Window
 from watcher.google.client import PATIENT, QUERY_FINGERPRINT, CalendarClient, Patience
 from watcher.ledger import erased, leases
 from watcher.ledger.budget import Purpose
-from watcher.ledger.calendars import Work
+from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.services import Services
 from watcher.sync.policy import make_rules, policy_fingerprint, window_of

@@ -12,8 +12,8 @@ from watcher.events.fields import COLOUR
 from watcher.events.mapping import MAPPING_VERSION
 from watcher.events.model import MappingRules, Window
 from watcher.events.window import make_window, reaching
-from watcher.ledger.calendars import Work
 from watcher.ledger.choices import effective
+from watcher.ledger.debts import Work
 from watcher.settings import Settings
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.site import ADMINISTRATOR
 from watcher.events.model import Row
-from watcher.ledger.calendars import Work
+from watcher.ledger.debts import Work
 
 EVER = "1000-01-01 00:00:00"
 """Before any row that ERPNext holds."""

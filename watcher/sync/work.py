@@ -11,10 +11,10 @@ import structlog
 from watcher import errors
 from watcher.google.client import PATIENT, Patience
 from watcher.google.errors import SIDE
-from watcher.ledger import calendars, due, leases
+from watcher.ledger import calendars, debts, leases
 from watcher.ledger.rings import Lane
 from watcher.services import Services
-from watcher.sync.attempt import Attempt, End, begin_attempt, read_debt, watched
+from watcher.sync.attempt import Attempt, End, begin_again, begin_attempt, watched
 from watcher.sync.failure import is_sure, record_failure
 from watcher.sync.moved import follow
 from watcher.sync.outcome import commit
@@ -54,7 +54,7 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
                     end = _one_pass(services, attempt, lane)
                 if end != End.CHANGED:
                     break
-                again = _begin_again(services, attempt.lease, lane)
+                again = begin_again(services, attempt.lease, lane)
                 if isinstance(again, End):
                     end = again
                     break
@@ -71,17 +71,6 @@ def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "ba
             services.ring(calendar_id, "live", "again")
             return End.DONE
         return end
-
-
-def _begin_again(services: Services, lease: leases.CalendarLease, lane: Lane) -> Attempt | End:
-    """The debt that has come in meanwhile; or the calendar is let go, since no pass is to begin
-    yet. In one transaction: who rings at the end of that pause must find it free."""
-    with services.db.session() as session:
-        calendar = calendars.locked(session, lease.calendar_id)
-        if due.is_paced(calendar, services.clock()):
-            leases.release_calendar(session, lease)
-            return End.WAITS
-        return read_debt(services, session, lease, lane)
 
 
 def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
@@ -107,7 +96,7 @@ def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
         if lane == "live" and _needs_patience(error):
             log.info("left to a worker for bulk work: %s", error.message)
             with services.db.session() as session:
-                calendars.hand_on(session, attempt.lease, attempt.work)
+                debts.hand_on(session, attempt.lease, attempt.work)
             return End.LEFT
         record_failure(services, attempt, error)
         return End.FAILED
@@ -127,7 +116,7 @@ def _needs_patience(error: errors.WatcherError) -> bool:
 
 def _owe_listing(services: Services, attempt: Attempt, *, token_expired: bool) -> None:
     with services.db.session() as session:
-        calendars.leave(session, attempt.lease, attempt.work, token_expired=token_expired)
+        debts.leave(session, attempt.lease, attempt.work, token_expired=token_expired)
 
 
 def _look_for(services: Services, attempt: Attempt, error: errors.CalendarGone) -> End:

@@ -62,6 +62,9 @@ class SqliteTokens:
             dead=row[5],
         )
 
+    def access_token(self, account_id: int) -> str | None:
+        return self.grant(account_id).access_token
+
     def keep(self, account_id: int, used: Grant, fresh: Fresh) -> bool:
         with self._open() as db:
             done = db.execute(
