@@ -331,7 +331,7 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "erpnext-secret was changed after they were started",
         "restart Watcher",
     ),
-    ("processes.cron", no_cron, "fail", "no sweep run", "watcher up"),
+    ("processes.cron", no_cron, "fail", "failed work is not taken up", "watcher up"),
     ("processes.cron", cron_has_ended, "skip", "no `watcher cron` runs", ""),
     (
         "address.dns",

@@ -138,6 +138,13 @@ def test_wrong_answers_from_a_file(
         assert (done.return_value, says in done.output) == (code, True)
 
 
+def test_a_file_with_answers_that_is_no_text(fresh: Shop) -> None:
+    (fresh.folder / "answers").write_bytes(b"\xff\xfe\x00")
+    done = fresh.invoke("init", "--from-file", str(fresh.folder / "answers"))
+    assert isinstance(done.exception, UserError)
+    assert "is not a text file in UTF-8" in done.exception.message
+
+
 @pytest.mark.parametrize("value", ["plain", "with space", "it's", "a#b", "$HOME", 'a"b', "a\\b"])
 def test_a_value_is_read_back_as_it_was_given(tmp_path: Path, value: str) -> None:
     text = init.template(tmp_path / "key", {"WATCHER_ERPNEXT_API_SECRET": value})

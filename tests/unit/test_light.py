@@ -206,6 +206,17 @@ def test_a_silent_channel_is_polled_for(services: Services) -> None:
         assert not channels_heard.is_watched(session, 1, NOW + timedelta(days=99), NOW + MINUTE)
 
 
+def test_a_calendar_that_is_watched_is_still_when_it_is_taken_up_again(
+    services: Services,
+) -> None:
+    with services.db.session() as session:
+        for number, watchable, then in ((1, True, True), (2, False, None)):
+            calendar = session.get_one(Calendar, number)
+            calendar.push_supported = watchable
+            calendars.revive(calendar, NOW)
+            assert calendar.push_supported is then
+
+
 # --- processes ----------------------------------------------------------------------------
 
 

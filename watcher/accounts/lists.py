@@ -24,12 +24,12 @@ def of_csv(data: bytes, name: str) -> list[Guest]:
         text = data.decode("utf-8-sig")
         # A spreadsheet of a country with a decimal comma writes semicolons.
         delimiter = ";" if ";" in text.partition("\n")[0] else ","
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        lines = [[cell.strip() for cell in row] for row in rows]
-    except (UnicodeDecodeError, csv.Error):
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    except UnicodeDecodeError:
         raise UserError(
             sentence("%(name)s is not a CSV file in UTF-8", name=name), next_step=_SAVE
         ) from None
+    lines = _cells(rows, name)
     names = [title.lower().replace(" ", "_") for title in lines[0]] if lines else []
     if ADDRESS not in names:
         found = ", ".join(f"`{title}`" for title in lines[0] if title) if lines else "nothing"
@@ -49,6 +49,24 @@ def of_csv(data: bytes, name: str) -> list[Guest]:
             next_step=sentence("one address a line, below `email`"),
         )
     return [Guest(person.get(ADDRESS, ""), person.get(USER) or None) for person in people]
+
+
+def _cells(rows: Iterable[list[str]], name: str) -> list[list[str]]:
+    """What stands in the cells. A quote that is not closed would swallow all lines behind it."""
+    found: list[list[str]] = []
+    try:
+        found.extend([cell.strip() for cell in row] for row in rows)
+    except csv.Error:
+        raise UserError(
+            sentence(
+                "%(name)s is no CSV behind line %(line)s: a quote is not closed, something stands "
+                "behind it, or a cell has no end",
+                name=name,
+                line=len(found),
+            ),
+            next_step=sentence("correct it there"),
+        ) from None
+    return found
 
 
 def of_text(text: str) -> list[Guest]:

@@ -13,7 +13,8 @@ import click
 from watcher import __version__
 from watcher.cli.common import CONFIG_FILE, json_option, messages, noted
 from watcher.cli.everywhere import accept_everywhere
-from watcher.cli.examples import add_examples
+from watcher.cli.examples import FIRST, add_examples
+from watcher.cli.groups import Group
 from watcher.cli.recording import record_acts
 from watcher.errors import LATER, ExitCode, Transient, WatcherError
 
@@ -52,7 +53,7 @@ MODULES = {
 """Each command, and the module of ``watcher.cli`` that holds it, under the same name."""
 
 
-class Commands(click.Group):
+class Commands(Group):
     """Imports a command's module when the command is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -81,7 +82,9 @@ class Commands(click.Group):
 
 
 @click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=FIRST,
 )
 @click.version_option(__version__, "--version", prog_name="watcher")
 @noted("no_input", "--no-input", text="Never prompt; fail where a question would be.")

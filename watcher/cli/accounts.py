@@ -16,12 +16,12 @@ from watcher.cli import common, inviting, looking, recording
 from watcher.cli.common import (
     App,
     emit,
-    ends_a_mirror,
     json_option,
     messages,
     pass_app,
     worst,
 )
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.ledger.states import AccountState
 
@@ -36,7 +36,7 @@ AT_ONCE = 8
 A_MINUTE = 61.0
 
 
-@click.group()
+@click.group(cls=Group)
 def accounts() -> None:
     """Employees' Google accounts."""
 
@@ -307,9 +307,11 @@ def _resume_one(app: App, email: str) -> int:
     return errors.ExitCode.PARTLY
 
 
-@accounts.command("disconnect", short_help="Stop mirroring, revoke the permission, forget it.")
+@accounts.command(
+    "disconnect", short_help="Stop mirroring, revoke the permission, forget it (also: remove)."
+)
 @click.argument("email")
-@ends_a_mirror
+@common.ends_a_mirror
 @pass_app
 def disconnect(app: App, email: str, events: str) -> None:
     """Stop mirroring, revoke the permission at Google and forget it; repeat it if it broke off."""

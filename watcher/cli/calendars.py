@@ -5,18 +5,18 @@ from __future__ import annotations
 import click
 
 from watcher import errors
+from watcher.cli import common
 from watcher.cli.common import (
     App,
     emit,
-    ends_a_mirror,
     iso,
     json_option,
     messages,
     pass_app,
-    short_time,
     show_table,
     who,
 )
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.ledger.acts import What
 
@@ -28,7 +28,7 @@ with later():
     from watcher.ledger import calendars as store
 
 
-@click.group()
+@click.group(cls=Group)
 def calendars() -> None:
     """Mirrored calendars: each employee's own, and others."""
 
@@ -58,7 +58,7 @@ def list_(app: App, email: str | None) -> None:
                         "message": standing.trouble(c, state),
                     }
                 )
-                name, last = who(account.email, c.google_id), short_time(c.last_success_at)
+                name, last = who(account.email, c.google_id), common.short_time(c.last_success_at)
                 rows.append((name, state, push, last, standing.trouble(c, state)))
     if app.as_json:
         emit(found)
@@ -145,7 +145,7 @@ def in_words(each: finding.Found) -> str:
 @calendars.command("remove", short_help="Stop mirroring a calendar.")
 @click.argument("email")
 @click.argument("calendar_id")
-@ends_a_mirror
+@common.ends_a_mirror
 @pass_app
 def remove(app: App, email: str, calendar_id: str, events: str) -> None:
     """Stop mirroring a calendar; its events stay in ERPNext unless something else is asked."""

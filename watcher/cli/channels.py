@@ -19,8 +19,8 @@ from watcher.cli.common import (
     show_table,
     who,
     whose_option,
-    yes_option,
 )
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.errors import ExitCode
 from watcher.ledger.states import AccountState
@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 30.0
 ``renewal.LEASE_SECONDS``, and this long after it nobody is waited for any more."""
 
 
-@click.group()
+@click.group(cls=Group)
 def channels() -> None:
     """Google's watch channels."""
 
@@ -134,7 +134,7 @@ def renew(app: App, whose: Whose, force: bool) -> int:
 
 @channels.command("stop", short_help="Stop an account's channels at Google.")
 @click.argument("email")
-@yes_option
+@common.yes_option
 @pass_app
 def stop(app: App, email: str) -> None:
     """Stop an account's channels at Google (cron opens new ones unless it is paused)."""

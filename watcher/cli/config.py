@@ -17,6 +17,7 @@ from watcher.cli.common import (
     read_settings,
     show_table,
 )
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.doctor import say
 from watcher.errors import ExitCode
@@ -27,7 +28,7 @@ with later():
     from watcher.doctor import masks, table
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Show or check the settings."""
 

@@ -9,6 +9,7 @@ import click
 
 from watcher.cli import admin_key, setup_desk, setup_role
 from watcher.cli.common import App, emit, json_option, messages, pass_app, yes_option
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.cli.setup_role import Wanted, telling
 from watcher.errors import ErpForbidden, ExitCode
@@ -23,7 +24,7 @@ with later():
     from watcher.ledger import audit
 
 
-@click.group()
+@click.group(cls=Group)
 def erpnext() -> None:
     """The ERPNext side."""
 

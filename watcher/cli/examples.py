@@ -5,6 +5,8 @@ They stand in one place, so that a test can try them: each names a command and o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 COLUMNS = 80 - 2
@@ -118,11 +120,19 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 def add_examples(command: click.Command, path: str) -> None:
     """Put the examples of ``path`` below the help of the command, and of those below it."""
     if isinstance(command, click.Group):
+        paths = [f"{path} {name}" for name in sorted(command.commands)]
         for name, below in command.commands.items():
             add_examples(below, f"{path} {name}")
-    elif path in EXAMPLES:
-        lines = [(f"watcher {path} {words}".rstrip(), what) for words, what in EXAMPLES[path]]
-        command.epilog = "\b\nExamples:\n" + "\n".join(_laid_out(lines))
+        # Of a group the first one of each command.
+        found = [(each, EXAMPLES[each][0]) for each in paths if each in EXAMPLES]
+    else:
+        found = [(path, example) for example in EXAMPLES.get(path, ())]
+    command.epilog = _epilog(found)
+
+
+def _epilog(found: Iterable[tuple[str, tuple[str, str]]]) -> str | None:
+    lines = [(f"watcher {path} {words}".rstrip(), what) for path, (words, what) in found]
+    return "\b\nExamples:\n" + "\n".join(_laid_out(lines)) if lines else None
 
 
 def _laid_out(lines: list[tuple[str, str]]) -> list[str]:
@@ -132,3 +142,7 @@ def _laid_out(lines: list[tuple[str, str]]) -> list[str]:
     if max(len(line) for line in beside) <= COLUMNS:
         return beside
     return [each for line, what in lines for each in (f"  {line}", f"      {what}") if each.strip()]
+
+
+FIRST = _epilog((name, EXAMPLES[name][0]) for name in ("init", "doctor", "up", "accounts invite"))
+"""For the help of ``watcher`` itself: the first day."""

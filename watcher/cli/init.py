@@ -100,7 +100,13 @@ def can_ask(app: App) -> bool:
 
 def _read(file: Path) -> questions.Answers:
     """Raises ``UserError`` for settings that do not exist, are malformed or missing."""
-    values, problems = lines.read(file)
+    try:
+        values, problems = lines.read(file)
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{file} is not a text file in UTF-8",
+            next_step="it has lines like WATCHER_PUBLIC_URL=https://watcher.example.com",
+        ) from None
     if problems:
         raise UserError(
             "the file with the answers has problems:\n" + "\n".join(f"  - {p}" for p in problems),

@@ -19,6 +19,7 @@ from watcher.cli.common import (
     show_table,
     yes_option,
 )
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.errors import NotFound, UserError
 
@@ -30,7 +31,7 @@ with later():
     from watcher.ledger import keys as ledger
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Encryption keys: the first one encrypts, all decrypt."""
 

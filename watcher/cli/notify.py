@@ -17,6 +17,7 @@ from watcher.cli.common import (
     show_table,
     worst,
 )
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.errors import UserError, WatcherError
 
@@ -29,7 +30,7 @@ with later():
 TEXT = "This is a test: whoever reads it will be told when Watcher needs a person."
 
 
-@click.group()
+@click.group(cls=Group)
 def notify() -> None:
     """How people are told of trouble."""
 

@@ -18,6 +18,7 @@ from watcher.cli.common import (
     show_table,
     who,
 )
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.errors import NotFound, UserError
 
@@ -27,7 +28,7 @@ with later():
     from watcher.sync import asked
 
 
-@click.group()
+@click.group(cls=Group)
 def queue() -> None:
     """Failed work and events that were set aside."""
 

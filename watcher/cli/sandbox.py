@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from watcher.cli.groups import Group
 from watcher.errors import UserError
 
 FRAPPE = click.Choice(["15", "16"])
@@ -40,7 +41,7 @@ def _see_that_it_is_free(port: int) -> None:
             ) from None
 
 
-@click.group()
+@click.group(cls=Group)
 def sandbox() -> None:
     """Stand-ins for Google and ERPNext on this machine."""
 

@@ -20,6 +20,7 @@ from watcher.cli.common import (
     whose_option,
     worst,
 )
+from watcher.cli.groups import Group
 from watcher.cli.later import later
 from watcher.ledger.states import AccountState
 
@@ -29,7 +30,7 @@ with later():
     from watcher.ledger import audit
 
 
-@click.group()
+@click.group(cls=Group)
 def tokens() -> None:
     """Google access tokens (the tokens themselves are never shown)."""
 

@@ -27,7 +27,8 @@ def normal(email: str) -> str:
     """E-mail addresses are kept in lower case. Raises ``UserError`` on what is none."""
     cleaned = email.strip().lower()
     local, _, domain = cleaned.partition("@")
-    if not local or "." not in domain or any(c.isspace() for c in cleaned) or len(cleaned) > 320:
+    plain = cleaned.isprintable() and not any(c.isspace() for c in cleaned)
+    if not local or "." not in domain or "@" in domain or not plain or len(cleaned) > 320:
         raise errors.UserError(
             errors.sentence("%(email)s is not an e-mail address", email=repr(email)),
             next_step=errors.sentence("e.g. ann@example.com"),

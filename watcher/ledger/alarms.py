@@ -30,6 +30,10 @@ from watcher.ledger.states import AccountState, CalendarStatus
 PATIENCE = {"sweep": timedelta(minutes=5), "renew": timedelta(minutes=30)}
 """So long the two most needed pieces of periodic work may not have ended well."""
 NOT_RUN = {"sweep": ProblemState.NO_SWEEP_RUN, "renew": ProblemState.NO_RENEW_RUN}
+WORK = {
+    "sweep": sentence("lost and failed work is not taken up again, as `watcher cron` does it"),
+    "renew": sentence("watch channels are not renewed, as `watcher cron` does it"),
+}
 FAILS = {"sweep": ProblemState.SWEEP_FAILS, "renew": ProblemState.RENEW_FAILS}
 TROUBLES = (CalendarStatus.FAILING, CalendarStatus.DELAYED)
 DISCONNECT_GRACE = timedelta(minutes=15)
@@ -266,6 +270,7 @@ def _of_cron(session: Session, fleet: Fleet) -> Iterator[Problem]:
                 cause=Cause.CRON_NOT_RUNNING,
                 since=tick.last_run_at if tick else _first_account(session),
                 next_step=sentence("start `watcher up` (or `watcher cron`)"),
+                message=WORK[name],
             )
         elif tick.error and (tick.last_ok_at is None or now - tick.last_ok_at > patience):
             yield Problem(

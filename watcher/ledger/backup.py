@@ -112,8 +112,10 @@ def _examine_sqlite(file: Path) -> Backup:
             blobs = copy.execute(
                 "SELECT refresh_token FROM accounts UNION SELECT access_token FROM accounts"
             ).fetchall()
-    except sqlite3.DatabaseError as error:
-        raise UserError(f"{file} is no backup of a ledger: {error}") from None
+    except sqlite3.DatabaseError:
+        raise UserError(
+            f"{file} is no backup of a ledger", next_step="name a file that `watcher backup` made"
+        ) from None
     if revision not in REVISIONS:
         raise UserError(
             f"{file} was written by a newer Watcher (revision {revision})",

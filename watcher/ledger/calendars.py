@@ -37,7 +37,7 @@ def revive(calendar: Calendar, now: datetime) -> None:
     calendar.state, calendar.cause, calendar.message = CalendarState.WAITING, "", ""
     calendar.since, calendar.failures, calendar.retry_at = now, 0, None
     calendar.watch_retry_at, calendar.watch_failures = None, 0
-    calendar.push_supported = None
+    calendar.push_supported = calendar.push_supported or None  # only a refusal is forgotten
     calendar.sweep_shown = calendar.sweep_allowed = None
 
 
