@@ -99,15 +99,11 @@ def sees_no_mail(shop: Shop, _: Patch) -> None:
     shop.site.put("User", row | {"roles": [{"role": "Watcher"}]})
 
 
-def custom_field(**changes: Any) -> Break:
-    """Change or delete the field of the key."""
+def custom_field(name: str = "custom_google_sync_key", **changes: Any) -> Break:
+    """Change or delete a custom field, that of the key unless another is named."""
 
     def change(shop: Shop, _: Patch) -> None:
-        (row,) = [
-            row
-            for row in shop.site.rows("Custom Field")
-            if row["fieldname"] == "custom_google_sync_key"
-        ]
+        (row,) = [row for row in shop.site.rows("Custom Field") if row["fieldname"] == name]
         if changes:
             shop.site.put("Custom Field", row | changes)
         else:
@@ -471,6 +467,13 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "fail",
         "is Int, not Data",
         "watcher erpnext setup",
+    ),
+    (
+        "erpnext.fields",
+        custom_field("custom_google_user", ignore_user_permissions=0),
+        "warn",
+        "may not open the events of others",
+        "Ignore User Permissions",
     ),
     ("erpnext.unique", custom_field(unique=0), "fail", "is not unique", "watcher erpnext setup"),
     (

@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 import requests
 
+from tests.company import ANN
 from tests.contract.sandbox_erpnext import Person, integration
 from tests.contract.test_sandbox_erpnext_recordings import comparable
+from watcher.erpnext import role
+from watcher.erpnext.client import ErpNextClient
+from watcher.erpnext.fields import install, tell_nobody
 
 FOLDER = Path(__file__).parent.parent
 SHORTENED = re.compile(r"^(.*?) ?\.\.\.\d+ more characters\.\.\.$", re.DOTALL)
@@ -271,6 +275,36 @@ def test_what_a_role_of_its_own_may(frappe: int) -> None:
                 wrong.append(differs(replay.named(each["response"]), answer, title, wording))
     assert "\n".join(filter(None, wrong)) == ""
     assert len(wrong) >= 39
+
+
+def test_employees_are_for_hr_and_narrow_what_an_employee_sees() -> None:
+    """Recorded on ERPNext 15.90, with fields as ``watcher erpnext setup`` made them, but for one
+    that followed User Permissions. The stand-in has no Company."""
+    wrong = []
+    with integration(erpnext=True) as person:
+        site, client = person.site, ErpNextClient(person.url, *person.pair)
+        install(client)
+        bot, ann = person.another("watcher-role@scoopjoy.test"), person.another(ANN)
+        person.another("bob@scoopjoy.test")
+        role.give(client, bot.email, tell_nobody)
+        names = [
+            site.add_employee(each, f"{each}@scoopjoy.test", branch="Bandra")
+            for each in ("ann", "bob")
+        ]
+        site.user_permissions[ANN] = {"Employee": names[0]}
+        field = {"doctype": "Custom Field", "name": "Event-custom_google_employee"}
+        client.update({**field, "ignore_user_permissions": 0})
+        event = person.event(subject="Shift", custom_google_employee=names[1])
+        for each in exchanges("recordings-desk/employee-erpnext-15.json"):
+            if each["title"] == "and no companies":
+                continue
+            then = json.loads(re.sub(r"EV\d{5}", event, json.dumps(each)))
+            asked = then["request"]
+            who = {"an employee": ann, "a System Manager": person}.get(asked["auth"], bot)
+            answer = who.send(asked["method"], asked["path"], asked.get("json"))
+            wrong.append(compared(then["response"], answer, each["title"]))
+    assert "\n".join(filter(None, wrong)) == ""
+    assert len(wrong) == 9
 
 
 def differs(

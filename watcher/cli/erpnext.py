@@ -74,6 +74,8 @@ def setup(app: App, /, **chosen: Any) -> int:
     report = replace(report, user=user, permissions={w: client.may(w) for w in fields.PERMISSIONS})
     if not (dry_run and wanted.role == "yes"):  # with the role it could read them
         report.warnings += fields.unseen_employees(client)
+    if report.narrowing:
+        report.warnings.append(f"{fields.narrowed(report)}: {fields.WIDEN}")
     audit.figures(fields=len(report.created), mended=len(report.mended), desk=wanted.desk)
     if made is not None:
         audit.figures(connected_app=made.name)

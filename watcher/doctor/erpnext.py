@@ -10,7 +10,7 @@ from watcher.doctor import say
 from watcher.doctor.case import Case
 from watcher.erpnext import peculiarities
 from watcher.erpnext.errors import SETUP, mandatory_step
-from watcher.erpnext.fields import NOT_UNIQUE, differences
+from watcher.erpnext.fields import NOT_UNIQUE, WIDEN, differences, narrowed
 from watcher.erpnext.site import refuse_administrator
 from watcher.erpnext.versions import is_supported, warnings
 from watcher.errors import ErpAuthError
@@ -77,6 +77,8 @@ def fields(case: Case) -> say.Finding:
     wrong = [f"{name} {why}" for name, why in report.wrong if why != NOT_UNIQUE]
     if wrong:
         return say.fail("; ".join(wrong), f"correct it in Customize Form, then `{SETUP}`")
+    if report.narrowing:
+        return say.warn(narrowed(report), WIDEN)
     return say.ok(f"all {len(report.present)} fields are on Event")
 
 

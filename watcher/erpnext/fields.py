@@ -55,7 +55,14 @@ WANTED: tuple[dict[str, Any], ...] = (
     _data("custom_google_recurring_event_id", "Google Recurring Event ID", search_index=1),
     _data("custom_google_calendar_id", "Google Calendar ID", search_index=1),
     _data("custom_google_account", "Google Account", search_index=1),
-    _data("custom_google_user", "Google Calendar of", fieldtype="Link", options="User"),
+    _data(
+        "custom_google_user",
+        "Google Calendar of",
+        fieldtype="Link",
+        options="User",
+        # Else a User Permission on a user, or on an Employee, hides the events of all others.
+        ignore_user_permissions=1,
+    ),
     _data("custom_synced_from", "Synced From"),
     _data("custom_google_hash", "Google Content Hash"),
     _data(STALE, "Not kept current since", fieldtype="Datetime", depends_on=f"eval:doc.{STALE}"),
@@ -86,7 +93,8 @@ class SetupReport:
     ``permissions`` says of ``create``, ``write``, ``delete`` and ``share`` on Event whether the
     API user's roles allow it; ``time_zone`` is the site's, empty when it names none. ``versions``
     are those of the site's apps. ``employees``: whether the site has Employees, None where the
-    API user may not see them. ``warnings`` are sentences for the admin that hinder nothing.
+    API user may not see them. ``narrowing`` are Links that a site's User Permissions go by.
+    ``warnings`` are sentences for the admin that hinder nothing.
     """
 
     user: str
@@ -98,6 +106,7 @@ class SetupReport:
     created: list[str] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     wrong: list[tuple[str, str]] = field(default_factory=list)
+    narrowing: list[str] = field(default_factory=list)
     system_manager: bool = True
     permissions: dict[str, bool] = field(default_factory=dict)
     time_zone: str = ""
@@ -173,6 +182,8 @@ def _compare(report: SetupReport, there: dict[str, dict[str, Any]]) -> None:
             report.wrong.append((name, f"{why}: {REMOVE}"))
         elif "options" in wanted and found.get("options") != wanted["options"]:
             report.wrong.append((name, f"links to {found.get('options')}: {REMOVE}"))
+        elif "options" in wanted and not found.get("ignore_user_permissions"):
+            report.narrowing.append(name)
         if wanted.get("unique") and not found.get("unique"):
             report.wrong.append((name, NOT_UNIQUE))
 
@@ -190,9 +201,21 @@ def plan(client: ErpNextClient) -> SetupReport:
     if report.employees is None:
         # Who makes the field may not read Employees: in ERPNext System Managers may not. Whether
         # the API user may is another question, and a role can be given at any time.
-        report = replace(report, employees=True, present=[], missing=[], wrong=[])
+        report = replace(report, employees=True, present=[], missing=[], wrong=[], narrowing=[])
         _compare(report, client.event_fields())
     return report
+
+
+def narrowed(report: SetupReport) -> str:
+    """What it means that Watcher's Links follow User Permissions."""
+    names = " and ".join(report.narrowing)
+    return (
+        f"whoever has a User Permission on a user or an Employee may not open the events of others,"
+        f" since it goes by {names}"
+    )
+
+
+WIDEN = "tick Ignore User Permissions there in Customize Form, unless that is wanted"
 
 
 Tell = Callable[[str], None]
@@ -219,12 +242,18 @@ def install(client: ErpNextClient, tell: Tell = tell_nobody) -> SetupReport:
 
 
 def _keep_through_resets(client: ErpNextClient, report: SetupReport) -> None:
-    """Fields of an earlier version of Watcher's would go with a reset in Customize Form."""
+    """Fields of an earlier version of Watcher's would go with a reset in Customize Form, and follow
+    User Permissions."""
     if not report.present:
         return
     ours: list[list[Any]] = [["dt", "=", "Event"], ["fieldname", "in", report.present]]
-    for row in client.rows("Custom Field", [*ours, ["is_system_generated", "=", 0]], []):
-        client.update({"doctype": "Custom Field", "name": row["name"], "is_system_generated": 1})
+    earlier = [*ours, ["is_system_generated", "=", 0]]
+    for row in client.rows("Custom Field", earlier, ["fieldname", "fieldtype"]):
+        changed: dict[str, object] = {"is_system_generated": 1}
+        if row["fieldtype"] == "Link":
+            changed["ignore_user_permissions"] = 1
+            report.narrowing = [each for each in report.narrowing if each != row["fieldname"]]
+        client.update({"doctype": "Custom Field", "name": row["name"], **changed})
 
 
 def _make_unique(client: ErpNextClient, report: SetupReport) -> None:

@@ -242,6 +242,9 @@ FIELDS: tuple[Field, ...] = (
         # Reports and filters by employee, branch and department.
         custom={
             "label": "Employee",
+            # ERPNext gives each employee a User Permission on the own Employee, which would hide
+            # the events of all others: who sees what is for the settings to say.
+            "ignore_user_permissions": 1,
             "fieldtype": "Link",
             "options": "Employee",
             "in_standard_filter": 1,

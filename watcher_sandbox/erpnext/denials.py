@@ -78,6 +78,15 @@ def not_theirs(frappe: int, user: str, doctype: str, name: str, permission: str)
     )
 
 
+def linked(user: str, name: str, options: str, named: str, label: str) -> FrappeError:
+    """A User Permission of the user names another document than a Link of this Event."""
+    return _denied(
+        "You are not allowed to access this DocType record because it is linked to "
+        f"{options} '{named}' in field {label}",
+        _no_access(user, "Event", name),
+    )
+
+
 def no_delete(
     frappe: int, user: str, doctype: str, name: str, *, knows: bool = True, theirs: bool = True
 ) -> FrappeError:

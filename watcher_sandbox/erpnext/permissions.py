@@ -78,11 +78,34 @@ def visible(site: Site, user: str, doctype: str, row: Row, permission: str = "re
 
 def _event(site: Site, user: str, row: Row, permission: str) -> bool:
     """On 16 a participant may read, when the row with their name says their address."""
+    if linked_elsewhere(site, user, row):
+        return False
     if row["event_type"] == "Public" or row["owner"] == user:
         return True
     if site.frappe != NEW or permission in _READ_ONLY:
         return False
     return any(each.get("email") == user for each in row.get("event_participants", []))
+
+
+def linked_elsewhere(site: Site, user: str, row: Row) -> tuple[str, str, str] | None:
+    """The Link of an Event that one of the user's User Permissions forbids: its document type, what
+    it names, and its label."""
+    for field, allowed_one in narrowing(site, user):
+        named = row.get(field["fieldname"])
+        if named and named != allowed_one:
+            return str(field["options"]), str(named), str(field["label"])
+    return None
+
+
+def narrowing(site: Site, user: str) -> list[tuple[Row, str]]:
+    """Links of Event that the user's User Permissions go by, and what they may name."""
+    mine = site.user_permissions.get(user, {})
+    links = site.find("Custom Field", dt="Event", fieldtype="Link") if mine else []
+    return [
+        (field, mine[field["options"]])
+        for field in links
+        if field["options"] in mine and not field["ignore_user_permissions"]
+    ]
 
 
 def _todo(site: Site, user: str, row: Row, permission: str) -> bool:
@@ -102,6 +125,8 @@ def require_row(site: Site, user: str, doctype: str, row: Row, permission: str) 
         return
     require(site, user, doctype, permission, row["name"])
     if not may(site, user, doctype, row, permission):
+        if doctype == "Event" and (link := linked_elsewhere(site, user, row)):
+            raise denials.linked(user, row["name"], *link)
         raise denials.not_theirs(site.frappe, user, doctype, row["name"], permission)
 
 

@@ -119,9 +119,13 @@ def theirs(site: Site, doctype: str, user: str) -> list[Condition]:
         return [("user_id = ?", [user])]
     if doctype != "Event":
         return []
+    linked: list[Condition] = [
+        (f"coalesce(\"{field['fieldname']}\", '') IN ('', ?)", [allowed])
+        for field, allowed in permissions.narrowing(site, user)
+    ]
     own = "event_type = 'Public' OR owner = ?"
     if site.frappe == OLD:
-        return [(f"({own})", [user])]
+        return [(f"({own})", [user]), *linked]
     shared = (
         "name IN (SELECT share_name FROM \"tabDocShare\" WHERE share_doctype = 'Event' "
         'AND (user = ? OR everyone) AND "read")'
@@ -130,7 +134,7 @@ def theirs(site: Site, doctype: str, user: str) -> list[Condition]:
         f"EXISTS (SELECT 1 FROM json_each({CHILDREN}, '$.event_participants') AS each "
         "WHERE json_extract(each.value, '$.email') = ?)"
     )
-    return [(f"({own} OR {shared} OR {invited})", [user, user, user])]
+    return [(f"({own} OR {shared} OR {invited})", [user, user, user]), *linked]
 
 
 class Query:

@@ -74,6 +74,9 @@ class Site(Accounts, Furnished, Troubles):
         """Name, title and text of Events for the global search, which a scheduler writes down."""
         self.error_queue: deque[tuple[str, str, str]] = deque(maxlen=KEPT_ERRORS)
         """User, title and text of errors, which a scheduler writes into the Error Log."""
+        self.user_permissions: dict[str, dict[str, str]] = {}
+        """By user: the one document of a document type that links may name for this user, as
+        ERPNext gives each employee one on the own Employee."""
         self.date_format = "dd-mm-yyyy"
         self._users: dict[str, User] = {}
         self._fields: dict[str, dict[str, Field]] = {}
