@@ -7,6 +7,8 @@ from functools import partial
 from watcher import errors
 from watcher.accounts import verbs
 from watcher.accounts.rounds import Act, Answer, Guest
+from watcher.languages.catalogs import N_
+from watcher.languages.sentence import sentence
 from watcher.services import Services
 
 
@@ -16,7 +18,7 @@ def pausing(services: Services) -> Act:
 
 def _pause(services: Services, guest: Guest) -> Answer:
     verbs.pause(services, guest.email)
-    return Answer(guest.email, "paused: nothing is copied until it is resumed")
+    return Answer(guest.email, N_("paused: nothing is copied until it is resumed"))
 
 
 def resuming(services: Services) -> Act:
@@ -26,8 +28,12 @@ def resuming(services: Services) -> Act:
 def _resume(services: Services, guest: Guest) -> Answer:
     proof = verbs.resume(services, guest.email)
     if proof.refusal is None:
-        return Answer(guest.email, "resumed: its calendars are read again now")
-    text = f"resumed, but {proof.refusal.message} ({proof.refusal.next_step})"
+        return Answer(guest.email, N_("resumed: its calendars are read again now"))
+    text = sentence(
+        "resumed, but %(message)s (%(step)s)",
+        message=proof.refusal.message,
+        step=proof.refusal.next_step,
+    )
     return Answer(guest.email, text, errors.ExitCode.PARTLY)
 
 
@@ -38,4 +44,5 @@ def linking(services: Services) -> Act:
 
 def _link(services: Services, guest: Guest) -> Answer:
     link = verbs.invite(services, guest.email, erpnext_user=guest.erpnext_user)
-    return Answer(guest.email, "a new link, for 7 days; earlier ones no longer work", link=link)
+    text = N_("a new link, for 7 days; earlier ones no longer work")
+    return Answer(guest.email, text, link=link)

@@ -13,7 +13,7 @@ from functools import partial
 from watcher import errors
 from watcher.accounts import users, verbs
 from watcher.accounts.rounds import Act, Answer, Guest
-from watcher.languages import catalogs
+from watcher.languages import catalogs, names
 from watcher.languages.sentence import sentence
 from watcher.ledger import accounts, audit, choices, connect, people
 from watcher.ledger.acts import What
@@ -82,16 +82,23 @@ def _left_as_it_is(services: Services, address: str, how: How) -> str:
         if known is None:
             return ""
         if known.is_active:
-            return "left as it is: connected already"
+            return sentence("left as it is: connected already")
         if known.state == AccountState.NEEDS_RECONNECT and known.source != "oauth":
-            return f"left as it is: connected by {known.source}, which an admin has to mend"
+            return sentence(
+                "left as it is: connected by %(source)s, which an admin has to mend",
+                source=known.source,
+            )
         if known.state == AccountState.PAUSED:
-            return f"left as it is: paused (watcher accounts resume {address})"
+            command = f"watcher accounts resume {address}"
+            return sentence("left as it is: paused (%(command)s)", command=command)
         link = people.invitations(session, [known.id]).get(known.id)
     now = services.clock()
     if how.postman and link and link.mailed_at and link.ends_at > now:
         day = f"{link.mailed_at:%Y-%m-%d}"
-        return f"left as it is: the link was mailed on {day} and still works (remind to mail it)"
+        return sentence(
+            "left as it is: the link was mailed on %(day)s and still works (remind to mail it)",
+            day=day,
+        )
     return ""
 
 
@@ -102,14 +109,17 @@ def _remind(services: Services, how: How, guest: Guest) -> Answer:
     again = account.state == AccountState.NEEDS_RECONNECT and account.source == "oauth"
     if account.state != AccountState.INVITED and not again:
         audit.nothing()
-        return Answer(account.email, f"left as it is: {account.state.replace('_', ' ')}")
+        text = sentence("left as it is: %(state)s", state=names.named(account.state))
+        return Answer(account.email, text)
     if accounts.is_invited_in_desk(account):
         audit.nothing()
-        return Answer(account.email, "left as it is: asked by a ToDo in ERPNext")
+        return Answer(account.email, sentence("left as it is: asked by a ToDo in ERPNext"))
     mailed_at, now = link.mailed_at if link else None, services.clock()
     if how.postman and mailed_at and now - LATELY < mailed_at:
         audit.nothing()
-        return Answer(account.email, f"left as it is: mailed at {mailed_at:%H:%M} UTC")
+        time = f"{mailed_at:%H:%M}"
+        text = sentence("left as it is: mailed at %(time)s UTC", time=time)
+        return Answer(account.email, text)
     return _deliver(services, account.email, how, again=again)
 
 
@@ -126,12 +136,13 @@ def _deliver(services: Services, address: str, how: How, *, again: bool) -> Answ
         ends_at = session.get_one(Invitation, number).expires_at
         link = connect.sign_link(services.keyring, services.settings, number, address)
     if how.postman is None:
-        return Answer(address, "invited", link=link, ends_at=ends_at)
+        return Answer(address, sentence("invited"), link=link, ends_at=ends_at)
     how.postman.send(_mail(services, account, how, _Letter(link, ends_at, again)))
     with services.db.session() as session:
         session.get_one(Invitation, number).mailed_at = now
         audit.record(session, audit.Act(What.ACCOUNT_MAIL, address), now)
-    return Answer(address, "reminded by mail" if how.reminds else "invited by mail")
+    text = sentence("reminded by mail") if how.reminds else sentence("invited by mail")
+    return Answer(address, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ from datetime import datetime
 from functools import partial
 
 from watcher import errors
+from watcher.languages.catalogs import N_
+from watcher.languages.sentence import sentence
 from watcher.ledger import audit
 from watcher.notices import media
 
 ENOUGH = 3
 """So many in a row that a side did not answer for: the others are not tried."""
-NOT_YET = "not yet: the time for one request was up"
-NOT_TRIED = "not tried: what failed for those before would fail again"
+NOT_YET = N_("not yet: the time for one request was up")
+NOT_TRIED = N_("not tried: what failed for those before would fail again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ class Round:
 
     def _refused(self, guest: Guest, error: errors.WatcherError) -> Answer:
         audit.failed(audit.why(error))
-        text = f"{error.message} ({error.next_step})" if error.next_step else error.message
+        text = error.message
+        if error.next_step:
+            text = sentence("%(message)s (%(step)s)", message=text, step=error.next_step)
         away = isinstance(error, errors.Transient) and not isinstance(error, media.NotTaken)
         self._in_a_row = self._in_a_row + 1 if away else 0
         return Answer(guest.email, text, error.exit_code)

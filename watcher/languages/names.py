@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from watcher.languages.catalogs import N_, Words
+from watcher.languages.sentence import Sentence, sentence
 
 STATES: Mapping[str, str] = {
     # Of accounts.
@@ -126,3 +127,8 @@ def in_words(name: str, _: Words) -> str:
     Google's, is told as it is."""
     known = NAMES.get(name)
     return _(known) if known else name.replace("_", " ")
+
+
+def named(name: str) -> Sentence:
+    """The same within a sentence that is said later."""
+    return sentence(NAMES.get(name, name.replace("_", " ")))
