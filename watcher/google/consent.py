@@ -102,7 +102,8 @@ def authorization_url(endpoints: GoogleEndpoints, request: ConsentRequest) -> st
     """The address of the consent page, which is always shown (else no refresh token comes).
 
     ``include_granted_scopes`` is left out on purpose: it would merge grants of other apps of the
-    same Cloud project into ours.
+    same Cloud project into ours. Nothing is lost by that: each consent asks for all that is wanted,
+    also one that is given again for the sake of a further scope.
     """
     # oauthlib refuses to build a plain http address. Settings allow one for a stand-in on this
     # machine only, so the scheme is put back afterwards.
