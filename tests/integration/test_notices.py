@@ -13,6 +13,7 @@ import pytest
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.postbox import HOOK_SECRET, PASSWORD, Postbox
 from watcher.accounts.tokens import refresh_one
+from watcher.accounts.users import look_at_names
 from watcher.channels import renewal
 from watcher.errors import Transient
 from watcher.ledger import accounts, leases, overview, runs
@@ -167,6 +168,28 @@ def test_a_todo_speaks_the_employees_language(shop: Company, postbox: Postbox) -
     text = str(todos(shop)[0]["description"])
     assert "nicht mit ERPNext verbunden: Google hat die Erlaubnis beendet" in text
     assert f'<a href="{shop.public_url}/connect/' in text
+
+
+def test_admins_are_told_each_in_the_own_language(shop: Company, postbox: Postbox) -> None:
+    """Of the user in ERPNext, also of an admin without an account; who is not known, in English."""
+    shop.set("admin_emails", f"{ADMIN},elsa@example.com,maria@example.com")
+    shop.rebuild()
+    shop.site.put("User", {"name": "elsa@example.com", "enabled": 1, "language": "de-AT"})
+    shop.site.put("User", {"name": "maria@example.com", "enabled": 1, "language": "es"})
+    look_at_names(shop.services)
+    lapse(shop, ANN)
+    assert told(shop) == 0
+    assert told(shop, seconds=61) == 3
+    by_reader = {str(mail["To"]): mail for mail in postbox.mails}
+    assert set(by_reader) == {ADMIN, "elsa@example.com", "maria@example.com"}
+    assert by_reader[ADMIN]["Subject"] == f"Watcher: {ANN}: needs reconnect (invalid_rapt)"
+    text = str(by_reader["elsa@example.com"].get_payload())
+    assert f"Was zu tun ist: watcher accounts invite {ANN}" in text
+    assert f"Kalender: {shop.public_url}/calendars?q=" in text
+    assert "What to do" in postbox.posts[0], "not all of them read the same language"
+    shop.consented(ANN)
+    assert told(shop) == 3
+    assert len(postbox.mails) == 6
 
 
 def test_who_is_mirrored_by_delegation_is_told_once(shop: Company, postbox: Postbox) -> None:

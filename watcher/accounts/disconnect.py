@@ -21,7 +21,7 @@ from watcher.events.mapping import data_id
 from watcher.events.model import Action, Cancel
 from watcher.google.consent import revoke
 from watcher.google.grants import Grant
-from watcher.ledger import accounts, audit, calendars, connect, leases
+from watcher.ledger import accounts, admins, audit, calendars, connect, leases
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.acts import What
 from watcher.ledger.models import Account
@@ -260,13 +260,20 @@ def _go_on(services: Services, email: str, events: str) -> bool:
 
 
 def _tell_admins(services: Services, account: Account, medium: str) -> None:
-    what = f"{account.email} has disconnected the own calendar"
-    text = (
-        f"{what}, on My connection. The permission is taken back at Google, and nothing more is "
-        f"read. The mirrored events: {account.on_disconnect} (WATCHER_LEAVING_EVENTS). There is "
-        "nothing to do."
+    subject = errors.sentence(
+        "Watcher: %(email)s has disconnected the own calendar", email=account.email
     )
-    media.send(services.settings, medium, f"Watcher: {what}", text)
+    text = errors.sentence(
+        "%(email)s has disconnected the own calendar, on My connection. The permission is taken "
+        "back at Google, and nothing more is read. The mirrored events: %(events)s "
+        "(WATCHER_LEAVING_EVENTS). There is nothing to do.",
+        email=account.email,
+        events=account.on_disconnect,
+    )
+    with services.db.reading() as session:
+        languages = admins.languages(session, services.settings.admin_emails)
+    told = media.Told(subject=subject, text=text)
+    media.send(services.settings, medium, told, languages)
 
 
 def _not_told(error: errors.WatcherError) -> None:

@@ -17,7 +17,7 @@ from watcher.erpnext.persons import persons
 from watcher.erpnext.site import company_of
 from watcher.errors import Cause, WatcherError, contained
 from watcher.languages import catalogs
-from watcher.ledger import accounts, audit, people
+from watcher.ledger import accounts, admins, audit, people
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.acts import What
 from watcher.ledger.models import Account
@@ -89,7 +89,16 @@ def look_at_names(services: Services) -> int:
     """Of all accounts that are not disconnected; returns how many have another name now."""
     with services.db.reading() as session:
         users = people.users(session)
+    _learn_of_admins(services)
     return learn_names(services, users)
+
+
+def _learn_of_admins(services: Services) -> None:
+    """In which language each is told: also who has no account here."""
+    found = persons(services.erpnext, services.settings.admin_emails)
+    known = {email: catalogs.known(each.language) for email, each in found.items()}
+    with services.db.session() as session:
+        admins.learn_languages(session, known, services.clock())
 
 
 def learn_names(services: Services, users: Sequence[str]) -> int:

@@ -74,7 +74,9 @@ def _send(app: App, way: str, user: str | None) -> None:
         todo = todos.ToDo(user=user, text=f"<p {marker}>{TEXT}</p>", marker=marker)
         todos.put(app.services.erpnext, todo)
     else:
-        media.send(app.services.settings, way, words.subject("a test"), TEXT)
+        media.send(
+            app.services.settings, way, media.Told(subject=words.subject("a test"), text=TEXT)
+        )
 
 
 @notify.command("list")

@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 
 from watcher.handlers import speech
 from watcher.handlers.context import services
-from watcher.ledger import accounts, admins, audit
+from watcher.ledger import admins, audit
 
 _ = speech.gettext
 
@@ -40,8 +40,8 @@ def signed_in() -> str | None:
 def sign_in(email: str) -> None:
     with services().db.reading() as db:
         session[SIGN_OUTS] = admins.sign_outs(db, email)
-        account = accounts.find(db, email)
-    session[ADMIN], session[speech.OF_ADMIN] = email, account.language if account else ""
+        languages = admins.languages(db, [email])
+    session[ADMIN], session[speech.OF_ADMIN] = email, languages.get(email, "")
     session[FORM_PROOF] = secrets.token_urlsafe(24)
     session.permanent = True
 

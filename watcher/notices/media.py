@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from watcher.errors import Transient, why_unreached
+from watcher.languages.saying import say
 from watcher.settings import LOOPBACK, Settings
 
 MAIL, WEBHOOK, TODO = "mail", "webhook", "todo"
@@ -66,18 +69,40 @@ class Mail:
     reply_to: str = ""
 
 
-def send(settings: Settings, medium: str, subject: str, text: str) -> None:
-    """Tell the admins. Raises ``Transient`` (its side is the medium)."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What admins are told: sentences that are said in the language of each."""
+
+    subject: str
+    text: str
+
+
+def send(
+    settings: Settings, medium: str, told: Told, languages: Mapping[str, str] | None = None
+) -> None:
+    """Tell the admins, by mail each in the own language (``languages``, by address), by webhook in
+    the one that all of them have; else in English. Raises ``Transient`` (its side is the medium).
+    Where one of several mails fails, all of them are sent again."""
+    spoken: dict[str, list[str]] = defaultdict(list)
+    for email in settings.admin_emails:
+        spoken[(languages or {}).get(email) or "en"].append(email)
     if medium == MAIL:
-        mail = Mail(
-            sender=sender(settings),
-            recipients=settings.admin_emails,
-            subject=subject,
-            text=text,
-        )
-        send_mail(Mailbox.parse(settings.smtp_url.get_secret_value()), mail)
+        with Postman(Mailbox.parse(settings.smtp_url.get_secret_value())) as postman:
+            for language, recipients in spoken.items():
+                postman.send(_in(language, told, sender(settings), recipients))
     else:
-        post(settings.notify_webhook_url.get_secret_value(), f"*{subject}*\n{text}")
+        language = next(iter(spoken)) if len(spoken) == 1 else "en"
+        said = f"*{say(told.subject, language)}*\n{say(told.text, language)}"
+        post(settings.notify_webhook_url.get_secret_value(), said)
+
+
+def _in(language: str, told: Told, sender: str, recipients: Sequence[str]) -> Mail:
+    return Mail(
+        sender=sender,
+        recipients=tuple(recipients),
+        subject=say(told.subject, language),
+        text=say(told.text, language),
+    )
 
 
 def sender(settings: Settings) -> str:

@@ -17,10 +17,9 @@ from sqlalchemy.orm import Session
 
 from watcher.erpnext import todos
 from watcher.errors import WatcherError, contained
-from watcher.ledger import causes, leases, overview, steps
+from watcher.ledger import admins, causes, leases, overview, steps
 from watcher.ledger import notices as ledger
 from watcher.ledger.models import Account
-from watcher.ledger.notices import Notice
 from watcher.ledger.problems import Problem
 from watcher.ledger.states import AccountState
 from watcher.notices import decide, employees, media, words
@@ -84,8 +83,7 @@ def _message(alike: Sequence[Trouble]) -> str:
     first = alike[0]
     if len(alike) == 1 and first.is_one_of_many:
         return first.text
-    who = f"{len(alike)} calendars, among them {first.account}" if first.account else ""
-    return ": ".join(part for part in (who, first.text) if part)
+    return words.among(len(alike), first.account, first.text) if first.account else first.text
 
 
 def _trouble(problem: Problem) -> Trouble:
@@ -94,12 +92,12 @@ def _trouble(problem: Problem) -> Trouble:
         calendar=problem.calendar,
         state=problem.state,
         cause=problem.cause,
-        text=". ".join(part for part in (problem.message, problem.holds) if part),
+        text=words.message(problem.message or "", problem.holds),
         step=problem.next_step,
     )
 
 
-def _add(session: Session, key: str, trouble: Trouble, now: datetime) -> Notice:
+def _add(session: Session, key: str, trouble: Trouble, now: datetime) -> ledger.Notice:
     return ledger.add(
         session,
         key=key,
@@ -110,7 +108,7 @@ def _add(session: Session, key: str, trouble: Trouble, now: datetime) -> Notice:
     )
 
 
-def _known(row: Notice) -> Known:
+def _known(row: ledger.Notice) -> Known:
     return Known(
         id=row.id,
         key=row.key,
@@ -135,7 +133,7 @@ def _join(session: Session) -> None:
         log.warning("%s fail alike: one cause", len(joint.members))
 
 
-def _add_group(session: Session, first: Notice) -> Notice:
+def _add_group(session: Session, first: ledger.Notice) -> ledger.Notice:
     group = ledger.add(
         session,
         key=f"common:{first.cause}",
@@ -150,16 +148,11 @@ def _add_group(session: Session, first: Notice) -> Notice:
     return group
 
 
-def _common_step(first: Notice) -> str:
-    if "accounts invite" not in first.step:
-        return first.step
-    return (
-        "look for one cause: was the app's access taken back in the Admin console, is the OAuth "
-        "app in Testing (docs/google.md)? Mend that, then `watcher accounts invite EMAIL` for each"
-    )
+def _common_step(first: ledger.Notice) -> str:
+    return words.ONE_CAUSE if "accounts invite" in first.step else first.step
 
 
-def _due(services: Services) -> list[tuple[Notice, int]]:
+def _due(services: Services) -> list[tuple[ledger.Notice, int]]:
     """What lasts and is told on its own, with how often it is to have been told by now."""
     now = services.clock()
     with services.db.reading() as session:
@@ -167,7 +160,7 @@ def _due(services: Services) -> list[tuple[Notice, int]]:
     return [(row, decide.rounds_due(row.seen_at, row.state, row.cause, now)) for row in rows]
 
 
-def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> list[str]:
+def _media(services: Services, notice: ledger.Notice, troubles: Sequence[Trouble]) -> list[str]:
     """The media by which this can be told: never one that is itself in trouble. That somebody is
     invited is the employee's matter alone."""
     invited = notice.state == AccountState.INVITED
@@ -183,7 +176,9 @@ def _media(services: Services, notice: Notice, troubles: Sequence[Trouble]) -> l
 # --- telling ------------------------------------------------------------------------------
 
 
-def _tell_one(services: Services, notice: Notice, wanted: int, troubles: Sequence[Trouble]) -> int:
+def _tell_one(
+    services: Services, notice: ledger.Notice, wanted: int, troubles: Sequence[Trouble]
+) -> int:
     """Tell of one notice by each medium that has told of it less than ``wanted`` times."""
     owed = [
         medium
@@ -199,17 +194,16 @@ def _tell_one(services: Services, notice: Notice, wanted: int, troubles: Sequenc
     )
 
 
-def _deliver(services: Services, notice: Notice, medium: str, wanted: int) -> int:
+def _deliver(services: Services, notice: ledger.Notice, medium: str, wanted: int) -> int:
     if not _lease(services):
         return 0
     todo: str | None = None
     if medium == TODO:
         todo = employees.ask(services, notice)
     else:
-        subject, text = _for_admins(services, notice, wanted)
-        media.send(services.settings, medium, subject, text)
+        _tell_admins(services, medium, _for_admins(services, notice, wanted))
     with services.db.session() as session:
-        row = session.get_one(Notice, notice.id)
+        row = session.get_one(ledger.Notice, notice.id)
         setattr(row, _COUNTER[medium], wanted)
         row.todo = todo or row.todo
         if row.failing_by == medium:
@@ -218,7 +212,13 @@ def _deliver(services: Services, notice: Notice, medium: str, wanted: int) -> in
     return 1
 
 
-def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, str]:
+def _tell_admins(services: Services, medium: str, told: media.Told) -> None:
+    with services.db.reading() as session:
+        languages = admins.languages(session, services.settings.admin_emails)
+    media.send(services.settings, medium, told, languages)
+
+
+def _for_admins(services: Services, notice: ledger.Notice, times: int) -> media.Told:
     with services.db.reading() as session:
         who = ledger.members(session, notice.id) if notice.is_group else []
         account = session.get(Account, notice.account_id) if notice.account_id else None
@@ -228,7 +228,7 @@ def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, st
     all_of_them = words.of_all(page, notice.state, notice.cause)
     links = words.links(page, settings.erpnext_url, about)
     if page and not who and about is None and notice.state in OF_CALENDARS:
-        links.append(("Calendars that it holds up", all_of_them))
+        links.append((words.HELD_UP, all_of_them))
     told = words.ForAdmins(
         what=what,
         text=notice.message,
@@ -237,21 +237,20 @@ def _for_admins(services: Services, notice: Notice, times: int) -> tuple[str, st
         all_of_them=all_of_them,
         links=links,
     )
-    return words.subject(what, times=times), told.body
+    return media.Told(subject=words.subject(what, times=times), text=told.body)
 
 
-def _what(notice: Notice, many: int = 0) -> str:
+def _what(notice: ledger.Notice, many: int = 0) -> str:
     state = notice.state.replace("_", " ")
     if notice.is_group:
-        return f"{many or 'several'} accounts: {state} ({notice.cause})"
-    name = f"{notice.who}: " if notice.who else ""
-    return f"{name}{state} ({notice.cause})"
+        return words.what_many_have(many, state, notice.cause)
+    return words.what_is_wrong(notice.who, state, notice.cause)
 
 
 # --- winding up ---------------------------------------------------------------------------
 
 
-def _wind_up(services: Services, notice: Notice) -> int:
+def _wind_up(services: Services, notice: ledger.Notice) -> int:
     """Close the ToDo and tell the admins who were told. Each is done once; the rest next time."""
     sent = 0
     for medium in _still_owed(notice):
@@ -262,33 +261,34 @@ def _wind_up(services: Services, notice: Notice) -> int:
             partial(_note_failure, services, notice, medium),
         )
     with services.db.session() as session:
-        row = session.get_one(Notice, notice.id)
+        row = session.get_one(ledger.Notice, notice.id)
         if row.mended_at is not None and not _still_owed(row):
             row.closed_at, row.failing_since = services.clock(), None
     return sent
 
 
-def _tell_the_end(services: Services, notice: Notice, medium: str) -> int:
+def _tell_the_end(services: Services, notice: ledger.Notice, medium: str) -> int:
     if medium == TODO:
         todos.close(services.erpnext, notice.todo or "")
     elif medium in media.configured(services.settings):
-        what = f"{_how_it_ended(services, notice)}: {_what(notice)}"
-        media.send(services.settings, medium, words.subject(what), what)
+        left = _has_left(services, notice)
+        what = words.ended(_what(notice), by_disconnection=left)
+        _tell_admins(services, medium, media.Told(subject=words.subject(what), text=what))
     with services.db.session() as session:
-        _settled(session.get_one(Notice, notice.id), medium)
+        _settled(session.get_one(ledger.Notice, notice.id), medium)
     return 1
 
 
-def _how_it_ended(services: Services, notice: Notice) -> str:
+def _has_left(services: Services, notice: ledger.Notice) -> bool:
+    """Whether it has ended because the account was disconnected."""
     if notice.account_id is None:
-        return "mended"
+        return False
     with services.db.reading() as session:
         account = session.get_one(Account, notice.account_id)
-    left = account.state in (AccountState.DISCONNECTING, AccountState.DISCONNECTED)
-    return "ended by a disconnection" if left else "mended"
+    return account.state in (AccountState.DISCONNECTING, AccountState.DISCONNECTED)
 
 
-def _still_owed(notice: Notice) -> list[str]:
+def _still_owed(notice: ledger.Notice) -> list[str]:
     """Whom to tell that it is mended; of a common cause's parts only the ToDos are closed."""
     owed = [TODO] if notice.todo is not None else []
     if notice.mended_at is not None and notice.group_id is None:
@@ -296,18 +296,20 @@ def _still_owed(notice: Notice) -> list[str]:
     return owed
 
 
-def _settled(row: Notice, medium: str) -> None:
+def _settled(row: ledger.Notice, medium: str) -> None:
     if medium == TODO:
         row.todo = None
     else:
         setattr(row, _COUNTER[medium], 0)
 
 
-def _note_failure(services: Services, notice: Notice, medium: str, error: WatcherError) -> int:
+def _note_failure(
+    services: Services, notice: ledger.Notice, medium: str, error: WatcherError
+) -> int:
     """Returns 0: no message has gone out."""
     log.warning("notice %s not delivered by %s: %s", notice.id, medium, error.message)
     with services.db.session() as session:
-        row = session.get_one(Notice, notice.id)
+        row = session.get_one(ledger.Notice, notice.id)
         row.error, row.failing_by = error.message, medium
         row.failing_since = row.failing_since or services.clock()
     return 0

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from watcher.languages import seeing
 from watcher.languages.catalogs import Words, words
 from watcher.languages.seeing import Seen
+from watcher.languages.sentence import counted, joined, sentence
 
 Links = list[tuple[str, str]]
 NAMED = 20
@@ -23,7 +24,56 @@ def marker(notice: int) -> str:
 
 
 def subject(what: str, *, times: int = 1) -> str:
-    return f"Watcher: {what}" if times < 2 else f"Watcher: still: {what}"
+    if times < 2:
+        return sentence("Watcher: %(what)s", what=what)
+    return sentence("Watcher: still: %(what)s", what=what)
+
+
+def what_is_wrong(who: str, state: str, cause: str) -> str:
+    """In one line. The cause is told as the name that the documentation has for it."""
+    if who:
+        return sentence("%(who)s: %(state)s (%(cause)s)", who=who, state=state, cause=cause)
+    return sentence("%(state)s (%(cause)s)", state=state, cause=cause)
+
+
+def what_many_have(accounts: int, state: str, cause: str) -> str:
+    if not accounts:
+        return sentence("several accounts: %(state)s (%(cause)s)", state=state, cause=cause)
+    return counted(
+        "%(n)s accounts: %(state)s (%(cause)s)",
+        "%(n)s accounts: %(state)s (%(cause)s)",
+        accounts,
+        state=state,
+        cause=cause,
+    )
+
+
+def among(calendars: int, account: str, text: str) -> str:
+    who = counted(
+        "%(n)s calendars, among them %(account)s",
+        "%(n)s calendars, among them %(account)s",
+        calendars,
+        account=account,
+    )
+    return joined(": ", who, text)
+
+
+def message(text: str, holds: str) -> str:
+    """In whose words it is wrong, and what it holds up."""
+    return joined(". ", text, holds)
+
+
+def ended(what: str, *, by_disconnection: bool) -> str:
+    if by_disconnection:
+        return sentence("ended by a disconnection: %(what)s", what=what)
+    return sentence("mended: %(what)s", what=what)
+
+
+HELD_UP = sentence("Calendars that it holds up")
+ONE_CAUSE = sentence(
+    "look for one cause: was the app's access taken back in the Admin console, is the OAuth app in "
+    "Testing (docs/google.md)? Mend that, then `watcher accounts invite EMAIL` for each"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,18 +91,17 @@ class ForAdmins:
 
     @property
     def body(self) -> str:
-        lines = [self.what]
-        if self.text:
-            lines.append(self.text)
+        lines = [self.what, self.text]
         if self.who:
             lines += [": ".join(filter(None, each)) for each in self.who[:NAMED]]
             more = len(self.who) - NAMED
             if more > 0:
-                lines.append(": ".join(filter(None, (f"... and {more} more", self.all_of_them))))
-        lines += ["", f"What to do: {self.step}"]
-        if self.links:
-            lines += ["", *(f"{name}: {address}" for name, address in self.links)]
-        return "\n".join(lines)
+                rest = sentence("... and %(more)s more", more=more)
+                lines.append(joined(": ", rest, self.all_of_them))
+        step = sentence("What to do: %(step)s", step=self.step)
+        where = [joined(": ", name, address) for name, address in self.links]
+        parts = (joined("\n", *lines), step, joined("\n", *where))
+        return joined("\n\n", *(part for part in parts if part))
 
 
 def of_one(public_url: str, email: str) -> str:
@@ -73,12 +122,12 @@ def links(public_url: str, erpnext_url: str, account: tuple[str, str] | None) ->
     """What to look at; of one ``account`` (its address and its user in ERPNext) its calendars on
     the dashboard, and its events in ERPNext's own calendar."""
     if account is None:
-        return [("Dashboard", public_url)] if public_url else []
+        return [(sentence("Dashboard"), public_url)] if public_url else []
     address, user = account[0], quote(account[1])
-    found = [("Calendars", of_one(public_url, address))] if public_url else []
+    found: Links = [(sentence("Calendars"), of_one(public_url, address))] if public_url else []
     if erpnext_url and user:
         page = f"{erpnext_url}/app/event/view/calendar/default?custom_google_user={user}"
-        found.append(("Events in ERPNext", page))
+        found.append((sentence("Events in ERPNext"), page))
     return found
 
 
