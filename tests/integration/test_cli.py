@@ -129,6 +129,9 @@ def test_secondary_calendars(shop: Company) -> None:
     assert isinstance(listed, list)
     assert len(listed) == 2
     failed(shop.watcher("calendars", "remove", ANN, "none"), 5)
+    removed = shop.watcher("calendars", "remove", ANN, "OUTLET@group.calendar.google.com", "--json")
+    shown = {"code": 0, "calendar": "outlet@group.calendar.google.com", "events": "keep"}
+    assert data(removed) == shown
 
 
 def test_resync_and_verify(shop: Company) -> None:
@@ -223,7 +226,7 @@ def test_the_queue_shows_what_was_set_aside(shop: Company) -> None:
     assert shop.sync() == "done"
     shown = shop.watcher("queue", "show", "--json")
     assert "start" in shown.stdout
-    assert shop.watcher("queue", "retry").returncode == 0
+    assert data(shop.watcher("queue", "retry", "--json")) == {"code": 0, "calendars": 1}
 
 
 def test_nothing_prints_a_secret(shop: Company) -> None:

@@ -411,7 +411,8 @@ def test_who_sees_an_accounts_events_is_chosen_for_it_alone(shop: Company) -> No
 
 def test_pause_and_resume(shop: Company) -> None:
     run(shop, "accounts", "pause", ANN, says=(f"watcher accounts resume {ANN}",))
-    run(shop, "accounts", "pause", ANN)
+    paused = run(shop, "accounts", "pause", ANN, "--json").data
+    assert paused == {"code": 0, "account": ANN, "state": "paused"}
     shop.google.insert_event(ANN, shop.timed(summary="Meanwhile"))
     assert shop.sync() == "idle"
     status = run(shop, "status", "--json", code=7).data  # no cron runs

@@ -66,7 +66,8 @@ def token_of(company: Company, email: str) -> str | None:
 def test_a_new_key_is_taken_up_and_rotated_in_while_running(shop: Company) -> None:
     before = token_of(shop, ANN)
     old = shop.services.keyring.first
-    added = shop.watcher("keys", "add")
+    added = shop.watcher("keys", "add", "--json")
+    assert set(json.loads(added.stdout)) == {"code", "key", "file"}
     assert added.returncode == 0, added.stderr
     assert key_file(shop).stat().st_mode & 0o777 == 0o600
     for key in key_file(shop).read_text().strip().split(","):

@@ -252,6 +252,7 @@ def set_(app: App, email: str, event_type: str | None) -> None:
     chosen = None if event_type == "default" else event_type
     verbs.set_event_type(app.services, email, chosen)
     by_default = f"{app.services.settings.default_event_type}, as the settings say"
+    common.result(account=ledger.normal(email), event_type=chosen or "default")
     messages.print(f"the events of {ledger.normal(email)} are {chosen or by_default}")
 
 
@@ -261,6 +262,7 @@ def set_(app: App, email: str, event_type: str | None) -> None:
 def pause(app: App, email: str) -> None:
     """Stop working for an account; nothing is lost meanwhile."""
     verbs.pause(app.services, email)
+    common.result(account=ledger.normal(email), state="paused")
     messages.print(f"paused; `watcher accounts resume {ledger.normal(email)}` goes on")
 
 
@@ -276,12 +278,14 @@ def resume(app: App, email: str | None, everyone: bool) -> int:
     if everyone == (email is not None):
         raise errors.UserError("name an e-mail address, or --all")
     if email is not None:
+        common.result(accounts=[ledger.normal(email)])
         return _resume_one(app, email)
     chosen = common.select_accounts(
         app, common.Whose(everyone=everyone), (AccountState.NEEDS_RECONNECT,)
     )
     if not chosen:
         messages.print("no account needs it")
+    common.result(accounts=[account.email for account in chosen])
     codes = []
     for account in chosen:
         messages.print(f"{account.email}:", markup=False)
@@ -324,4 +328,5 @@ def disconnect(app: App, email: str, events: str) -> None:
         events=events,
         told=lambda step: messages.print(f"  {step} ..."),
     )
+    common.result(account=email, state="disconnected", events=events)
     messages.print(f"{email} is disconnected")

@@ -74,6 +74,7 @@ def list_(app: App, email: str | None) -> None:
 def add(app: App, email: str, calendar_id: str) -> None:
     """Mirror another calendar, once the account has read a little of it."""
     added = verbs.add_calendar(app.services, email, calendar_id)
+    common.result(calendar=added.google_id, was_there=added.was_there)
     if added.was_there:
         messages.print(
             f"{added.google_id} is mirrored already; a full sync is queued", markup=False
@@ -162,6 +163,7 @@ def remove(app: App, email: str, calendar_id: str, events: str) -> None:
     if events != "keep":
         app.confirm(f"Remove {calendar_id} and {events} its mirrored events?")
     calendar_id = found.google_id  # which may have been typed in other letters
+    common.result(calendar=calendar_id, events=events)
     with services.db.session() as session:
         act = audit.Act(
             What.CALENDAR_REMOVE, audit.calendar(email, calendar_id), {"events": events}

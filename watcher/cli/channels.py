@@ -144,6 +144,7 @@ def stop(app: App, email: str) -> None:
     app.confirm(f"Stop all channels of {account.email}?")
     stopped = len(registry.stop_all(app.services, account))
     audit.figures(stopped=stopped, left=open_now - stopped)
+    common.result(account=account.email, stopped=stopped, left=open_now - stopped)
     messages.print(f"{account.email}: {stopped} channels stopped")
     if stopped < open_now:
         messages.print(f"  {open_now - stopped} end by themselves: Google would not stop them")

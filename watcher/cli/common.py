@@ -73,12 +73,14 @@ messages = Messages()
 @dataclass(slots=True)
 class App:
     """One invocation of the command line; the flags are those that may stand anywhere, and
-    ``--yes``."""
+    ``--yes``. ``result`` is what a command without a document of its own has done, for ``--json``
+    (``result(...)``)."""
 
     no_input: bool = False
     verbose: bool = False
     as_json: bool = False
     yes: bool = False
+    result: dict[str, object] = field(default_factory=dict)
     _loaded: declared.Loaded | None = field(default=None)
     _services: composed.Services | None = field(default=None)
 
@@ -108,6 +110,11 @@ class App:
 
 
 pass_app = click.make_pass_decorator(App, ensure=True)
+
+
+def result(**found: object) -> None:
+    """What a command without a document of its own has done: it stands beside its ``code``."""
+    click.get_current_context().ensure_object(App).result |= found
 
 
 def note(name: str) -> Callable[[click.Context, click.Parameter, object], None]:

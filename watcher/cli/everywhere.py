@@ -72,14 +72,15 @@ def _loaded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _answered(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A command without a document of its own prints the code that it ends with."""
+    """A command without a document of its own prints the code that it ends with, and what it has
+    noted of its result."""
 
     @functools.wraps(function)
     def run(*args: Any, **named: Any) -> Any:
-        as_json = click.get_current_context().ensure_object(App).as_json
+        app = click.get_current_context().ensure_object(App)
         code = function(*args, **named)
-        if as_json:
-            emit({"code": code if isinstance(code, int) else 0})
+        if app.as_json:
+            emit({"code": code if isinstance(code, int) else 0, **app.result})
         return code
 
     return run

@@ -16,6 +16,7 @@ from watcher.cli.common import (
     messages,
     pass_app,
     read_settings,
+    result,
     show_table,
     yes_option,
 )
@@ -84,6 +85,7 @@ def add() -> None:
     _write(file, f"{secrets.token_urlsafe(48)},{file.read_text().strip()}\n")
     services = _services()
     audit.about(services.keyring.first)
+    result(key=services.keyring.first, file=str(file))
     messages.print(f"key {services.keyring.first} is in front in {file}: keep a copy of the file")
     messages.print("running processes take it up by themselves; next: watcher keys rotate")
 
@@ -137,6 +139,8 @@ def forget(app: App, key: str) -> None:
     if not count:
         raise NotFound(f"no secret is under key {key}", next_step="watcher keys list")
     app.confirm(f"Drop {count} secrets under key {key}?")
-    for email in ledger.forget(services.db, key, services.clock()):
+    again = ledger.forget(services.db, key, services.clock())
+    result(secrets=count, to_connect_again=list(again))
+    for email in again:
         messages.print(f"{email} has to connect again: watcher accounts invite {email}")
     messages.print(f"{count} secrets dropped")

@@ -15,6 +15,7 @@ from watcher.cli.common import (
     json_option,
     messages,
     pass_app,
+    result,
     show_table,
     who,
 )
@@ -120,6 +121,7 @@ def _events(
 def retry(app: App, cause: str | None) -> None:
     """Try again now what failed or was set aside."""
     count = asked.try_again(app.services, cause)
+    result(calendars=count)
     many = f"{count} calendar{'s' if count > 1 else ''}"
     messages.print(f"to be tried again: {many}" if count else "nothing to try again")
 
