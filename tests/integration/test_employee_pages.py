@@ -150,7 +150,7 @@ def test_what_erpnext_refuses_is_not_put_down_to_google(
     shop.google.insert_event(CARLA, shop.timed(hours=3, summary="Tasting"))
     assert shop.sync(CARLA) == "failed"
     page = browser.get(f"{done}?language=es").text
-    assert "ERPNext no acepta sus eventos en este momento" in page
+    assert "ERPNext no acepta tus eventos en este momento" in page
     assert "WATCHER_ERPNEXT" not in page, "what an admin has to do is told to admins alone"
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from watcher.languages.catalogs import N_
 from watcher.ledger.problems import Problem
 
 
@@ -160,9 +161,9 @@ class Status:
     def sentence(self) -> str:
         """The light in words."""
         return {
-            Light.GREEN: "All is well",
-            Light.AMBER: "Nothing needs you, but not all is done",
-            Light.RED: "Needs attention",
+            Light.GREEN: N_("All is well"),
+            Light.AMBER: N_("Nothing needs you, but not all is done"),
+            Light.RED: N_("Needs attention"),
         }[self.light]
 
     def as_json(self) -> dict[str, Any]:
