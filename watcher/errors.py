@@ -81,6 +81,7 @@ class Cause(StrEnum):
     NO_SERVICE_ACCOUNT = "no_service_account"
     NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105
     # ERPNext's site.
+    ANOTHER_WATCHER = "another_watcher"
     API_USER_ADMINISTRATOR = "api_user_administrator"
     AUTH = "auth"
     ERPNEXT_QUEUE_FULL = "erpnext_queue_full"

@@ -3,6 +3,7 @@ Desk, or another script under Watcher's own key."""
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import requests
 
 from tests.company import ANN, BOB, Company
-from watcher.ledger import owing
+from watcher.ledger import overview, owing
 
 pytestmark = pytest.mark.one_shape("postgres")
 
@@ -175,3 +176,33 @@ def test_an_edit_of_a_closed_row_by_administrator_is_seen(company: Company) -> N
     assert requests.put(url, json={"subject": "Mine"}, headers=headers, timeout=30).ok
     assert poll(company) == "done"
     assert "Mine" not in company.subjects()
+
+
+def test_another_watcher_with_other_settings_is_told_and_not_fought(company: Company) -> None:
+    """Both write under the same keys; the other one is played by its writes."""
+    for n in range(4):
+        company.google.insert_event(ANN, company.timed(hours=24 + n, summary=f"Shift {n}"))
+    assert company.sync() == "done"
+    assert company.sync(snapshot=True) == "done"
+
+    def other(word: str) -> None:
+        for row in company.rows():
+            digest = hashlib.sha256(word.encode()).hexdigest()
+            fields = {"event_type": "Private", "custom_google_hash": digest}
+            write(company, row["name"], **fields)
+
+    def types() -> set[str]:
+        return {row["event_type"] for row in company.rows()}
+
+    other("theirs")
+    assert poll(company) == "done"
+    assert types() == {"Public"}, "put right once, for a person or a script may have done it"
+    (told,) = [p for p in overview.look(company.services).problems if p.state == "another_watcher"]
+    assert (told.calendars, ANN in told.next_step) == (1, True)
+    other("theirs again")
+    assert poll(company) == "done"
+    assert types() == {"Private"}, "and not again with each poll"
+    assert company.sync(snapshot=True) == "done"
+    assert types() == {"Public"}
+    assert company.sync(snapshot=True) == "done"
+    assert "another_watcher" not in [p.state for p in overview.look(company.services).problems]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
 from watcher.languages.sentence import counted, sentence
-from watcher.ledger import aside
+from watcher.ledger import aside, rivals
 from watcher.ledger.document import AsideCause, SetAside, SiteKnown
 from watcher.ledger.models import Fact, Quarantined
 from watcher.ledger.problems import Problem, ProblemState
@@ -130,7 +130,8 @@ def site(session: Session) -> SiteKnown:
 
 def problems(session: Session, now: datetime) -> list[Problem]:
     """What of ERPNext needs a person."""
-    return [*_key(session), *_late(session, now), *_urgent(session)]
+    others = rivals.problems(session, now)
+    return [*_key(session), *others, *_late(session, now), *_urgent(session)]
 
 
 def _key(session: Session) -> Iterator[Problem]:

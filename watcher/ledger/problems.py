@@ -23,6 +23,7 @@ class ProblemState(StrEnum):
     NOT_CANCELLED = "not_cancelled"
     ERPNEXT_ANSWERS_LATE = "erpnext_answers_late"
     KEY_NOT_UNIQUE = "key_not_unique"
+    ANOTHER_WATCHER = "another_watcher"
     QUEUE_DOWN = "queue_down"
     NO_SWEEP_RUN = "no_sweep_run"
     NO_RENEW_RUN = "no_renew_run"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
 from watcher.google.client import QUERY_FINGERPRINT
-from watcher.ledger import aside, away, budget, channels, debts, doubts, heard, owing, runs
+from watcher.ledger import aside, away, budget, channels, debts, doubts, heard, owing, rivals, runs
 from watcher.ledger import erpnext as known_site
 from watcher.ledger.models import Run
 from watcher.ledger.states import CalendarState
@@ -52,11 +52,15 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
             window_end=reading.filled.end if reading.filled else None,
             snapshot=p.kind == "snapshot",
             wrote=bool(run.created or run.updated or run.cancelled),
-            goes_on=outcome.touched and p.kind == "delta",
+            goes_on=outcome.touched
+            and p.kind == "delta"
+            and not rivals.is_known(session, calendar_id, now),
             rows_seen=outcome.rows_seen,
             trouble=_held(outcome) or (_refused(session, calendar_id, now) if has_aside else None),
         )
         let_go = debts.settle(session, attempt.lease, work, settled)
+        if p.kind == "snapshot":
+            rivals.note(session, calendar_id, outcome.rivals, now)
         if settled.goes_on:
             owing.owe_listings(session, [calendar_id], "touched", now)
         if outcome.applied.answered_late:

@@ -16,7 +16,7 @@ from watcher.events.compare import Place
 from watcher.events.mapping import data_id
 from watcher.events.model import MappingRules, Window
 from watcher.google.client import PATIENT, QUERY_FINGERPRINT, CalendarClient, Patience
-from watcher.ledger import erased, leases
+from watcher.ledger import erased, leases, rivals
 from watcher.ledger.budget import Purpose
 from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
@@ -92,7 +92,9 @@ def make_pass(
     """
     basis = make_basis(services, work, services.site(), services.employee(work.erpnext_user))
     mirror = services.mirror()
-    snapshot = basis.owes_snapshot or was_touched(mirror, work, basis.calendar)
+    snapshot = basis.owes_snapshot or (
+        was_touched(mirror, work, basis.calendar) and not _has_rival(services, work)
+    )
     kind: Kind = "snapshot" if snapshot else "delta"
     return Pass(
         basis=basis,
@@ -102,6 +104,11 @@ def make_pass(
         hold=hold,
         note_erased=lambda rows: _note_erased(services, rows),
     )
+
+
+def _has_rival(services: Services, work: Work) -> bool:
+    with services.db.reading() as session:
+        return rivals.is_known(session, work.calendar_id, services.clock())
 
 
 def make_basis(services: Services, work: Work, site: Site, employee: Employee | None) -> Basis:

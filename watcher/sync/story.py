@@ -22,7 +22,7 @@ from watcher.sync.decide import Plan, Rows, decide
 from watcher.sync.intake import sync_keys
 from watcher.sync.passes import Basis, Pass
 from watcher.sync.reading import Reading, list_window, read_changes, read_past, read_window
-from watcher.sync.touched import EVER, look_back
+from watcher.sync.touched import EVER, look_back, rewritten
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ ZONES_APART = timedelta(days=2)
 class Outcome:
     """What a pass came to. ``read_at`` is when Google had been read, on the monotonic clock.
     ``rows_seen`` is ERPNext's newest stamp of the calendar's rows (None: nothing was written),
-    ``touched`` whether somebody else has written rows meanwhile."""
+    ``touched`` whether somebody else has written rows meanwhile. ``rivals`` is how many rows a full
+    sync has found that another Watcher wrote."""
 
     reading: Reading
     read_at: float
@@ -42,6 +43,7 @@ class Outcome:
     applied: Applied
     rows_seen: str | None = None
     touched: bool = False
+    rivals: int = 0
 
     @property
     def refused(self) -> list[SetAside]:
@@ -69,12 +71,22 @@ def sync(p: Pass) -> Outcome:
         log.warning("cancellations wait to be confirmed: %s", plan.brake.message)
     applied = p.mirror.apply(plan.actions, before_batch=p.hold, note_erased=p.note_erased)
     p.mirror.forget(plan.private, p.hold)
-    outcome = Outcome(reading=reading, read_at=read_at, plan=plan, applied=applied)
+    outcome = Outcome(
+        reading=reading, read_at=read_at, plan=plan, applied=applied, rivals=_rivals(p, plan, rows)
+    )
     before = _stamp_before(p, rows)
     if applied.wrote and before:
         seen, touched = look_back(p.mirror, p.basis.calendar, plan.written, before)
         return replace(outcome, rows_seen=seen, touched=touched)
     return replace(outcome, rows_seen=before) if p.kind == "snapshot" else outcome
+
+
+def _rivals(p: Pass, plan: Plan, rows: Rows) -> int:
+    """Where nothing of Watcher's own explains that rows are as it did not leave them."""
+    work, same = p.basis.work, p.basis.work.policy_fingerprint == p.basis.policy
+    if p.kind == "delta" or not (same and work.rows_seen) or work.reason == "unanswered":
+        return 0
+    return rewritten(work, rows.held, plan.actions)
 
 
 def plan_only(p: Pass) -> Plan:

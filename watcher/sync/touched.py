@@ -3,13 +3,14 @@ full listing."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.site import ADMINISTRATOR
-from watcher.events.model import Row
+from watcher.events.model import Action, Row, Update
 from watcher.ledger.debts import Work
 
+FEW = 3
 EVER = "1000-01-01 00:00:00"
 """Before any row that ERPNext holds."""
 
@@ -22,6 +23,20 @@ def was_touched(mirror: EventMirror, work: Work, calendar: tuple[str, str]) -> b
         return False
     touched = mirror.touched_since(*calendar, work.rows_seen)
     return bool(_by_others(mirror, touched, work.rows_seen))
+
+
+def rewritten(work: Work, rows: Iterable[Row], actions: Iterable[Action]) -> int:
+    """How many rows another Watcher has written by other settings since this one last did: a person
+    in the Desk and most scripts leave the hash of the content as it is. A few may be late writes
+    of Watcher's own."""
+    wanted = {a.name: a.event.content_hash for a in actions if isinstance(a, Update)}
+    found = [
+        row
+        for row in rows
+        if work.rows_seen < row.modified
+        and row.content_hash not in ("", wanted.get(row.name, row.content_hash))
+    ]
+    return len(found) if len(found) >= FEW else 0
 
 
 def look_back(
