@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, BOB, Company
-from tests.integration.test_cli_runner import run
+from tests.integration.test_cli_runner import run, sqlite_only
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.one_shape("postgres")
@@ -488,3 +488,9 @@ def test_beside_a_running_watcher(company: Company) -> None:
     wait_for(lambda: "Meanwhile" in company.subjects(), what="what came meanwhile")
     process.terminate()
     assert process.wait(60) == 0
+
+
+@sqlite_only
+def test_a_resync_that_fails_says_what_mends_its_cause(shop: Company) -> None:
+    shop.set("erpnext_api_secret", "wrong")
+    run(shop, "resync", ANN, code=4, says=("do: check WATCHER_ERPNEXT_API_KEY",))

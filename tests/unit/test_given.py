@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from watcher.cli import cli
+from watcher.cli.common import folded
 from watcher.errors import UserError
 from watcher.given import files, names
+from watcher.ledger.secrets import Keyring
 from watcher.settings import load
 
 
@@ -177,3 +179,42 @@ def test_a_line_that_says_nothing_is_named_by_its_number(tmp_path: Path) -> None
         f"  - line 5 of {file} goes on behind the closing quote",
         f"  - line 6 of {file} begins with a quote that is not closed",
     ]
+
+
+def test_a_file_that_is_not_there_is_named_as_it_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHER_CONFIG", "unset below")
+    monkeypatch.setenv(files.TYPED, "")
+    typed = CliRunner().invoke(cli, ["config", "show", "--config", "/none"])
+    assert "--config names /none" in str(typed.exception)
+    with pytest.raises(UserError, match="WATCHER_CONFIG names"):
+        load({"WATCHER_CONFIG": "/none"}, tmp_path)
+
+
+def test_what_cannot_be_written_is_told_with_why_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "backups", Path("/proc/backups")):
+        with pytest.raises(UserError) as refused, files.writing(path):
+            path.mkdir()
+        assert str(path) in refused.value.message
+        assert "name" in refused.value.next_step
+
+
+def test_a_key_that_init_has_made_and_nothing_names_is_pointed_at(tmp_path: Path) -> None:
+    made = tmp_path / "secret.key"
+    made.write_text("k" * 40)
+    settings = load({"WATCHER_DATA_DIR": str(tmp_path)}, tmp_path).settings
+    with pytest.raises(UserError, match="has made") as refused:
+        Keyring.of(settings)
+    assert refused.value.next_step.endswith(f"WATCHER_SECRET_KEYS_FILE={made}")
+
+
+def test_long_lines_are_folded_between_words_and_what_is_pasted_is_not() -> None:
+    line = "  the field custom_google_sync_key of Event is there already and was left as it is"
+    lines = folded(line, 40).split("\n")
+    assert max(map(len, lines)) <= 40
+    assert " ".join(lines).split() == line.split(), "no word is broken"
+    assert all(each.startswith("    ") for each in lines[1:])
+    pasted = "  do: watcher calendars add ann@example.com a-very-long-id@group.calendar.google.com"
+    assert folded(pasted, 40) == pasted

@@ -189,6 +189,15 @@ def test_what_is_too_large_is_told_also_to_who_is_still_sending(
         assert status(one) == expected
 
 
+def test_a_person_who_names_too_many_at_once_gets_a_page_that_says_how(address: Address) -> None:
+    form = b"POST /employees/invite HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n"
+    with sending(address, form) as (one,), one.makefile("rb") as answer:
+        text = answer.read().decode()
+    assert text.startswith("HTTP/1.1 413 ")
+    assert "text/html" in text
+    assert "watcher accounts invite --from-file" in text
+
+
 def test_a_connection_is_kept_for_the_next_notification(address: Address) -> None:
     with sending(address, NOTIFICATION + b"\r\n") as (one,):
         assert status(one) == 204

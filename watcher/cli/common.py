@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,8 +64,26 @@ class Messages:
         return terminal.Console(stderr=True, highlight=False, soft_wrap=True)
 
     def print(self, text: str, **options: Any) -> None:
-        """``options`` are those of ``rich.console.Console.print``."""
+        """``options`` are those of ``rich.console.Console.print``. On a terminal long lines are
+        folded between words, but for those to be pasted."""
+        if self.console.is_terminal:
+            text = "\n".join(folded(line, self.console.width) for line in text.split("\n"))
         self.console.print(text, **options)
+
+
+def folded(line: str, width: int) -> str:
+    """The line, or several ones that go on below its first word. A line to be pasted stays one."""
+    if len(line) <= width or line.lstrip().startswith("do: watcher"):
+        return line
+    start = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(
+        line.lstrip(),
+        width,
+        initial_indent=start,
+        subsequent_indent=f"{start}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 messages = Messages()
@@ -137,7 +156,7 @@ def noted(name: str, *spelled: str, text: str) -> Callable[[F], F]:
 def choose_config(_ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
     """By the environment, so that every process that this one starts reads the same file."""
     if value:
-        os.environ["WATCHER_CONFIG"] = str(Path(value).absolute())
+        os.environ[files.CONFIG] = os.environ[files.TYPED] = str(Path(value).absolute())
 
 
 CONFIG_FILE: dict[str, Any] = {
@@ -314,14 +333,15 @@ def progress_bar(app: App) -> progress.Progress:
 
 
 @contextmanager
-def new_file(name: str) -> Iterator[TextIO]:
-    """A text file that nobody else may read. Raises ``UserError`` for one that is there, or that
-    cannot be written."""
-    try:
-        number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise UserError(f"{name} is there already", next_step="name another file") from None
-    except OSError as error:
-        raise UserError(f"{name} cannot be written: {error.strerror}") from None
+def new_file(
+    name: str | Path, mode: int = 0o600, step: str = "name another file"
+) -> Iterator[TextIO]:
+    """A new text file, which nobody else may read unless ``mode`` says so. Raises ``UserError`` for
+    one that is there (then ``step`` helps), or that cannot be written."""
+    with files.writing(Path(name)):
+        try:
+            number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            raise UserError(f"{name} is there already", next_step=step) from None
     with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
         yield file

@@ -9,7 +9,11 @@ import click
 from click import shell_completion as shells
 
 from watcher.cli.common import messages
+from watcher.cli.later import later
 from watcher.errors import UserError
+
+with later():
+    from watcher.given import files
 
 KNOWN = ("bash", "zsh", "fish")
 MARK = "# completion of watcher"
@@ -39,8 +43,9 @@ def completion(ctx: click.Context, shell: str | None, install: bool) -> None:
         click.echo(script)
         return
     path, start = _places(shell)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(script)
+    with files.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(script)
     messages.print(f"wrote {path}", markup=False)
     if start is not None and _add_line(start, f'[ -r "{path}" ] && . "{path}"  {MARK}\n'):
         messages.print(f"added a line to {start}", markup=False)

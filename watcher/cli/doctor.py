@@ -20,6 +20,7 @@ with later():
     from watcher.doctor import case as cases
     from watcher.doctor import examine as examining
     from watcher.doctor import table
+    from watcher.given import files
     from watcher.telemetry import log as logs
 
 _COLOURS = {
@@ -78,7 +79,8 @@ def examined(
     with cases.opened(loaded) as case:
         report = examining.examine(case, checks)
         if bundle is not None:
-            bundles.write(bundle, case, report)
+            with files.writing(bundle):
+                bundles.write(bundle, case, report)
             messages.print(f"wrote {bundle}; look at it before you send it", markup=False)
         return report
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 
 from watcher.cli import doctor, questions, units
-from watcher.cli.common import App, messages, pass_app, read_settings
+from watcher.cli.common import App, messages, new_file, pass_app, read_settings
 from watcher.cli.later import later
 from watcher.errors import ExitCode, UserError, WatcherError
 
 with later():
     from watcher import settings as declared
     from watcher.doctor import table
-    from watcher.given import lines
+    from watcher.given import files, lines
     from watcher.ledger import db as database
     from watcher.ledger import ledger_file
 
@@ -64,13 +64,16 @@ def init(app: App, from_file: Path | None, kind: str | None) -> int:
     answers = {} if is_there else _answers(app, from_file)
     data_dir = folder / _data_dir(answers, is_there=is_there)
     key_file = data_dir / "secret.key"
-    if key_file.exists() or not _keys_are_named(answers, is_there=is_there):
+    named = _keys_are_named(answers, is_there=is_there)
+    if key_file.exists() or not named:
         _write_key(key_file)
     if is_there:
         messages.print(f"{path} is there already and was left as it is")
+        if not named:
+            messages.print(f"  do: add to it: WATCHER_SECRET_KEYS_FILE={key_file}", markup=False)
     else:
-        path.touch(mode=0o600)
-        path.write_text(template(key_file, answers))
+        with new_file(path) as file:
+            file.write(template(key_file, answers))
         messages.print(f"wrote {path}")
     _make_ledger()
     if kind == "systemd":
@@ -203,9 +206,10 @@ def _write_key(key_file: Path) -> None:
     if key_file.exists():
         messages.print(f"{key_file} is there already and was kept")
         return
-    ledger_file.private_folder(key_file.parent)
-    key_file.touch(mode=0o600)
-    key_file.write_text(random_secrets.token_urlsafe(48) + "\n")
+    with files.writing(key_file.parent):
+        ledger_file.private_folder(key_file.parent)
+    with new_file(key_file) as file:
+        file.write(random_secrets.token_urlsafe(48) + "\n")
     messages.print(f"made {key_file}: keep a copy beside your backups")
 
 

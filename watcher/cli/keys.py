@@ -28,6 +28,7 @@ with later():
     from rich import progress
 
     from watcher import services as composed
+    from watcher.given import files
     from watcher.ledger import audit
     from watcher.ledger import keys as ledger
 
@@ -93,7 +94,8 @@ def add() -> None:
 def _write(file: Path, text: str) -> None:
     """Replace the file at once, with the mode and the owner of the old one."""
     was = file.stat()
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".keys-")
+    with files.writing(file):
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".keys-")
     with os.fdopen(handle, "w") as new:
         new.write(text)
         new.flush()

@@ -28,7 +28,7 @@ from watcher.ledger import states
 
 with later():
     from watcher.explain import differences
-    from watcher.ledger import calendars, models
+    from watcher.ledger import calendars, models, steps
     from watcher.sync import asked, story
     from watcher.sync import work as syncing
 
@@ -135,6 +135,8 @@ def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
         word = syncing.work_off(services, target.calendar_id, "resync")
         with services.db.reading() as session:
             calendar = calendars.get(session, target.calendar_id)
+            account = session.get_one(models.Account, calendar.account_id)
+            known = steps.for_account(session, account) or steps.for_calendar(calendar, account)
             paid = calendar.snapshot_seq == 0
         if paid or word in ("failed", "idle", "waits"):
             break
@@ -142,19 +144,23 @@ def _resync_one(app: App, target: Chosen) -> dict[str, Any]:
             raise errors.Elsewhere("a worker is still at this calendar; it goes on there")
         time.sleep(0.5)
     if calendar.state == states.CalendarState.HELD:
-        step = "look with --dry-run, then repeat with --force if that is right"
+        known = "look with --dry-run, then repeat with --force if that is right"
         return {
             "outcome": f"waits for you to confirm: {calendar.message}",
             "code": errors.ExitCode.UNHEALTHY,
-            "next_step": step,
+            "next_step": known,
         }
     if word == "idle" and not paid:
-        return {"outcome": "the account is no longer active", "code": errors.ExitCode.ERROR}
+        return {
+            "outcome": "the account is no longer active",
+            "code": errors.ExitCode.ERROR,
+            "next_step": known,
+        }
     if not paid:
         return {
             "outcome": f"failed: {calendar.message}",
             "code": _failure_code(calendar),
-            "next_step": "watcher status",
+            "next_step": known,
         }
     counts = _counts(app, target)
     return {"outcome": "done", "code": errors.ExitCode.PARTLY if counts["refused"] else 0, **counts}

@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from watcher.errors import UserError
+from watcher.cli.common import new_file
+from watcher.cli.later import later
+
+with later():
+    from watcher.given import files
 
 SHIPPED = Path(__file__).parent / "shipped"
 IN_CONTAINERS = 10001
@@ -63,7 +67,8 @@ def compose(folder: Path, answers: Mapping[str, str]) -> list[Path]:
     passwords = (f"{name}_PASSWORD={secrets.token_hex(24)}\n" for name in ("POSTGRES", "VALKEY"))
     kept = {name: value for name, value in answers.items() if name not in {*SECRETS, *BESIDES}}
     store = folder / "secrets"
-    store.mkdir(mode=0o700, exist_ok=True)
+    with files.writing(store):
+        store.mkdir(mode=0o700, exist_ok=True)
     found = {file: answers.get(name, "") for name, file in SECRETS.items()}
     found["watcher_keys"] = secrets.token_urlsafe(48)
     return [
@@ -87,12 +92,6 @@ def give_to_containers(folder: Path) -> bool:
 
 
 def _new(path: Path, text: str, mode: int) -> Path:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        raise UserError(
-            f"{path} is there already", next_step="move it away, or run this in another folder"
-        ) from None
-    with open(handle, "w") as file:
+    with new_file(path, mode, "move it away, or run this in another folder") as file:
         file.write(text)
     return path

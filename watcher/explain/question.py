@@ -26,6 +26,7 @@ _EVENT_ID = re.compile(r"_?[a-z0-9_@.-]{5,1024}", re.IGNORECASE)
 _UID = "@google.com"
 _IN_DESK = re.compile(r"/(?:app|desk)/event/(?!view\b|new-)([^/]+)/?")
 _NO_LINK = "that is no link to an event, neither of Google Calendar nor of ERPNext"
+_LIKE_A_DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}")
 _RELATIVE = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _DAY_FORMATS = ("%Y-%m-%d", "%d.%m.%Y")
 _NAMED_FORMATS = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y")
@@ -94,6 +95,8 @@ def read(text: str, today: dt.date) -> Question:
         raise _unclear(f"{first!r} is not an employee's address, and more words follow it")
     if _NAME.fullmatch(first):
         return ByName(name=first.upper())
+    if _day(first.lower(), today) or _LIKE_A_DATE.fullmatch(first):
+        raise _unclear(f"{first} names a day and nobody whose event it is")
     if not _EVENT_ID.fullmatch(first):
         raise _unclear(f"{first[:60]!r} is neither an event's id nor a link nor ERPNext's name")
     return ByEvent(text=first, event_id=first)
@@ -141,6 +144,11 @@ def _person(email: str, words: list[str], today: dt.date) -> ByPerson:
     if not words:
         raise _unclear(f"which event of {email}?")
     day, rest = _day_in(words, today)
+    wrong = next((word for word in rest if _LIKE_A_DATE.fullmatch(word.strip(","))), None)
+    if wrong is not None and day is None:
+        raise UserError(
+            f"{wrong} is no date", next_step="write it like 2026-12-31, 31.12.2026 or 31 Dec"
+        )
     return ByPerson(email=email, words=tuple(rest), day=day)
 
 

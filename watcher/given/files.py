@@ -7,13 +7,15 @@ import hashlib
 import os
 import pwd
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from watcher.errors import UserError
 
 CONFIG = "WATCHER_CONFIG"
+TYPED = "_WATCHER_CONFIG_TYPED"
+"""Beside ``CONFIG`` in the environment: the same file, where a person has named it by --config."""
 SYSTEM_FILE = Path("/etc/watcher/watcher.env")
 SYSTEM_DATA = Path("/var/lib/watcher")
 """The data directory of a service whose settings are in ``SYSTEM_FILE`` and name no other one."""
@@ -43,7 +45,8 @@ def find(env: Mapping[str, str], folder: Path) -> Path | None:
     if named:
         path = folder / named
         if not _is_there(path):
-            raise UserError(f"{CONFIG} names {path}, which is not a file", next_step=looked(folder))
+            how = "--config" if env.get(TYPED) == named else CONFIG
+            raise UserError(f"{how} names {path}, which is not a file", next_step=looked(folder))
         return _readable(path)
     for path in (folder / ".env", SYSTEM_FILE):
         if _is_there(path):
@@ -72,6 +75,28 @@ def _readable(path: Path) -> Path:
             f"the settings file {path} is not for this user to read", next_step=as_owner(path)
         )
     return path
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the operating system refuses while a file or a folder is made is a ``UserError`` that
+    says which one, why, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written: {error.strerror or error}", next_step=_elsewhere(path)
+        ) from None
+
+
+def _elsewhere(path: Path) -> str:
+    """What helps where something cannot be written."""
+    there = next((each for each in path.absolute().parents if each.exists()), Path("/"))
+    if not there.is_dir():
+        return f"name another place: {there} is a file and no folder"
+    if may(there, os.W_OK | os.X_OK):
+        return f"free the disk that {there} is on, or name another place"
+    return f"name a place where this user may write: {there} is none"
 
 
 def may(path: Path, mode: int) -> bool:

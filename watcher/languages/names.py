@@ -27,6 +27,7 @@ STATES: Mapping[str, str] = {
     "not_cancelled": N_("not cancelled"),
     "erpnext_answers_late": N_("ERPNext answers late"),
     "key_not_unique": N_("key not unique"),
+    "another_watcher": N_("another Watcher"),
     "queue_down": N_("queue down"),
     "no_sweep_run": N_("no sweep run"),
     "no_renew_run": N_("no renew run"),

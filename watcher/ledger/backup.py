@@ -21,7 +21,7 @@ from sqlalchemy import URL, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from watcher.errors import ExitCode, Transient, UserError, WatcherError
-from watcher.given.files import as_owner
+from watcher.given.files import as_owner, writing
 from watcher.ledger.db import REVISIONS, Database
 from watcher.ledger.secrets import key_of
 from watcher.ledger.tables import VERSION_TABLE, names
@@ -52,10 +52,12 @@ def take(settings: Settings, folder: Path, now: datetime, *, word: str = "ledger
     whole. Raises ``WatcherError`` for a ledger that is not there, or a tool that is missing."""
     url = make_url(settings.ledger_url)
     ending = SQLITE if url.get_backend_name() == "sqlite" else DUMP
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / f"{word}-{now:%Y%m%dT%H%M%SZ}{ending}"
     part = file.with_name(file.name + PART)
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    with writing(part):
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     try:
         if ending == SQLITE:
             _copy_file(Path(str(url.database)), part)

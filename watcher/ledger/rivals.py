@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
+from watcher.languages.sentence import sentence
 from watcher.ledger.models import Account, Calendar, Fact
 from watcher.ledger.problems import Problem, ProblemState
 
@@ -56,8 +57,13 @@ def problems(session: Session, now: datetime) -> Iterator[Problem]:
         cause=Cause.ANOTHER_WATCHER,
         since=min(datetime.fromisoformat(each["since"]) for each in found.values()),
         calendars=len(found),
-        next_step=f"let one of the two mirror {email or 'them'}: `watcher accounts disconnect` in "
-        "the other one, or stop it; this goes with the next full sync (`watcher resync`)",
-        message="another Watcher writes the same events into this ERPNext, by other settings: "
-        "what was written last stands there",
+        next_step=sentence(
+            "let one of the two mirror %(email)s: `watcher accounts disconnect` in the other one, "
+            "or stop it; this goes with the next full sync (`watcher resync`)",
+            email=email or "",
+        ),
+        message=sentence(
+            "another Watcher writes the same events into this ERPNext, by other settings: what was "
+            "written last stands there"
+        ),
     )

@@ -50,6 +50,12 @@ class Keyring:
     def of(cls, settings: Settings) -> Keyring:
         """The keys of the settings; those that come in later are read when they are needed."""
         given = settings.secret_keys.get_secret_value().split(",")
+        made = settings.data_dir / "secret.key"
+        if not any(key.strip() for key in given) and made.is_file():
+            raise UserError(
+                f"WATCHER_SECRET_KEYS is not set, although `watcher init` has made {made}",
+                next_step=f"add to the settings: WATCHER_SECRET_KEYS_FILE={made}",
+            )
         return cls(given, again=lambda: _keys_now(given))
 
     def _take(self, keys: Sequence[str]) -> None:

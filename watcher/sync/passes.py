@@ -19,7 +19,6 @@ from watcher.google.client import PATIENT, QUERY_FINGERPRINT, CalendarClient, Pa
 from watcher.ledger import erased, leases, rivals
 from watcher.ledger.budget import Purpose
 from watcher.ledger.debts import Work
-from watcher.ledger.leases import CalendarLease
 from watcher.services import Services
 from watcher.sync.policy import make_rules, policy_fingerprint, window_of
 from watcher.sync.touched import was_touched
@@ -137,7 +136,7 @@ def _note_erased(services: Services, rows: Mapping[str, str]) -> None:
         erased.note(session, rows, services.clock())
 
 
-def keep_lease(services: Services, lease: CalendarLease) -> Callable[[], None]:
+def keep_lease(services: Services, lease: leases.CalendarLease) -> Callable[[], None]:
     """A function that prolongs the lease of 60 seconds, at most every ten."""
     last = time.monotonic()
 

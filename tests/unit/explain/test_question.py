@@ -83,9 +83,20 @@ def test_an_employee_with_words_or_a_date(
         "https://www.google.com/calendar/event?eid=%",
         "§§§§§§",
         "x" * 3000,
+        "2026-12-01",
+        "2026-13-45",
     ],
 )
 def test_what_is_no_question_is_refused_with_how_to_ask(text: str) -> None:
     with pytest.raises(UserError) as refused:
         read(text, TODAY)
     assert "watcher explain" in refused.value.next_step
+
+
+@pytest.mark.parametrize("text", ["2026-13-45", "31.11.2026", "stand-up 12/24/2026"])
+def test_what_looks_like_a_date_and_is_none_is_no_word_of_a_title(text: str) -> None:
+    with pytest.raises(UserError, match="is no date") as refused:
+        read(f"{ANN} {text}", TODAY)
+    assert "2026-12-31" in refused.value.next_step
+    read(f"{ANN} release 1.2.3", TODAY)
+    read(f"{ANN} 2026-12-31 about 31.11.2026", TODAY)
