@@ -20,8 +20,7 @@ from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar
 
 Pair = tuple[models.Calendar, models.Account]
-_UNLISTED = (states.AccountState.DISCONNECTED, states.AccountState.INVITED)
-_LISTED = and_(Calendar.removed.is_(False), Account.state.not_in(_UNLISTED))
+_LISTED = and_(Calendar.removed.is_(False), Account.state.not_in(states.UNLISTED))
 _ACTIVE = Account.state == states.AccountState.ACTIVE
 _WATCHABLE = func.coalesce(Calendar.push_supported, True)
 """Google has not said that it cannot push for this calendar."""

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from watcher.ledger import standing, watched
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.renewals import may_be_unwatched
-from watcher.ledger.states import NOT_ACTIVE, AccountState
+from watcher.ledger.states import NOT_ACTIVE, UNLISTED, AccountState
 
 MIRRORED = Calendar.removed.is_(False)
 ACTIVE = Account.state == AccountState.ACTIVE
@@ -26,8 +26,8 @@ ACTIVE = Account.state == AccountState.ACTIVE
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """Numbers of calendars that are mirrored. ``paused`` are those of accounts that are neither
-    active nor disconnected; all others are of active ones. ``heard`` and ``silent`` have a live
+    """Numbers of calendars that are mirrored. ``paused`` are those of accounts that had a
+    grant and are not active; all others are of active ones. ``heard`` and ``silent`` have a live
     channel, the next of which ends at ``next_expiry``."""
 
     at_rest: int
@@ -55,7 +55,7 @@ def calendars(session: Session, now: datetime) -> Sizes:
     """In one statement, so that the numbers go together."""
     silent = select(func.count(Channel.calendar_id.distinct())).where(Channel.heard_at.is_(None))
     ends = select(Channel.expires_at).order_by(Channel.expires_at).limit(1)
-    connected = Account.state != AccountState.DISCONNECTED
+    listed = Account.state.not_in(UNLISTED)
     of_active = _of_accounts().where(ACTIVE)
     of_active_that = {
         "restless": (standing.is_restless(), ~standing.is_at_rest()),
@@ -67,7 +67,7 @@ def calendars(session: Session, now: datetime) -> Sizes:
         _whole()
         | {name: of_active.where(*which) for name, which in of_active_that.items()}
         | {
-            "paused": _of_accounts().where(_others(), connected),
+            "paused": _of_accounts().where(_others(), listed),
             "silent": watched.of_open(silent, now),
             "next_expiry": watched.of_open(ends, now),
         },

@@ -24,6 +24,9 @@ NOT_ACTIVE = tuple(state for state in AccountState if state != AccountState.ACTI
 """To ask for these states, and not for every state but one, is what an index can answer."""
 
 
+UNLISTED = (AccountState.DISCONNECTED, AccountState.INVITED)
+"""States in which an account's calendars are mirrored no more, or not yet."""
+
 HAD_A_GRANT = (AccountState.ACTIVE, AccountState.PAUSED, AccountState.NEEDS_RECONNECT)
 """States of an account that was connected once and is not being left."""
 
