@@ -12,6 +12,7 @@ from watcher.erpnext import role
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.fields import check, install, tell_nobody, unseen_employees
 from watcher.erpnext.peculiarities import pulled_for
+from watcher.erpnext.site import company_of
 from watcher.errors import ErpForbidden, ErpRefused
 
 BOT = "watcher@scoopjoy.test"
@@ -138,6 +139,22 @@ def test_the_employee_is_named_though_system_managers_do_not_see_employees(site:
     site.give()
     report = check(site.client)
     assert (report.missing, unseen_employees(site.client)) == ([], [])
+
+
+def test_the_company_is_that_of_the_employees(site: Site) -> None:
+    """By the role Companies are not read; Employees are, and name theirs."""
+    if not site.stand_in.erpnext:
+        assert company_of(site.client) == ""
+        return
+    site.admin.insert({"doctype": "Company", "company_name": "Scoop Joy"})
+    assert company_of(site.client) == "Scoop Joy"
+    site.give()
+    assert company_of(site.client) == "", "nobody works there yet"
+    site.stand_in.add_employee("Ann")
+    site.stand_in.add_employee("Bob", status="Left", company="Former Ltd")
+    assert company_of(site.client) == "Scoop Joy"
+    site.stand_in.add_employee("Cleo", company="Scoop Joy Franchise")
+    assert company_of(site.client) == ""
 
 
 def test_an_event_with_mails_is_deleted(site: Site) -> None:

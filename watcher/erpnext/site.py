@@ -142,12 +142,29 @@ def has_doctype(client: ErpNextClient, doctype: str) -> bool | None:
 
 
 def company_of(client: ErpNextClient) -> str:
-    """The name of the company, where the site has just one that the API user may read."""
+    """The name of the company, where the site has just one that the API user may read; by the role
+    Watcher it reads no Companies, and goes by those of the Employees."""
     try:
         rows = client.get_list("Company", ["name"], limit_page_length=2)
+    except RowGone:
+        return ""
+    except ErpForbidden:
+        return _company_of_employees(client)
+    return str(rows[0]["name"]) if len(rows) == 1 else ""
+
+
+def _company_of_employees(client: ErpNextClient) -> str:
+    """That of all active Employees; empty where there are several."""
+    active = [["status", "=", "Active"]]
+    try:
+        found = client.get_list("Employee", ["company"], active, limit_page_length=1)
+        if not found or not found[0]["company"]:
+            return ""
+        name = str(found[0]["company"])
+        others = [*active, ["company", "!=", name]]
+        return "" if client.get_list("Employee", ["name"], others, limit_page_length=1) else name
     except (RowGone, ErpForbidden):
         return ""
-    return str(rows[0]["name"]) if len(rows) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,6 +231,7 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Tag Link": (_ALL - {"delete"}, _ALL),
     "Google Calendar": (_NONE, _ALL),
     "Employee": (frozenset({"read"}), _NONE),
+    "Company": (_NONE, _ALL),
     "Branch": (_NONE, _ALL),
     "Department": (_NONE, _ALL),
 }

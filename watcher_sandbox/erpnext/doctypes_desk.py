@@ -146,6 +146,7 @@ AROUND: dict[str, tuple[Field, ...]] = {
 """Frappe's own; ``__global_search`` is a plain table there, which no address reaches."""
 
 OF_ERPNEXT: dict[str, tuple[Field, ...]] = {
+    "Company": (Field(name="company_name", required=True),),
     "Employee": (
         Field(name="employee"),
         Field(name="employee_name", required=True),

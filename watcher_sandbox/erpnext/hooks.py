@@ -41,6 +41,8 @@ def before_insert(site: Site, user: str, doctype: str, row: Row, body: Mapping[s
         row["name"] = str(body.get("name") or body.get("__newname") or row["name"])
     elif doctype == "Property Setter":
         _name_property_setter(site, row)
+    elif doctype == "Company":
+        row["name"] = row["company_name"]
     elif doctype == "Employee":
         row["name"] = row["employee"] = f"HR-EMP-{len(site.rows('Employee')) + 1:05d}"
 
