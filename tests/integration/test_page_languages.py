@@ -204,6 +204,19 @@ def test_no_answer_to_a_button_is_left_in_english(company: Company, browser: Fla
     assert not looked(browser, begun)
 
 
+def test_what_has_no_words_yet_is_marked_as_english(company: Company) -> None:
+    """The answers of *Event* are, and the browser reads them out as such."""
+    company.connect_at_rest()
+    browser = create_app(company.services).test_client()
+    with browser.session_transaction() as session:
+        session["admin"] = ADMIN
+        session["language"] = "de"
+    page = browser.post("/event", data={"what": f"{ANN} stand-up"}).text
+    assert '<html lang="de">' in page
+    assert re.search(r'<h2><span lang="en">[A-Z]', page)
+    assert "Was durchsucht wurde:" in page
+
+
 def test_no_word_of_who_may_not_look_or_of_a_failure_is_left_in_english(
     company: Company, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

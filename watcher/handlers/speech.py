@@ -6,7 +6,7 @@ browser asks for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,6 +16,7 @@ from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_decimal
 from flask import Blueprint, Flask, Request, current_app, g, request, session
 from flask_babel import Babel, get_locale, refresh
+from markupsafe import Markup
 
 from watcher.languages import catalogs, names, saying
 
@@ -159,6 +160,16 @@ def say(text: str) -> str:
     """What Watcher made elsewhere, in the language of this page: of a cause, a step, an error.
     Words of others, such as ERPNext's, stay as they are."""
     return saying.say(text, language())
+
+
+@bp.app_template_filter("said")
+def said(text: str, shaped: Callable[[str], str] = str) -> str:
+    """The same as a part of a page, ``shaped`` such as by ``capital``: what has no words in its
+    language is marked as English, so that it is read out as such."""
+    words = say(text)
+    if not words or words != str(text) or language() == "en":
+        return shaped(words)
+    return Markup('<span lang="en">{}</span>').format(shaped(words))
 
 
 @bp.app_template_filter("moment")
