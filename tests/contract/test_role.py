@@ -141,6 +141,18 @@ def test_the_employee_is_named_though_system_managers_do_not_see_employees(site:
     assert (report.missing, unseen_employees(site.client)) == ([], [])
 
 
+def test_links_of_an_earlier_version_stop_following_user_permissions(site: Site) -> None:
+    """Those that somebody made follow them since are left so, and named."""
+    install(site.admin)
+    link = {"doctype": "Custom Field", "name": "Event-custom_google_user"}
+    site.admin.update({**link, "is_system_generated": 0, "ignore_user_permissions": 0})
+    assert check(site.admin).narrowing == ["custom_google_user"]
+    assert install(site.admin).narrowing == []
+    assert check(site.admin).narrowing == []
+    site.admin.update({**link, "ignore_user_permissions": 0})
+    assert install(site.admin).narrowing == ["custom_google_user"]
+
+
 def test_the_company_is_that_of_the_employees(site: Site) -> None:
     """By the role Companies are not read; Employees are, and name theirs."""
     if not site.stand_in.erpnext:
