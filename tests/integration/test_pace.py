@@ -11,7 +11,16 @@ from flask.testing import FlaskClient
 from tests.company import ANN, Company
 from watcher.handlers.app import create_app
 from watcher.handlers.context import PACE
-from watcher.handlers.pace import ALONE_AFTER, CROWD, MANY, QUIET_SECONDS, Pace
+from watcher.handlers.pace import (
+    ALONE_AFTER,
+    CROWD,
+    CROWDED,
+    FLOOD,
+    MANY,
+    QUIET_SECONDS,
+    RINGS_AT_ONCE,
+    Pace,
+)
 from watcher.jobs import timetable
 from watcher.ledger import channels
 from watcher.ledger.due import LONGEST_PACE
@@ -94,7 +103,7 @@ def test_a_flood_without_end_is_served_all_the_same(told: Told) -> None:
         waited += QUIET_SECONDS / 2
         told.tell()
         told.pace.ring_due()
-    assert waited <= LONGEST_PACE.total_seconds()
+    assert waited <= FLOOD.longest
     assert told.company.sync() == "done"
 
 
@@ -199,6 +208,73 @@ def test_a_calendar_of_the_crowd_that_is_rung_again_is_still_of_it(told: Told) -
     told.seconds += ALONE_AFTER + 0.1
     assert pace.let_pass() == 1
     assert doorbell.waiting()["live"][0].startswith("calendar-77-")
+
+
+def crowd(told: Told) -> list[str]:
+    """So many calendars are told of again and again; returns their jobs."""
+    jobs = []
+    for number in range(101, 101 + CROWD):
+        told.pace.recorded(number, paced=False)
+        jobs.append(told.company.services.doorbell.ring(number, "live", "push"))
+        told.pace.rung(number, jobs[-1])
+        told.pace.coalesced(number)
+    told.pace.let_pass()
+    return jobs
+
+
+def test_who_is_of_a_crowd_is_read_at_once_and_then_when_it_is_told_of_no_more(
+    told: Told,
+) -> None:
+    """A pass for every few of its notifications would keep the rest of the crowd waiting."""
+    crowd(told)
+    told.rings()
+    for _ in range(2):  # Google may send two for one change
+        told.tell()
+        assert (told.rings(), told.company.sync()) == (1, "done")
+    waited = 0.0
+    while waited < CROWDED.longest - 2:
+        told.tell()
+        told.pace.ring_due()
+        assert (told.rings(), told.company.sync()) == (0, "waits")
+        told.seconds += CROWDED.quiet / 2
+        waited += CROWDED.quiet / 2
+        told.pace.let_pass()
+    told.seconds += CROWDED.quiet / 2
+    told.pace.ring_due()
+    assert (told.rings(), told.company.sync()) == (1, "done")
+    calendar = told.company.calendar()
+    assert calendar.dirty_seq == calendar.synced_seq
+
+
+def test_the_jobs_of_a_crowd_are_overtaken_to_the_last(told: Told) -> None:
+    """Also when nobody is told of any more, and the jobs still wait."""
+    jobs = crowd(told)
+    told.seconds += 30
+    doorbell = told.company.services.doorbell
+    told.pace.recorded(77, paced=False)
+    told.pace.rung(77, doorbell.ring(77, "live", "push"))
+    told.seconds += ALONE_AFTER + 0.1
+    assert told.pace.let_pass() == 1
+    assert doorbell.waiting()["live"][1:] == jobs
+
+
+def test_a_whole_crowd_is_not_rung_in_one_go(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is to overtake it would wait for the end of that."""
+    rung: list[int] = []
+
+    def ring(_: Pace, number: int) -> bool:
+        rung.append(number)
+        return True
+
+    monkeypatch.setattr(Pace, "_ring", ring)
+    for number in range(RINGS_AT_ONCE + 5):
+        told.pace.recorded(number, paced=True)
+        told.seconds += 0.01
+    told.seconds += QUIET_SECONDS
+    told.pace.ring_due()
+    assert rung == list(range(RINGS_AT_ONCE)), "the one that waits the longest comes first"
+    told.pace.ring_due()
+    assert len(rung) == RINGS_AT_ONCE + 5
 
 
 def test_a_job_that_a_worker_has_taken_is_not_put_back(told: Told) -> None:

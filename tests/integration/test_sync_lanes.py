@@ -60,6 +60,18 @@ def test_a_first_listing_is_no_work_for_the_lane_of_pushes(
     assert paid == ["poll", "backfill", "backfill"], "the channel, a sync token, the listing"
 
 
+def test_a_job_that_comes_too_late_makes_no_pass(company: Company) -> None:
+    """A change that comes in during a pass rings once more, and the same job reads it at once: the
+    job that was rung for it finds nothing owed."""
+    company.connect_at_rest()
+    assert company.sync() == "done"
+    before = company.google.log.counts().get("events.list", 0)
+    assert work_off(company.services, company.calendar().id, "push", "live") == "done"
+    assert company.google.log.counts().get("events.list", 0) == before
+    assert work_off(company.services, owe(company), "push", "live") == "done"
+    assert company.google.log.counts().get("events.list", 0) == before + 1
+
+
 def test_opening_a_channel_costs_no_pass_of_its_own(company: Company) -> None:
     """What the opening leaves owing is read by the pass that opens it."""
     company.setup_erpnext()

@@ -13,6 +13,7 @@ from rq.webhook import Webhook
 from tests.company import Company
 from tests.waiting import wait_for
 from watcher.jobs.doorbell import TASK
+from watcher.ledger import calendars
 from watcher.worker import KnownJob
 
 
@@ -38,6 +39,8 @@ def test_strangers_jobs_are_not_carried_out(company: Company) -> None:
         queue.enqueue_call("watcher.jobs.tasks.process_services"),
     ]
     company.google.insert_event("ann@scoopjoy.test", company.timed(summary="Ours"))
+    with company.services.db.session() as session:
+        calendars.note_rung(session, number, company.services.clock())
     assert company.services.doorbell.ring(number, "live", "push")
     company.start("worker", "--queue", "live")
     wait_for(lambda: company.subjects() == ["Ours"], what="our own job")

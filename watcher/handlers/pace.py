@@ -5,8 +5,9 @@ to read, the next pass waits until they cease for a moment, or for some seconds 
 flood costs a few listings, and the last change waits for less than a second.
 
 One edit of a shared meeting has every calendar told of again and again that holds it: hundreds at
-once. Whose change was told of once meanwhile does not wait behind all of these: the job moves to
-the front.
+once. Each of them is read at once, and then again when it is told of no more: in between nothing
+new is likely, and all of them wait for each other. Whose change was told of once meanwhile does not
+wait behind all of these: the job moves to the front, until the last of them is worked off.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from watcher.errors import Transient, contained
 from watcher.ledger import calendars
-from watcher.ledger.due import LONGEST_PACE
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -38,11 +38,27 @@ CROWD = 20
 """So many calendars that were rung within ``CROWD_SECONDS``, and are told of again and again, are a
 crowd: whoever is told of once overtakes them."""
 CROWD_SECONDS = 5.0
+CROWD_REMEMBERED = 60.0
+"""So long its jobs may wait, after the last notification, and others overtake them."""
+RINGS_AT_ONCE = 20
+"""Of those that wait for a ring no more in one tick: those who overtake wait for the next tick."""
 ALONE_AFTER = 0.7
 """Seconds after which a calendar that was told of once counts as such: those of a crowd have been
 told of again by then."""
 
 Monotonic = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Seconds without a notification after which a calendar is rung, and so many at the most."""
+
+    quiet: float
+    longest: float
+
+
+FLOOD, CROWDED = Rest(QUIET_SECONDS, 6.0), Rest(3.0, 20.0)
+"""``LONGEST_PACE`` is the longest."""
 
 
 @dataclass(slots=True)
@@ -57,6 +73,7 @@ class _Told:
     waits: bool = False
     job: str = ""
     again: bool = False
+    rest: Rest = FLOOD
     turn: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -71,6 +88,7 @@ class Pace:
         self._told: dict[int, _Told] = {}
         self._remembered = REMEMBERED
         self._rings: deque[float] = deque(maxlen=CROWD)
+        self._crowded_at = -CROWD_SECONDS
         self._thread: threading.Thread | None = None
 
     def coalesced(self, calendar_id: int) -> int:
@@ -87,12 +105,20 @@ class Pace:
 
     def until(self, calendar_id: int) -> datetime | None:
         """The moment until which no pass is to begin for a change that is told of now; None when
-        the calendar is not told of without end."""
+        the calendar is not told of again and again."""
         told, now = self._of(calendar_id), self._now()
-        rate = told.count / max(now - told.since, 0.001)
-        if told.count < MANY or rate < MANY_A_SECOND or now - told.last > QUIET_SECONDS:
+        rate, pause = told.count / max(now - told.since, 0.001), now - told.last
+        if told.count >= MANY and rate >= MANY_A_SECOND and pause <= FLOOD.quiet:
+            told.rest = FLOOD
+        elif self._is_of_crowd(told, now) and pause <= CROWDED.quiet:
+            told.rest = CROWDED
+        else:
             return None
-        return self._services.clock() + LONGEST_PACE
+        return self._services.clock() + timedelta(seconds=told.rest.longest)
+
+    def _is_of_crowd(self, told: _Told, now: float) -> bool:
+        """Not by its second notification: Google may send two for one change."""
+        return (told.again or told.count > 1) and now - self._crowded_at < CROWD_SECONDS
 
     def recorded(self, calendar_id: int, *, paced: bool) -> None:
         """The debt is written. ``paced``: with a pause, after which it is rung from here."""
@@ -116,18 +142,25 @@ class Pace:
         now = self._now()
         with self._lock:
             waiting = [(number, told) for number, told in self._told.items() if told.waits]
-        for number, told in waiting:
-            long = now - told.since >= LONGEST_PACE.total_seconds() - QUIET_SECONDS
-            if long or now - told.last >= QUIET_SECONDS:
-                told.waits = not contained(partial(self._ring, number), lambda _: False)
+        due = [
+            (number, told)
+            for number, told in waiting
+            if now - told.since >= told.rest.longest - QUIET_SECONDS
+            or now - told.last >= told.rest.quiet
+        ]
+        due.sort(key=lambda each: each[1].since)
+        for number, told in due[:RINGS_AT_ONCE]:
+            told.waits = not contained(partial(self._ring, number), lambda _: False)
 
     def let_pass(self) -> int:
         """Jobs of calendars that were told of once overtake those of a crowd; returns how many."""
         now = self._now()
         with self._lock:
             known = list(self._told.values())
-        lately = [told for told in known if now - told.last < CROWD_SECONDS]
-        crowd = sum(told.again or bool(told.count) for told in lately)
+        again = [now - told.last for told in known if told.again or told.count]
+        if sum(pause < CROWD_SECONDS for pause in again) >= CROWD:
+            self._crowded_at = now
+        crowd = sum(pause < CROWD_REMEMBERED for pause in again)
         alone = [
             told
             for told in known

@@ -110,7 +110,7 @@ _OWED = (
         *(_C.id, _C.account_id, _C.google_id, _C.dirty_seq, _C.dirty_reason, _C.dirty_at),
         *(_C.snapshot_seq, _C.sync_token, _C.query_fingerprint, _C.policy_fingerprint),
         *(_C.time_zone, _C.window_end, _C.last_snapshot_at, _C.rows_seen, _C.sweep_allowed),
-        *(_C.told_by, _C.removed, _C.retry_at, _C.paced_until),
+        *(_C.told_by, _C.removed, _C.retry_at, _C.paced_until, _C.synced_seq),
         *(_A.email, _A.erpnext_user, _A.state.label("account_state")),
         *(_A.default_event_type, _A.chosen_event_type, _A.chosen_private_events),
         exists().where(_Q.calendar_id == _C.id, _Q.kind == "masking").label("has_to_mask"),

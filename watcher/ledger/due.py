@@ -16,8 +16,8 @@ from watcher.ledger.models import Account, Calendar
 from watcher.ledger.standing import is_restless
 from watcher.ledger.when import LONGEST_RETRY, come, is_ahead, still_to_come
 
-LONGEST_PACE = timedelta(seconds=6)
-"""So long a calendar that is told of without end waits for its next pass at the most."""
+LONGEST_PACE = timedelta(seconds=20)
+"""So long a calendar that is told of again and again waits for its next pass at the most."""
 
 
 def pauses(now: datetime) -> ColumnElement[bool]:

@@ -71,22 +71,25 @@ def begin_attempt(services: Services, calendar_id: int, lane: Lane) -> Attempt |
     with services.db.session() as session:
         lease = leases.take_calendar(session, calendar_id, services.owner)
         found, now = debts.owed(session, calendar_id), services.clock()
-        end = _in_the_way(found, now)
+        end = _in_the_way(found, now, lane)
         if found is not None and end is None and lease is not None:
             return _attempt(services, session, lease, debts.begin(session, lease, found), lane)
-        if found is not None and end is not None and not due.is_paced(found.paced_until, now):
+        unserved = found is not None and not due.is_paced(found.paced_until, now)
+        if unserved and end in (End.IDLE, End.WAITS):
             calendars.not_rung(session, calendar_id)
         if lease is not None:
             leases.release_calendar(session, lease)
         return end or End.BUSY
 
 
-def _in_the_way(found: Row[Any] | None, now: datetime) -> End | None:
+def _in_the_way(found: Row[Any] | None, now: datetime, lane: Lane) -> End | None:
     """Why no pass is to begin, apart from another process that is at it."""
     if found is None or found.removed or found.account_state != AccountState.ACTIVE:
         return End.IDLE
     if due.is_pausing(found.retry_at, now) or due.is_paced(found.paced_until, now):
         return End.WAITS
+    if lane == "live" and found.dirty_seq <= found.synced_seq:
+        return End.DONE  # the job before this one has read what this one was rung for
     return None
 
 
