@@ -925,6 +925,13 @@ def test_a_bundle_holds_no_secret_no_address_and_no_title(shop: Shop) -> None:
     assert ledger["runs"][0]["failed"] is True
 
 
+def test_no_bundle_is_written_with_settings_that_cannot_be_read(shop: Shop) -> None:
+    shop.set("poll_minutes", "x")
+    done = shop.invoke("doctor", "--bundle", str(shop.folder / "bundle.json"))
+    assert "bundle.json was not written: correct the settings first" in done.output
+    assert not (shop.folder / "bundle.json").exists()
+
+
 def test_a_bundle_is_written_without_a_ledger_too(shop: Shop) -> None:
     shop.set("database_url", "sqlite:///none")
     file = shop.folder / "bundle.json"

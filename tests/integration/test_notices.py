@@ -412,6 +412,8 @@ def test_the_command(shop: Company, postbox: Postbox) -> None:
     done = shop.watcher("notify", "test", "--json")
     assert (done.returncode, [r["outcome"] for r in json.loads(done.stdout)]) == (0, ["sent"] * 2)
     assert shop.watcher("notify", "test", "--todo", ANN).returncode == 0
+    stranger = shop.watcher("notify", "test", "--todo", "nobody@scoopjoy.test")
+    assert "ERPNext has no enabled user nobody@scoopjoy.test" in stranger.stderr
     assert len(todos(shop)) == 1
     postbox.refuse = True
     failed = shop.watcher("notify", "test")

@@ -45,13 +45,7 @@ _PERMISSIONS = "erpnext.may."
 @json_option
 @pass_app
 def doctor(app: App, bundle: Path | None) -> int:
-    """Check the settings and both sides, and say what to do; exit 7 on a failure.
-
-    \b
-    watcher doctor          what works, what does not, and what to do
-    watcher doctor --json   the same for a program
-    watcher doctor --bundle report.json   one file for a bug report
-    """
+    """Check the settings and both sides, and say what to do; exit 7 on a failure."""
     report = examined(app, table.CHECKS, bundle)
     if app.as_json:
         emit(as_json(report))
@@ -71,6 +65,8 @@ def examined(
         loaded = read_settings()
     except UserError as error:
         what = " ".join(error.message.split())
+        if bundle is not None:
+            messages.print(f"{bundle} was not written: correct the settings first", markup=False)
         return examining.Report(
             {"settings.complete": say.fail(what, "watcher config validate")}, 0.0
         )

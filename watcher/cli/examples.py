@@ -15,6 +15,7 @@ _ANN = "ann@example.com"
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "init": (
         ("", "ask for the settings, and try each answer"),
+        ("--write systemd", "make a unit for systemd, too"),
         ("--no-input", "write a commented .env with everything still to fill in"),
     ),
     "config show": (("", "all settings, secrets masked, each with where it came from"),),

@@ -50,11 +50,6 @@ def init(app: App, from_file: Path | None, kind: str | None) -> int:
     """Ask for the settings, try each answer at once, and write them; safe to repeat.
 
     Without a terminal, and with --no-input, it asks nothing and writes a commented .env to fill in.
-
-    \b
-    watcher init                                    asks
-    watcher init --from-file answers.env            takes the answers from a file
-    watcher init --write systemd                    and makes a unit for systemd
     """
     folder = Path.cwd()
     path = folder / ".env"

@@ -70,6 +70,10 @@ def test(app: App, user: str | None) -> int:
 
 def _send(app: App, way: str, user: str | None) -> None:
     if way == media.TODO and user is not None:
+        if not app.services.erpnext.user_exists(user):
+            raise UserError(
+                f"ERPNext has no enabled user {user}", next_step="--todo with the user's address"
+            )
         marker = words.marker(0)
         todo = todos.ToDo(user=user, text=f"<p {marker}>{TEXT}</p>", marker=marker)
         todos.put(app.services.erpnext, todo)
