@@ -78,8 +78,13 @@ def test_init_writes_a_commented_file_and_a_key_once(fresh: Company) -> None:
 def test_a_file_that_is_there_is_never_overwritten(fresh: Company) -> None:
     mine = fresh.folder / ".env"
     mine.write_text("WATCHER_LOG_FORMAT=json\n")
-    run(fresh, "init", says=("was left as it is",))
+    key = fresh.folder / "watcher-data" / "secret.key"
+    run(fresh, "init", says=("was left as it is", f"add to it: WATCHER_SECRET_KEYS_FILE={key}"))
     assert mine.read_text() == "WATCHER_LOG_FORMAT=json\n"
+    key.unlink()
+    mine.write_text(f"WATCHER_SECRET_KEYS_FILE={key}\n")
+    run(fresh, "init", says=("No such file",))
+    assert not key.exists(), "a new key opens nothing that the lost one has closed"
 
 
 def test_the_file_that_init_wrote_is_read_back_with_its_defaults(fresh: Company) -> None:

@@ -189,12 +189,14 @@ def _data_dir(answers: questions.Answers, *, is_there: bool) -> Path:
 
 
 def _keys_are_named(answers: questions.Answers, *, is_there: bool) -> bool:
-    """Whether the settings hold keys, or name a file with them, so that none is to be made."""
+    """Whether the settings hold keys, or name a file with them, so that none is to be made: also
+    where that file is lost, since a new key opens nothing that the old one has closed."""
     if not is_there:
         return bool(answers.get("WATCHER_SECRET_KEYS") or answers.get("WATCHER_SECRET_KEYS_FILE"))
     with suppress(WatcherError):
         return bool(read_settings().settings.secret_keys.get_secret_value())
-    return False
+    written, _ = lines.read(Path.cwd() / ".env")
+    return any(written.get(f"WATCHER_SECRET_KEYS{end}") for end in ("", "_FILE"))
 
 
 def _write_key(key_file: Path) -> None:

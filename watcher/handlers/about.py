@@ -16,6 +16,7 @@ from watcher.errors import WatcherError
 from watcher.handlers import trouble
 from watcher.handlers.context import services
 from watcher.handlers.speech import language
+from watcher.handlers.turns import alone
 from watcher.languages import catalogs, seeing
 from watcher.ledger import calendars, choices, own, standing
 from watcher.ledger import erpnext as known_site
@@ -132,14 +133,11 @@ class Next:
 def upcoming(account: Account) -> Next:
     """Asks ERPNext."""
     reader = cast(Reader, current_app.extensions[ERPNEXT])
-    if not reader.lock.acquire(timeout=TURN_SECONDS):
-        return Next(away=True)
     try:
-        found = next_event(reader.services, account.email)
+        with alone(reader.lock, TURN_SECONDS):
+            found = next_event(reader.services, account.email)
     except WatcherError:
         return Next(away=True)
-    finally:
-        reader.lock.release()
     if found is None:
         return Next()
     if not found.is_private:

@@ -13,13 +13,12 @@ from flask.typing import ResponseReturnValue
 from watcher import errors
 from watcher.accounts import verbs
 from watcher.explain import asking, differences
-from watcher.handlers import acting, diary, explaining, speech
+from watcher.handlers import acting, diary, explaining, speech, turns
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services
-from watcher.ledger import aside, audit, calendars, listing, renewals, standing, told
+from watcher.ledger import aside, audit, listing, renewals, standing, told
 from watcher.ledger import diary as kept
-from watcher.ledger.models import Account
 from watcher.services import Services
 from watcher.sync import asked
 
@@ -72,16 +71,15 @@ def compare(number: int) -> ResponseReturnValue:
     answer names titles, so that it stands on this page alone: not in an address, not in the
     ledger."""
     desk = cast(explaining.Desk, current_app.extensions[explaining.DESK])
-    if not desk.lock.acquire(blocking=False):
+    try:
+        with turns.alone(desk.lock):
+            p = differences.pass_that_looks(desk.services, number, asking.PATIENCE, COMPARE_SECONDS)
+            return _page(number, found=differences.look(p, MOST_DIFFERENT))
+    except turns.TooMany:
         busy = _("Another search or comparison is still running here: try again in a few seconds.")
         return _page(number, problem=busy)
-    try:
-        p = differences.pass_that_looks(desk.services, number, asking.PATIENCE, COMPARE_SECONDS)
-        return _page(number, found=differences.look(p, MOST_DIFFERENT))
     except errors.WatcherError as error:
         return _page(number, problem=shared.sentences(error))
-    finally:
-        desk.lock.release()
 
 
 def _page(
@@ -198,8 +196,10 @@ def act(number: int, what: str) -> ResponseReturnValue:
     app = services()
     try:
         with app.db.reading() as session:
-            calendar = calendars.get(session, number)
-            target = Target(number, session.get_one(Account, calendar.account_id).email)
+            pairs = told.of_calendars(session, [number])
+        if not pairs:
+            abort(404)
+        calendar, target = pairs[0][0], Target(number, pairs[0][1].email)
         of_account = what in ("pause", "resume")
         about = target.email if of_account else audit.calendar(target.email, calendar.google_id)
         audit.about(about, ACTS[what])

@@ -19,7 +19,7 @@ from flask.typing import ResponseReturnValue
 from watcher.accounts import deeds, finding, inviting, lists
 from watcher.accounts.rounds import Act, Answer, Guest, Round
 from watcher.errors import UserError
-from watcher.handlers import acting, parts, speech
+from watcher.handlers import acting, parts, speech, turns
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import EXTENSION, services
 from watcher.handlers.endings import Endings
@@ -288,19 +288,18 @@ def _guest(line: str) -> Guest:
 def _run(deed: str, what: audit.What, guests: Sequence[Guest]) -> list[Answer]:
     """What became of each. Raises ``UserError``, also when another round is under way."""
     office = _office()
-    if not office.lock.acquire(blocking=False):
-        raise UserError(BUSY, next_step=LATER)
     try:
-        postman = inviting.postman(services()) if deed in BY_MAIL else None
-        with postman or nullcontext():
-            ends = time.monotonic() + SECONDS
-            run = Round(_act(deed, postman), lambda: time.monotonic() < ends)
-            if len(guests) == 1:
-                audit.about(guests[0].email)
-                return [run.answer(guests[0])]
-            answers = [_recorded(run, what, guest) for guest in guests]
-    finally:
-        office.lock.release()
+        with turns.alone(office.lock):
+            postman = inviting.postman(services()) if deed in BY_MAIL else None
+            with postman or nullcontext():
+                ends = time.monotonic() + SECONDS
+                run = Round(_act(deed, postman), lambda: time.monotonic() < ends)
+                if len(guests) == 1:
+                    audit.about(guests[0].email)
+                    return [run.answer(guests[0])]
+                answers = [_recorded(run, what, guest) for guest in guests]
+    except turns.TooMany:
+        raise UserError(BUSY, next_step=LATER) from None
     audit.figures(people=len(answers), done=sum(answer.code == 0 for answer in answers))
     return answers
 

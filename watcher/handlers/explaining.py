@@ -18,6 +18,7 @@ from watcher.explain import search
 from watcher.handlers import acting, speech
 from watcher.handlers.admin import signed_in
 from watcher.handlers.context import EXTENSION, services
+from watcher.handlers.turns import TooMany, alone
 from watcher.languages.catalogs import N_
 from watcher.ledger import aside
 from watcher.services import Services, impatient
@@ -70,13 +71,11 @@ def answer() -> ResponseReturnValue:
         return redirect(url_for("dashboard.home"), 303)
     asked, desk = request.form.get("what", "").strip(), cast(Desk, current_app.extensions[DESK])
     report, problem = None, ""
-    if not desk.lock.acquire(blocking=False):
-        problem = _(BUSY)
-    else:
-        try:
+    try:
+        with alone(desk.lock):
             report = search.explain(desk.services, asked, SECONDS)
-        except UserError as error:
-            problem = f"{speech.capital(speech.say(error.message)).rstrip('.।')}. {_(HOW)}"
-        finally:
-            desk.lock.release()
+    except TooMany:
+        problem = _(BUSY)
+    except UserError as error:
+        problem = f"{speech.capital(speech.say(error.message)).rstrip('.।')}. {_(HOW)}"
     return render_template("event.html", asked=asked, report=report, problem=problem)

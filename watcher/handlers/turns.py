@@ -19,6 +19,18 @@ class TooMany(WatcherError):
     """No turn is free at this moment."""
 
 
+@contextmanager
+def alone(lock: threading.Lock, seconds: float = 0.0) -> Iterator[None]:
+    """For the time of the block nobody else has the lock. Raises ``TooMany`` where somebody has it
+    for longer than ``seconds``."""
+    if not lock.acquire(timeout=seconds):
+        raise TooMany("another one is under way here")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Turns:
     """At most ``at_once`` at a time, and ``a_minute`` that begin within a minute. Thread-safe."""
 
