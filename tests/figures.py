@@ -162,10 +162,12 @@ def _names_and_strings(place: ast.AST) -> Iterator[str]:
 @dataclass(slots=True)
 class Seen:
     """``chain`` holds the names of the functions of ``watcher/`` from the one that RQ calls down
-    to the HTTP request, for the deepest request so far. ``transactions`` of the ledger."""
+    to the HTTP request, for the deepest request so far. ``transactions`` of the ledger, and the
+    ``statements`` in them."""
 
     chain: list[str] = field(default_factory=list)
     transactions: int = 0
+    statements: int = 0
     requests: int = 0
 
     def look(self, frame: FrameType | None) -> None:
@@ -197,10 +199,15 @@ def watched(company: Company) -> Iterator[Seen]:
     def begun(_connection: sqlalchemy.Connection) -> None:
         seen.transactions += 1
 
+    def carried_out(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.statements += not statement.startswith(("PRAGMA", "BEGIN"))
+
     engine = company.services.db.engine
+    ways: dict[str, Callable[..., Any]] = {"begin": begun, "before_cursor_execute": carried_out}
     with ExitStack() as stack:
-        sqlalchemy.event.listen(engine, "begin", begun)
-        stack.callback(sqlalchemy.event.remove, engine, "begin", begun)
+        for name, way in ways.items():
+            sqlalchemy.event.listen(engine, name, way)
+            stack.callback(sqlalchemy.event.remove, engine, name, way)
         patched = mock.patch.object(http.client.HTTPConnection, "putrequest", putrequest)
         stack.enter_context(patched)
         ours = mock.patch.object(tasks, "process_services", return_value=company.services)
@@ -286,6 +293,7 @@ def figures() -> dict[str, float]:
         "own frames from RQ's call to the HTTP request, most": max(chains.values()),
         "own frames when a row's past is erased, most": erasing,
         "ledger transactions for one edit": ran["one edit"].transactions,
+        "ledger statements for one edit": ran["one edit"].statements,
         "places that name a mirrored field, most": max(map(len, map(places, MIRRORED.values()))),
         "lines laid out by hand (fmt: skip)": lines_laid_out_by_hand(),
         "files at the top of watcher/": len(files_at_the_top()),

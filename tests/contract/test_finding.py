@@ -161,7 +161,7 @@ def test_the_command_shows_names_and_the_line_that_adds_each(finder: Shop) -> No
 def test_no_name_is_kept(finder: Shop, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("DEBUG"):
         said(finder, "calendars", "find", ANN)
-    finder.services.db.engine.dispose()
+    finder.services.db.dispose()
     kept = b"".join(f.read_bytes() for f in (finder.folder / "data").iterdir() if f.is_file())
     assert b"Outlet [Pune]" not in kept
     assert "Outlet [Pune]" not in caplog.text

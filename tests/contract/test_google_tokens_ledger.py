@@ -41,7 +41,7 @@ tokens = AccessTokens(LedgerTokens(db, Keyring([key])), TokenSource(endpoints=en
 print("ready", flush=True)
 sys.stdin.readline()
 print(tokens.token(int(account_id)), flush=True)
-db.engine.dispose()
+db.dispose()
 """
 
 
@@ -91,7 +91,7 @@ def ledger(tmp_path: Path) -> Iterator[Database]:
     db = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     db.migrate()
     yield db
-    db.engine.dispose()
+    db.dispose()
 
 
 def connect(db: Database, life: float) -> int:

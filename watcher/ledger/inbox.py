@@ -10,25 +10,27 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Text,
     and_,
     bindparam,
     case,
     func,
-    literal,
     null,
     or_,
     select,
     update,
 )
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
+from watcher.ledger import often
 from watcher.ledger.calendars import RUNG_PATIENCE
 from watcher.ledger.columns import UtcDateTime
 from watcher.ledger.db import Database
-from watcher.ledger.due import pauses
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.secrets import digest, same
 from watcher.ledger.states import ACCEPTED, AccountState, ChannelState
+from watcher.ledger.when import LONGEST_RETRY, lies_between
 
 _NOBODY = digest("nobody")
 MOST_TOLD_BY = 200
@@ -130,30 +132,43 @@ def record(session: Session, message: Message, now: datetime) -> Verdict:
     A row in state ``requesting`` has no resource id yet: the ``sync`` message can overtake the
     answer of events.watch. Message numbers are kept, never decided by (they have gaps).
     """
-    channel, known_as = session.get(Channel, message.channel_id), (None, message.resource_id)
-    genuine = same(channel.token_hash if channel else _NOBODY, digest(message.token))
-    if channel is None or not genuine or channel.resource_id not in known_as:
+    found = often.run(session, _SENDER, {"channel": message.channel_id}).one_or_none()
+    genuine = same(found.token_hash if found else _NOBODY, digest(message.token))
+    known_as = (None, message.resource_id)
+    if found is None or not genuine or found.resource_id not in known_as:
         return Verdict("unknown")
-    active = _is_active(session, channel.calendar_id)
-    if channel.state not in ACCEPTED:
+    active = not found.removed and found.account_state == AccountState.ACTIVE
+    if found.state not in ACCEPTED:
+        channel = session.get_one(Channel, message.channel_id)
         _stop_once(channel, message.resource_id, active, now)
-        return Verdict("retired", channel.calendar_id)
-    if channel.heard_at is None:
-        channel.heard_at = now  # once for each channel, also where nothing else is written
-    made = _make_dirty(session, channel.calendar_id, active, message, now)
+        return Verdict("retired", found.calendar_id)
+    made = _make_dirty(session, found.calendar_id, active, message, now)
+    heard = {"channel": message.channel_id, "now": now}
     if made is None:
-        return Verdict("coalesced", channel.calendar_id)
-    channel.last_message_at, channel.last_message_number = now, message.number
-    return Verdict("recorded" if made.wakes else "parked", channel.calendar_id, made.seq)
+        if found.heard_at is None:  # once for each channel, also where nothing else is written
+            often.run(session, _HEARD, heard)
+        return Verdict("coalesced", found.calendar_id)
+    often.run(session, _HEARD_OF_CHANGE, heard | {"number": message.number})
+    return Verdict("recorded" if made.wakes else "parked", found.calendar_id, made.seq)
 
 
-def _is_active(session: Session, calendar_id: int) -> bool:
-    state = session.execute(
-        select(Account.state)
-        .join(Calendar, Calendar.account_id == Account.id)
-        .where(Calendar.id == calendar_id, Calendar.removed.is_(False))
-    ).scalar_one_or_none()
-    return state == AccountState.ACTIVE
+_CH, _CA = often.table(Channel), often.table(Calendar)
+_NOW = bindparam("now", type_=UtcDateTime())
+_SENDER = (
+    select(
+        *(_CH.c.token_hash, _CH.c.resource_id, _CH.c.state, _CH.c.heard_at, _CH.c.calendar_id),
+        *(_CA.c.removed, often.table(Account).c.state.label("account_state")),
+    )
+    .join_from(_CH, _CA, _CH.c.calendar_id == _CA.c.id)
+    .join(often.table(Account), _CA.c.account_id == often.table(Account).c.id)
+    .where(_CH.c.id == bindparam("channel"))
+)
+_HEARD = (
+    update(_CH)
+    .where(_CH.c.id == bindparam("channel"))
+    .values(heard_at=func.coalesce(_CH.c.heard_at, _NOW))
+)
+_HEARD_OF_CHANGE = _HEARD.values(last_message_at=_NOW, last_message_number=bindparam("number"))
 
 
 def _stop_once(channel: Channel, resource_id: str, active: bool, now: datetime) -> None:
@@ -182,38 +197,55 @@ def _make_dirty(
     session: Session, calendar_id: int, active: bool, message: Message, now: datetime
 ) -> _Dirty | None:
     """One conditional UPDATE; None while a waiting job will read anyway."""
-    moment = literal(now, UtcDateTime())
-    made = session.execute(
-        update(Calendar)
+    values = {
+        "calendar": calendar_id,
+        "rung_since": now - RUNG_PATIENCE,
+        "now": now,
+        "latest_retry": now + LONGEST_RETRY,
+        "paced": message.paced_until,
+        "request": message.request,
+        "also": f" {message.request}",
+    }
+    made = often.run(session, _dirtying(active), values).one_or_none()
+    return None if made is None else _Dirty(made.dirty_seq, made.rung_at is not None)
+
+
+@functools.cache
+def _dirtying(active: bool) -> ReturningUpdate[Any]:
+    pausing = lies_between(Calendar.retry_at, _NOW, bindparam("latest_retry", type_=UtcDateTime()))
+    return (
+        update(_CA)
         .where(
-            Calendar.id == calendar_id,
-            _unawaited(literal(now - RUNG_PATIENCE, UtcDateTime()), moment),
+            _CA.c.id == bindparam("calendar"),
+            _unawaited(bindparam("rung_since", type_=UtcDateTime()), _NOW),
         )
         .values(
             dirty_at=case(
                 # Bulk work that has waited for longer is no wait of this change.
-                (Calendar.dirty_seq <= Calendar.synced_seq, moment),
-                (Calendar.dirty_reason != "push", moment),
-                else_=func.coalesce(Calendar.dirty_at, moment),
+                (_CA.c.dirty_seq <= _CA.c.synced_seq, _NOW),
+                (_CA.c.dirty_reason != "push", _NOW),
+                else_=func.coalesce(_CA.c.dirty_at, _NOW),
             ),
-            dirty_seq=Calendar.dirty_seq + 1,
+            dirty_seq=_CA.c.dirty_seq + 1,
             dirty_reason="push",
-            rung_at=case((pauses(now), null()), else_=moment) if active else None,
-            paced_until=message.paced_until,
-            told_by=_told_by(message.request),
+            rung_at=case((pausing, null()), else_=_NOW) if active else null(),
+            paced_until=bindparam("paced", type_=UtcDateTime()),
+            told_by=_told_by(),
         )
-        .returning(Calendar.dirty_seq, Calendar.rung_at)
-    ).one_or_none()
-    return None if made is None else _Dirty(made[0], made[1] is not None)
+        .returning(_CA.c.dirty_seq, _CA.c.rung_at)
+    )
 
 
-def _told_by(request: str) -> ColumnElement[Any]:
+def _told_by() -> ColumnElement[Any]:
     """The requests that have told of what is owed. Where they are many, because nobody could read
     for long, the first ones are named."""
     return case(
-        (Calendar.dirty_seq <= Calendar.synced_seq, request),
-        (func.length(Calendar.told_by) < MOST_TOLD_BY, Calendar.told_by + f" {request}"),
-        else_=Calendar.told_by,
+        (_CA.c.dirty_seq <= _CA.c.synced_seq, bindparam("request", type_=Text())),
+        (
+            func.length(_CA.c.told_by) < MOST_TOLD_BY,
+            _CA.c.told_by + bindparam("also", type_=Text()),
+        ),
+        else_=_CA.c.told_by,
     )
 
 

@@ -22,7 +22,13 @@ LONGEST_RETRY = timedelta(seconds=LONGEST_ASKED, minutes=10)
 
 def still_to_come(column: Column, now: datetime, longest: timedelta) -> ColumnElement[bool]:
     """Whether the moment is ahead, by no more than ``longest``. False where there is none."""
-    return func.coalesce(and_(column > now, column <= now + longest), False)
+    return lies_between(column, now, now + longest)
+
+
+def lies_between(column: Column, now: Any, latest: Any) -> ColumnElement[bool]:
+    """As ``still_to_come``, with the moment from which on a wait is too long to be true: for a
+    statement that is kept, both are parameters."""
+    return func.coalesce(and_(column > now, column <= latest), False)
 
 
 def is_ahead(moment: datetime | None, now: datetime, longest: timedelta) -> bool:
