@@ -18,6 +18,7 @@ from frappeclient import FrappeClient
 from requests.auth import AuthBase
 
 from watcher import __version__, errors
+from watcher.erpnext import surroundings
 from watcher.erpnext.errors import SIDE, RowGone, classify
 from watcher.erpnext.patience import Does, Patience
 from watcher.telemetry import counts, traces
@@ -56,12 +57,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        url: str,
-        api_key: str,
-        api_secret: str,
-        *,
-        timeout: tuple[float, float] = (5, 60),
+        self, url: str, api_key: str, api_secret: str, *, timeout: tuple[float, float] = (5, 60)
     ) -> None:
         super().__init__(url.rstrip("/"))
         self.calls = 0
@@ -70,6 +66,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         self.session.auth = _TokenAuth(api_key, api_secret)
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.session.headers.update({"Accept": "application/json", "User-Agent": PROGRAM})
+        surroundings.take_up(self.session, self.url)
 
     def __repr__(self) -> str:
         return f"ErpNextClient({self.url!r})"
