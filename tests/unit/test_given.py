@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -199,6 +200,9 @@ def test_what_cannot_be_written_is_told_with_why_and_what_to_do(tmp_path: Path) 
             path.mkdir()
         assert str(path) in refused.value.message
         assert "name" in refused.value.next_step
+    with pytest.raises(UserError) as refused, files.writing(tmp_path / "backups"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert "free the disk" in refused.value.next_step
 
 
 def test_a_key_that_init_has_made_and_nothing_names_is_pointed_at(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import hashlib
 import os
@@ -85,17 +86,20 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written: {error.strerror or error}", next_step=_elsewhere(path)
+            f"{path} cannot be written: {error.strerror or error}",
+            next_step=_elsewhere(path, error),
         ) from None
 
 
-def _elsewhere(path: Path) -> str:
+def _elsewhere(path: Path, error: OSError) -> str:
     """What helps where something cannot be written."""
     there = next((each for each in path.absolute().parents if each.exists()), Path("/"))
     if not there.is_dir():
         return f"name another place: {there} is a file and no folder"
-    if may(there, os.W_OK | os.X_OK):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"free the disk that {there} is on, or name another place"
+    if may(there, os.W_OK | os.X_OK):
+        return f"name a place outside {there}"
     return f"name a place where this user may write: {there} is none"
 
 
