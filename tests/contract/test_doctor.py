@@ -30,7 +30,7 @@ from watcher.doctor.say import Finding, Verdict, ok
 from watcher.doctor.table import AT_START, CHECKS
 from watcher.errors import ExitCode
 from watcher.handlers.app import create_app
-from watcher.ledger import notices, presence
+from watcher.ledger import notices, presence, renewals
 from watcher.ledger.models import Account, Calendar, Channel, Quarantined, Run, Tick
 from watcher.ledger.states import AccountState
 from watcher.processes import first_look
@@ -239,6 +239,7 @@ def no_channel(shop: Shop, _: Patch) -> None:
     shop.connect()
     with shop.services.db.session() as session:
         session.query(Channel).delete()
+    renewals.look_at_all(shop.services.db, shop.services.clock())
 
 
 def silent(shop: Shop, _: Patch) -> None:

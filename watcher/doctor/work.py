@@ -103,7 +103,12 @@ def channels(case: Case) -> say.Finding:
             f"{counted.missing} calendars have no watch channel: they are polled",
             "watcher channels renew --all (says why)",
         )
-    return say.ok(f"{opened} open, the next one ends {counted.next_expiry:%Y-%m-%d %H:%M} UTC")
+    ends = (
+        f", the next one ends {counted.next_expiry:%Y-%m-%d %H:%M} UTC"
+        if counted.next_expiry
+        else ""
+    )
+    return say.ok(f"{opened} open{ends}")
 
 
 def pushes(case: Case) -> say.Finding:
