@@ -511,17 +511,17 @@ def test_the_page_names_the_calendar_that_is_mirrored(web: Company) -> None:
 @pytest.mark.parametrize(
     ("fault", "cause", "says", "step"),
     [
-        (None, "not_a_calendar_user", "turn Google Calendar on", "turn Google Calendar on"),
+        (None, "not_a_calendar_user", "administrator can turn it on", "turn Google Calendar on"),
         (
             {"status": 403, "reason": "accessNotConfigured"},
             "access_not_configured",
-            "enable the Google Calendar API",
+            "Google does not let Watcher read calendars at this moment",
             "enable the Google Calendar API",
         ),
         (
             {"status": 404, "reason": "notFound"},
             "no_own_calendar",
-            "check the address",
+            "Google Calendar is not turned on for your account",
             "turn Google Calendar on",
         ),
     ],
@@ -537,6 +537,7 @@ def test_the_page_says_when_google_does_not_show_the_calendar(
     assert "Google does not show your calendar yet" in said
     assert "are connected" not in said
     assert says in said
+    assert f"<code>{cause}</code>" in said, "for the admin to whom the page is shown"
     assert state(web, CARLA) == "active"
     for _ in range(4):
         found = problem(web)
