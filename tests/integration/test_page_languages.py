@@ -16,8 +16,9 @@ from flask.testing import FlaskClient
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.integration.test_pages import hold, refuse
 from watcher.channels.renewal import renew_due
+from watcher.erpnext import versions
 from watcher.handlers.app import create_app
-from watcher.ledger import accounts, calendars, overview, presence, runs
+from watcher.ledger import accounts, calendars, erpnext, overview, presence, runs
 from watcher.ledger.models import Calendar
 from watcher.ledger.states import AccountState
 
@@ -215,6 +216,33 @@ def test_what_has_no_words_yet_is_marked_as_english(company: Company) -> None:
     assert '<html lang="de">' in page
     assert re.search(r'<h2><span lang="en">[A-Z]', page)
     assert "Was durchsucht wurde:" in page
+
+
+def test_what_is_counted_what_is_known_of_frappe_and_full_stops_are_in_the_language_of_the_page(
+    company: Company,
+) -> None:
+    company.connect_at_rest()
+    now = company.services.clock()
+    facts = erpnext.SiteFacts(
+        versions={"frappe": "16.4.1"}, warnings=versions.warnings("16.4.1"), key_is_unique=True
+    )
+    with company.services.db.session() as session:
+        erpnext.remember_site(session, facts, now)
+    browser = create_app(company.services).test_client()
+    with browser.session_transaction() as session:
+        session["admin"], session["language"] = ADMIN, "de"
+    assert "Hinweis: der Desk zeichnet ganztägige Termine" in browser.get("/").text
+    assert "gemessen mit 16.4;" in browser.get("/system").text
+    assert (
+        "Der letzte Durchlauf: gelungen 1"
+        in browser.get(f"/calendars/{company.calendar().id}").text
+    )
+    page = browser.post("/event", data={"what": f"{ANN} 31.02.2026"}).text
+    assert "31.02.2026 ist kein Datum. Geben Sie" in page
+    with browser.session_transaction() as session:
+        session["language"] = "hi"
+    page = browser.post("/event", data={"what": f"{ANN} 31.02.2026"}).text
+    assert "31.02.2026 कोई तारीख नहीं है। " in page
 
 
 def test_no_word_of_who_may_not_look_or_of_a_failure_is_left_in_english(

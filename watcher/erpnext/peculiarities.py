@@ -7,6 +7,7 @@ from typing import Any
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.errors import RowGone, mandatory_step
 from watcher.errors import ErpForbidden
+from watcher.languages.sentence import sentence
 
 _OURS = ("custom_google_", "custom_synced_from")
 
@@ -21,9 +22,11 @@ def _frappes_own_sync(client: ErpNextClient) -> list[str]:
     if not users:
         return []
     return [
-        "Frappe's own Google Calendar integration pulls events as well, so that they are there "
-        f"twice: switch off 'Pull from Google Calendar' in the Google Calendar of "
-        f"{', '.join(users)}"
+        sentence(
+            "Frappe's own Google Calendar integration pulls events as well, so that they are there "
+            "twice: switch off 'Pull from Google Calendar' in the Google Calendar of %(users)s",
+            users=", ".join(users),
+        )
     ]
 
 
@@ -48,7 +51,11 @@ def _mandatory_fields(client: ErpNextClient) -> list[str]:
         return []
     which = tuple(names)
     return [
-        f"ERPNext will refuse every event for want of {', '.join(names)}: {mandatory_step(which)}"
+        sentence(
+            "ERPNext will refuse every event for want of %(fields)s: %(step)s",
+            fields=", ".join(names),
+            step=mandatory_step(which),
+        )
     ]
 
 

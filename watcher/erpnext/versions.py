@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from watcher.languages.sentence import sentence
+
 Version = tuple[int, int, int]
 
 _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
@@ -31,40 +33,48 @@ KNOWN = (
     Known(
         (15, 99, 0),
         (15, 101, 0),
-        "Frappe's calendar view is broken: events are there, but the Desk does not draw them",
+        sentence(
+            "Frappe's calendar view is broken: events are there, but the Desk does not draw them"
+        ),
         f"{_ISSUES}36794",
     ),
     Known(
         (16, 20, 0),
         (16, 21, 0),
-        "Frappe's calendar view is broken: events are there, but the Desk does not draw them",
+        sentence(
+            "Frappe's calendar view is broken: events are there, but the Desk does not draw them"
+        ),
         f"{_ISSUES}39814",
     ),
     Known(
         (16, 0, 0),
         (16, 50, 0),
-        "the Desk draws all-day events of several days one day short",
+        sentence("the Desk draws all-day events of several days one day short"),
         f"{_ISSUES}38425",
     ),
     Known(
         (16, 0, 0),
         (16, 50, 0),
-        "the Desk's calendar is empty for readers whose time zone is not the site's",
+        sentence("the Desk's calendar is empty for readers whose time zone is not the site's"),
         f"{_ISSUES}34444",
     ),
     Known(
         (15, 0, 0),
         (15, 122, 0),
-        "Frappe's HTML sanitiser can be walked round; Watcher makes its own texts safe, other "
-        "ways into ERPNext do not",
-        "measured on 15.43; mended upstream in August 2026",
+        sentence(
+            "Frappe's HTML sanitiser can be walked round; Watcher makes its own texts safe, other "
+            "ways into ERPNext do not"
+        ),
+        sentence("measured on %(version)s; mended upstream in August 2026", version="15.43"),
     ),
     Known(
         (16, 0, 0),
         (16, 50, 0),
-        "Frappe's HTML sanitiser can be walked round; Watcher makes its own texts safe, other "
-        "ways into ERPNext do not",
-        "measured on 16.4; mended upstream in August 2026",
+        sentence(
+            "Frappe's HTML sanitiser can be walked round; Watcher makes its own texts safe, other "
+            "ways into ERPNext do not"
+        ),
+        sentence("measured on %(version)s; mended upstream in August 2026", version="16.4"),
     ),
 )
 
@@ -85,7 +95,17 @@ def warnings(frappe: str) -> list[str]:
     """What an admin should know of this version of Frappe; empty when nothing is known."""
     version = parse(frappe)
     if version is None:
-        return [f"the site does not say its version of Frappe ({frappe or 'empty'})"]
+        return [
+            sentence("the site does not say its version of Frappe (%(said)s)", said=frappe)
+            if frappe
+            else sentence("the site does not say its version of Frappe (empty)")
+        ]
     if not is_supported(frappe):
-        return [f"Frappe {frappe} is not supported: use version 15 or 16"]
-    return [f"{k.text} ({k.source})" for k in KNOWN if k.first <= version < k.before]
+        return [
+            sentence("Frappe %(version)s is not supported: use version 15 or 16", version=frappe)
+        ]
+    return [
+        sentence("%(text)s (%(source)s)", text=k.text, source=k.source)
+        for k in KNOWN
+        if k.first <= version < k.before
+    ]

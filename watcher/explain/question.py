@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from watcher.errors import UserError
+from watcher.languages.sentence import sentence
 
 DOMAINS = {
     "g": "group.calendar.google.com",
@@ -25,7 +26,7 @@ _NAME = re.compile(r"EV-?\d{3,}", re.IGNORECASE)
 _EVENT_ID = re.compile(r"_?[a-z0-9_@.-]{5,1024}", re.IGNORECASE)
 _UID = "@google.com"
 _IN_DESK = re.compile(r"/(?:app|desk)/event/(?!view\b|new-)([^/]+)/?")
-_NO_LINK = "that is no link to an event, neither of Google Calendar nor of ERPNext"
+_NO_LINK = sentence("that is no link to an event, neither of Google Calendar nor of ERPNext")
 _LIKE_A_DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}")
 _RELATIVE = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _DAY_FORMATS = ("%Y-%m-%d", "%d.%m.%Y")
@@ -147,7 +148,8 @@ def _person(email: str, words: list[str], today: dt.date) -> ByPerson:
     wrong = next((word for word in rest if _LIKE_A_DATE.fullmatch(word.strip(","))), None)
     if wrong is not None and day is None:
         raise UserError(
-            f"{wrong} is no date", next_step="write it like 2026-12-31, 31.12.2026 or 31 Dec"
+            sentence("%(word)s is no date", word=wrong),
+            next_step=sentence("write it like 2026-12-31, 31.12.2026 or 31 Dec"),
         )
     return ByPerson(email=email, words=tuple(rest), day=day)
 

@@ -94,9 +94,9 @@ def line(p: Passed) -> Line:
 
 
 def _channel(moment: ChannelSaid) -> str:
-    text = speech.say(moment.text.strip()).rstrip(".।")
+    text = speech.say(moment.text.strip())
     said = _(_CHANNEL[moment.what])
-    return f"{said}: {text}." if text else f"{said}."
+    return speech.ended(f"{said}: {text}" if text else said)
 
 
 def sentence(p: Passed) -> str:
@@ -149,9 +149,12 @@ def strip(newest_first: Sequence[Passed]) -> Strip:
         for n, p in enumerate(shown)
     ]
     counted = Counter(bar.colour for bar in bars)
-    said = _(
+    said = speech.ngettext(
+        "The last pass: %(good)s went well, %(warn)s set an event aside or found what no push had "
+        "told of, %(bad)s failed.",
         "The last %(many)s passes: %(good)s went well, %(warn)s set an event aside or found what "
-        "no push had told of, %(bad)s failed",
+        "no push had told of, %(bad)s failed.",
+        len(bars),
         many=len(bars),
         good=counted[GOOD],
         warn=counted[WARN],

@@ -234,7 +234,7 @@ def _asked(chosen: Chosen, deed: Deed, back: str) -> ResponseReturnValue:
 
 
 def _told(answer: Answer) -> None:
-    text = f"{answer.email}: {speech.say(answer.text).rstrip('.।')}."
+    text = speech.ended(f"{answer.email}: {speech.say(answer.text)}")
     if answer.code:
         parts.refused(UserError(f"{answer.email}: {answer.text}"), text)
     else:

@@ -90,7 +90,7 @@ def refused(error: WatcherError, text: str = "") -> None:
 def sentences(error: WatcherError) -> str:
     """What went wrong, and what to do."""
     later = LATER[error.side] if isinstance(error, Transient) else ""
-    message = f"{speech.capital(speech.say(error.message)).rstrip('.।')}."
+    message = speech.ended(speech.capital(speech.say(error.message)))
     step = error.next_step or later
     return f"{message} {_('Do: %(step)s', step=speech.say(step))}" if step else message
 

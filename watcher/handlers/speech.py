@@ -147,6 +147,12 @@ def capital(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
+@bp.app_template_filter("ended")
+def ended(text: str) -> str:
+    """With the full stop of the language behind it."""
+    return gettext("%(text)s.", text=text.rstrip(".।"))
+
+
 def zone_of(name: str) -> ZoneInfo:
     """A time zone as Google names it; UTC for one that this machine does not know."""
     try:

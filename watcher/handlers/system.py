@@ -80,8 +80,16 @@ def check() -> ResponseReturnValue:
 
 
 def _results(report: Report) -> str:
-    """*12 ok, 1 warn, 0 fail, 3 skip*."""
-    return ", ".join(f"{len(report.of(each))} {speech.in_words(each)}" for each in say.Verdict)
+    """*12 ok, 1 warning, 0 failures, 3 skipped*."""
+    ok, warn, fail, skip = (len(report.of(each)) for each in say.Verdict)
+    return ", ".join(
+        (
+            _("%(many)s ok", many=ok),
+            speech.ngettext("%(many)s warning", "%(many)s warnings", warn, many=warn),
+            speech.ngettext("%(many)s failure", "%(many)s failures", fail, many=fail),
+            _("%(many)s skipped", many=skip),
+        )
+    )
 
 
 @bp.get("/system/report.json")
