@@ -173,6 +173,23 @@ def test_a_wrong_account_leads_to_googles_list_with_the_same_invitation(
     assert 'href="/sign-in">Use another account' in stranger.text
 
 
+def test_an_admin_signs_in_to_the_page_that_was_asked_for(browser: FlaskClient) -> None:
+    """Such as the one to which a notice links. What a form asked for is not done afterwards."""
+    for asked, leads_to in (
+        ("/calendars?cause=missing_fields&q=a/b", "/calendars?cause=missing_fields&q=a/b"),
+        ("/event", "/event"),
+        (f"/employees?q={'x' * 600}", "/"),
+        ("/nowhere", "/"),
+    ):
+        browser.get(asked)
+        browser.post("/employees/act", data={"email": ANN, "what": "pause"})
+        away = browser.get("/sign-in").headers["Location"]
+        assert browser.get(at_google(away, ADMIN)).headers["Location"] == leads_to
+        assert browser.get("/sign-in").status_code == 302
+        with browser.session_transaction() as session:
+            assert session.pop("admin") == ADMIN
+
+
 def test_the_language_of_erpnext_then_of_the_browser_and_a_switch(
     shop: Company, browser: FlaskClient
 ) -> None:

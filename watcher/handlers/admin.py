@@ -25,6 +25,9 @@ P = ParamSpec("P")
 ADMIN = "admin"
 SIGN_OUTS = "sign_outs"
 FORM_PROOF = "form_proof"
+WANTED = "wanted"
+"""In the session of who has not signed in: the page that was asked for."""
+MOST_WANTED = 500
 
 
 def signed_in() -> str | None:
@@ -57,6 +60,16 @@ def sign_out() -> None:
             audit.record(db, audit.Act(audit.What.DASHBOARD_SIGN_OUT), services().clock())
 
 
+def lead_to_sign_in() -> ResponseReturnValue:
+    """Whoever has not signed in sees the way to do it, and then the page that was asked for, such
+    as the one to which a notice links. What a form asked for is not done afterwards."""
+    if request.method == "GET" and request.endpoint is not None:
+        asked = {**request.args.to_dict(), **(request.view_args or {})}
+        page = url_for(request.endpoint, **asked)
+        session[WANTED] = page if len(page) <= MOST_WANTED else ""
+    return redirect(url_for("dashboard.home"), 303)
+
+
 def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
     """A page or an action of WATCHER_ADMIN_EMAILS; anybody else is led to the way to sign in. A
     form counts only with this session's token in it, which no page of another site knows."""
@@ -64,7 +77,7 @@ def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseRe
     @functools.wraps(view)
     def checked(*args: P.args, **named: P.kwargs) -> ResponseReturnValue:
         if signed_in() is None:
-            return redirect(url_for("dashboard.home"), 303)
+            return lead_to_sign_in()
         if request.method == "POST" and not form_is_ours():
             return _too_old()
         return view(*args, **named)

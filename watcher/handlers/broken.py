@@ -94,5 +94,11 @@ def _other(error: HTTPException) -> ResponseReturnValue:
 
 
 def _page(title: str, texts: list[str], steps: list[str]) -> str:
-    again = request.path if request.method == "GET" else ""
-    return render_template("broken.html", title=title, texts=texts, steps=steps, again=again)
+    return render_template(
+        "broken.html",
+        title=title,
+        texts=texts,
+        steps=steps,
+        again=request.path if request.method == "GET" and request.endpoint else "",
+        is_employees=request.path.startswith("/me/"),
+    )

@@ -9,14 +9,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import cast
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, render_template, request
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from watcher.errors import UserError
 from watcher.explain import search
 from watcher.handlers import acting, speech
-from watcher.handlers.admin import signed_in
+from watcher.handlers.admin import lead_to_sign_in, signed_in
 from watcher.handlers.context import EXTENSION, services
 from watcher.handlers.turns import TooMany, alone
 from watcher.languages.catalogs import N_
@@ -56,7 +56,7 @@ def ask() -> ResponseReturnValue:
     """The search box, and the events that stand aside, by their ids: nobody is asked for their
     names before one of them is chosen. For WATCHER_ADMIN_EMAILS."""
     if signed_in() is None:
-        return redirect(url_for("dashboard.home"))
+        return lead_to_sign_in()
     with services().db.reading() as session:
         shown, count = aside.latest(session, MOST_SHOWN)
     more = count - len(shown)
@@ -68,7 +68,7 @@ def ask() -> ResponseReturnValue:
 def answer() -> ResponseReturnValue:
     """What is found, in the same sentences as those of ``watcher explain``."""
     if signed_in() is None:
-        return redirect(url_for("dashboard.home"), 303)
+        return lead_to_sign_in()
     asked, desk = request.form.get("what", "").strip(), cast(Desk, current_app.extensions[DESK])
     report, problem = None, ""
     try:
@@ -77,5 +77,6 @@ def answer() -> ResponseReturnValue:
     except TooMany:
         problem = _(BUSY)
     except UserError as error:
-        problem = f"{speech.capital(speech.say(error.message)).rstrip('.।')}. {_(HOW)}"
+        said = speech.ended(speech.capital(speech.say(error.message)))
+        problem = f"{said} {_(HOW)}"
     return render_template("event.html", asked=asked, report=report, problem=problem)

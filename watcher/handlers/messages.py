@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, render_template, request
+from flask import Flask, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -67,7 +67,10 @@ def _cause(refusal: ErrorPage) -> str:
 
 
 def _not_found(_error: Exception) -> ResponseReturnValue:
-    return show(ErrorPage(N_("Not found"), N_("There is no such page."), 404))
+    home = url_for("dashboard.home")
+    return show(
+        ErrorPage(N_("Not found"), N_("There is no such page."), 404, retry=home, label=N_("Home"))
+    )
 
 
 def unavailable(error: Transient) -> ResponseReturnValue:

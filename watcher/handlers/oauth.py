@@ -165,4 +165,4 @@ def _retry_link(flow: connect.Flow) -> str:
 
 def _signed_in(identity: consent.Identity) -> ResponseReturnValue:
     admin.sign_in(identity.email.lower())
-    return redirect(url_for("dashboard.home"))
+    return redirect(session.pop(admin.WANTED, "") or url_for("dashboard.home"))
