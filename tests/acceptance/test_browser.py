@@ -148,6 +148,9 @@ def test_an_admin_looks_at_the_dashboard(page: Page, shop: Company) -> None:
     check(page, shop, "dashboard")
     assert page.title() == "All is well – Watcher"
     assert page.get_by_role("cell", name=ANN).count() >= 1
+    page.get_by_role("link", name=ANN).first.focus()
+    page.evaluate("refresh()")
+    assert page.evaluate("document.activeElement.textContent").strip().endswith(ANN)
     box = page.get_by_role("searchbox")
     box.fill("half a ques")
     shop.add(BOB)

@@ -4,6 +4,10 @@
 "use strict";
 const SECONDS = Number(document.currentScript.dataset.seconds || 10);
 
+// Who goes by keys stays at the same link or button, and at none where it is gone.
+const reached = (part) => [...part.querySelectorAll("a, button, input, summary, [tabindex]")];
+const named = (each) => [each.tagName, each.href, each.form && each.form.action, each.name, each.textContent].join();
+
 async function refresh() {
   if (document.hidden || document.querySelector(".live[data-final]")) return;
   const stale = document.getElementById("stale");
@@ -13,7 +17,12 @@ async function refresh() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = [...page.querySelectorAll(".live")];
     if (fresh.length === 0) return location.reload(); // signed out meanwhile
-    [...document.querySelectorAll(".live")].forEach((old, n) => old.replaceWith(fresh[n]));
+    const focused = document.activeElement;
+    [...document.querySelectorAll(".live")].forEach((old, n) => {
+      const had = old.contains(focused);
+      old.replaceWith(fresh[n]);
+      if (had) reached(fresh[n]).find((each) => named(each) === named(focused))?.focus({preventScroll: true});
+    });
     document.title = page.title;
     document.getElementById("icon").href = page.getElementById("icon").href;
     stale.hidden = true;
