@@ -94,6 +94,8 @@ def test_an_employee_chooses_and_is_told_who_will_see_it(
     assert "everybody in your company who works in ERPNext can see them" in shown
     assert f"{BOB} (your main calendar) : is copied already" in shown
     assert "missing here has to be on your list" in shown
+    assert press(browser, "/me/calendars/add").headers["Location"] == "/me"
+    assert "Nothing was ticked" in said(browser.get("/me"))
     assert press(browser, "/me/calendars/add", calendar=[OUTLET]).headers["Location"] == "/me"
     shown = said(browser.get("/me"))
     assert "Your choice is stored" in shown

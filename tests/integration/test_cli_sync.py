@@ -290,7 +290,7 @@ def test_the_queue_shows_what_failed_and_what_was_set_aside(shop: Company) -> No
     (aside,) = run(shop, "queue", "show", "--json").data["quarantined"]
     assert (aside["account"], aside["event"]) == (ANN, event)
     assert "A rule of ours" in aside["message"]
-    run(shop, "queue", "show", says=(event, "A rule of ours", "no calendar failed"))
+    run(shop, "queue", "show", says=(event, "A rule of ours", "no calendar's last try failed"))
     assert run(shop, "status", "--json", code=7).data["quarantined"] == 1
     shop.google.add_fault(match="/events", status=503, count=None)
     run(shop, "resync", ANN, code=6)

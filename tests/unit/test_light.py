@@ -385,6 +385,8 @@ def test_an_outage_is_one_problem_with_its_figures(services: Services) -> None:
         "last_try": "2026-11-30T09:00:00Z",
         "next_try": "2026-11-30T09:00:01Z",
     }
+    (told,) = [p for p in overview.look(services).problems if p.cause == "erpnext_unavailable"]
+    assert "next try 2026-11-30T09:00:01Z" in told.facts, "as all times on the screen"
 
 
 def test_who_is_the_only_one_an_outage_holds_up_is_named(services: Services) -> None:

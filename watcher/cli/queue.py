@@ -58,7 +58,7 @@ def show(app: App) -> None:
             (who(f["account"], f["calendar"]), f["message"], f["attempts"], f["next_try"])
             for f in failed
         ],
-        "no calendar failed",
+        "no calendar's last try failed",
     )
     show_table(
         ("calendar", "event set aside", "message", "attempts", "next try"),

@@ -30,6 +30,7 @@ DONE = {
     "added": N_("Your choice is stored. The calendars are copied within minutes."),
     "some": N_("Some of them are copied within minutes. The others cannot be read just now."),
     "none": N_("Nothing was changed: these calendars cannot be copied just now."),
+    "unticked": N_("Nothing was ticked, and nothing has changed."),
     "gone": N_("It is not copied any more. The rest is done within minutes."),
 }
 """What *My connection* says after a choice, by a word that the session keeps until then."""
@@ -111,7 +112,8 @@ def _shown(account: Account, found: list[finding.Found] | None) -> ResponseRetur
 def add() -> ResponseReturnValue:
     account, chosen = _account(), request.form.getlist("calendar")
     if not chosen:
-        return _back("")
+        audit.nothing()
+        return _back("unticked")
     try:
         with _asking():
             done = finding.choose(services(), account.email, chosen)

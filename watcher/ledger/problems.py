@@ -86,7 +86,7 @@ class Problem:
     def facts(self) -> str:
         """``holds``, with the tries: for people."""
         tries = [
-            f"{word} try {moment:%Y-%m-%d %H:%M:%S}"
+            f"{word} try {moment:%Y-%m-%dT%H:%M:%SZ}"
             for word, moment in (("last", self.last_try), ("next", self.next_try))
             if moment is not None
         ]
