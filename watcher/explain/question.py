@@ -90,6 +90,8 @@ def read(text: str, today: dt.date) -> Question:
         return _link(first)
     if first.lower().endswith(_UID):
         return ByEvent(text=first, event_id=first[: -len(_UID)])
+    if "@" in first and len(words) == 2 and _NAME.fullmatch(words[1]):
+        return ByName(name=words[1].upper())  # a row has one owner: the address adds nothing
     if "@" in first:
         return _person(first.lower(), words[1:], today)
     if len(words) > 1:

@@ -42,6 +42,7 @@ def test_a_link_of_google(link: str, calendar: str, whole: str) -> None:
 
 def test_ids_and_names() -> None:
     assert read("ev00042", TODAY) == ByName(name="EV00042")
+    assert read("ann@scoopjoy.test EV00042", TODAY) == ByName(name="EV00042")
     for desk in ("app/event/EV00042", "desk/event/EV00042?x=1", "app/event/EV%300042/"):
         assert read(f"https://erp.example.com/{desk}", TODAY) == ByName(name="EV00042")
     assert read("abc123", TODAY) == ByEvent(text="abc123", event_id="abc123")
