@@ -137,6 +137,7 @@ def test_lists_as_people_write_them(tmp_path: Path) -> None:
 
 @pytest.mark.both_shapes
 def test_names_are_learnt_and_forgotten(company: Company) -> None:
+    company.site.make_hr()  # in ERPNext Employees are for HR
     company.connect()
     company.site.set_column("User", ANN, "full_name", "Ann Lee")
     known = company.site.add_employee("Ann Leela", ANN) if company.site.erpnext else ""
