@@ -224,6 +224,7 @@ def act(browser: FlaskClient, address: str, **fields: Any) -> Any:
 def test_an_admin_finds_and_adds(finder: Shop, desk: FlaskClient) -> None:
     assert "Find calendars" in text_of(desk.get("/employees").text)
     page = act(desk, "/employees/calendars", email=BOB)
+    assert f"added by its id: watcher calendars add {BOB} ID" in said(page)
     shown = said(page)
     assert f"Outlet <b>Pune</b> {OUTLET} owns it not mirrored Add" in shown
     assert f"{BOB} the main calendar is mirrored" in shown
