@@ -4,9 +4,7 @@ in logs, the queue, the ledger's bytes, pages and everything that commands print
 from __future__ import annotations
 
 import base64
-import html
 import json
-import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -14,6 +12,7 @@ import redis
 import requests
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
+from tests.consenting import allow
 from tests.postbox import HOOK_SECRET, PASSWORD, Postbox
 from tests.waiting import wait_for
 
@@ -56,12 +55,7 @@ def forms(secret: str) -> Iterator[bytes]:
 def consent(company: Company, email: str, link: str) -> requests.Session:
     browser = requests.Session()
     page = browser.post(link, timeout=10) if "/connect/" in link else browser.get(link, timeout=10)
-    form: dict[str, object] = {
-        name: html.unescape(value)
-        for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
-    }
-    form["grant"] = re.findall(r'name="grant" value="([^"]*)"', page.text)
-    done = browser.post(page.url, data=form | {"account": email, "decision": "allow"}, timeout=20)
+    done = browser.post(page.url, data=allow(page.text, email), timeout=20)
     assert done.status_code == 200, done.text
     return browser
 

@@ -4,16 +4,14 @@ expires heals without anybody's help."""
 from __future__ import annotations
 
 import contextlib
-import html
 import json
-import re
 from functools import partial
-from typing import Any
 
 import pytest
 import requests
 
 from tests.company import ADMIN, ANN, BOB, Company
+from tests.consenting import allow
 from tests.waiting import wait_for
 from watcher.ledger.models import Channel
 
@@ -47,11 +45,7 @@ def consent(link: str, email: str) -> requests.Response:
     with requests.Session() as browser:
         assert browser.get(link, timeout=10).status_code == 200
         page = browser.post(link, timeout=10)
-        hidden = r'type="hidden" name="([^"]+)" value="([^"]*)"'
-        form: dict[str, Any] = {k: html.unescape(v) for k, v in re.findall(hidden, page.text)}
-        form["grant"] = re.findall(r'name="grant" value="([^"]*)"', page.text)
-        answer = {"account": email, "decision": "allow"}
-        return browser.post(page.url, data=form | answer, timeout=20)
+        return browser.post(page.url, data=allow(page.text, email), timeout=20)
 
 
 def pushed(company: Company, email: str) -> bool:

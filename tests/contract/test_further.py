@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 from flask.testing import FlaskClient
 
 from tests.company import ADMIN, ANN, BOB, SERVICE_ACCOUNT
+from tests.consenting import at_google, path
 from tests.contract.test_finding import OUTLET, ROSTER, mirrored
 from tests.shop import Shop
 from watcher.accounts import verbs
@@ -39,23 +39,6 @@ def finder(shop: Shop) -> Shop:
 @pytest.fixture
 def browser(finder: Shop) -> FlaskClient:
     return create_app(finder.services).test_client()
-
-
-def path(link: str) -> str:
-    parts = urlsplit(link)
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
-
-
-def at_google(away: str, email: str, boxes: tuple[str, ...] | None = None) -> str:
-    """What somebody does on Google's page, with these boxes ticked, or all; the way back."""
-    page = requests.get(away, timeout=10)
-    hidden = r'type="hidden" name="([^"]+)" value="([^"]*)"'
-    form: dict[str, Any] = {k: html.unescape(v) for k, v in re.findall(hidden, page.text)}
-    shown = re.findall(r'name="grant" value="([^"]*)"', page.text)
-    form["grant"] = [each for each in shown if boxes is None or each in boxes]
-    form |= {"account": email, "decision": "allow"}
-    back = requests.post(page.url, data=form, timeout=10, allow_redirects=False)
-    return path(back.headers["Location"])
 
 
 def connect(shop: Shop, browser: FlaskClient, boxes: tuple[str, ...]) -> str:

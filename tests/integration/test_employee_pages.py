@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 from flask.testing import FlaskClient
 
 from tests.company import ADMIN, ANN, BOB, Company
+from tests.consenting import at_google, path
 from tests.postbox import Postbox
 from watcher.accounts import company, disconnect, users, verbs
 from watcher.accounts.tokens import refresh_one
@@ -35,22 +35,6 @@ def shop(company: Company) -> Company:
 @pytest.fixture
 def browser(shop: Company) -> FlaskClient:
     return create_app(shop.services).test_client()
-
-
-def path(link: str) -> str:
-    parts = urlsplit(link)
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
-
-
-def at_google(away: str, email: str) -> str:
-    """What somebody does on Google's page; the way back."""
-    page = requests.get(away, timeout=10)
-    hidden = r'type="hidden" name="([^"]+)" value="([^"]*)"'
-    form: dict[str, Any] = {k: html.unescape(v) for k, v in re.findall(hidden, page.text)}
-    form["grant"] = re.findall(r'name="grant" value="([^"]*)"', page.text)
-    form |= {"account": email, "decision": "allow"}
-    back = requests.post(page.url, data=form, timeout=10, allow_redirects=False)
-    return path(back.headers["Location"])
 
 
 def invite(shop: Company, email: str = CARLA, **more: str) -> str:

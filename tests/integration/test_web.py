@@ -13,6 +13,7 @@ import requests
 from sqlalchemy import text
 
 from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
+from tests.consenting import allow
 from tests.waiting import wait_for
 from watcher.ledger import accounts, calendars, channels
 from watcher.ledger.models import Channel, Counter, Fact, Invitation, OAuthFlow, Tick
@@ -267,12 +268,7 @@ def at_google(browser: requests.Session, link: str) -> tuple[str, dict[str, obje
     assert browser.get(link, timeout=10).status_code == 200
     page = browser.post(link, timeout=10)
     assert "sandbox Google" in page.text
-    form: dict[str, object] = {
-        name: html.unescape(value)
-        for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
-    }
-    form["grant"] = re.findall(r'name="grant" value="([^"]*)"', page.text)
-    return page.url, form | {"decision": "allow"}
+    return page.url, allow(page.text, "")
 
 
 def consent(company: Company, link: str, account: str, **changes: object) -> requests.Response:
@@ -486,12 +482,7 @@ def sign_in(company: Company, email: str) -> tuple[requests.Session, requests.Re
     page = browser.get(f"{company.public_url}/sign-in", timeout=10)
     # Of the hundred refresh tokens of an account none is spent on this.
     assert "access_type=online" in page.url
-    form = {
-        name: html.unescape(value)
-        for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
-    }
-    form |= {"account": email, "decision": "allow"}
-    return browser, browser.post(page.url, data=form, timeout=10)
+    return browser, browser.post(page.url, data=allow(page.text, email), timeout=10)
 
 
 def test_the_dashboard_is_for_admins(watched: Company) -> None:
