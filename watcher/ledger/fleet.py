@@ -20,8 +20,7 @@ from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar
 
 Pair = tuple[models.Calendar, models.Account]
-_LISTED = and_(Calendar.removed.is_(False), Account.state.not_in(states.UNLISTED))
-_ACTIVE = Account.state == states.AccountState.ACTIVE
+_LISTED = and_(sizes.MIRRORED, Account.state.not_in(states.UNLISTED))
 _WATCHABLE = func.coalesce(Calendar.push_supported, True)
 """Google has not said that it cannot push for this calendar."""
 
@@ -73,13 +72,13 @@ class Fleet:
 
 def look(db: Database, session: Session, now: datetime) -> Fleet:
     seen, numbers = standing.moment(db, session, now), sizes.calendars(session, now)
-    pairs = _pairs(session, _ACTIVE, standing.is_restless(), ~standing.is_at_rest())
+    pairs = _pairs(session, sizes.ACTIVE, standing.is_restless(), ~standing.is_at_rest())
     statuses = {c.id: standing.calendar_status(c, a, seen) for c, a in pairs}
     counts = Counter(statuses.values())
     counts[states.CalendarStatus.UP_TO_DATE] += numbers.at_rest
     counts[states.CalendarStatus.PAUSED] += numbers.paused
     missing = renewals.may_be_unwatched(now), ~watched.has_channel(now)
-    unwatched = _pairs(session, _ACTIVE, _WATCHABLE, *missing)
+    unwatched = _pairs(session, sizes.ACTIVE, _WATCHABLE, *missing)
     quiet = watched.quiet(session, now) if numbers.silent else ()
     watching = Watching(numbers.heard, numbers.silent, quiet, numbers.next_expiry)
     return Fleet(seen, counts, numbers.poll_only, pairs, statuses, unwatched, watching)
