@@ -132,7 +132,8 @@ def titled(thing: Stated) -> str:
 def number(value: float, digits: int = 0) -> str:
     """With the signs of the language between thousands and before fractions: *20.000*; a fraction
     with so many ``digits``, or two at the most."""
-    pattern = f"#,##0.{'0' * digits}" if digits else "#,##0.##"
+    whole = "#,##,##0" if language() == "hi" else "#,##0"
+    pattern = f"{whole}.{'0' * digits}" if digits else f"{whole}.##"
     return str(format_decimal(value, pattern, locale=language()))
 
 

@@ -6,10 +6,19 @@ have them in English, and pages and notices hand them to ``say``.
 
 from __future__ import annotations
 
-from watcher.languages import catalogs
-from watcher.languages.sentence import Sentence
+import re
+from datetime import date, datetime
 
-_THOUSANDS = {"de": ".", "es": "."}
+from watcher.languages import catalogs
+from watcher.languages.sentence import Sentence, Value, in_english
+
+_SIGNS = {
+    "de": str.maketrans(",.", ".,"),
+    "es": str.maketrans(",.", ".,"),
+}
+"""Between thousands and before fractions, where they are not those of English."""
+_PAIRS = re.compile(r"(?<=\d)(?=(?:\d\d)+$)")
+_DAYS = {"de": "%d.%m.%Y", "es": "%d/%m/%Y", "hi": "%d/%m/%Y"}
 
 
 def say(text: str, language: str) -> str:
@@ -30,8 +39,20 @@ def say(text: str, language: str) -> str:
     return template % values if values else template
 
 
-def _value(value: str | int, language: str) -> str:
+def _value(value: Value, language: str) -> str:
     """What is put into a sentence may be another one; names and addresses stay."""
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", _THOUSANDS.get(language, ","))
-    return say(value, language)
+    if isinstance(value, str):
+        return say(value, language)
+    if isinstance(value, date):
+        day = value.strftime(_DAYS.get(language, "%Y-%m-%d"))
+        return f"{day}, {value:%H:%M} UTC" if isinstance(value, datetime) else day
+    english = in_english(value)
+    return _indian(english) if language == "hi" else english.translate(_SIGNS.get(language, {}))
+
+
+def _indian(figures: str) -> str:
+    """Groups of two behind the last three: *12,34,567*."""
+    whole, point, fraction = figures.replace(",", "").partition(".")
+    head, tail = whole[:-3], whole[-3:]
+    grouped = f"{_PAIRS.sub(',', head)},{tail}" if head.strip("-") else whole
+    return f"{grouped}{point}{fraction}"

@@ -7,7 +7,23 @@ read: which language that is, is not known then. Pure, and imports nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
+
+Value = str | int | float | date
+"""What is put into a sentence. A language writes numbers and dates in its own way: a float with one
+decimal place, a ``datetime`` (aware, UTC) with hour and minute. What is no number to a reader, such
+as the status of an answer, is given as text."""
+
+
+def in_english(value: Value) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, date):
+        return f"{value:%Y-%m-%d}"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 class Sentence(str):
@@ -21,40 +37,51 @@ class Sentence(str):
 
     template: str
     plural: str
-    values: Mapping[str, str | int]
+    values: Mapping[str, Value]
 
     @classmethod
-    def of(cls, template: str, values: Mapping[str, str | int], plural: str = "") -> Sentence:
+    def of(cls, template: str, values: Mapping[str, Value], plural: str = "") -> Sentence:
         chosen = plural if plural and values["n"] != 1 else template
-        shown = {k: f"{v:,}" if isinstance(v, int) else v for k, v in values.items()}
+        shown = {name: in_english(value) for name, value in values.items()}
         made = cls(chosen % shown if shown else chosen)
         made.template, made.plural, made.values = template, plural, values
         return made
 
     def as_kept(self) -> list[Any]:
         """What it was made of, as JSON."""
-        values = {
-            name: value.as_kept() if isinstance(value, Sentence) else value
-            for name, value in self.values.items()
-        }
+        values = {name: _kept(value) for name, value in self.values.items()}
         return [self.template, self.plural, values]
 
     @classmethod
     def from_kept(cls, kept: list[Any]) -> Sentence:
         template, plural, values = kept
-        read = {
-            name: cls.from_kept(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        return cls.of(template, read, plural)
+        return cls.of(template, {name: _read(value) for name, value in values.items()}, plural)
 
 
-def sentence(template: str, **values: str | int) -> Sentence:
+def _kept(value: Value) -> Any:
+    if isinstance(value, Sentence):
+        return value.as_kept()
+    if isinstance(value, date):
+        return {"moment" if isinstance(value, datetime) else "day": value.isoformat()}
+    return value
+
+
+def _read(kept: Any) -> Value:
+    if isinstance(kept, list):
+        return Sentence.from_kept(kept)
+    if isinstance(kept, dict):
+        day = kept.get("day")
+        return date.fromisoformat(day) if day else datetime.fromisoformat(kept["moment"])
+    value: Value = kept
+    return value
+
+
+def sentence(template: str, **values: Value) -> Sentence:
     """A sentence, or a part of one that stands alone, which ``make messages`` finds."""
     return Sentence.of(template, values)
 
 
-def counted(one: str, many: str, n: int, **values: str | int) -> Sentence:
+def counted(one: str, many: str, n: int, **values: Value) -> Sentence:
     """``sentence`` for a number ``%(n)s`` of something: gettext chooses the form."""
     return Sentence.of(one, {"n": n, **values}, many)
 

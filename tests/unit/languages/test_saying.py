@@ -6,13 +6,14 @@ import copy
 import gettext
 import json
 import pickle
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy.engine.default import DefaultDialect as Dialect
 
 from watcher.languages import catalogs
 from watcher.languages.saying import say
-from watcher.languages.sentence import Sentence
+from watcher.languages.sentence import Sentence, Value
 from watcher.ledger.columns import SentenceText
 
 ONE, MANY = "%(n)s calendar of %(who)s", "%(n)s calendars of %(who)s"
@@ -53,6 +54,29 @@ def test_what_is_counted_has_the_form_and_the_figures_of_the_language() -> None:
     many = Sentence.of(ONE, {"n": 12_345, "who": "Ann"}, MANY)
     assert many == "12,345 calendars of Ann"
     assert say(many, "de") == "12.345 Kalender von Ann"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1_234_567, ("1,234,567", "1.234.567", "12,34,567")),
+        (-999, ("-999", "-999", "-999")),
+        (20_000.04, ("20,000.0", "20.000,0", "20,000.0")),
+        (date(2026, 12, 1), ("2026-12-01", "01.12.2026", "01/12/2026")),
+        (
+            datetime(2026, 2, 1, 4, 5, tzinfo=UTC),
+            ("2026-02-01 04:05 UTC", "01.02.2026, 04:05 UTC", "01/02/2026, 04:05 UTC"),
+        ),
+        ("1234", ("1234", "1234", "1234")),
+    ],
+)
+def test_numbers_and_dates_are_written_as_the_language_does(
+    value: Value, said: tuple[str, ...]
+) -> None:
+    text = Sentence.of("%(value)s", {"value": value})
+    assert (str(text), say(text, "de"), say(text, "hi")) == said
+    kept = Sentence.from_kept(json.loads(json.dumps(text.as_kept())))
+    assert (kept, dict(kept.values)) == (text, dict(text.values))
 
 
 def test_a_plain_text_is_looked_up_and_else_stays() -> None:
