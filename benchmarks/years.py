@@ -190,7 +190,7 @@ def _insert(db: Database, table: type[Base], rows: Sequence[dict[str, object]]) 
 
 
 def _prune(db: Database, day: int) -> None:
-    """What ``timetable.prune`` does of it, at the end of that day."""
+    """What ``cleaning.prune`` does of it, at the end of that day."""
     now = BEGINS + timedelta(days=day + 1)
     budget.prune(db, now)
     runs.prune(db, now)

@@ -75,7 +75,7 @@ MAY = {
         "telemetry",
         "waiting",
     },
-    "doctor": BASE | {"erpnext", "google", "ledger", "services", "settings"},
+    "doctor": BASE | {"channels", "erpnext", "google", "ledger", "services", "settings"},
     "handlers": BASE
     | {
         "accounts",

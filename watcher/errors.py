@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ class Cause(StrEnum):
     event that ERPNext refuses stand beside them in the ledger."""
 
     # The installation, as Watcher finds it.
+    ADDRESS_UNREACHABLE = "address_unreachable"
     CRON_FAILS = "cron_fails"
     CRON_NOT_RUNNING = "cron_not_running"
     CHANNEL_SILENT = "channel_silent"
@@ -227,13 +228,7 @@ _DEEP = 8
 def why_unreached(error: BaseException) -> str:
     """In words, why another side was not reached. Never the error's own text, which may hold an
     address with its query, or what was sent."""
-    todo: list[BaseException] = [error]
-    for _ in range(_DEEP):
-        inner = [each for each in _made_from(todo[-1]) if each not in todo]
-        if not inner:
-            break
-        todo.append(inner[0])
-    for each in reversed(todo):  # the innermost says most
+    for each in innermost_first(error):  # the innermost says most
         for kind in type(each).__mro__:
             if kind.__name__ in _UNREACHED:
                 return _UNREACHED[kind.__name__]
@@ -241,6 +236,17 @@ def why_unreached(error: BaseException) -> str:
         if number in _UNREACHED_BY_NUMBER:
             return _UNREACHED_BY_NUMBER[number]
     return type(error).__name__
+
+
+def innermost_first(error: BaseException) -> Sequence[BaseException]:
+    """The error, behind those that it was made from."""
+    todo: list[BaseException] = [error]
+    for _ in range(_DEEP):
+        inner = [each for each in _made_from(todo[-1]) if each not in todo]
+        if not inner:
+            break
+        todo.append(inner[0])
+    return todo[::-1]
 
 
 def _made_from(error: BaseException) -> Iterator[BaseException]:

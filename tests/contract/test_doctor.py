@@ -337,7 +337,7 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "DNS knows no address of nowhere.invalid",
         "add a DNS record",
     ),
-    ("address.route", lambda *_: None, "fail", "nothing answers at", "see that the proxy runs"),
+    ("address.route", lambda *_: None, "fail", "nothing answers at", "see that the proxy or"),
     ("address.channels", no_channel, "warn", "1 calendars have no", "watcher channels renew --all"),
     ("address.pushes", silent, "fail", "Google does not reach http", "watcher channels renew"),
     ("google.clock", clock(minutes=10), "fail", "s ahead of that of Google", "timedatectl"),
@@ -672,6 +672,16 @@ def test_who_answers_in_our_place(
     with Proxy(shop, authority, app):
         found = shop.look("address.route", ca_file=authority.file)
     assert (found.verdict, words in found.message, do in found.do) == (Verdict.FAIL, True, True)
+
+
+def test_a_certificate_that_has_ended_is_what_the_way_to_us_fails_by(
+    shop: Shop, authority: Authority
+) -> None:
+    """Cron finds it by the same words, months after `watcher doctor` was run."""
+    with Proxy(shop, authority, create_app(shop.services), days=-1):
+        found = shop.look("address.route", ca_file=authority.file)
+    assert "is refused: certificate has expired" in found.message
+    assert "certbot renew" in found.do
 
 
 def test_another_watcher_is_not_taken_for_this_one(shop: Shop, authority: Authority) -> None:

@@ -26,7 +26,7 @@ from watcher.cli import cli, recording
 from watcher.errors import UserError
 from watcher.handlers import acting, callers, context
 from watcher.handlers.app import create_app
-from watcher.jobs import timetable
+from watcher.jobs import cleaning
 from watcher.ledger import audit, calendars, trail
 from watcher.ledger.acts import What
 
@@ -192,7 +192,7 @@ def test_old_rows_are_forgotten(shop: Company) -> None:
     old = datetime.now(UTC) - timedelta(days=shop.settings.audit_days + 1)
     with shop.services.db.session() as session:
         audit.record(session, audit.Act(What.ACCOUNT_SET, "long ago"), old)
-    timetable.prune(shop.services)
+    cleaning.prune(shop.services)
     assert [subject for _, _, subject, _ in told(shop)] == [ANN]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import secrets
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -11,16 +10,15 @@ from urllib.robotparser import RobotFileParser
 
 import requests
 
+from watcher.channels.address import Who, asked
 from watcher.doctor import say
 from watcher.doctor.case import CONNECT_SECONDS, TIMEOUT, Case
-from watcher.ledger.secrets import PROOF_HEADER
 
 GOOGLES_AGENT = "APIs-Google"
 ENDS_SOON = timedelta(days=14)
 """Or a quarter of its life, for those that are made for some weeks or days only."""
 _UNSET = "WATCHER_PUBLIC_URL is not set"
 _LOCAL = "WATCHER_PUBLIC_URL is this machine's own: Google cannot reach it, stand-ins can"
-_PROXY = "correct the proxy: `POST /webhooks/google` goes to Watcher's port (deploy/README.md)"
 
 
 def dns(case: Case) -> say.Finding:
@@ -92,49 +90,15 @@ def _unreachable(case: Case, error: Exception) -> say.Finding:
 
 
 def route(case: Case) -> say.Finding:
-    """A notification sent to the public address reaches our own web process.
-
-    It answers a number that only this installation's keys can answer, so that neither another
-    program nor another Watcher is taken for it.
-    """
+    """A notification sent to the public address reaches our own web process, and neither another
+    program nor another Watcher."""
     if not case.settings.public_url:
         return say.skip(_UNSET)
-    keyring, asked = case.made.keyring, secrets.token_hex(16)
-    try:
-        answer = requests.post(
-            case.settings.notification_url,
-            headers={PROOF_HEADER: asked},
-            timeout=TIMEOUT,
-            verify=case.ca_file,
-            allow_redirects=False,
-        )
-    except (requests.RequestException, OSError) as error:
-        return _unreachable(case, error)
-    if answer.status_code == 200 and keyring.proves(asked, answer.text.strip()):
-        return say.ok(f"{case.settings.notification_url} leads to this Watcher")
-    return _somebody_else(case, answer)
-
-
-def _somebody_else(case: Case, answer: requests.Response) -> say.Finding:
-    """What has answered in our place, as far as its status tells."""
-    status, url = answer.status_code, case.settings.notification_url
-    if status in (502, 503, 504):
-        return say.away(
-            f"the proxy answers, and does not reach Watcher behind it ({status})",
-            "start `watcher up`, or correct the port in the proxy's configuration",
-        )
-    if 300 <= status < 400:
-        return say.fail(
-            f"{url} is redirected, and Google follows no redirect",
-            "set WATCHER_PUBLIC_URL to the address that answers by itself",
-        )
-    if status == 200:
-        return say.fail(
-            f"another Watcher, or another program, answers at {url}",
-            "see that the proxy leads to this installation, and that its processes have the same "
-            "WATCHER_SECRET_KEYS and version",
-        )
-    return say.fail(f"something else answers at {url} ({status})", _PROXY)
+    found = asked(case.settings.notification_url, case.made.keyring, case.ca_file)
+    if found.who is Who.THIS:
+        return say.ok(found.message)
+    says = say.fail if found.who is Who.ANOTHER else say.away
+    return says(found.message, found.step)
 
 
 def robots(case: Case) -> say.Finding:

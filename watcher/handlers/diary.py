@@ -33,6 +33,7 @@ WHY = {
     "sweep": N_("tried again"),
     "touched": N_("rows were changed in ERPNext"),
     "unanswered": N_("a write was not answered"),
+    "unreached": N_("pushes that could not reach Watcher"),
     "unrecorded": N_("pushes that could not be recorded"),
 }
 _CHANNEL = {

@@ -20,19 +20,18 @@ from watcher.accounts import users
 from watcher.accounts.letting_go import finish
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
+from watcher.channels import reaching
 from watcher.channels.renewal import renew_due
+from watcher.jobs import cleaning
 from watcher.ledger import (
     aside,
-    audit,
     budget,
     due,
     erased,
     late,
-    notices,
     outages,
     owing,
     rings,
-    runs,
 )
 from watcher.ledger.standing import is_bulk
 from watcher.notices import employees
@@ -169,15 +168,6 @@ def renew(services: Services) -> int:
         return 0  # another process is renewing
 
 
-def prune(services: Services) -> int:
-    now = services.clock()
-    budget.prune(services.db, now)
-    with services.db.session() as session:
-        notices.prune(session, now)
-    audit.prune(services.db, now, services.settings.audit_days)
-    return runs.prune(services.db, now)
-
-
 Rows = dict[str, tuple[Periodic, ...]]
 
 
@@ -192,7 +182,7 @@ def timetable(services: Services) -> Rows:
             Periodic("reconcile", 60.0, reconcile),
             Periodic("aside", min(15.0, seconds), retry_aside),
             Periodic("late", min(15.0, seconds), look_after_writes),
-            Periodic("prune", 3_600.0, prune),
+            Periodic("prune", 3_600.0, cleaning.prune),
         ),
         "cron-google": (
             Periodic("renew", min(15.0, seconds), renew),
@@ -205,6 +195,7 @@ def timetable(services: Services) -> Rows:
         "cron-people": (
             Periodic("tell", min(15.0, seconds), tell),
             Periodic("inform", 60.0, employees.inform),
+            Periodic("address", 30.0, reaching.look_back),
             Periodic("users", 300.0, users.look_at_users),
             Periodic("names", 900.0, users.look_at_names),
         ),

@@ -35,6 +35,7 @@ STATES: Mapping[str, str] = {
     "renew_fails": N_("renew fails"),
     "notices_undelivered": N_("notices undelivered"),
     "no_push_arrives": N_("no push arrives"),
+    "address_unreachable": N_("public address unreachable"),
     "not_running": N_("not running"),
     "not_answering": N_("not answering"),
     "restarts": N_("restarts"),

@@ -17,6 +17,7 @@ from watcher.ledger import (
     notices,
     outages,
     presence,
+    reach,
     standing,
     steps,
     watched,
@@ -46,6 +47,7 @@ def find(session: Session, fleet: Fleet, place: Place, *, queue_answers: bool) -
         *_of_processes(session, now, place),
         *(_of_queue(session, place) if queue_answers else [_queue_down(session, now, place)]),
         *_of_cron(session, fleet),
+        *_of_address(session, fleet, place),
         *_pushes(session, now, place),
         *_undelivered(session, now),
         *erpnext.problems(session, now),
@@ -111,6 +113,11 @@ def _of_queue(session: Session, place: Place) -> Iterator[Problem]:
                 "the queue answers, and takes no job: %(refusal)s", refusal=place.queue_refusal
             ),
         )
+
+
+def _of_address(session: Session, fleet: Fleet, place: Place) -> Iterator[Problem]:
+    watching = fleet.watching.heard + fleet.watching.silent
+    yield from reach.problems(session, place.public_url, watching, fleet.seen.now)
 
 
 def _pushes(session: Session, now: datetime, place: Place) -> Iterator[Problem]:

@@ -81,7 +81,7 @@ AT_ERPNEXT = ERPNEXT | {Cause.MISSING_FIELDS, Cause.REFUSED_BY_ERPNEXT, Cause.ER
 _STOPPED = frozenset({Cause.WATCHER_NOT_RUNNING})
 _NO_QUEUE = frozenset({Cause.REDIS_UNREACHABLE, Cause.REDIS_REFUSES_JOBS})
 _NO_WEB = _STOPPED | {Cause.WEB_NOT_RUNNING, Cause.WEB_NOT_ANSWERING, Cause.LEDGER_REFUSES_WRITES}
-UNHEARD = _NO_WEB | {Cause.NO_PUSH_ARRIVES}
+UNHEARD = _NO_WEB | {Cause.NO_PUSH_ARRIVES, Cause.ADDRESS_UNREACHABLE}
 """While one of these lasts no channel can be heard."""
 FOLLOWS: Mapping[str, frozenset[str]] = {
     Cause.WAITING_FOR_WORKER: _STOPPED | _NO_QUEUE | {Cause.WORKER_NOT_RUNNING},
@@ -90,7 +90,8 @@ FOLLOWS: Mapping[str, frozenset[str]] = {
     Cause.WORKER_NOT_RUNNING: _STOPPED,
     Cause.WEB_NOT_RUNNING: _STOPPED,
     Cause.WEB_NOT_ANSWERING: _STOPPED | {Cause.WEB_NOT_RUNNING},
-    Cause.NO_PUSH_ARRIVES: _NO_WEB,
+    Cause.ADDRESS_UNREACHABLE: _NO_WEB,
+    Cause.NO_PUSH_ARRIVES: _NO_WEB | {Cause.ADDRESS_UNREACHABLE},
     Cause.NO_CHANNEL: _STOPPED | GOOGLE,
 }
 """What is no trouble of its own while one of these lasts."""

@@ -31,6 +31,7 @@ class ProblemState(StrEnum):
     RENEW_FAILS = "renew_fails"
     NOTICES_UNDELIVERED = "notices_undelivered"
     NO_PUSH_ARRIVES = "no_push_arrives"
+    ADDRESS_UNREACHABLE = "address_unreachable"
     NOT_RUNNING = "not_running"
     NOT_ANSWERING = "not_answering"
     RESTARTS = "restarts"

@@ -104,10 +104,10 @@ def silence(session: Session, now: datetime) -> Silence | None:
     if not found:
         return None
     since = min(channel.opened_at for channel in found if channel.opened_at)
-    return None if len(found) == 1 and _speaks(session, since) else Silence(since, len(found))
+    return None if len(found) == 1 and speaks(session, since) else Silence(since, len(found))
 
 
-def _speaks(session: Session, since: datetime) -> bool:
+def speaks(session: Session, since: datetime) -> bool:
     """Whether any channel was heard later."""
     spoken = or_(Channel.heard_at > since, Channel.last_message_at > since)
     return session.scalar(select(Channel.id).where(spoken).limit(1)) is not None
