@@ -189,6 +189,17 @@ def test_a_mass_cancellation_is_confirmed_by_its_figure(company: Company, admin:
     assert "nothing waits to be confirmed" in admin.post(f"{page}/confirm", rows=23).lower()
 
 
+def test_a_pass_that_left_cancellations_to_a_person_is_amber(
+    company: Company, admin: Admin
+) -> None:
+    """Nothing was written, and yet not all is well: neither in the log nor in the strip."""
+    hold(company)
+    page = admin.get(page_of(company))
+    assert "Nothing else to write, 23 cancellations left to be confirmed" in page
+    assert re.search(r"The last \d passes: \d went well, 1 set an event aside, left canc", page)
+    assert "Nothing else to write, 23 cancellations left to be confirmed" in admin.get("/")
+
+
 # --- what fails, by cause -------------------------------------------------------------------
 
 

@@ -128,18 +128,27 @@ def _did(p: Passed) -> Iterator[str]:
     yield (
         _("In ERPNext %(written)s", written=", ".join(written))
         if written
+        else _("Nothing else to write")
+        if p.held
         else _("Nothing to write")
     )
     if p.lag is not None:
         yield _("%(seconds)s s after the change in Google", seconds=speech.number(p.lag, 1))
     if p.refused:
         yield _("%(many)s set aside", many=speech.number(p.refused))
+    if p.held:
+        yield speech.ngettext(
+            "%(many)s cancellation left to be confirmed",
+            "%(many)s cancellations left to be confirmed",
+            p.held,
+            many=speech.number(p.held),
+        )
 
 
 def colour(p: Passed) -> str:
     if p.has_failed:
         return BAD
-    return WARN if p.refused or p.was_missed else GOOD
+    return WARN if p.refused or p.held or p.was_missed else GOOD
 
 
 def strip(newest_first: Sequence[Passed]) -> Strip:
@@ -151,10 +160,10 @@ def strip(newest_first: Sequence[Passed]) -> Strip:
     ]
     counted = Counter(bar.colour for bar in bars)
     said = speech.ngettext(
-        "The last pass: %(good)s went well, %(warn)s set an event aside or found what no push had "
-        "told of, %(bad)s failed.",
-        "The last %(many)s passes: %(good)s went well, %(warn)s set an event aside or found what "
-        "no push had told of, %(bad)s failed.",
+        "The last pass: %(good)s went well, %(warn)s set an event aside, left cancellations to be "
+        "confirmed or found what no push had told of, %(bad)s failed.",
+        "The last %(many)s passes: %(good)s went well, %(warn)s set an event aside, left "
+        "cancellations to be confirmed or found what no push had told of, %(bad)s failed.",
         len(bars),
         many=len(bars),
         good=counted[GOOD],

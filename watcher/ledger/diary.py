@@ -16,8 +16,9 @@ from watcher.ledger.models import Account, Calendar, Channel, Run
 class Passed:
     """One pass. ``kind`` is ``delta``, ``snapshot`` or ``failed``, ``reason`` why it was made,
     ``items`` what Google's answers held, ``written`` the rows changed in ERPNext by what was done
-    to them, ``lag`` the seconds from the change in Google to ERPNext. ``error`` begins with the
-    cause; ``trace`` is the id of the pass in the log."""
+    to them, ``held`` how many cancellations wait to be confirmed, ``lag`` the seconds from the
+    change in Google to ERPNext. ``error`` begins with the cause; ``trace`` is
+    the id of the pass in the log."""
 
     at: datetime
     kind: str
@@ -28,6 +29,7 @@ class Passed:
     updated: int
     cancelled: int
     refused: int
+    held: int
     lag: float | None
     error: str
     trace: str
@@ -105,6 +107,7 @@ def _passed(row: Run) -> Passed:
         updated=row.updated,
         cancelled=row.cancelled,
         refused=row.refused,
+        held=row.held,
         lag=row.lag_google,
         error=row.error,
         trace=row.trace,

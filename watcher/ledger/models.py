@@ -214,7 +214,8 @@ class Channel(Base):
 
 
 class Run(Base):
-    """What one sync did. Durations are in seconds; ``lag_received`` is receipt to ERPNext,
+    """What one sync did. ``held`` is how many cancellations wait for a person. Durations are in
+    seconds; ``lag_received`` is receipt to ERPNext,
     ``lag_google`` the slowest changed event's ``updated`` to ERPNext, ``read_seconds`` how much of
     ``seconds`` it took until Google had been read. ``trace`` is its id in the log and in the calls
     to ERPNext, ``told_by`` as that of the calendar when it began."""
@@ -236,6 +237,7 @@ class Run(Base):
     unchanged: Mapped[int] = mapped_column(Integer, default=0)
     skipped: Mapped[int] = mapped_column(Integer, default=0)
     refused: Mapped[int] = mapped_column(Integer, default=0)
+    held: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     lag_received: Mapped[float | None] = mapped_column(Float)
     lag_google: Mapped[float | None] = mapped_column(Float)
     read_seconds: Mapped[float | None] = mapped_column(Float)

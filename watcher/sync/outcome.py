@@ -161,6 +161,7 @@ def _diary(attempt: Attempt, p: Pass, outcome: Outcome, now: datetime) -> Run:
         unchanged=applied.unchanged,
         skipped=applied.skipped.total(),
         refused=len(outcome.refused),
+        held=outcome.plan.brake.rows if outcome.plan.brake else 0,
         trace=attempt.trace,
         told_by=work.told_by,
         error="",
@@ -181,6 +182,6 @@ def _lag(since: datetime | None, now: datetime) -> float | None:
 def _as_log(run: Run) -> dict[str, object]:
     names = (
         *("kind", "pages", "items", "created", "updated", "cancelled", "unchanged", "skipped"),
-        *("refused", "lag_google", "lag_received"),
+        *("refused", "held", "lag_google", "lag_received"),
     )
     return {**{name: getattr(run, name) for name in names}, "seconds": round(run.seconds, 3)}
