@@ -16,7 +16,7 @@ from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.integration.test_ledger_locks import counted
 from tests.integration.test_pages import Admin
 from tests.postbox import Postbox
-from watcher.handlers import employees
+from watcher.handlers import office
 from watcher.handlers.app import create_app
 from watcher.ledger.audit import Audit
 from watcher.ledger.models import Account, Calendar
@@ -104,7 +104,7 @@ def test_people_are_found_and_sorted(company: Company, admin: Admin) -> None:
 
 def test_strangers_and_forms_of_other_sites_do_nothing(company: Company, admin: Admin) -> None:
     company.connect()
-    assert admin.client.post("/employees/act", data={"one": f"pause {ANN}"}).status_code == 400
+    assert "too old" in admin.post("/employees/act", one=f"pause {ANN}", form_proof="x")
     assert company.account().state == "active"
     stranger = create_app(company.services).test_client()
     for path in ("/employees", "/employees/act", "/employees/invite"):
@@ -159,8 +159,8 @@ def test_a_disconnection_tells_its_consequences_and_is_done_behind(
     done = {"act": "disconnect", "email": ANN, "confirmed": "yes"}
     assert "Nothing was chosen" in admin.post("/employees/act", **done)
     assert "is being disconnected" in admin.post("/employees/act", **done, events="delete")
-    office: employees.Office = admin.client.application.extensions[employees.OFFICE]
-    office.endings.wait()
+    desk: office.Office = admin.client.application.extensions[office.OFFICE]
+    desk.endings.wait()
     assert company.account().state == "disconnected"
     assert company.rows(live=False) == []
     for what in ("account.disconnect", "account.disconnected"):
@@ -198,7 +198,7 @@ def test_links_are_shown_once(company: Company, admin: Admin) -> None:
 def test_who_is_not_reached_in_time_is_asked_for_again(
     company: Company, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(employees, "SECONDS", 0.0)
+    monkeypatch.setattr(office, "SECONDS", 0.0)
     company.connect()
     company.add(BOB)
     asked = {"act": "pause", "email": [ANN, BOB], "confirmed": "yes"}
@@ -208,10 +208,10 @@ def test_who_is_not_reached_in_time_is_asked_for_again(
     assert company.account().state == "active"
     page = admin.post("/employees/invite", addresses=f"{CREW[0]}, {CREW[1]}", by="link")
     assert "Go on with the other 2" in page
-    office: employees.Office = admin.client.application.extensions[employees.OFFICE]
-    with office.lock:
+    desk: office.Office = admin.client.application.extensions[office.OFFICE]
+    with desk.lock:
         assert "under way" in admin.post("/employees/act", **asked)
-    monkeypatch.setattr(employees, "SECONDS", 20.0)
+    monkeypatch.setattr(office, "SECONDS", 20.0)
     left = {"guests": f"{CREW[0]} \n{CREW[1]} nobody@else.test", "by": "link"}
     page = admin.post("/employees/invite", **left)
     assert "1 of 2 done" in page

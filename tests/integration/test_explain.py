@@ -443,6 +443,11 @@ def page(company: Company, *, admin: str = ADMIN) -> FlaskClient:
     return client
 
 
+def told_of(client: FlaskClient, asked: str) -> str:
+    """The page that answers."""
+    return client.post("/event", data={"what": asked}, follow_redirects=True).text
+
+
 def test_the_page_tells_the_same_and_to_admins_alone(company: Company) -> None:
     company.connect()
     event = put(company, summary="<b>Stand</b> up")
@@ -450,16 +455,16 @@ def test_the_page_tells_the_same_and_to_admins_alone(company: Company) -> None:
     company.sync()
     client = page(company)
     assert b"looked through" not in client.get("/event").data
-    told = client.post("/event", data={"what": event}).get_data(as_text=True)
+    told = told_of(client, event)
     for sentence in ask(company, event).answers[0].said:
         assert sentence.source in told
     assert f"It is in ERPNext as {name_of(company, event)}" in told
     assert "<b>" not in told
     many = client.post("/event", data={"what": f"{ANN} today"}).get_data(as_text=True)
     assert SECRET not in many
-    wrong = client.post("/event", data={"what": "stand up"}).get_data(as_text=True)
+    wrong = told_of(client, "stand up")
     assert "Give an event&#39;s id" in wrong
-    none = client.post("/event", data={"what": "nosuchevent1"}).get_data(as_text=True)
+    none = told_of(client, "nosuchevent1")
     assert "Such an event was not found." in none
     assert "1 of 1 mirrored calendars" in none
     stranger = page(company, admin=BOB)
@@ -482,7 +487,7 @@ def test_the_page_lists_what_stands_aside_and_explains_it(company: Company) -> N
     assert "Shift" not in listed
     (what,) = re.findall(r'name="what" value="([^"]+)"', listed)
     assert what == f"{ANN} {event}"
-    told = client.post("/event", data={"what": what}).text
+    told = told_of(client, what)
     assert "ERPNext has refused it" in told
     assert "Shift" in told
     assert company.google.log.counts()["events.list"] == asked["events.list"]
@@ -493,9 +498,9 @@ def test_one_search_at_a_time_on_the_page(company: Company) -> None:
     event, client = put(company), page(company)
     desk = client.application.extensions[explaining.DESK]
     with desk.lock:
-        told = client.post("/event", data={"what": event}).get_data(as_text=True)
+        told = told_of(client, event)
     assert "Another search is still running" in told
-    assert "not in ERPNext yet" in client.post("/event", data={"what": event}).text
+    assert "not in ERPNext yet" in told_of(client, event)
 
 
 # --- names elsewhere ------------------------------------------------------------------------

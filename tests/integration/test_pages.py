@@ -135,10 +135,10 @@ def test_differences_are_named_and_mended_and_private_titles_are_not_shown(
     company: Company, admin: Admin
 ) -> None:
     page = page_of(company)
-    assert "Equal: 0 events" in admin.post(f"{page}/compare")
+    assert "Equal: 0 events" in admin.get(f"{page}/compare")
     company.google.insert_event(ANN, company.timed(summary="Stand-up"))
     company.google.insert_event(ANN, company.timed(summary="Oncology", visibility="private"))
-    found = admin.post(f"{page}/compare")
+    found = admin.get(f"{page}/compare")
     assert "2 missing of 2 events" in found
     assert '"Stand-up" on ' in found
     assert "private event, title not shown" in found
@@ -146,9 +146,9 @@ def test_differences_are_named_and_mended_and_private_titles_are_not_shown(
     assert company.rows() == [], "nothing was changed"
     admin.post(f"{page}/resync")
     assert company.sync() == "done"
-    assert "Equal: 2 events" in admin.post(f"{page}/compare")
+    assert "Equal: 2 events" in admin.get(f"{page}/compare")
     company.site.add_fault(status=503, count=None)
-    found = admin.post(f"{page}/compare")
+    found = admin.get(f"{page}/compare")
     assert "The ERPNext site is in maintenance mode. Do: " in found
 
 
@@ -401,7 +401,9 @@ def test_nobody_else_sees_or_does_anything(company: Company, admin: Admin) -> No
         assert stranger.get(path).headers["Location"] == "/"
     for path in (f"{page}/resync", "/failures/retry", "/failures/leave", "/system/check"):
         assert stranger.post(path).headers["Location"] == "/"
-    assert admin.client.post(f"{page}/resync", data={"form_proof": "x"}).status_code == 400
+    forged = admin.client.post(f"{page}/resync", data={"form_proof": "x"})
+    assert forged.headers["Location"] == page
+    assert "This form is too old" in admin.get(page)
     assert company.calendar().snapshot_seq == 0
     admin.get("/calendars/999", 404)
 

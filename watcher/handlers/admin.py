@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Callable
 from typing import ParamSpec
 
-from flask import redirect, render_template, request, session, url_for
+from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from watcher.handlers import speech
+from watcher.handlers import back, speech
 from watcher.handlers.context import services
 from watcher.ledger import admins, audit
 
@@ -86,9 +86,10 @@ def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseRe
 
 
 def _too_old() -> ResponseReturnValue:
-    title = _("This form is too old")
-    text = _("It was opened before you signed in. Nothing was done: open the page again.")
-    return render_template("message.html", title=title, text=text), 400
+    """Back to its page, whose form is a new one."""
+    text = _("It was opened before you signed in. Nothing was done: press the button once more.")
+    back.say(f"{speech.ended(_('This form is too old'))} {text}", "refused")
+    return redirect(back.page_above(), 303)
 
 
 def form_proof() -> str:

@@ -63,13 +63,11 @@ def one(number: int) -> ResponseReturnValue:
     return _page(number)
 
 
-@bp.post("/calendars/<int:number>/compare")
+@bp.get("/calendars/<int:number>/compare")
 @for_admins
-@acting.looks
 def compare(number: int) -> ResponseReturnValue:
     """Ask both sides what differs, one comparison or search at a time, for a bounded time. The
-    answer names titles, so that it stands on this page alone: not in an address, not in the
-    ledger."""
+    answer names titles, so that it stands on this page alone: not in the ledger."""
     desk = cast(explaining.Desk, current_app.extensions[explaining.DESK])
     try:
         with turns.alone(desk.lock):

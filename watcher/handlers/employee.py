@@ -109,7 +109,7 @@ def for_the_employee(view: Callable[P, ResponseReturnValue]) -> Callable[P, Resp
         if not form_is_ours():
             raise ErrorPage(
                 N_("This form is too old"),
-                N_("Nothing was done. Open the page again, then it works."),
+                N_("Nothing was done. Press the button once more, then it works."),
                 retry=url_for("me.page"),
             )
         return view(*args, **named)

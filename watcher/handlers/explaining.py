@@ -1,6 +1,7 @@
 """The admin's page *Event*: why an event is, or is not, in ERPNext.
 
-The question comes by POST, so that no address and no word of a title stands in an address or a log.
+The question comes by POST and is encrypted in the address of the answer, so that no word of a title
+stands in a log or in the browser's history.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import cast
 
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from watcher.errors import UserError
 from watcher.explain import search
-from watcher.handlers import acting, speech
+from watcher.handlers import acting, sealed, speech
 from watcher.handlers.admin import lead_to_sign_in, signed_in
 from watcher.handlers.context import EXTENSION, services
 from watcher.handlers.turns import TooMany, alone
@@ -29,6 +30,9 @@ bp = Blueprint("explaining", __name__)
 
 SECONDS = 15.0
 MOST_SHOWN = 20
+MOST_ASKED = 500
+"""Characters of a question: so many are sealed in an address."""
+ASKED = "question"
 DESK = __name__
 BUSY = N_("Another search is still running here: try again in a few seconds.")
 HOW = N_(
@@ -53,23 +57,35 @@ def _prepare(state: BlueprintSetupState) -> None:
 
 @bp.get("/event")
 def ask() -> ResponseReturnValue:
-    """The search box, and the events that stand aside, by their ids: nobody is asked for their
-    names before one of them is chosen. For WATCHER_ADMIN_EMAILS."""
+    """The search box, and what is found of what was asked, in the same sentences as those of
+    ``watcher explain``. For WATCHER_ADMIN_EMAILS."""
     if signed_in() is None:
         return lead_to_sign_in()
+    asked = sealed.opened(ASKED, request.args.get("asked", ""))
+    return _standing_aside() if asked is None else _answer(asked)
+
+
+@bp.post("/event")
+@acting.looks
+def answer() -> ResponseReturnValue:
+    """To the answer, by an address that can be loaded again and tells nobody what was asked."""
+    if signed_in() is None:
+        return lead_to_sign_in()
+    asked = request.form.get("what", "").strip()[:MOST_ASKED]
+    return redirect(url_for("explaining.ask", asked=sealed.keep(ASKED, asked)), 303)
+
+
+def _standing_aside() -> ResponseReturnValue:
+    """The events that stand aside, by their ids: nobody is asked for their names before one of
+    them is chosen."""
     with services().db.reading() as session:
         shown, count = aside.latest(session, MOST_SHOWN)
     more = count - len(shown)
     return render_template("event.html", asked="", aside=shown, more_aside=more)
 
 
-@bp.post("/event")
-@acting.looks
-def answer() -> ResponseReturnValue:
-    """What is found, in the same sentences as those of ``watcher explain``."""
-    if signed_in() is None:
-        return lead_to_sign_in()
-    asked, desk = request.form.get("what", "").strip(), cast(Desk, current_app.extensions[DESK])
+def _answer(asked: str) -> ResponseReturnValue:
+    desk = cast(Desk, current_app.extensions[DESK])
     report, problem = None, ""
     try:
         with alone(desk.lock):

@@ -1,27 +1,29 @@
 """The admins' page *Calendars at Google*: which calendars an employee has there, to be added.
 
 The same as ``watcher calendars find`` and ``watcher calendars add``. Names come from Google when
-the button is pressed, stand on that page alone, and are kept nowhere.
+the page is opened, stand on it alone, and are kept nowhere.
 """
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from watcher.accounts import finding, verbs
 from watcher.errors import UserError, WatcherError
-from watcher.handlers import acting, further, parts, speech
+from watcher.handlers import acting, further, parts, sealed, speech
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services, turns
 from watcher.handlers.messages import N_
 from watcher.handlers.turns import TooMany
-from watcher.ledger import accounts, audit, choices, own
+from watcher.ledger import audit, choices, own
+from watcher.ledger.models import Account
 
 _ = speech.gettext
 
 bp = Blueprint("found", __name__)
 
+ASKED = "mirror"
 BUSY, LATER = N_("Others are looking at this moment"), N_("try again in a few seconds")
 NOT_ADMINS = N_("WATCHER_FIND_CALENDARS does not allow it to admins")
 RIGHTS = {
@@ -39,64 +41,75 @@ STANDINGS = {
 }
 
 
-@bp.post("/employees/calendars")
+@bp.get("/employees/<int:number>/calendars")
 @for_admins
-@acting.looks
-def look() -> ResponseReturnValue:
+def look(number: int) -> ResponseReturnValue:
     """What Google lists now."""
-    app, email = services(), request.form.get("email", "")
+    app, account, problem = services(), _account(number), ""
+    found: list[finding.Found] = []
     try:
         with turns("find").take():
-            found = finding.find(app, email, "admins")
+            found = finding.find(app, account.email, "admins")
     except WatcherError as error:
-        return _refused(error)
-    with app.db.reading() as session:
-        account = accounts.get(session, email)
-    seen = choices.seen(app.settings, account)
+        problem = parts.sentences(_in_words(error))
     return render_template(
         "found.html",
+        number=number,
         email=account.email,
         found=found,
-        seen=seen,
+        problem=problem,
+        seen=choices.seen(app.settings, account),
         kinds=further.KINDS,
         rights=RIGHTS,
         standings=STANDINGS,
     )
 
 
-@bp.post("/employees/calendars/add")
+@bp.post("/employees/<int:number>/calendars/add")
 @for_admins
 @acting.records(audit.What.CALENDAR_ADD)
-def add() -> ResponseReturnValue:
+def add(number: int) -> ResponseReturnValue:
     """Mirror one of them; asked once more where another account mirrors it already."""
-    app, email = services(), request.form.get("email", "")
-    google_id = request.form.get("calendar", "").strip()
-    audit.about(audit.calendar(email, google_id))
+    account, google_id = _account(number), request.form.get("calendar", "").strip()
+    audit.about(audit.calendar(account.email, google_id))
     try:
-        others = _others(email, google_id)
-        if others and "confirmed" not in request.form:
+        if _others(account, google_id) and "confirmed" not in request.form:
             audit.nothing()
-            return _asked(email, google_id, others)
+            word = sealed.keep(ASKED, google_id)
+            return redirect(url_for("found.ask_first", number=number, asked=word), 303)
         with turns("find").take():
-            added = verbs.add_calendar(app, email, google_id)
+            added = verbs.add_calendar(services(), account.email, google_id)
     except WatcherError as error:
-        return _refused(error)
+        parts.refused(_in_words(error))
+        return redirect(url_for("found.look", number=number), 303)
     parts.done(_("It is mirrored from now on; it is read for the first time now."))
     return redirect(url_for("calendars.one", number=added.number), 303)
 
 
-def _others(email: str, google_id: str) -> tuple[str, ...]:
+def _account(number: int) -> Account:
+    with services().db.reading() as session:
+        return session.get(Account, number) or abort(404)
+
+
+def _others(account: Account, google_id: str) -> tuple[str, ...]:
     """Whose other accounts mirror it. Raises ``UserError`` where admins may not look at all."""
     app = services()
     if not finding.may(app.settings, "admins"):
         raise UserError(NOT_ADMINS)
     with app.db.reading() as session:
-        account = accounts.get(session, email)
         found = own.mirrored_by_others(session, account.id, [google_id])
     return found.get(google_id.lower(), ())
 
 
-def _asked(email: str, google_id: str, others: tuple[str, ...]) -> ResponseReturnValue:
+@bp.get("/employees/<int:number>/calendars/add")
+@for_admins
+def ask_first(number: int) -> ResponseReturnValue:
+    """Whether it is to be mirrored twice."""
+    account, back = _account(number), url_for("found.look", number=number)
+    google_id = sealed.opened(ASKED, request.args.get("asked", ""))
+    others = _others(account, google_id) if google_id else ()
+    if not others:
+        return redirect(back, 303)
     return render_template(
         "confirm.html",
         section="employees",
@@ -107,19 +120,16 @@ def _asked(email: str, google_id: str, others: tuple[str, ...]) -> ResponseRetur
                 "It is mirrored for %(others)s. If you add it for %(email)s, too, each of its "
                 "events stands in ERPNext twice, once for each of them.",
                 others=", ".join(others),
-                email=email,
+                email=account.email,
             )
         ],
-        action=url_for("found.add"),
-        fields=[("email", email), ("calendar", google_id)],
+        action=url_for("found.add", number=number),
+        fields=[("calendar", google_id)],
         label=_("Add it all the same"),
         kind="button",
-        back=url_for("employees.everybody", q=email),
+        back=back,
     )
 
 
-def _refused(error: WatcherError) -> ResponseReturnValue:
-    if isinstance(error, TooMany):
-        error = UserError(BUSY, next_step=LATER)
-    parts.refused(error)
-    return redirect(url_for("employees.everybody", q=request.form.get("email", "")), 303)
+def _in_words(error: WatcherError) -> WatcherError:
+    return UserError(BUSY, next_step=LATER) if isinstance(error, TooMany) else error

@@ -1,7 +1,7 @@
 """*My connection*: an employee looks for further calendars of the own at Google, and chooses which
 are mirrored, too, where the company allows it.
 
-Names come from Google when the button is pressed, stand on that page alone, and are kept nowhere.
+Names come from Google when that page is opened, stand on it alone, and are kept nowhere.
 """
 
 from __future__ import annotations
@@ -77,8 +77,7 @@ def lacks_the_list(account: Account) -> bool:
     return account.source == "oauth" and not LIST_SCOPES & accounts.granted(account)
 
 
-@bp.post("/me/calendars")
-@acting.looks
+@bp.get("/me/calendars")
 @employee.for_the_employee
 def look() -> ResponseReturnValue:
     """What Google lists now."""
@@ -119,7 +118,7 @@ def add() -> ResponseReturnValue:
             done = finding.choose(services(), account.email, chosen)
     except AccessLost as error:
         audit.failed(error.message)
-        return _shown(account, None)
+        return redirect(url_for("further.look"), 303)  # which says what can be done
     if not done.added:
         return _back("none")
     return _back("some" if done.left else "added")

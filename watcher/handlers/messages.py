@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, render_template, request, url_for
+from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from watcher.errors import Permanent, Transient, WatcherError
-from watcher.handlers import acting
+from watcher.handlers import acting, back, speech
 from watcher.languages.catalogs import N_ as N_
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 class ErrorPage(acting.Refused):
     """A page that says why not and what to do, in English sentences that are marked with ``N_`` and
     the ``values`` in them. ``retry`` is a link to begin again, ``label`` what it is called. The
-    error that it is raised from goes to the log."""
+    error that it is raised from goes to the log. A form that is answered by it leads to the page
+    above it, which says so."""
 
     def __init__(
         self,
@@ -54,7 +55,12 @@ def show(refusal: ErrorPage) -> ResponseReturnValue:
 def _refused(refusal: ErrorPage) -> ResponseReturnValue:
     what = "consent" if request.blueprint in ("links", "oauth") else "page"
     log.info("%s refused: %s", what, _cause(refusal))
-    return show(refusal)
+    if request.method != "POST":
+        return show(refusal)
+    if what == "page":  # the page of a link says by itself what is wrong with the link
+        text = gettext(refusal.text, **refusal.values)
+        back.say(f"{speech.ended(gettext(refusal.title))} {text}", "refused")
+    return redirect(back.page_above(), 303)
 
 
 def _cause(refusal: ErrorPage) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, flash, request, session, url_for
+from flask import Blueprint, request, session, url_for
 
 from watcher.errors import LATER, Transient, WatcherError
-from watcher.handlers import admin, speech
+from watcher.handlers import admin, back, speech
 from watcher.handlers.context import looking, services
 from watcher.languages.catalogs import N_
 from watcher.ledger import audit
@@ -33,9 +33,6 @@ MENU = (
 )
 """Endpoint and title of what each page of an admin links to, in this order. A page is marked as the
 current one by its blueprint, so that the pages below it are, too."""
-
-MOST_SAID = 600
-"""Characters of a result line, which travels in the cookie."""
 
 PAGE = 50
 """So many rows a page of a table has."""
@@ -77,14 +74,14 @@ def paging(total: int, limit: int = PAGE) -> Paging:
 def done(text: str) -> None:
     """What an action came to, told on top of the page that it leads to, which is made anew."""
     looking().forget()
-    flash(text[:MOST_SAID], "done")
+    back.say(text, "done")
 
 
 def refused(error: WatcherError, text: str = "") -> None:
     """Why an action did nothing, and what to do, told as ``done`` is: in this ``text``, or in the
     words of the error."""
     audit.failed(audit.why(error))
-    flash((text or sentences(error))[:MOST_SAID], "refused")
+    back.say(text or sentences(error), "refused")
 
 
 def sentences(error: WatcherError) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from watcher.languages.sentence import Sentence
-from watcher.ledger import counters, often, presence, renewals
+from watcher.ledger import counters, often, pages, presence, renewals
 from watcher.ledger.batches import delete_all
 from watcher.ledger.db import Database
 from watcher.ledger.models import (
@@ -100,8 +100,8 @@ def ticks(session: Session) -> Sequence[Tick]:
 def prune(db: Database, now: datetime) -> int:
     """Forget what is over: old runs, consents that were never finished, invitations that were used
     or have ended, channels that Google cannot deliver to any more, refresh tokens that have died
-    so long ago that Frappe does not hold them any more; and that a calendar is watched which is
-    not. Returns how many runs it was."""
+    so long ago that Frappe does not hold them any more, what was kept for a page; and that a
+    calendar is watched which is not. Returns how many runs it was."""
     delete_all(db, OAuthFlow.state_hash, OAuthFlow.created_at < now - timedelta(hours=1))
     under_way = select(OAuthFlow.invitation_id).where(OAuthFlow.invitation_id.is_not(None))
     over = and_(Invitation.expires_at < now - KEEP_INVITATIONS, Invitation.id.not_in(under_way))
@@ -109,6 +109,7 @@ def prune(db: Database, now: datetime) -> int:
     delete_all(db, Channel.id, Channel.closed_at < now - KEEP_CHANNELS)
     with db.session() as session:
         _forget_dead_grants(session, now)
+        pages.forget(session, now)
         presence.prune(session, now)
     renewals.look_at_all(db, now)
     return _prune_diary(db, now)
