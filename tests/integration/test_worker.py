@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from signal import SIGTERM
 
 import pytest
 from rq import Callback, Queue
@@ -12,9 +14,11 @@ from rq.webhook import Webhook
 
 from tests.company import Company
 from tests.waiting import wait_for
+from watcher import worker as workers
+from watcher.jobs import tasks
 from watcher.jobs.doorbell import TASK
 from watcher.ledger import calendars
-from watcher.worker import KnownJob
+from watcher.worker import KnownJob, LaneWorker
 
 
 @pytest.fixture
@@ -65,3 +69,109 @@ def test_what_a_job_names_besides_its_function_is_left_alone(company: Company) -
     assert (taken.success_callback, taken.failure_callback) == (None, None)
     assert taken.stopped_callback is None
     assert taken.webhooks == []
+
+
+class Crowd:
+    """Jobs that wait in the lane for pushes, and a worker of this process, whose passes are noted
+    and not made; ``during`` is called in each of them."""
+
+    def __init__(self, company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bell = company.services.doorbell
+        self.worker: LaneWorker = workers.made(self.bell.worker_client(), "live", "tests")
+        self.done: list[int] = []
+        self.during: Callable[[int], object] = lambda _number: None
+        monkeypatch.setattr(tasks, "sync_calendar", self._note)
+        # They would stay when the test is over.
+        monkeypatch.setattr(self.worker, "_install_signal_handlers", lambda: None)
+
+    def _note(self, number: int, _reason: str) -> str:
+        self.done.append(number)
+        self.during(number)
+        return "done"
+
+    def ring(self, many: int) -> None:
+        for number in range(1, many + 1):
+            assert self.bell.ring(number, "live", "push")
+
+    def work(self) -> None:
+        self.worker.work(burst=True, logging_level="WARNING")
+
+    @property
+    def handed_out(self) -> int:
+        """By RQ itself."""
+        return int(self.bell.client.hget(self.worker.key, "successful_job_count") or 0)
+
+    @property
+    def waiting(self) -> list[int]:
+        return [int(job.split("-")[1]) for job in self.bell.waiting()["live"]]
+
+    @property
+    def left(self) -> int:
+        """How many jobs Redis still knows."""
+        return len(self.bell.client.keys("rq:job:*"))
+
+
+@pytest.fixture
+def crowd(company: Company, monkeypatch: pytest.MonkeyPatch) -> Crowd:
+    return Crowd(company, monkeypatch)
+
+
+def test_what_waits_behind_a_job_is_worked_off_in_its_order(crowd: Crowd) -> None:
+    crowd.ring(5)
+    crowd.work()
+    assert crowd.done == [1, 2, 3, 4, 5]
+    assert crowd.handed_out == 1, "RQ's own work for a job is done once for all of them"
+    assert crowd.left == 0
+
+
+def test_others_take_theirs_meanwhile(crowd: Crowd) -> None:
+    """A worker takes the next job when it has ended one, and no heap of them for itself."""
+    crowd.ring(3)
+    waiting = []
+    crowd.during = lambda _number: waiting.append(crowd.waiting)
+    crowd.work()
+    assert waiting == [[2, 3], [3], []]
+
+
+def test_a_worker_that_is_asked_to_end_takes_no_more(crowd: Crowd) -> None:
+    crowd.ring(4)
+    crowd.during = lambda number: number == 2 and crowd.worker.request_stop(SIGTERM, None)  # type: ignore[no-untyped-call]
+    crowd.work()
+    assert (crowd.done, crowd.waiting) == ([1, 2], [3, 4])
+    assert crowd.left == 2
+
+
+def test_rq_has_its_turn_however_many_wait(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells Redis that the worker lives, and looks after jobs of those that do not."""
+    monkeypatch.setattr(workers, "TURN_SECONDS", 0.0)
+    crowd.ring(3)
+    crowd.work()
+    assert (crowd.done, crowd.handed_out, crowd.left) == ([1, 2, 3], 3, 0)
+
+
+def test_a_worker_ends_after_so_many_jobs(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "MAX_JOBS", 3)
+    crowd.ring(5)
+    crowd.work()
+    assert (crowd.done, crowd.waiting) == ([1, 2, 3], [4, 5])
+
+
+def test_a_job_that_ends_unexpectedly_stops_no_other(
+    crowd: Crowd, caplog: pytest.LogCaptureFixture
+) -> None:
+    crowd.ring(3)
+    crowd.during = lambda number: 1 / (number - 2)
+    crowd.work()
+    assert (crowd.done, crowd.left) == ([1, 2, 3], 0)
+    assert "ended unexpectedly" in caplog.text
+
+
+def test_a_job_that_was_taken_by_a_killed_worker_is_forgotten(crowd: Crowd) -> None:
+    """What is owed is in the ledger; Redis must not fill with what nobody will ask for."""
+    crowd.ring(2)
+    lives: list[int] = []
+    crowd.during = lambda number: lives.extend(
+        crowd.bell.client.ttl(key) for key in crowd.bell.client.keys("rq:job:*") if number == 2
+    )
+    crowd.work()
+    assert [0 < seconds <= workers.FORGOTTEN_SECONDS for seconds in lives] == [True]
