@@ -92,6 +92,7 @@ def forms(company: Company) -> dict[str, list[tuple[str, dict[str, Any]]]]:
         "further.allow": [("/me/calendars/allow", {})],
         "me.connect_again": [("/me/connect", {})],
         "links.start": [("/connect/nonsense", {})],
+        "parts.switch": [("/language?at=/event", {"what": ANN, "language": "en"})],
         "me.leave": [("/me/disconnect", {})],
         "me.sign_out": [("/me/sign-out", {})],
         "oauth.sign_out": [("/sign-out", {})],

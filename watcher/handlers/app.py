@@ -27,11 +27,11 @@ from watcher.handlers import (
     messages,
     notifications,
     oauth,
-    parts,
     speech,
     stopwatch,
     system,
     tracing,
+    typed,
 )
 from watcher.services import Services
 
@@ -64,7 +64,7 @@ def create_app(services: Services) -> Flask:
     app.session_interface = SecureCookieSessionInterface()
     admins = (dashboard, employees, found, calendars, failures, explaining, auditing, system)
     own = (links, oauth, me, further)
-    for part in (notifications, *own, parts, *admins, stopwatch, health):
+    for part in (notifications, *own, typed, *admins, stopwatch, health):
         app.register_blueprint(part.bp)
     app.before_request(tracing.begin)
     speech.set_up(app, _names((*admins, stopwatch)), _names(own))
