@@ -27,6 +27,7 @@ import sqlalchemy
 
 from tests.company import ANN, Company
 from watcher.jobs import tasks
+from watcher.ledger import owing
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.site import Site
 from watcher_sandbox.google import GoogleState
@@ -256,8 +257,15 @@ def passes() -> dict[str, Seen]:
         found = {"first": one_pass(company, "added")}
         for name, change in changes(company, event_id).items():
             change()
+            tell(company)
             found[name] = one_pass(company, "push")
         return found
+
+
+def tell(company: Company) -> None:
+    """Note a debt, as a notification does."""
+    with company.services.db.session() as session:
+        owing.owe_looks(session, [company.calendar(ANN).id], "push", company.services.clock())
 
 
 def changes(company: Company, event_id: str) -> dict[str, Callable[[], object]]:

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.company import ANN, BOB, Company
+from tests.company import ADMIN, ANN, BOB, Company
 from tests.waiting import wait_for
 from watcher.accounts import tokens
+from watcher.channels import renewal
 from watcher.erpnext.events import EventMirror
 from watcher.errors import AccountDead
 from watcher.jobs import timetable
@@ -252,8 +253,22 @@ def test_the_cap_of_channels_a_minute(company: Company) -> None:
     company.set("renew_per_minute", "1")
     company.add(BOB)
     company.add("admin@scoopjoy.test")
-    assert [timetable.renew(company.services)] == [2]
+    assert [each.outcome for each in renewal.renew_due(company.services)] == ["later", "later"]
     assert len(company.google.live_channels()) == 1, "Ann's came within this minute"
+
+
+def test_the_worker_who_lists_a_new_calendar_opens_its_channel(company: Company) -> None:
+    """Cron opens it only when no worker comes in time, or when the worker has failed."""
+    company.add(BOB)
+    assert timetable.renew(company.services) == 0
+    assert company.google.live_channels(BOB) == []
+    with company.services.db.session() as session:
+        session.get_one(Calendar, company.calendar(BOB).id).failures = 1
+    assert timetable.renew(company.services) == 1
+    company.add(ADMIN)
+    later(company, minutes=11)
+    assert timetable.renew(company.services) == 1
+    assert len(company.google.live_channels()) == 3
 
 
 def test_an_unwatchable_calendar_is_polled_and_healthy(company: Company) -> None:

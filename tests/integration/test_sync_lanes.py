@@ -7,10 +7,13 @@ from datetime import datetime
 import pytest
 
 from tests.company import ANN, Company
-from watcher.ledger import budget, owing
+from watcher.google.answers import WatchAnswer
+from watcher.google.client import CalendarClient, NewChannel
+from watcher.ledger import budget, inbox, owing
 from watcher.ledger.budget import Purpose
 from watcher.ledger.db import Database
 from watcher.ledger.models import Calendar, Run
+from watcher.ledger.rings import LANES, Lane
 from watcher.sync.work import work_off
 
 
@@ -60,16 +63,49 @@ def test_a_first_listing_is_no_work_for_the_lane_of_pushes(
     assert paid == ["poll", "backfill", "backfill"], "the channel, a sync token, the listing"
 
 
-def test_a_job_that_comes_too_late_makes_no_pass(company: Company) -> None:
+@pytest.mark.parametrize("lane", LANES)
+def test_a_job_that_comes_too_late_makes_no_pass(company: Company, lane: Lane) -> None:
     """A change that comes in during a pass rings once more, and the same job reads it at once: the
-    job that was rung for it finds nothing owed."""
+    job that was rung for it finds nothing owed. Of two jobs that wait the first reads for both."""
     company.connect_at_rest()
     assert company.sync() == "done"
     before = company.google.log.counts().get("events.list", 0)
-    assert work_off(company.services, company.calendar().id, "push", "live") == "done"
+    assert work_off(company.services, company.calendar().id, "push", lane) == "done"
     assert company.google.log.counts().get("events.list", 0) == before
-    assert work_off(company.services, owe(company), "push", "live") == "done"
+    assert work_off(company.services, owe(company), "push", lane) == "done"
     assert company.google.log.counts().get("events.list", 0) == before + 1
+
+
+def test_the_first_message_of_a_channel_that_a_pass_opens_wakes_nobody(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes before the pass reads Google, which reads for it; a later message is a change."""
+    company.setup_erpnext()
+    company.add()
+    company.services.doorbell.client.flushall()
+    told, watch = list[str](), CalendarClient.watch
+
+    def say(channel: NewChannel, resource_id: str) -> str:
+        message = inbox.Message(
+            channel_id=channel.channel_id, token=channel.token, resource_id=resource_id, number=1
+        )
+        with company.services.db.session() as session:
+            return inbox.record(session, message, company.services.clock()).word
+
+    def says_sync(client: CalendarClient, calendar_id: str, channel: NewChannel) -> WatchAnswer:
+        answer = watch(client, calendar_id, channel)
+        told.append(say(channel, answer.resource_id))
+        opened.append((channel, answer.resource_id))
+        return answer
+
+    opened = list[tuple[NewChannel, str]]()
+    monkeypatch.setattr(CalendarClient, "watch", says_sync)
+    number = owe(company, "connect")
+    assert work_off(company.services, number, "connect", "backfill") == "done"
+    assert told == ["coalesced"]
+    row = company.calendar()
+    assert (row.rung_at, row.synced_seq) == (None, row.dirty_seq)
+    assert say(*opened[0]) == "recorded"
 
 
 def test_opening_a_channel_costs_no_pass_of_its_own(company: Company) -> None:

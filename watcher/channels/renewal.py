@@ -57,10 +57,12 @@ class Renewed:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What to renew: what is due, with ``force`` everything; of these accounts (none named: of
-    all). What is beyond the cap of a minute stays due for the next minutes."""
+    all). What is beyond the cap of a minute stays due for the next minutes. Without ``new`` those
+    are left out whose first listing is about to be made: see ``renewals.is_new``."""
 
     force: bool = False
     account_ids: Sequence[int] = ()
+    new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,9 @@ def _due(services: Services, wanted: Wanted) -> list[renewals.Due]:
     if wanted.force:
         with services.db.session() as session:
             renewals.make_due(session, now, wanted.account_ids)
+    chosen = renewals.Chosen(wanted.account_ids, wanted.new)
     with services.db.reading() as session:
-        return renewals.calendars_due(session, now, account_ids=wanted.account_ids)
+        return renewals.calendars_due(session, now, chosen)
 
 
 def _later(target: renewals.Due, why: str = CAP) -> Renewed:

@@ -21,7 +21,7 @@ from watcher.accounts.letting_go import finish
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
 from watcher.channels import reaching
-from watcher.channels.renewal import renew_due
+from watcher.channels.renewal import Wanted, renew_due
 from watcher.jobs import cleaning
 from watcher.ledger import (
     aside,
@@ -159,11 +159,13 @@ def _look_again(services: Services, rows: Mapping[int, tuple[str, str]]) -> int:
 
 
 def renew(services: Services) -> int:
-    """Open missing channels, replace those that are due, stop the old ones."""
+    """Open missing channels, replace those that are due, stop the old ones. The first channel of a
+    calendar is opened by the worker who lists it: were it opened here, a second pass would be owed
+    for the time between."""
     if not services.settings.public_url:
         return 0
     try:
-        return len(renew_due(services))
+        return len(renew_due(services, Wanted(new=False)))
     except errors.Elsewhere:
         return 0  # another process is renewing
 

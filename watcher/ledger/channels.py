@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from watcher.errors import CapReached
@@ -16,7 +17,7 @@ from watcher.ledger.db import LOCKED
 from watcher.ledger.models import Account, Calendar, Channel, Usage
 from watcher.ledger.states import ACCEPTED, ChannelState
 from watcher.ledger.upsert import Change, upsert
-from watcher.ledger.when import LONGEST_RETRY, still_to_come
+from watcher.ledger.when import LONGEST_RETRY, is_ahead, still_to_come
 
 LONGEST_UNSUPPORTED = timedelta(days=8)
 OPENING_PATIENCE = timedelta(minutes=2)
@@ -175,10 +176,10 @@ def waits(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def watch_waits(session: Session, calendar_id: int, now: datetime) -> bool:
-    """As in ``calendars_due``, of one calendar."""
-    found = select(Calendar.id).where(Calendar.id == calendar_id, waits(now))
-    return session.scalar(found) is not None
+def is_waiting(found: Row[Any], now: datetime) -> bool:
+    """As ``waits``, of a row that was read."""
+    longest = LONGEST_UNSUPPORTED if found.push_supported is False else LONGEST_RETRY
+    return is_ahead(found.watch_retry_at, now, longest)
 
 
 def rest(session: Session, calendar: Calendar, channel_id: str, until: datetime) -> None:

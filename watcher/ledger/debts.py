@@ -111,6 +111,7 @@ _OWED = (
         *(_C.snapshot_seq, _C.sync_token, _C.query_fingerprint, _C.policy_fingerprint),
         *(_C.time_zone, _C.window_end, _C.last_snapshot_at, _C.rows_seen, _C.sweep_allowed),
         *(_C.told_by, _C.removed, _C.retry_at, _C.paced_until, _C.synced_seq),
+        *(_C.push_supported, _C.watch_retry_at),
         *(_A.email, _A.erpnext_user, _A.state.label("account_state")),
         *(_A.default_event_type, _A.chosen_event_type, _A.chosen_private_events),
         exists().where(_Q.calendar_id == _C.id, _Q.kind == "masking").label("has_to_mask"),
@@ -165,14 +166,22 @@ _LOCK = select(_C.id).where(_C.id == bindparam("calendar")).with_for_update(**LO
 _BEGIN = (
     update(table(Calendar))
     .where(_C.id == bindparam("calendar"))
-    .values(rung_at=None, dirty_at=None, sweep_allowed=None)
+    .values(rung_at=bindparam("rung"), dirty_at=None, sweep_allowed=None)
 )
 
 
-def begin(session: Session, lease: CalendarLease, found: Row[Any] | None = None) -> Work:
+def begin(
+    session: Session,
+    lease: CalendarLease,
+    found: Row[Any] | None = None,
+    opens_at: datetime | None = None,
+) -> Work:
     """Read the debt and take the doorbell's slot free, in one transaction, before Google is read.
     An admin's consent to a sweep is for this pass and ends here, also if the pass fails. ``found``
-    is what ``owed`` has read in this transaction after the lease was taken.
+    is what ``owed`` has read in this transaction after the lease was taken. ``opens_at``: a channel
+    is opened from now on, and the debt is read once more before Google's changes are: until then
+    this pass serves what is told of, as a job that waits does, and Google's first message on the
+    channel wakes nobody.
 
     A notification that finds ``rung_at`` set is not written at all, because the job that will
     clear it reads Google afterwards; one that comes later finds it clear and counts.
@@ -182,7 +191,7 @@ def begin(session: Session, lease: CalendarLease, found: Row[Any] | None = None)
         found = owed(session, lease.calendar_id)
     if found is None:
         raise calendars.unknown(lease.calendar_id)
-    run(session, _BEGIN, {"calendar": found.id})
+    run(session, _BEGIN, {"calendar": found.id, "rung": opens_at})
     return _work(session, found, found.snapshot_seq > 0)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from watcher.ledger import often
@@ -25,11 +26,20 @@ _LIVE = (
 )
 
 
+def is_open(session: Session, calendar_id: int, now: datetime) -> bool:
+    """Whether the calendar has a live channel, heard or not."""
+    return _live(session, calendar_id, now) is not None
+
+
 def is_watched(
     session: Session, calendar_id: int, watch_retry_at: datetime | None, now: datetime
 ) -> bool:
     """Whether a channel that was heard tells of changes, now and until another one is asked for."""
-    found = often.run(session, _LIVE, {"calendar": calendar_id, "now": now}).one_or_none()
+    found = _live(session, calendar_id, now)
     if found is None or found.heard_at is None:
         return False
     return watch_retry_at is None or found.expires_at > watch_retry_at
+
+
+def _live(session: Session, calendar_id: int, now: datetime) -> Row[Any] | None:
+    return often.run(session, _LIVE, {"calendar": calendar_id, "now": now}).one_or_none()

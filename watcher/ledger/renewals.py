@@ -17,6 +17,8 @@ from watcher.ledger.db import LOCKED, Database
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.states import ChannelState
 
+WORKERS_TURN = timedelta(minutes=10)
+
 
 def expire(session: Session, now: datetime) -> int:
     """Note channels whose life has run out, and requests that never got an answer."""
@@ -127,7 +129,26 @@ class Due:
     channel_id: str | None
 
 
-def calendars_due(session: Session, now: datetime, *, account_ids: Sequence[int] = ()) -> list[Due]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Of which accounts (none named: of all), and whether those with ``is_new`` are among them."""
+
+    account_ids: Sequence[int] = ()
+    new: bool = True
+
+
+def is_new(now: datetime) -> ColumnElement[bool]:
+    """Whether a calendar waits for the first listing that was ever made of it. The worker who makes
+    it opens the channel first, and nobody else has to: a change that is told of before could not be
+    mirrored. No longer than ``WORKERS_TURN``, lest it be told as one without a channel."""
+    return and_(
+        Calendar.last_snapshot_at.is_(None),
+        Calendar.failures == 0,
+        Calendar.since.between(now - WORKERS_TURN, now),
+    )
+
+
+def calendars_due(session: Session, now: datetime, chosen: Chosen = Chosen()) -> list[Due]:
     """Calendars without a live channel, or whose live channel has reached its renewal point; the
     one that was watched anew the longest time ago comes first. One statement: while thousands of
     new calendars wait for the cap of a minute, cron asks every few seconds.
@@ -156,6 +177,8 @@ def calendars_due(session: Session, now: datetime, *, account_ids: Sequence[int]
         )
         .order_by(opened.asc().nulls_first(), Calendar.id)
     )
-    if account_ids:
-        query = query.where(Account.id.in_(account_ids))
+    if chosen.account_ids:
+        query = query.where(Account.id.in_(chosen.account_ids))
+    if not chosen.new:
+        query = query.where(~is_new(now))
     return [Due(*row) for row in session.execute(query)]

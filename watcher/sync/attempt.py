@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from watcher.channels.registry import open_channel
 from watcher.errors import AccountDead, AppDead, WatcherError
-from watcher.ledger import calendars, channels, debts, due, leases
+from watcher.ledger import calendars, channels, debts, due, heard, leases
 from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.rings import Lane
@@ -65,15 +65,20 @@ class Attempt:
         return time.monotonic() - self.mark
 
 
-def begin_attempt(services: Services, calendar_id: int, lane: Lane) -> Attempt | End:
+def begin_attempt(
+    services: Services, calendar_id: int, lane: Lane, *, in_any_case: bool = False
+) -> Attempt | End:
     """Lease the calendar and read its debt, in one transaction. What it owes and whether its
-    account is active is read after the lease was taken; see ``disconnect.drain``."""
+    account is active is read after the lease was taken; see ``disconnect.drain``. ``in_any_case``:
+    also when it owes nothing."""
     with services.db.session() as session:
         lease = leases.take_calendar(session, calendar_id, services.owner)
         found, now = debts.owed(session, calendar_id), services.clock()
-        end = _in_the_way(found, now, lane)
+        end = _in_the_way(found, now)
+        if found is not None and end is None and not in_any_case and not _owes(found):
+            end = End.DONE  # the job before this one has read what this one was rung for
         if found is not None and end is None and lease is not None:
-            return _attempt(services, session, lease, debts.begin(session, lease, found), lane)
+            return _attempt(services, session, lease, found, lane)
         unserved = found is not None and not due.is_paced(found.paced_until, now)
         if unserved and end in (End.IDLE, End.WAITS):
             calendars.not_rung(session, calendar_id)
@@ -82,14 +87,16 @@ def begin_attempt(services: Services, calendar_id: int, lane: Lane) -> Attempt |
         return end or End.BUSY
 
 
-def _in_the_way(found: Row[Any] | None, now: datetime, lane: Lane) -> End | None:
+def _owes(found: Row[Any]) -> bool:
+    return bool(found.dirty_seq > found.synced_seq)
+
+
+def _in_the_way(found: Row[Any] | None, now: datetime) -> End | None:
     """Why no pass is to begin, apart from another process that is at it."""
     if found is None or found.removed or found.account_state != AccountState.ACTIVE:
         return End.IDLE
     if due.is_pausing(found.retry_at, now) or due.is_paced(found.paced_until, now):
         return End.WAITS
-    if lane == "live" and found.dirty_seq <= found.synced_seq:
-        return End.DONE  # the job before this one has read what this one was rung for
     return None
 
 
@@ -101,20 +108,24 @@ def begin_again(services: Services, lease: CalendarLease, lane: Lane) -> Attempt
         if due.is_paced(calendar.paced_until, services.clock()):
             leases.release_calendar(session, lease)
             return End.WAITS
-        return _attempt(services, session, lease, debts.begin(session, lease), lane)
+        found = debts.owed(session, lease.calendar_id)
+        if found is None:
+            raise calendars.unknown(lease.calendar_id)
+        return _attempt(services, session, lease, found, lane)
 
 
 def _attempt(
-    services: Services, session: Session, lease: CalendarLease, work: Work, lane: Lane
+    services: Services, session: Session, lease: CalendarLease, found: Row[Any], lane: Lane
 ) -> Attempt:
     """Workers for pushes open no channels, so they need not know whether one is missing."""
     now = services.clock()
     is_watched = (
         lane == "live"
-        or channels.watch_waits(session, work.calendar_id, now)
-        or channels.live(session, work.calendar_id, now) is not None
+        or channels.is_waiting(found, now)
+        or heard.is_open(session, found.id, now)
         or channels.opened_within_a_minute(session, now) >= services.settings.renew_per_minute
     )
+    work = debts.begin(session, lease, found, None if is_watched else now)
     return Attempt(lease=lease, work=work, is_watched=is_watched, started=now)
 
 

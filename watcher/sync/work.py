@@ -36,15 +36,18 @@ _LET_GO = frozenset({End.DONE, End.FAILED, End.WAITS})
 """Ends with which the calendar was let go in the transaction that stored them."""
 
 
-def work_off(services: Services, calendar_id: int, reason: str, lane: Lane = "backfill") -> End:
+def work_off(services: Services, calendar_id: int, reason: str, job_of: Lane | None = None) -> End:
     """Lease the calendar and sync until no change has come in meanwhile; ``CHANGED`` is not among
-    the answers. ``lane`` says whose work it is: in the lane for pushes no full listings are made,
-    no channels opened, and Google is not waited for.
+    the answers. ``job_of`` is the lane from which a job asks for it, and such a job makes no pass
+    when nothing is owed any more; None: it is asked for by hand, as bulk work, and a pass is made
+    in any case. In the lane for pushes no full listings are made, no channels opened, and Google is
+    not waited for.
 
     Of ``watcher.errors`` it raises ``Transient`` alone, when the ledger does not answer.
     """
     with structlog.contextvars.bound_contextvars(calendar=calendar_id, why=reason):
-        attempt = begin_attempt(services, calendar_id, lane)
+        lane = job_of or "backfill"
+        attempt = begin_attempt(services, calendar_id, lane, in_any_case=job_of is None)
         if isinstance(attempt, End):
             return attempt
         end = End.CHANGED
