@@ -15,7 +15,7 @@ BASE = {"errors", "languages", "__version__"}
 MAY = {
     "errors": {"languages"},
     "waiting": set(),
-    "given": {"errors"},
+    "given": {"errors", "languages"},
     "settings": {"errors", "given"},
     "events": {"errors", "languages"},
     "languages": set(),

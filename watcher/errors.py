@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from watcher.languages.sentence import counted as counted
+from watcher.languages.sentence import joined as joined
 from watcher.languages.sentence import sentence as sentence
 
 T = TypeVar("T")

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 
+from watcher import errors
 from watcher.erpnext import site as theirs
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.known import KnownSite
-from watcher.errors import contained
 from watcher.google import client as calendar_api
 from watcher.google.credentials import AccessTokens
 from watcher.google.delegation import Delegation
@@ -96,7 +96,7 @@ class Services:
     def ring_all(self, calendar_ids: Iterable[int], lane: rings.Lane, reason: rings.Reason) -> int:
         """Ring for each; returns how many rings were made. Raises ``LedgerAway``."""
         return sum(
-            contained(partial(self.ring, calendar_id, lane, reason), lambda _: False)
+            errors.contained(partial(self.ring, calendar_id, lane, reason), lambda _: False)
             for calendar_id in calendar_ids
         )
 
@@ -256,7 +256,7 @@ def impatient(services: Services, seconds: float = 8.0) -> Services:
 def erpnext_client(settings: Settings, seconds: float = 60.0) -> ErpNextClient:
     """Raises ``UserError`` naming every ERPNext setting that is missing."""
     wanted = ("erpnext_url", "erpnext_api_key", "erpnext_api_secret")
-    require(settings, *wanted, why="writing to ERPNext")
+    require(settings, *wanted, why=errors.sentence("writing to ERPNext"))
     secret = settings.erpnext_api_secret.get_secret_value()
     timeout = (5.0, seconds)
     return ErpNextClient(settings.erpnext_url, settings.erpnext_api_key, secret, timeout=timeout)

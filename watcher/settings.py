@@ -25,10 +25,11 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from watcher.errors import UserError
+from watcher.errors import UserError, joined, sentence
 from watcher.given import addresses, files, lines, names, needed, queue_url, sentences
 from watcher.given.addresses import LOOPBACK as LOOPBACK
 from watcher.given.needed import NEEDED as NEEDED
+from watcher.given.sentences import BadSettings as BadSettings
 
 PREFIX = "WATCHER_"
 CommaList = tuple[str, ...]
@@ -181,7 +182,7 @@ class Settings(BaseModel):
     @classmethod
     def _https(cls, value: str) -> str:
         addresses.public(value)
-        addresses.bare(value, "Watcher's pages and Google's messages begin at its root")
+        addresses.bare(value, sentence("Watcher's pages and Google's messages begin at its root"))
         return value
 
     @field_validator("admin_emails")
@@ -204,7 +205,7 @@ class Settings(BaseModel):
     @field_validator("erpnext_url")
     @classmethod
     def _site(cls, value: str) -> str:
-        addresses.bare(value, "the site, without /app, /desk or a page of it")
+        addresses.bare(value, sentence("the site, without /app, /desk or a page of it"))
         return value
 
     @field_validator("trusted_proxies")
@@ -217,7 +218,7 @@ class Settings(BaseModel):
     @classmethod
     def _zone(cls, value: str) -> str:
         if value and value not in available_timezones():
-            raise ValueError("is not an IANA time zone such as Asia/Kolkata")
+            raise ValueError(sentence("is not an IANA time zone such as Asia/Kolkata"))
         return value
 
     @field_validator("secret_keys")
@@ -225,7 +226,9 @@ class Settings(BaseModel):
     def _keys(cls, value: SecretStr) -> SecretStr:
         for key in value.get_secret_value().split(","):
             if key.strip() and len(key.strip()) < 32:
-                raise ValueError("each key needs at least 32 characters (`watcher init` makes one)")
+                raise ValueError(
+                    sentence("each key needs at least 32 characters (`watcher init` makes one)")
+                )
         return value
 
     @field_validator("smtp_url", "notify_webhook_url")
@@ -326,13 +329,8 @@ def load(
     settings = _validated(found, problems)
     if complete:
         problems += needed.missing(found, folder)
-    where = files.looked(folder)
     if problems or settings is None:
-        raise UserError(
-            "the settings have problems:\n" + "\n".join(f"  - {p}" for p in problems),
-            next_step="correct them in the environment or "
-            + (f"in {file}" if file else f"a settings file, which `watcher init` writes: {where}"),
-        )
+        raise BadSettings(problems, files.where_to_correct(file, folder))
     return Loaded(settings, sources, pointed, file)
 
 
@@ -353,12 +351,13 @@ def _look_up(
             try:
                 return pointed[field].read_text().strip(), f"{source}, {name}_FILE"
             except PermissionError:
+                said = sentence("%(file)s is not for this user to read", file=pointer)
                 step = files.as_owner(pointed[field])
-                problems.append(f"{name}_FILE: {pointer} is not for this user to read: {step}")
+                problems.append(joined(": ", f"{name}_FILE", said, step))
                 return None, source
             except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "not a text file"
-                problems.append(f"{name}_FILE: {pointer}: {reason}")
+                reason = getattr(error, "strerror", None) or sentence("not a text file")
+                problems.append(joined(": ", f"{name}_FILE", pointer, reason))
                 return None, source
     return None, "default"
 
@@ -369,7 +368,7 @@ def _validated(found: dict[str, Any], problems: list[str]) -> Settings | None:
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
             field = str(item["loc"][0])
-            problems.append(f"{env_name(field)}: {sentences.of(item)}")
+            problems.append(joined(": ", env_name(field), sentences.of(item)))
         return None
 
 
@@ -378,8 +377,14 @@ def require(settings: Settings, *names: str, why: str) -> None:
     missing = [env_name(name) for name in names if not _given(settings, name)]
     if missing:
         raise UserError(
-            f"{why} needs settings that are not set: {', '.join(missing)}",
-            next_step="set them in the environment or the settings file; see docs/settings.md",
+            sentence(
+                "%(why)s needs settings that are not set: %(missing)s",
+                why=why,
+                missing=", ".join(missing),
+            ),
+            next_step=sentence(
+                "set them in the environment or the settings file; see docs/settings.md"
+            ),
         )
 
 

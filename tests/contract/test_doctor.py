@@ -338,7 +338,7 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
         "add a DNS record",
     ),
     ("address.route", lambda *_: None, "fail", "nothing answers at", "see that the proxy or"),
-    ("address.channels", no_channel, "warn", "1 calendars have no", "watcher channels renew --all"),
+    ("address.channels", no_channel, "warn", "1 calendar has no", "watcher channels renew --all"),
     ("address.pushes", silent, "fail", "Google does not reach http", "watcher channels renew"),
     ("google.clock", clock(minutes=10), "fail", "s ahead of that of Google", "timedatectl"),
     ("google.clock", clock(seconds=-60), "warn", "s behind that of Google", "timedatectl"),
@@ -386,7 +386,7 @@ BROKEN: list[tuple[str, Break, str, str, str]] = [
     ("google.grants", in_testing, "fail", "External and in Testing", "console.cloud.google.com"),
     ("google.grants", blocked, "fail", "API controls block 1", f"{CLIENT_ID} to Trusted: https"),
     ("google.grants", narrow, "fail", "did not tick", f"watcher accounts invite {ANN}"),
-    ("google.accounts", dead, "warn", "1 accounts are not connected", f"accounts invite {ANN}"),
+    ("google.accounts", dead, "warn", "1 account is not connected", f"accounts invite {ANN}"),
     ("google.calendar", api_off, "fail", "accessNotConfigured", "Enable the Google Calendar API"),
     (
         "erpnext.reached",

@@ -159,10 +159,10 @@ WRONG = {
     "ERPNEXT_TIME_ZONE": ("Kolkata", "is not an IANA time zone"),
     "WINDOW_PAST_DAYS": ("-1", "must be 0 or more"),
     "WINDOW_FUTURE_DAYS": ("soon", "must be a whole number"),
-    "DEFAULT_EVENT_TYPE": ("Open", "'Public' or 'Private'"),
-    "PRIVATE_EVENTS": ("hide", "'busy', 'private' or 'skip'"),
-    "DECLINED_EVENTS": ("no", "'skip' or 'mirror'"),
-    "CANCELLED_EVENTS": ("no", "'cancel' or 'delete'"),
+    "DEFAULT_EVENT_TYPE": ("Open", "one of 'Public', 'Private'"),
+    "PRIVATE_EVENTS": ("hide", "one of 'busy', 'private', 'skip'"),
+    "DECLINED_EVENTS": ("no", "one of 'skip', 'mirror'"),
+    "CANCELLED_EVENTS": ("no", "one of 'cancel', 'delete'"),
     "POLL_MINUTES": ("0", "must be more than 0"),
     "UNWATCHED_POLL_MINUTES": ("x", "must be a number"),
     "SWEEP_SECONDS": ("-3", "must be more than 0"),
@@ -170,7 +170,7 @@ WRONG = {
     "RENEW_PER_MINUTE": ("0", "must be 1 or more"),
     "ADMIN_EMAILS": ("ann@example.com;bob@example.com", "with commas between them"),
     "DELEGATION_ALLOW": ("example.com", "addresses or @domains with commas"),
-    "LOG_FORMAT": ("xml", "'console' or 'json'"),
+    "LOG_FORMAT": ("xml", "'console', 'json'"),
 }
 
 

@@ -236,7 +236,7 @@ def invite(
         "public_url",
         "google_client_id",
         "google_client_secret",
-        why="inviting an employee",
+        why=errors.sentence("inviting an employee"),
     )
     user = choose_user(services, address, erpnext_user)
     now = services.clock()

@@ -13,16 +13,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+from watcher import errors
 from watcher.channels import due
-from watcher.errors import (
-    AccountDead,
-    Defect,
-    Overtaken,
-    Permanent,
-    PushNotSupported,
-    Transient,
-    WatcherError,
-)
 from watcher.google import answers
 from watcher.google import client as calendar_api
 from watcher.google.own import PRIMARY
@@ -54,7 +46,7 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
     have been told to neither. Raises ``Overtaken``, ``CapReached``, and what events.watch raises;
     that failure is kept on the calendar with the time of the next try.
     """
-    require(services.settings, "public_url", why="opening a watch channel")
+    require(services.settings, "public_url", why=errors.sentence("opening a watch channel"))
     channel_id, token = str(uuid.uuid4()), secrets.token_urlsafe(32)
     with services.db.session() as session:
         calendar = calendars.get(session, calendar_id)
@@ -69,7 +61,7 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
         most = services.settings.renew_per_minute
         added = channels.add_requesting(session, request, most, services.clock())
     if not added:
-        raise Overtaken("another process has opened this channel, is at it, or lets it go")
+        raise errors.Overtaken("another process has opened this channel, is at it, or lets it go")
     google = services.google(account_id, email, "poll")
     try:
         wanted = calendar_api.NewChannel(
@@ -79,16 +71,16 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
             ttl_seconds=services.settings.channel_ttl_seconds,
         )
         answer = google.watch(google_id, wanted)
-    except WatcherError as error:
+    except errors.WatcherError as error:
         _note_failure(services, calendar_id, channel_id, error)
         raise
     except Exception as error:  # else it would be tried again at once, and so for ever
-        _note_failure(services, calendar_id, channel_id, Defect(error))
+        _note_failure(services, calendar_id, channel_id, errors.Defect(error))
         raise
     opened = _confirm(services, calendar_id, channel_id, answer)
     if opened is None:
         _stop_unwanted(services, google, channel_id, answer.resource_id)
-        raise Overtaken("the calendar was let go while it was being watched anew")
+        raise errors.Overtaken("the calendar was let go while it was being watched anew")
     return opened
 
 
@@ -98,7 +90,7 @@ def _stop_unwanted(
     """Stop a channel whose calendar was removed, or which was given up, while Google opened it."""
     try:
         google.stop(channel_id, resource_id)
-    except WatcherError as error:
+    except errors.WatcherError as error:
         log.warning("channel left to expire: %s", error.message)
     with services.db.session() as session:
         channels.stopped(session, channel_id, services.clock())
@@ -152,14 +144,14 @@ def _check_identity(calendar: models.Calendar, named: str) -> None:
 
 
 def _note_failure(
-    services: Services, calendar_id: int, channel_id: str, error: WatcherError
+    services: Services, calendar_id: int, channel_id: str, error: errors.WatcherError
 ) -> None:
     now = services.clock()
     with services.db.session() as session:
         calendar = calendars.locked(session, calendar_id)
         channels.failed(session, channel_id, now, error.message)
         calendar.watch_failures += 1
-        if isinstance(error, PushNotSupported):
+        if isinstance(error, errors.PushNotSupported):
             calendar.push_supported = False
             calendar.watch_retry_at = now + UNSUPPORTED_RETRY
             log.info(
@@ -167,7 +159,7 @@ def _note_failure(
                 extra={"calendar": calendar_id},
             )
             return
-        if isinstance(error, Transient):
+        if isinstance(error, errors.Transient):
             wait = due.AFTER_OUTAGE.seconds(calendar.watch_failures, error.retry_after)
         else:
             wait = due.AFTER_REFUSAL.seconds(calendar.watch_failures)
@@ -204,8 +196,8 @@ def stop_all(services: Services, account: models.Account) -> list[str]:
         if not dead:  # a dead grant can stop none of them
             try:
                 stop_channel(services, google, channel_id)
-            except Permanent as error:
-                dead, why = isinstance(error, AccountDead), error.message
+            except errors.Permanent as error:
+                dead, why = isinstance(error, errors.AccountDead), error.message
                 log.warning("channel left to expire: %s", why)
             else:
                 stopped.append(channel_id)

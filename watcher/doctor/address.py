@@ -17,8 +17,10 @@ from watcher.doctor.case import CONNECT_SECONDS, TIMEOUT, Case
 GOOGLES_AGENT = "APIs-Google"
 ENDS_SOON = timedelta(days=14)
 """Or a quarter of its life, for those that are made for some weeks or days only."""
-_UNSET = "WATCHER_PUBLIC_URL is not set"
-_LOCAL = "WATCHER_PUBLIC_URL is this machine's own: Google cannot reach it, stand-ins can"
+_UNSET = say.sentence("%(setting)s is not set", setting="WATCHER_PUBLIC_URL")
+_LOCAL = say.sentence(
+    "WATCHER_PUBLIC_URL is this machine's own: Google cannot reach it, stand-ins can"
+)
 
 
 def dns(case: Case) -> say.Finding:
@@ -32,17 +34,26 @@ def dns(case: Case) -> say.Finding:
         found = socket.getaddrinfo(host, case.public.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return say.missing(
-            f"DNS knows no address of {host}",
-            f"add a DNS record for {host}, or correct WATCHER_PUBLIC_URL",
+            say.sentence("DNS knows no address of %(host)s", host=host),
+            say.sentence("add a DNS record for %(host)s, or correct WATCHER_PUBLIC_URL", host=host),
         )
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     if not any(ipaddress.ip_address(each.partition("%")[0]).is_global for each in addresses):
         return say.warn(
-            f"{host} is {say.listed(addresses)} here, which Google cannot reach",
-            f"ask from outside, e.g. https://dns.google/resolve?name={host}: the answer must be a "
-            "public address",
+            say.sentence(
+                "%(host)s is %(addresses)s here, which Google cannot reach",
+                host=host,
+                addresses=say.listed(addresses),
+            ),
+            say.sentence(
+                "ask from outside, e.g. https://dns.google/resolve?name=%(host)s: the answer must "
+                "be a public address",
+                host=host,
+            ),
         )
-    return say.ok(f"{host} is {say.listed(addresses)}")
+    return say.ok(
+        say.sentence("%(host)s is %(addresses)s", host=host, addresses=say.listed(addresses))
+    )
 
 
 def certificate(case: Case) -> say.Finding:
@@ -59,9 +70,15 @@ def certificate(case: Case) -> say.Finding:
             shown = tls.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         return say.fail(
-            f"the certificate of {host} is refused: {error.verify_message}",
-            "give the proxy a certificate of a public authority with its whole chain "
-            "(fullchain.pem), e.g. by certbot or Caddy; Google pushes to no other",
+            say.sentence(
+                "the certificate of %(host)s is refused: %(said)s",
+                host=host,
+                said=error.verify_message,
+            ),
+            say.sentence(
+                "give the proxy a certificate of a public authority with its whole chain "
+                "(fullchain.pem), e.g. by certbot or Caddy; Google pushes to no other"
+            ),
         )
     except OSError as error:
         return _unreachable(case, error)
@@ -76,16 +93,22 @@ def _moment(text: str) -> datetime:
 def _time_left(host: str, began: datetime, ends: datetime, now: datetime) -> say.Finding:
     if ends - now < min(ENDS_SOON, (ends - began) / 4):
         return say.warn(
-            f"the certificate of {host} ends on {ends:%Y-%m-%d}",
-            "renew it (certbot renew), and see that renewing is done by itself",
+            say.sentence("the certificate of %(host)s ends on %(day)s", host=host, day=ends.date()),
+            say.sentence("renew it (certbot renew), and see that renewing is done by itself"),
         )
-    return say.ok(f"trusted, until {ends:%Y-%m-%d}")
+    return say.ok(say.sentence("trusted, until %(day)s", day=ends.date()))
 
 
 def _unreachable(case: Case, error: Exception) -> say.Finding:
     return say.away(
-        f"nothing answers at {case.settings.public_url} ({say.why_unreached(error)})",
-        "see that the proxy runs and listens there, and that the firewall lets it through",
+        say.sentence(
+            "nothing answers at %(url)s (%(reason)s)",
+            url=case.settings.public_url,
+            reason=say.why_unreached(error),
+        ),
+        say.sentence(
+            "see that the proxy runs and listens there, and that the firewall lets it through"
+        ),
     )
 
 
@@ -111,9 +134,12 @@ def robots(case: Case) -> say.Finding:
         )
     except (requests.RequestException, OSError) as error:
         return _unreachable(case, error)
-    do = "let the proxy serve no /robots.txt of its own: Watcher's allows everything"
+    do = say.sentence("let the proxy serve no /robots.txt of its own: Watcher's allows everything")
     if answer.status_code >= 500:
-        return say.warn(f"/robots.txt is answered with {answer.status_code}", do)
+        said = say.sentence(
+            "/robots.txt is answered with %(status)s", status=str(answer.status_code)
+        )
+        return say.warn(said, do)
     return _may_push(case, answer.text if answer.ok else "", do)
 
 
@@ -121,5 +147,7 @@ def _may_push(case: Case, text: str, do: str) -> say.Finding:
     rules = RobotFileParser()
     rules.parse(text.splitlines())
     if not rules.can_fetch(GOOGLES_AGENT, case.settings.notification_url):
-        return say.fail(f"/robots.txt forbids {GOOGLES_AGENT} to push", do)
-    return say.ok(f"/robots.txt lets {GOOGLES_AGENT} through")
+        return say.fail(
+            say.sentence("/robots.txt forbids %(agent)s to push", agent=GOOGLES_AGENT), do
+        )
+    return say.ok(say.sentence("/robots.txt lets %(agent)s through", agent=GOOGLES_AGENT))

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from watcher.erpnext.client import ErpNextClient
-from watcher.errors import UserError
+from watcher.errors import UserError, sentence
 from watcher.ledger import presence
 from watcher.ledger.document import Status
 from watcher.ledger.overview import look
@@ -73,7 +73,11 @@ class Case:
         """A client of its own for each check: they run at the same time. Raises ``UserError``."""
         settings = self.settings
         require(
-            settings, "erpnext_url", "erpnext_api_key", "erpnext_api_secret", why="writing to it"
+            settings,
+            "erpnext_url",
+            "erpnext_api_key",
+            "erpnext_api_secret",
+            why=sentence("writing to ERPNext"),
         )
         return ErpNextClient(
             settings.erpnext_url,

@@ -20,16 +20,33 @@ def beside(case: Case, whose: str, url: str) -> say.Finding:
         answer = requests.head(url, timeout=TIMEOUT, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
         return say.away(
-            f"{whose} cannot be reached ({say.why_unreached(error)})",
-            "see that this machine may open connections to it, and the proxy settings",
+            say.sentence(
+                "%(whose)s cannot be reached (%(reason)s)",
+                whose=whose,
+                reason=say.why_unreached(error),
+            ),
+            say.REACH,
         )
     try:
         theirs = parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError):
-        return say.skip(f"{whose} does not tell its time")
+        return say.skip(say.sentence("%(whose)s does not tell its time", whose=whose))
     ahead = case.now - theirs
     if abs(ahead) < NOTICEABLE:
-        return say.ok(f"this machine's clock agrees with that of {whose}")
-    way = "ahead of" if ahead > timedelta(0) else "behind"
-    said = f"this machine's clock is {abs(ahead).total_seconds():.0f} s {way} that of {whose}"
+        return say.ok(
+            say.sentence("this machine's clock agrees with that of %(whose)s", whose=whose)
+        )
+    seconds = round(abs(ahead).total_seconds())
+    if ahead > timedelta(0):
+        said = say.sentence(
+            "this machine's clock is %(seconds)s s ahead of that of %(whose)s",
+            seconds=seconds,
+            whose=whose,
+        )
+    else:
+        said = say.sentence(
+            "this machine's clock is %(seconds)s s behind that of %(whose)s",
+            seconds=seconds,
+            whose=whose,
+        )
     return say.fail(said, _DO) if abs(ahead) > TOO_MUCH else say.warn(said, _DO)

@@ -21,21 +21,37 @@ def service_account(case: Case) -> say.Finding:
     """The key of the service account can be used, and somebody may be acted for."""
     given = delegation(case.settings)
     if given.key is None:
-        return say.skip("no service account is set: nobody can be connected by delegation")
+        return say.skip(
+            say.sentence("no service account is set: nobody can be connected by delegation")
+        )
     if given.key.warnings:
         path = case.settings.google_service_account_file
-        return say.warn("others can read the service account's key", f"chmod o-rwx {path}")
+        said = say.sentence("others can read the service account's key")
+        return say.warn(said, f"chmod o-rwx {path}")
     if not case.settings.delegation_allow:
         return say.warn(
-            "the service account may act for nobody",
-            "set WATCHER_DELEGATION_ALLOW to addresses or an @domain",
+            say.sentence("the service account may act for nobody"),
+            say.sentence("set WATCHER_DELEGATION_ALLOW to addresses or an @domain"),
         )
     if given.key.age_days > OLD_KEY_DAYS:
         return say.warn(
-            f"the service account's key is {given.key.age_days} days old",
-            "make a new one in the Cloud console, put it in place of the file, delete the old one",
+            say.counted(
+                "the service account's key is %(n)s day old",
+                "the service account's key is %(n)s days old",
+                given.key.age_days,
+            ),
+            say.sentence(
+                "make a new one in the Cloud console, put it in place of the file, delete the old "
+                "one"
+            ),
         )
-    return say.ok(f"{given.key.client_email}, for {say.listed(case.settings.delegation_allow)}")
+    return say.ok(
+        say.sentence(
+            "%(account)s, for %(whom)s",
+            account=given.key.client_email,
+            whom=say.listed(case.settings.delegation_allow),
+        )
+    )
 
 
 def delegated(case: Case) -> say.Finding:
@@ -43,10 +59,12 @@ def delegated(case: Case) -> say.Finding:
     given = delegation(case.settings)
     address = _delegated_address(case)
     if given.key is None:
-        return say.skip("no service account is set")
+        return say.skip(say.sentence("no service account is set"))
     if not address:
         return say.skip(
-            "no mailbox is known yet to try it with: name one in WATCHER_DELEGATION_ALLOW"
+            say.sentence(
+                "no mailbox is known yet to try it with: name one in WATCHER_DELEGATION_ALLOW"
+            )
         )
     source = fetching.TokenSource(
         endpoints=endpoints(case.settings), delegation=given, timeout=max(TIMEOUT)
@@ -55,13 +73,15 @@ def delegated(case: Case) -> say.Finding:
         source.fetch(Grant(source="service-account", email=address), lambda _token: None)
     except Permanent as error:
         return say.denied(error.message, _admin_line(case, given.key, error))
-    return say.ok(f"Google lets it act for {address}")
+    return say.ok(say.sentence("Google lets it act for %(address)s", address=address))
 
 
 def lists(case: Case) -> say.Finding:
     """Google tells which calendars people have, where the company wants to look for them."""
     if case.settings.find_calendars == "no":
-        return say.skip("WATCHER_FIND_CALENDARS is no: nobody's list of calendars is asked for")
+        return say.skip(
+            say.sentence("WATCHER_FIND_CALENDARS is no: nobody's list of calendars is asked for")
+        )
     given, address = delegation(case.settings), _delegated_address(case)
     if given.key is not None and address:
         source = fetching.list_tokens(endpoints(case.settings), given, max(TIMEOUT))
@@ -70,8 +90,10 @@ def lists(case: Case) -> say.Finding:
             source.fetch(grant, lambda _token: None)
         except Permanent as error:
             return say.denied(
-                "Google does not let the service account read the lists of people's calendars; "
-                "events are read all the same",
+                say.sentence(
+                    "Google does not let the service account read the lists of people's calendars; "
+                    "events are read all the same"
+                ),
                 _admin_line(case, given.key, error),
             )
     with case.made.db.reading() as session:
@@ -79,12 +101,21 @@ def lists(case: Case) -> say.Finding:
     lacking = [a for a in consents if not LIST_SCOPES & accounts.granted(a)]
     if lacking:
         return say.warn(
-            f"{len(lacking)} of {len(consents)} consents do not cover the list of the employee's "
-            "calendars; events are read all the same",
-            "whose calendars are wanted allows it on My connection, or by a new link: "
-            f"watcher accounts invite {lacking[0].email}",
+            say.counted(
+                "%(n)s consent (of %(all)s) does not cover the list of the employee's calendars; "
+                "events are read all the same",
+                "%(n)s consents (of %(all)s) do not cover the list of the employee's calendars; "
+                "events are read all the same",
+                len(lacking),
+                all=len(consents),
+            ),
+            say.sentence(
+                "whose calendars are wanted allows it on My connection, or by a new link: "
+                "watcher accounts invite %(email)s",
+                email=lacking[0].email,
+            ),
         )
-    return say.ok("the lists of people's calendars can be read")
+    return say.ok(say.sentence("the lists of people's calendars can be read"))
 
 
 def _admin_line(case: Case, key: ServiceAccount, error: Permanent) -> str:

@@ -17,13 +17,16 @@ from watcher.errors import ErpAuthError
 from watcher.settings import LOOPBACK
 
 _SLOW_SECONDS = 1.0
-_UPGRADE = "upgrade Frappe: bench update"
+_UPGRADE_ALL = say.sentence(
+    "upgrade Frappe: bench update; `watcher erpnext setup --dry-run` names all known faults"
+)
+_UPGRADE = say.sentence("upgrade Frappe: bench update")
 
 
 def reached(case: Case) -> say.Finding:
     """The site answers, and over https."""
     if not case.settings.erpnext_url:
-        return say.skip("WATCHER_ERPNEXT_URL is not set")
+        return say.skip(say.sentence("%(setting)s is not set", setting="WATCHER_ERPNEXT_URL"))
     parts = urlsplit(case.settings.erpnext_url)
     began = time.monotonic()
     with suppress(ErpAuthError):  # even a ping is refused for a wrong key: the site answers
@@ -31,14 +34,21 @@ def reached(case: Case) -> say.Finding:
     took = time.monotonic() - began
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         return say.warn(
-            "the API key goes to ERPNext unencrypted",
-            f"set WATCHER_ERPNEXT_URL=https://{parts.netloc}",
+            say.sentence("the API key goes to ERPNext unencrypted"),
+            say.sentence("set WATCHER_ERPNEXT_URL=https://%(host)s", host=parts.netloc),
         )
     if took > _SLOW_SECONDS:
         return say.warn(
-            f"ERPNext took {took:.1f} s to answer a ping", "look at the load of its server"
+            say.sentence("ERPNext took %(seconds)s s to answer a ping", seconds=took),
+            say.sentence("look at the load of its server"),
         )
-    return say.ok(f"{case.settings.erpnext_url} answers in {took * 1000:.0f} ms")
+    return say.ok(
+        say.sentence(
+            "%(url)s answers in %(ms)s ms",
+            url=case.settings.erpnext_url,
+            ms=round(took * 1000),
+        )
+    )
 
 
 def user(case: Case) -> say.Finding:
@@ -48,10 +58,12 @@ def user(case: Case) -> say.Finding:
     refuse_administrator(name)
     if client.may("read", "User") and not client.user_exists(name):
         return say.warn(
-            f"{name} is disabled in ERPNext, where its key works on all the same",
-            f"enable {name} in ERPNext, or make a key for another user",
+            say.sentence(
+                "%(user)s is disabled in ERPNext, where its key works on all the same", user=name
+            ),
+            say.sentence("enable %(user)s in ERPNext, or make a key for another user", user=name),
         )
-    return say.ok(f"the API user is {name}")
+    return say.ok(say.sentence("the API user is %(user)s", user=name))
 
 
 def version(case: Case) -> say.Finding:
@@ -63,9 +75,17 @@ def version(case: Case) -> say.Finding:
     if frappe and not is_supported(frappe):
         return say.fail(known[0], _UPGRADE)
     if len(known) > 1:
-        more = f"{_UPGRADE}; `watcher erpnext setup --dry-run` names all {len(known)}"
-        return say.warn(f"{named} has {len(known)} known faults, such as: {known[0]}", more)
-    return say.warn(f"{named}: {known[0]}", _UPGRADE) if known else say.ok(named)
+        several = say.counted(
+            "%(apps)s has %(n)s known fault: %(fault)s",
+            "%(apps)s has %(n)s known faults, such as: %(fault)s",
+            len(known),
+            apps=named,
+            fault=known[0],
+        )
+        return say.warn(several, _UPGRADE_ALL)
+    if known:
+        return say.warn(say.joined(": ", named, known[0]), _UPGRADE)
+    return say.ok(say.sentence("the site has %(apps)s", apps=named))
 
 
 def fields(case: Case) -> say.Finding:
@@ -73,13 +93,20 @@ def fields(case: Case) -> say.Finding:
     client = case.erpnext()
     report = differences(client, client.whoami())
     if report.missing:
-        return say.fail(f"Event lacks {say.listed(report.missing)}", SETUP)
-    wrong = [f"{name} {why}" for name, why in report.wrong if why != NOT_UNIQUE]
+        return say.fail(
+            say.sentence("Event lacks %(fields)s", fields=say.listed(report.missing)), SETUP
+        )
+    wrong = [
+        say.sentence("%(field)s %(why)s", field=name, why=why)
+        for name, why in report.wrong
+        if why != NOT_UNIQUE
+    ]
     if wrong:
-        return say.fail("; ".join(wrong), f"correct it in Customize Form, then `{SETUP}`")
+        do = say.sentence("correct it in Customize Form, then `%(command)s`", command=SETUP)
+        return say.fail(say.joined("; ", *wrong), do)
     if report.narrowing:
         return say.warn(narrowed(report), WIDEN)
-    return say.ok(f"all {len(report.present)} fields are on Event")
+    return say.ok(say.sentence("all %(many)s fields are on Event", many=len(report.present)))
 
 
 def unique(case: Case) -> say.Finding:
@@ -88,9 +115,10 @@ def unique(case: Case) -> say.Finding:
     report = differences(client, client.whoami())
     if any(why == NOT_UNIQUE for _, why in report.wrong):
         return say.fail(
-            "the key of an event is not unique: it could come to stand there twice", SETUP
+            say.sentence("the key of an event is not unique: it could come to stand there twice"),
+            SETUP,
         )
-    return say.ok("the key of an event is unique")
+    return say.ok(say.sentence("the key of an event is unique"))
 
 
 def zone(case: Case) -> say.Finding:
@@ -98,15 +126,21 @@ def zone(case: Case) -> say.Finding:
     theirs, ours = case.erpnext().time_zone(), case.settings.erpnext_time_zone
     if not theirs and not ours:
         return say.fail(
-            "the site names no time zone",
-            "set it in ERPNext's System Settings, or WATCHER_ERPNEXT_TIME_ZONE=Asia/Kolkata",
+            say.sentence("the site names no time zone"),
+            say.sentence(
+                "set it in ERPNext's System Settings, or WATCHER_ERPNEXT_TIME_ZONE=Asia/Kolkata"
+            ),
         )
     if ours and theirs and ours != theirs:
         return say.warn(
-            f"events are written in {ours}, but the site shows them in {theirs}",
-            f"set WATCHER_ERPNEXT_TIME_ZONE={theirs}, or leave it out",
+            say.sentence(
+                "events are written in %(ours)s, but the site shows them in %(theirs)s",
+                ours=ours,
+                theirs=theirs,
+            ),
+            say.sentence("set WATCHER_ERPNEXT_TIME_ZONE=%(zone)s, or leave it out", zone=theirs),
         )
-    return say.ok(theirs or ours)
+    return say.ok(say.sentence("events are written in %(zone)s", zone=theirs or ours))
 
 
 def mandatory(case: Case) -> say.Finding:
@@ -115,19 +149,28 @@ def mandatory(case: Case) -> say.Finding:
     if names:
         which = tuple(names)
         return say.fail(
-            f"ERPNext refuses every event for want of {say.listed(names)}", mandatory_step(which)
+            say.sentence(
+                "ERPNext refuses every event for want of %(fields)s", fields=say.listed(names)
+            ),
+            mandatory_step(which),
         )
-    return say.ok("the site demands no field of its own")
+    return say.ok(say.sentence("the site demands no field of its own"))
 
 
 def doubles(case: Case) -> say.Finding:
     """Frappe's own integration mirrors nobody a second time."""
     users = peculiarities.pulled_for(case.erpnext())
     if users is None:
-        return say.skip("the API user may not look at it")
+        return say.skip(say.sentence("the API user may not look at it"))
     if users:
         return say.warn(
-            "Frappe's own Google Calendar integration pulls events as well: they are there twice",
-            f"switch off 'Pull from Google Calendar' in the Google Calendar of {say.listed(users)}",
+            say.sentence(
+                "Frappe's own Google Calendar integration pulls events as well: they are there "
+                "twice"
+            ),
+            say.sentence(
+                "switch off 'Pull from Google Calendar' in the Google Calendar of %(users)s",
+                users=say.listed(users),
+            ),
         )
-    return say.ok("Frappe's own Google Calendar integration pulls nothing")
+    return say.ok(say.sentence("Frappe's own Google Calendar integration pulls nothing"))

@@ -20,9 +20,13 @@ ALL_SECONDS = 5.0
 ONE_SECONDS = 3.0
 """A check may take so long, unless the time of all has run out."""
 OTHERWISE = {
-    "erpnext": "check WATCHER_ERPNEXT_URL and that the site runs, then `watcher doctor` again",
-    "google": "see that this machine reaches Google, then `watcher doctor` again",
-    "ledger": "check WATCHER_DATABASE_URL, that the database runs, and its disk: df -h",
+    "erpnext": say.sentence(
+        "check WATCHER_ERPNEXT_URL and that the site runs, then `watcher doctor` again"
+    ),
+    "google": say.sentence("see that this machine reaches Google, then `watcher doctor` again"),
+    "ledger": say.sentence(
+        "check WATCHER_DATABASE_URL, that the database runs, and its disk: df -h"
+    ),
 }
 """What to do where an error names no way out, by the side of the check."""
 
@@ -98,7 +102,8 @@ def examine(case: Case, checks: Sequence[Check], seconds: float = ALL_SECONDS) -
             waiting.remove(check)
             broken = _broken(check, going.found)
             if broken:
-                going.found[check.name] = say.skip(f"not tried, because of {broken}", broken)
+                said = say.sentence("not tried, because of %(check)s", check=broken)
+                going.found[check.name] = say.skip(said, broken)
             else:
                 left = began + seconds - time.monotonic()
                 going.start(check, time.monotonic() + max(0.1, min(ONE_SECONDS, left)))
@@ -131,6 +136,6 @@ def _looked(check: Check, case: Case) -> say.Finding:
 
 def _late() -> say.Finding:
     return say.away(
-        "no answer in time",
-        "try again; if it stays so, look whether a firewall swallows the connection",
+        say.sentence("no answer in time"),
+        say.sentence("try again; if it stays so, look whether a firewall swallows the connection"),
     )

@@ -18,10 +18,10 @@ def calendar(case: Case) -> say.Finding:
     """One calendar can be read: the API is on, and the grant and its scope suffice."""
     found = _one_calendar(case)
     if found is None:
-        return say.skip("nobody is connected yet")
+        return say.skip(say.sentence("nobody is connected yet"))
     account, google_id = found
     case.made.google(account.id, account.email, "poll", _QUICK).prove(google_id)
-    return say.ok("one calendar was read")
+    return say.ok(say.sentence("one calendar was read"))
 
 
 def _one_calendar(case: Case) -> tuple[models.Account, str] | None:
@@ -43,19 +43,34 @@ def grants(case: Case) -> say.Finding:
         return say.denied(steps.TESTING, "https://console.cloud.google.com/auth/audience")
     blocked = [a for a in everyone if a.cause == "admin_policy_enforced" and not a.is_active]
     if blocked:
-        client = case.settings.google_client_id or "of the service account"
+        client = case.settings.google_client_id or say.sentence("of the service account")
         return say.denied(
-            f"the Workspace admin's API controls block {len(blocked)} accounts",
-            f"set the client {client} to Trusted: {_APPS}",
+            say.counted(
+                "the Workspace admin's API controls block %(n)s account",
+                "the Workspace admin's API controls block %(n)s accounts",
+                len(blocked),
+            ),
+            say.sentence("set the client %(client)s to Trusted: %(url)s", client=client, url=_APPS),
         )
     consented = [a for a in everyone if a.source == "oauth" and a.is_active and accounts.granted(a)]
     narrow = [a for a in consented if not CALENDAR_SCOPES & accounts.granted(a)]
     if narrow:
         return say.denied(
-            f"{len(narrow)} employees did not tick the box for the calendar",
+            say.counted(
+                "%(n)s employee did not tick the box for the calendar",
+                "%(n)s employees did not tick the box for the calendar",
+                len(narrow),
+            ),
             f"watcher accounts invite {narrow[0].email}",
         )
     if not consented:
-        return say.skip("nobody has connected by consent")
+        return say.skip(say.sentence("nobody has connected by consent"))
     first = min((a.granted_at for a in consented if a.granted_at), default=datetime.now(UTC))
-    return say.ok(f"{len(consented)} consents hold, the oldest since {first:%Y-%m-%d}")
+    return say.ok(
+        say.counted(
+            "%(n)s consent holds, since %(day)s",
+            "%(n)s consents hold, the oldest since %(day)s",
+            len(consented),
+            day=first.date(),
+        )
+    )

@@ -18,26 +18,37 @@ def answers(case: Case) -> say.Finding:
     try:
         refusal = case.made.doorbell.tried()
     except redis.AuthenticationError:
-        return say.denied("Redis refuses the password", "correct WATCHER_REDIS_URL")
+        return say.denied(
+            say.sentence("Redis refuses the password"), say.sentence("correct WATCHER_REDIS_URL")
+        )
     except redis.RedisError as error:
         if own and not _runs(case):
-            return say.skip("`watcher up` brings its own queue along, and does not run")
+            return say.skip(
+                say.sentence("`watcher up` brings its own queue along, and does not run")
+            )
         if own:
             return say.away(
-                f"the queue of `watcher up` does not answer ({say.why_unreached(error)})",
-                "start `watcher up` again; its log says why the queue ended",
+                say.sentence(
+                    "the queue of `watcher up` does not answer (%(reason)s)",
+                    reason=say.why_unreached(error),
+                ),
+                say.sentence("start `watcher up` again; its log says why the queue ended"),
             )
         return say.away(
-            f"Redis does not answer ({say.why_unreached(error)})",
-            "start Redis or Valkey, or correct WATCHER_REDIS_URL",
+            say.sentence("Redis does not answer (%(reason)s)", reason=say.why_unreached(error)),
+            say.sentence("start Redis or Valkey, or correct WATCHER_REDIS_URL"),
         )
     if refusal:
         return say.fail(
-            f"Redis answers, and takes no job: {refusal}",
-            "give it memory (redis-cli config set maxmemory 0) and disk, or correct "
-            "WATCHER_REDIS_URL",
+            say.sentence("Redis answers, and takes no job: %(refusal)s", refusal=refusal),
+            say.sentence(
+                "give it memory (redis-cli config set maxmemory 0) and disk, or correct "
+                "WATCHER_REDIS_URL"
+            ),
         )
-    return say.ok("the queue of `watcher up` answers" if own else "Redis answers")
+    if own:
+        return say.ok(say.sentence("the queue of `watcher up` answers"))
+    return say.ok(say.sentence("Redis answers"))
 
 
 def _runs(case: Case) -> bool:
@@ -52,13 +63,15 @@ def keeps(case: Case) -> say.Finding:
     """Jobs outlive a restart of Redis. They are only late without that: cron rings again."""
     aof = _asked(case, "appendonly")
     if aof is None:
-        return say.skip("Redis does not let its settings be read")
+        return say.skip(say.sentence("Redis does not let its settings be read"))
     if aof == "yes":
-        return say.ok("Redis writes what it is given to an append-only file")
+        return say.ok(say.sentence("Redis writes what it is given to an append-only file"))
     if _asked(case, "save"):
-        return say.ok("Redis writes what it is given to a file now and then")
+        return say.ok(say.sentence("Redis writes what it is given to a file now and then"))
     return say.warn(
-        "Redis forgets waiting jobs when it is restarted: changes are late then, not lost",
+        say.sentence(
+            "Redis forgets waiting jobs when it is restarted: changes are late then, not lost"
+        ),
         "redis-cli config set appendonly yes",
     )
 
@@ -67,11 +80,14 @@ def evicts(case: Case) -> say.Finding:
     """No job is thrown away for want of memory."""
     policy = _asked(case, "maxmemory-policy")
     if policy is None:
-        return say.skip("Redis does not let its settings be read")
+        return say.skip(say.sentence("Redis does not let its settings be read"))
     if policy == "noeviction" or _asked(case, "maxmemory") in ("0", None):
-        return say.ok("Redis throws no job away")
+        return say.ok(say.sentence("Redis throws no job away"))
     return say.warn(
-        f"Redis throws jobs away when its memory is full (maxmemory-policy {policy})",
+        say.sentence(
+            "Redis throws jobs away when its memory is full (maxmemory-policy %(policy)s)",
+            policy=policy,
+        ),
         "redis-cli config set maxmemory-policy noeviction",
     )
 

@@ -19,6 +19,13 @@ NEEDED = (
 )
 """What Watcher does in ERPNext, by document type. Deleted Documents: what has become private is
 taken out of ERPNext's own history."""
+_VERBS = {
+    "read": say.sentence("read"),
+    "write": say.sentence("write"),
+    "create": say.sentence("create"),
+    "delete": say.sentence("delete"),
+    "share": say.sentence("share"),
+}
 _ERASED = tuple(each for each in role.GRANTS if each not in {"Employee", *dict(NEEDED)})
 _GIVE = "watcher erpnext setup --role yes --admin-key"
 _ENOUGH = frozenset({role.MANAGER, role.ROLE, role.READS_MAIL})
@@ -32,13 +39,21 @@ def may(doctype: str, permission: str, case: Case) -> say.Finding:
     try:
         allowed = client.may(permission, doctype)
     except (RowGone, ErpForbidden):
-        return say.skip(f"the site has no {doctype}")
+        return say.skip(say.sentence("the site has no %(doctype)s", doctype=doctype))
+    what = _VERBS[permission]
     if allowed:
-        return say.ok(f"the API user may {permission} {doctype}")
+        said = say.sentence("the API user may %(verb)s %(doctype)s", verb=what, doctype=doctype)
+        return say.ok(said)
     return say.denied(
-        f"the API user may not {permission} {doctype}",
-        f"{_GIVE}; or in ERPNext's Role Permissions Manager give a role of {client.whoami()} "
-        f"{permission} on {doctype}",
+        say.sentence("the API user may not %(verb)s %(doctype)s", verb=what, doctype=doctype),
+        say.sentence(
+            "%(command)s; or in ERPNext's Role Permissions Manager give a role of %(user)s "
+            "%(verb)s on %(doctype)s",
+            command=_GIVE,
+            user=client.whoami(),
+            verb=what,
+            doctype=doctype,
+        ),
     )
 
 
@@ -49,20 +64,36 @@ def rights(case: Case) -> say.Finding:
     try:
         roles = client.roles(name) - _BY_FRAPPE
     except ErpForbidden:
-        return say.skip("the API user may not see its own roles")
+        return say.skip(say.sentence("the API user may not see its own roles"))
     more = sorted(roles - _ENOUGH - {"HR User"})
     if more:
         return say.warn(
-            f"{name} has more roles than Watcher needs: {say.listed(more)}",
-            f"take them off in ERPNext: {case.settings.erpnext_url}/app/user/{name}",
+            say.sentence(
+                "%(user)s has more roles than Watcher needs: %(roles)s",
+                user=name,
+                roles=say.listed(more),
+            ),
+            say.sentence(
+                "take them off in ERPNext: %(site)s/app/user/%(user)s",
+                site=case.settings.erpnext_url,
+                user=name,
+            ),
+        )
+    if role.ROLE in roles and role.MANAGER not in roles:
+        return say.ok(
+            say.sentence("%(user)s has the role %(role)s alone", user=name, role=role.ROLE)
         )
     if role.MANAGER not in roles:
-        which = f"the role {role.ROLE} alone" if role.ROLE in roles else "no roles beyond need"
-        return say.ok(f"{name} has {which}")
+        return say.ok(say.sentence("%(user)s has no roles beyond need", user=name))
     if _desk_tokens(case):
-        return say.ok(f"{name} is System Manager, which reading the Connected App's tokens takes")
+        return say.ok(
+            say.sentence(
+                "%(user)s is System Manager, which reading the Connected App's tokens takes",
+                user=name,
+            )
+        )
     return say.warn(
-        f"{name} is System Manager, which is far more than Watcher needs",
+        say.sentence("%(user)s is System Manager, which is far more than Watcher needs", user=name),
         "watcher erpnext setup --role yes",
     )
 
@@ -71,16 +102,22 @@ def erasing(case: Case) -> say.Finding:
     """All rights that it takes to find and erase what ERPNext keeps of an event that has become
     private. Without one of them, what stays readable there would be found by nobody."""
     client = case.erpnext()
-    lacking = [f"{word} {doctype}" for doctype, word in role.lacking(client, _ERASED)]
+    lacking = [
+        say.sentence("%(verb)s %(doctype)s", verb=_VERBS[word], doctype=doctype)
+        for doctype, word in role.lacking(client, _ERASED)
+    ]
     if not client.roles(client.whoami()) & role.SEES_MAIL:
-        lacking.append("see mails about an event")
+        lacking.append(say.sentence("see mails about an event"))
     if lacking:
         return say.denied(
-            "what becomes private would stay readable in ERPNext's history: the API user may not "
-            f"{say.listed(lacking)}",
+            say.sentence(
+                "what becomes private would stay readable in ERPNext's history: the API user may "
+                "not %(lacking)s",
+                lacking=say.listed(lacking),
+            ),
             _GIVE,
         )
-    return say.ok("what becomes private can be taken out of ERPNext's history")
+    return say.ok(say.sentence("what becomes private can be taken out of ERPNext's history"))
 
 
 def _desk_tokens(case: Case) -> bool:

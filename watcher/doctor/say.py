@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watcher.errors import ExitCode
-from watcher.errors import why_unreached as why_unreached
+from watcher import errors
+from watcher.languages import names
+
+sentence, counted, joined, named = errors.sentence, errors.counted, errors.joined, names.named
+why_unreached = errors.why_unreached
+REACH = sentence("see that this machine may open connections to it, and the proxy settings")
 
 
 class Verdict(StrEnum):
@@ -21,14 +25,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence, and what to do about it: a command or a setting where there is one. ``code``
-    is the exit code of a command that ends for this reason alone. ``because`` names the check for
-    whose sake this one was not tried."""
+    """One sentence, and what to do about it: a command or a setting where there is one. Both are
+    said in the language of who reads them: a text that is no ``sentence`` is a line to paste, or
+    came from outside. ``code`` is the exit code of a command that ends for this reason alone.
+    ``because`` names the check for whose sake this one was not tried."""
 
     verdict: Verdict
     message: str
     do: str = ""
-    code: int = ExitCode.OK
+    code: int = errors.ExitCode.OK
     because: str = ""
 
 
@@ -40,23 +45,23 @@ def warn(message: str, do: str) -> Finding:
     return Finding(Verdict.WARN, message, do)
 
 
-def fail(message: str, do: str, code: int = ExitCode.ERROR) -> Finding:
+def fail(message: str, do: str, code: int = errors.ExitCode.ERROR) -> Finding:
     return Finding(Verdict.FAIL, message, do, code)
 
 
 def away(message: str, do: str) -> Finding:
     """A failure: the other side does not answer."""
-    return fail(message, do, ExitCode.UNAVAILABLE)
+    return fail(message, do, errors.ExitCode.UNAVAILABLE)
 
 
 def denied(message: str, do: str) -> Finding:
     """A failure: the other side, or the system, does not allow it."""
-    return fail(message, do, ExitCode.PERMISSION)
+    return fail(message, do, errors.ExitCode.PERMISSION)
 
 
 def missing(message: str, do: str) -> Finding:
     """A failure: something is not there."""
-    return fail(message, do, ExitCode.NOT_FOUND)
+    return fail(message, do, errors.ExitCode.NOT_FOUND)
 
 
 def skip(message: str, because: str = "") -> Finding:
@@ -66,5 +71,7 @@ def skip(message: str, because: str = "") -> Finding:
 def listed(words: Iterable[str], most: int = 3) -> str:
     """The first few, and how many more there are."""
     every = list(words)
-    more = len(every) - most
-    return ", ".join(every[:most]) + (f" and {more} more" if more > 0 else "")
+    some, more = joined(", ", *every[:most]), len(every) - most
+    if more <= 0:
+        return some
+    return counted("%(some)s and %(n)s more", "%(some)s and %(n)s more", more, some=some)

@@ -25,7 +25,7 @@ def _beside_google(case: Case) -> say.Finding:
 
 def _beside_erpnext(case: Case) -> say.Finding:
     if not case.settings.erpnext_url:
-        return say.skip("WATCHER_ERPNEXT_URL is not set")
+        return say.skip(say.sentence("%(setting)s is not set", setting="WATCHER_ERPNEXT_URL"))
     return clocks.beside(case, "ERPNext", f"{case.settings.erpnext_url}/api/method/ping")
 
 

@@ -12,7 +12,7 @@ from watcher.doctor import bundle
 from watcher.doctor.case import opened
 from watcher.doctor.examine import Report, examine
 from watcher.doctor.table import CHECKS
-from watcher.errors import Elsewhere, UserError
+from watcher.errors import Elsewhere, UserError, sentence
 from watcher.services import Clock
 from watcher.settings import Loaded, Settings, load
 
@@ -39,7 +39,7 @@ class Examination:
     def run(self, read: Callable[[], Loaded] = load) -> Examined:
         """Raises ``Elsewhere`` while another one is under way."""
         if not self._lock.acquire(blocking=False):
-            raise Elsewhere("the checks are running already")
+            raise Elsewhere(sentence("the checks are running already"))
         try:
             with opened(_of(self.settings, read), self.clock) as case:
                 report = examine(case, CHECKS)

@@ -21,7 +21,7 @@ _PROCESSES = (
     ProblemState.NOT_ANSWERING,
     ProblemState.RESTARTS,
 )
-_ADDRESS = (
+_ADDRESS = say.sentence(
     "correct what fails under `address` here, then `watcher channels renew --all --force`; "
     "see docs/reaching.md"
 )
@@ -32,49 +32,59 @@ def ledger(case: Case) -> say.Finding:
     db = case.made.db
     known, is_newest = db.form()
     if known is None:
-        return say.missing("there is no ledger yet", "watcher init")
+        return say.missing(say.sentence("there is no ledger yet"), "watcher init")
     if not is_newest:
         return say.warn(
-            "the ledger is of an older version", "watcher up (it migrates at its start)"
+            say.sentence("the ledger is of an older version"),
+            say.sentence("watcher up (it migrates at its start)"),
         )
-    return say.ok(f"{'SQLite' if db.is_sqlite else 'PostgreSQL'}, of this version")
+    kind = "SQLite" if db.is_sqlite else "PostgreSQL"
+    return say.ok(say.sentence("%(kind)s, of this version", kind=kind))
 
 
 def writes(case: Case) -> say.Finding:
     """It takes a write now."""
     case.made.db.probe()
-    return say.ok("it takes writes")
+    return say.ok(say.sentence("it takes writes"))
 
 
 def cron(case: Case) -> say.Finding:
     """The periodic work runs, and ends well."""
     for problem in case.status.problems:
         if problem.state in _CRON:
-            said = problem.message or problem.state.replace("_", " ")
-            return say.fail(said, problem.next_step)
+            return say.fail(problem.message or say.named(problem.state), problem.next_step)
     if not case.status.processes.cron and any(p.state in _PROCESSES for p in case.status.problems):
-        return say.skip("no `watcher cron` runs")
-    return say.ok("the periodic work runs") if _has_calendars(case) else say.skip("no calendar yet")
+        return say.skip(say.sentence("no `watcher cron` runs"))
+    if _has_calendars(case):
+        return say.ok(say.sentence("the periodic work runs"))
+    return say.skip(say.sentence("no calendar yet"))
 
 
 def running(case: Case) -> say.Finding:
     """Web, workers and cron run and answer, as each has told of itself."""
     for problem in case.status.problems:
         if problem.state in _PROCESSES:
-            said = problem.message or problem.state.replace("_", " ")
-            return say.fail(said, problem.next_step)
+            return say.fail(problem.message or say.named(problem.state), problem.next_step)
     for problem in case.status.warnings:
         if problem.state == ProblemState.PROCESS_SILENT:
-            return say.warn(problem.message or "", problem.next_step)
-    counted = asdict(case.status.processes)
-    if not any(counted.values()):
-        return say.warn("nothing has run here yet", "watcher up")
+            return say.warn(problem.message or say.named(problem.state), problem.next_step)
+    counts = asdict(case.status.processes)
+    if not any(counts.values()):
+        return say.warn(say.sentence("nothing has run here yet"), "watcher up")
     if changed := _changed_since_the_start(case):
         return say.warn(
-            f"{changed} was changed after they were started: they keep the settings of their start",
-            "restart Watcher, e.g. systemctl restart watcher",
+            say.sentence(
+                "%(file)s was changed after they were started: they keep the settings of their "
+                "start",
+                file=changed,
+            ),
+            say.sentence("restart Watcher, e.g. systemctl restart watcher"),
         )
-    return say.ok(", ".join(f"{count} {kind}" for kind, count in counted.items()))
+    return say.ok(
+        say.sentence(
+            "running: %(web)s web, %(live)s live, %(backfill)s backfill, %(cron)s cron", **counts
+        )
+    )
 
 
 def _changed_since_the_start(case: Case) -> str:
@@ -97,18 +107,21 @@ def channels(case: Case) -> say.Finding:
     counted = case.status.channels
     opened = counted.live + counted.silent
     if not opened and not counted.missing:
-        return say.skip("no calendar that Google could watch yet")
+        return say.skip(say.sentence("no calendar that Google could watch yet"))
     if counted.missing:
         return say.warn(
-            f"{counted.missing} calendars have no watch channel: they are polled",
-            "watcher channels renew --all (says why)",
+            say.counted(
+                "%(n)s calendar has no watch channel: it is polled",
+                "%(n)s calendars have no watch channel: they are polled",
+                counted.missing,
+            ),
+            say.sentence("watcher channels renew --all (says why)"),
         )
-    ends = (
-        f", the next one ends {counted.next_expiry:%Y-%m-%d %H:%M} UTC"
-        if counted.next_expiry
-        else ""
-    )
-    return say.ok(f"{opened} open{ends}")
+    open_ones = say.counted("%(n)s channel open", "%(n)s channels open", opened)
+    if counted.next_expiry is None:
+        return say.ok(open_ones)
+    ends = say.sentence("the next one ends %(when)s", when=counted.next_expiry)
+    return say.ok(say.joined(", ", open_ones, ends))
 
 
 def pushes(case: Case) -> say.Finding:
@@ -117,24 +130,38 @@ def pushes(case: Case) -> say.Finding:
         found = arrivals.heard(session, case.now)
         quiet = watched.silence(session, case.now)
     if not found.open:
-        return say.skip("no watch channel is open yet")
+        return say.skip(say.sentence("no watch channel is open yet"))
     if quiet is not None:
         return say.fail(
-            f"no notification has come on {quiet.channels} of {found.open} watch channels since "
-            f"{quiet.since:%Y-%m-%d %H:%M} UTC: Google does not reach "
-            f"{case.settings.notification_url}",
+            say.sentence(
+                "no notification has come on %(silent)s of %(all)s watch channels since %(since)s: "
+                "Google does not reach %(url)s",
+                silent=quiet.channels,
+                all=found.open,
+                since=quiet.since,
+                url=case.settings.notification_url,
+            ),
             _ADDRESS,
         )
     if found.last is None:
-        return say.skip("the watch channels are younger than two minutes: try again")
+        return say.skip(say.sentence("the watch channels are younger than two minutes: try again"))
     ago = max(0, round((case.now - found.last).total_seconds()))
-    return say.ok(f"Google reached us {_told(ago)} ago; heard on {found.heard} of {found.open}")
+    return say.ok(
+        say.sentence(
+            "Google reached us %(time)s ago; heard on %(heard)s of %(all)s",
+            time=_told(ago),
+            heard=found.heard,
+            all=found.open,
+        )
+    )
 
 
 def _told(seconds: int) -> str:
     if seconds < 120:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+        return say.sentence("%(seconds)s s", seconds=seconds)
+    if seconds < 7200:
+        return say.sentence("%(minutes)s min", minutes=seconds // 60)
+    return say.sentence("%(hours)s h", hours=seconds // 3600)
 
 
 def accounts(case: Case) -> say.Finding:
@@ -142,10 +169,18 @@ def accounts(case: Case) -> say.Finding:
     states = (ProblemState.NEEDS_RECONNECT, ProblemState.DISCONNECTING)
     found = [each for each in case.status.problems if each.state in states and each.account]
     if found:
-        causes = say.listed(sorted({each.cause for each in found}))
-        return say.warn(f"{len(found)} accounts are not connected ({causes})", found[0].next_step)
+        causes = sorted({each.cause or each.state for each in found})
+        said = say.counted(
+            "%(n)s account is not connected (%(causes)s)",
+            "%(n)s accounts are not connected (%(causes)s)",
+            len(found),
+            causes=say.listed(map(say.named, causes)),
+        )
+        return say.warn(said, found[0].next_step)
     active = case.status.accounts.active
-    return say.ok(f"{active} active") if active else say.skip("nobody is connected yet")
+    if not active:
+        return say.skip(say.sentence("nobody is connected yet"))
+    return say.ok(say.counted("%(n)s account is active", "%(n)s accounts are active", active))
 
 
 def _has_calendars(case: Case) -> bool:

@@ -36,7 +36,9 @@ class _TokenAuth(AuthBase):
     def __init__(self, api_key: str, api_secret: str) -> None:
         for name, value in (("KEY", api_key), ("SECRET", api_secret)):
             if not (value.isascii() and value.isprintable()) or " " in value:
-                raise errors.UserError(f"WATCHER_ERPNEXT_API_{name} has characters that no key has")
+                what = f"WATCHER_ERPNEXT_API_{name}"
+                said = errors.sentence("%(setting)s has characters that no key has", setting=what)
+                raise errors.UserError(said)
         self._value = f"token {api_key}:{api_secret}"
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:

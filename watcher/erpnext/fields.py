@@ -22,8 +22,7 @@ EMPLOYEES = "Employee"
 SECTION = "custom_google_calendar_section"
 SECTION_LABEL = "Google Calendar"
 PERMISSIONS = ("create", "write", "delete", "share")
-NOT_UNIQUE = "is not unique"
-REMOVE = "remove it in Customize Form"
+NOT_UNIQUE = sentence("is not unique")
 _NAME = re.compile(r"custom_[a-z0-9_]{1,54}")
 
 
@@ -178,10 +177,13 @@ def _compare(report: SetupReport, there: dict[str, dict[str, Any]]) -> None:
             continue
         report.present.append(name)
         if found["fieldtype"] != wanted["fieldtype"]:
-            why = f"is {found['fieldtype']}, not {wanted['fieldtype']}"
-            report.wrong.append((name, f"{why}: {REMOVE}"))
+            kinds = {"found": found["fieldtype"], "wanted": wanted["fieldtype"]}
+            why = sentence("is %(found)s, not %(wanted)s: remove it in Customize Form", **kinds)
+            report.wrong.append((name, why))
         elif "options" in wanted and found.get("options") != wanted["options"]:
-            report.wrong.append((name, f"links to {found.get('options')}: {REMOVE}"))
+            target = str(found.get("options") or "")
+            why = sentence("links to %(target)s: remove it in Customize Form", target=target)
+            report.wrong.append((name, why))
         elif "options" in wanted and not found.get("ignore_user_permissions"):
             report.narrowing.append(name)
         if wanted.get("unique") and not found.get("unique"):
@@ -208,14 +210,14 @@ def plan(client: ErpNextClient) -> SetupReport:
 
 def narrowed(report: SetupReport) -> str:
     """What it means that Watcher's Links follow User Permissions."""
-    names = " and ".join(report.narrowing)
-    return (
-        f"whoever has a User Permission on a user or an Employee may not open the events of others,"
-        f" since it goes by {names}"
+    return sentence(
+        "whoever has a User Permission on a user or an Employee may not open the events of others, "
+        "since it goes by %(fields)s",
+        fields=", ".join(report.narrowing),
     )
 
 
-WIDEN = "tick Ignore User Permissions there in Customize Form, unless that is wanted"
+WIDEN = sentence("tick Ignore User Permissions there in Customize Form, unless that is wanted")
 
 
 Tell = Callable[[str], None]
@@ -263,8 +265,12 @@ def _make_unique(client: ErpNextClient, report: SetupReport) -> None:
     try:
         client.update({"doctype": "Custom Field", "name": row["name"], "unique": 1})
     except ErpRefused as error:
-        why = f"{NOT_UNIQUE}, and ERPNext refuses to make it unique ({error.message})"
-        report.wrong.append((KEY, f"{why}: of Events with the same key delete all but one"))
+        why = sentence(
+            "is not unique, and ERPNext refuses to make it unique (%(said)s): of Events with the "
+            "same key delete all but one",
+            said=error.message,
+        )
+        report.wrong.append((KEY, why))
     else:
         report.mended.append(KEY)
 

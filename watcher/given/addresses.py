@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import SplitResult, urlsplit
 
+from watcher.errors import sentence
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -18,16 +20,16 @@ def checked(value: str) -> str:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
     except ValueError:  # a port that is none, or brackets that hold no IPv6 address
-        raise ValueError("has a port or an IPv6 address that is none") from None
+        raise ValueError(sentence("has a port or an IPv6 address that is none")) from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("must be an http or https address")
+        raise ValueError(sentence("must be an http or https address"))
     if parts.username or parts.password:
-        raise ValueError("must not carry a user name or password")
+        raise ValueError(sentence("must not carry a user name or password"))
     if any(each.isspace() for each in value):
-        raise ValueError("must not have a space in it")
+        raise ValueError(sentence("must not have a space in it"))
     if host.endswith("."):
         # DNS takes it, but Google compares addresses letter by letter, and so does a browser.
-        raise ValueError("must have no dot behind the host's name")
+        raise ValueError(sentence("must have no dot behind the host's name"))
     return value
 
 
@@ -35,7 +37,9 @@ def bare(value: str, why: str) -> None:
     """Raises ``ValueError`` for an address with anything behind the host and port."""
     parts = urlsplit(value)
     if parts.path or parts.query or parts.fragment:
-        raise ValueError(f"must end with the host: {_root(parts)} ({why})")
+        raise ValueError(
+            sentence("must end with the host: %(root)s (%(why)s)", root=_root(parts), why=why)
+        )
 
 
 def _root(parts: SplitResult) -> str:
@@ -46,7 +50,9 @@ def public(value: str) -> None:
     """Raises ``ValueError`` for an address that Google does not push to."""
     parts = urlsplit(value)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("must be https (Google pushes to https only); http is for loopback")
+        raise ValueError(
+            sentence("must be https (Google pushes to https only); http is for loopback")
+        )
 
 
 def of_kind(value: str, kinds: tuple[str, str]) -> None:
@@ -57,22 +63,34 @@ def of_kind(value: str, kinds: tuple[str, str]) -> None:
     except ValueError:  # ``.port`` raises it when the port is no number
         fits = False
     if not fits:
-        raise ValueError(f"must be an address that begins with {kinds[0]}:// or {kinds[1]}://")
+        raise ValueError(
+            sentence(
+                "must be an address that begins with %(one)s:// or %(other)s://",
+                one=kinds[0],
+                other=kinds[1],
+            )
+        )
 
 
-def of_mailboxes(values: Iterable[str], kind: str = "addresses") -> None:
+def of_mailboxes(values: Iterable[str], kind: str = sentence("addresses")) -> None:
     """Raises ``ValueError`` for what is no mail address: a list with semicolons, or a mere name,
     would let nobody in and say nothing."""
     for value in values:
         name, _, domain = value.rpartition("@")
         if not name or not domain or set(value) & set(" ;<>"):
-            raise ValueError(f"must be {kind} with commas between them, unlike {value}")
+            raise ValueError(
+                sentence(
+                    "must be %(kind)s with commas between them, unlike %(value)s",
+                    kind=kind,
+                    value=value,
+                )
+            )
 
 
 def of_mailboxes_or_domains(values: Iterable[str]) -> None:
     """As ``of_mailboxes``, and ``@example.com`` stands for everybody there."""
     alike = (f"all{value}" if value.startswith("@") else value for value in values)
-    of_mailboxes(alike, "addresses or @domains")
+    of_mailboxes(alike, sentence("addresses or @domains"))
 
 
 def networks(values: Iterable[str]) -> list[IPv4Network | IPv6Network]:
@@ -80,4 +98,8 @@ def networks(values: Iterable[str]) -> list[IPv4Network | IPv6Network]:
     try:
         return [ip_network(value) for value in values]
     except ValueError as error:
-        raise ValueError(f"must be IP addresses or networks such as 10.0.0.0/8: {error}") from None
+        raise ValueError(
+            sentence(
+                "must be IP addresses or networks such as 10.0.0.0/8: %(error)s", error=str(error)
+            )
+        ) from None

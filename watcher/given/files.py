@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from watcher.errors import UserError
+from watcher.errors import UserError, sentence
 
 CONFIG = "WATCHER_CONFIG"
 TYPED = "_WATCHER_CONFIG_TYPED"
@@ -47,7 +47,8 @@ def find(env: Mapping[str, str], folder: Path) -> Path | None:
         path = folder / named
         if not _is_there(path):
             how = "--config" if env.get(TYPED) == named else CONFIG
-            raise UserError(f"{how} names {path}, which is not a file", next_step=looked(folder))
+            said = sentence("%(how)s names %(path)s, which is not a file", how=how, path=str(path))
+            raise UserError(said, next_step=looked(folder))
         return _readable(path)
     for path in (folder / ".env", SYSTEM_FILE):
         if _is_there(path):
@@ -57,9 +58,22 @@ def find(env: Mapping[str, str], folder: Path) -> Path | None:
 
 def looked(folder: Path) -> str:
     """Where a settings file is looked for."""
-    return (
-        f"a settings file is looked for by --config, by {CONFIG}, as {folder / '.env'} and as "
-        f"{SYSTEM_FILE}"
+    return sentence(
+        "a settings file is looked for by --config, by %(variable)s, as %(here)s and as %(system)s",
+        variable=CONFIG,
+        here=str(folder / ".env"),
+        system=str(SYSTEM_FILE),
+    )
+
+
+def where_to_correct(file: Path | None, folder: Path) -> str:
+    """What to do about settings with problems. ``file`` is the one that was read, if any."""
+    if file is not None:
+        return sentence("correct them in the environment or in %(file)s", file=str(file))
+    return sentence(
+        "correct them in the environment or a settings file, which `watcher init` writes: "
+        "%(looked)s",
+        looked=looked(folder),
     )
 
 
@@ -73,7 +87,8 @@ def _is_there(path: Path) -> bool:
 def _readable(path: Path) -> Path:
     if not may(path, os.R_OK):
         raise UserError(
-            f"the settings file {path} is not for this user to read", next_step=as_owner(path)
+            sentence("the settings file %(path)s is not for this user to read", path=str(path)),
+            next_step=as_owner(path),
         )
     return path
 
@@ -110,7 +125,9 @@ def may(path: Path, mode: int) -> bool:
 
 def as_owner(path: Path) -> str:
     """What somebody does who may not read or write a file of the service's."""
-    return f"run it as the service's user: sudo -u {_reader(path)} watcher ..."
+    return sentence(
+        "run it as the service's user: sudo -u %(user)s watcher ...", user=_reader(path)
+    )
 
 
 def _reader(path: Path) -> str:

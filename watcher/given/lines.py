@@ -6,7 +6,11 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
+from watcher.errors import sentence
+from watcher.languages.sentence import Sentence
+
 _QUOTES = ("'", '"')
+_NO_VALUE = sentence("line %(line)s of %(file)s has no = and no value")
 
 
 def read(file: Path) -> tuple[dict[str, str], list[str]]:
@@ -16,23 +20,27 @@ def read(file: Path) -> tuple[dict[str, str], list[str]]:
     Without interpolation: a secret may hold ``$``, and ``${HOME}`` in it is meant as it stands.
     """
     values: dict[str, str] = {}
-    problems = []
+    problems: list[str] = []
     with file.open(encoding="utf-8") as stream:
         for line in parse_stream(stream):
             if line.error:
-                what = _what(line.original.string)
-                problems.append(f"line {line.original.line} of {file} {what}")
+                template = _what(line.original.string)
             elif line.key is not None and line.value is None:
-                problems.append(f"line {line.original.line} of {file} has no = and no value")
+                template = _NO_VALUE
             elif line.key is not None and line.value is not None:
                 values[line.key] = line.value
+                continue
+            else:
+                continue
+            where = {"line": str(line.original.line), "file": str(file)}
+            problems.append(Sentence.of(template, where))
     return values, problems
 
 
 def _what(text: str) -> str:
     value = text.partition("=")[2].strip()
     if value.startswith(_QUOTES) and value.rstrip().count(value[0]) == 1:
-        return "begins with a quote that is not closed"
+        return sentence("line %(line)s of %(file)s begins with a quote that is not closed")
     if value.startswith(_QUOTES):
-        return "goes on behind the closing quote"
-    return "is not NAME=value"
+        return sentence("line %(line)s of %(file)s goes on behind the closing quote")
+    return sentence("line %(line)s of %(file)s is not NAME=value")

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from watcher.errors import sentence
+
 SINGLE = ("redis", "rediss", "unix")
 SENTINEL = ("redis-sentinel", "rediss-sentinel")
 SENTINEL_PORT = 26379
@@ -36,7 +38,9 @@ def checked(value: str) -> str:
         except ValueError:  # what stands before the sign was taken for the port
             cut = True
         if cut:
-            raise ValueError("has a password in which # is to be %23, / is %2F and ? is %3F")
+            raise ValueError(
+                sentence("has a password in which # is to be %23, / is %2F and ? is %3F")
+            )
     return value
 
 
@@ -47,13 +51,18 @@ def sentinels(value: str) -> Sentinels | None:
         return None
     if parts.scheme not in SENTINEL:
         known = ", ".join(f"{scheme}://" for scheme in SINGLE + SENTINEL)
-        raise ValueError(f"must begin with one of {known}")
+        raise ValueError(sentence("must begin with one of %(known)s", known=known))
     options = dict(parse_qsl(parts.query))
     master = options.pop("master", "")
     login, _, hosts = parts.netloc.rpartition("@")
     database = parts.path.strip("/") or "0"
     if not master or not hosts or not database.isdecimal():
-        raise ValueError(f"must name the Sentinels and the master they watch, as in {EXAMPLE}")
+        raise ValueError(
+            sentence(
+                "must name the Sentinels and the master they watch, as in %(example)s",
+                example=EXAMPLE,
+            )
+        )
     own = {name: options.pop(f"sentinel_{name}", "") for name in ("username", "password")}
     return Sentinels(
         hosts=[_host(host, parts) for host in hosts.split(",")],
@@ -75,5 +84,10 @@ def _login(text: str) -> dict[str, str]:
 def _host(text: str, parts: SplitResult) -> tuple[str, int]:
     one = urlsplit(f"{parts.scheme}://{text}")
     if not one.hostname:
-        raise ValueError(f"names no host in one place between the commas, unlike {EXAMPLE}")
+        raise ValueError(
+            sentence(
+                "names no host in one place between the commas, unlike %(example)s",
+                example=EXAMPLE,
+            )
+        )
     return one.hostname, one.port or SENTINEL_PORT  # ``.port`` raises when it is no number

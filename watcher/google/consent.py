@@ -21,29 +21,39 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from google_auth_oauthlib.flow import Flow  # type: ignore[import-untyped, unused-ignore]
 
-from watcher.errors import AppDead, Transient, WatcherError, why_unreached
+from watcher.errors import AppDead, Transient, WatcherError, sentence, why_unreached
 from watcher.google.endpoints import OAUTH_SCOPES, GoogleEndpoints
 from watcher.google.errors import SIDE, ConsentDenied, ConsentFailed
 from watcher.google.identity import Identity, verify_id_token
 from watcher.waiting import asked_seconds
 
 TIMEOUT: Final = (5.0, 20.0)
-AGAIN: Final = "Open the invitation link again."
+AGAIN: Final = sentence("Open the invitation link again.")
+CHECK_CLIENT: Final = sentence("Check WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET.")
 _APP_CODES: Final = {
-    "deleted_client": "Restore the OAuth client in the Google Cloud console, or make a new one.",
-    "disabled_client": "Enable the OAuth client in the Google Cloud console.",
-    "invalid_client": "Check WATCHER_GOOGLE_CLIENT_ID and WATCHER_GOOGLE_CLIENT_SECRET.",
-    "unauthorized_client": "Make an OAuth client of the type Web application.",
-    "redirect_uri_mismatch": "Register PUBLIC_URL/oauth/google/callback as a redirect URI.",
+    "deleted_client": sentence(
+        "Restore the OAuth client in the Google Cloud console, or make a new one."
+    ),
+    "disabled_client": sentence("Enable the OAuth client in the Google Cloud console."),
+    "invalid_client": CHECK_CLIENT,
+    "unauthorized_client": sentence("Make an OAuth client of the type Web application."),
+    "redirect_uri_mismatch": sentence(
+        "Register PUBLIC_URL/oauth/google/callback as a redirect URI."
+    ),
 }
 _STEPS: Final = {
-    "admin_policy_enforced": "Ask the Workspace admin to trust this app (Admin console > API "
-    "controls).",
-    "policy_enforced": "Ask the Workspace admin to allow this app (Admin console > API controls); "
-    "with Advanced Protection Google allows none but its own.",
-    "org_internal": "Sign in with an account of the organisation that owns the app.",
-    "disallowed_useragent": "Open the link in an ordinary browser, not inside another app.",
-    "invalid_grant": f"The answer came too late or twice. {AGAIN}",
+    "admin_policy_enforced": sentence(
+        "Ask the Workspace admin to trust this app (Admin console > API controls)."
+    ),
+    "policy_enforced": sentence(
+        "Ask the Workspace admin to allow this app (Admin console > API controls); with Advanced "
+        "Protection Google allows none but its own."
+    ),
+    "org_internal": sentence("Sign in with an account of the organisation that owns the app."),
+    "disallowed_useragent": sentence(
+        "Open the link in an ordinary browser, not inside another app."
+    ),
+    "invalid_grant": sentence("The answer came too late or twice. Open the invitation link again."),
 }
 _SCOPE_NAMES: Final = {
     "https://www.googleapis.com/auth/userinfo.email": "email",
@@ -158,9 +168,7 @@ def refused_at_once(
     try:
         answer = requests.get(url, timeout=timeout, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
-        raise Transient(
-            f"Google could not be reached ({why_unreached(error)})", side=SIDE
-        ) from None
+        raise _unreached(error) from None
     said = _auth_error(answer.headers.get("Location", ""))
     if answer.status_code >= 400:
         said += answer.text[:100_000]
@@ -182,30 +190,31 @@ def callback_error(code: str) -> WatcherError:
     """The error for ``?error=code`` on the callback; unknown codes are cut to letters."""
     known = code if code.replace("_", "").isalpha() and len(code) <= 40 else "unknown_error"
     if known in ("temporarily_unavailable", "server_error"):
-        return Transient("Google could not show the consent page", side=SIDE, next_step=AGAIN)
+        said = sentence("Google could not show the consent page")
+        return Transient(said, side=SIDE, next_step=AGAIN)
     if known == "access_denied":
         return ConsentDenied(
-            "Access to the calendar was declined",
+            sentence("Access to the calendar was declined"),
             cause=known,
             side=SIDE,
             next_step=AGAIN,
         )
     if known in ("admin_policy_enforced", "policy_enforced", "org_internal"):
         return ConsentDenied(
-            "The organisation does not allow this app",
+            sentence("The organisation does not allow this app"),
             cause=known,
             side=SIDE,
             next_step=_STEPS[known],
         )
     if known in _APP_CODES:
         return AppDead(
-            f"Google refuses Watcher's OAuth client ({known})",
+            sentence("Google refuses Watcher's OAuth client (%(code)s)", code=known),
             cause=known,
             side=SIDE,
             next_step=_APP_CODES[known],
         )
     return ConsentFailed(
-        f"Google refused the consent ({known})",
+        sentence("Google refused the consent (%(code)s)", code=known),
         cause=known,
         side=SIDE,
         next_step=_STEPS.get(known, AGAIN),
@@ -273,11 +282,12 @@ def _post(
     try:
         return requests.post(url, data=data, timeout=timeout, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
-        raise Transient(
-            f"Google could not be reached ({why_unreached(error)})",
-            side=SIDE,
-            next_step=AGAIN,
-        ) from None
+        raise _unreached(error, AGAIN) from None
+
+
+def _unreached(error: Exception, next_step: str = "") -> Transient:
+    said = sentence("Google could not be reached (%(reason)s)", reason=why_unreached(error))
+    return Transient(said, side=SIDE, next_step=next_step)
 
 
 def _document(answer: requests.Response) -> dict[str, Any]:
@@ -290,7 +300,7 @@ def _document(answer: requests.Response) -> dict[str, Any]:
 
 def _unavailable(answer: requests.Response) -> Transient:
     return Transient(
-        f"Google answered {answer.status_code}",
+        sentence("Google answered %(status)s", status=str(answer.status_code)),
         side=SIDE,
         retry_after=asked_seconds(answer.headers.get("retry-after")),
         next_step=AGAIN,
@@ -305,7 +315,8 @@ def _token_answer(document: dict[str, Any]) -> TokenAnswer:
     except (KeyError, TypeError, ValueError, OverflowError):
         life = None
     if not (isinstance(access_token, str) and isinstance(id_token, str) and life):
-        raise Transient("Google's token answer lacks fields", side=SIDE, next_step=AGAIN)
+        said = sentence("Google's token answer lacks fields")
+        raise Transient(said, side=SIDE, next_step=AGAIN)
     given = scope.split() if isinstance(scope, str) else []
     return TokenAnswer(
         access_token=access_token,

@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from watcher.errors import UserError
+from watcher.errors import UserError, counted, sentence
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,15 @@ class ServiceAccount:
 
 def console_line(client_id: str, scopes: Iterable[str]) -> str:
     """What the Workspace admin has to do so that the service account has these scopes."""
-    named = ",".join(scopes)
-    word = "scopes" if "," in named else "scope"
-    return f"add at {_CONSOLE} the client ID {client_id} with the {word} {named}"
+    named = list(scopes)
+    return counted(
+        "add at %(console)s the client ID %(client)s with the scope %(scopes)s",
+        "add at %(console)s the client ID %(client)s with the scopes %(scopes)s",
+        len(named),
+        console=_CONSOLE,
+        client=client_id,
+        scopes=",".join(named),
+    )
 
 
 def load_service_account(path: str | Path) -> ServiceAccount:
@@ -57,12 +63,25 @@ def load_service_account(path: str | Path) -> ServiceAccount:
     info = _read(file)
     if info.get("type") != "service_account":
         raise UserError(
-            f"{file} is not a service account key (its type is {info.get('type')!r:.40}).",
-            next_step=f"Create a JSON key of the service account and name it in {_SETTING}.",
+            sentence(
+                "%(file)s is not a service account key (its type is %(kind)s).",
+                file=str(file),
+                kind=repr(info.get("type"))[:40],
+            ),
+            next_step=sentence(
+                "Create a JSON key of the service account and name it in %(setting)s.",
+                setting=_SETTING,
+            ),
         )
     missing = [name for name in _NEEDED if not isinstance(info.get(name), str) or not info[name]]
     if missing:
-        raise _bad(file, f"lacks {', '.join(missing)}")
+        raise _bad(
+            sentence(
+                "The service account key %(file)s lacks %(fields)s.",
+                file=str(file),
+                fields=", ".join(missing),
+            )
+        )
     _check_private_key(file, info["private_key"])
     return ServiceAccount(
         client_email=info["client_email"],
@@ -79,15 +98,23 @@ def _read(file: Path) -> dict[str, Any]:
             content = stream.read(_MAX_KEY_BYTES + 1)
     except OSError as error:
         raise UserError(
-            f"The service account key {file} cannot be read: {error.strerror or error}.",
-            next_step=f"Correct {_SETTING}, or the file's owner and mode.",
+            sentence(
+                "The service account key %(file)s cannot be read: %(reason)s.",
+                file=str(file),
+                reason=error.strerror or str(error),
+            ),
+            next_step=sentence(
+                "Correct %(setting)s, or the file's owner and mode.", setting=_SETTING
+            ),
         ) from None
     try:
         info = json.loads(content) if len(content) <= _MAX_KEY_BYTES else None
     except (ValueError, RecursionError):
         info = None
     if not isinstance(info, dict):
-        raise _bad(file, "is not a JSON object")
+        raise _bad(
+            sentence("The service account key %(file)s is not a JSON object.", file=str(file))
+        )
     return info
 
 
@@ -95,13 +122,20 @@ def _check_private_key(file: Path, pem: str) -> None:
     try:
         load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _bad(file, "has a private_key that cannot be used") from None
+        raise _bad(
+            sentence(
+                "The service account key %(file)s has a private_key that cannot be used.",
+                file=str(file),
+            )
+        ) from None
 
 
-def _bad(file: Path, what: str) -> UserError:
+def _bad(what: str) -> UserError:
     return UserError(
-        f"The service account key {file} {what}.",
-        next_step="Download a new JSON key in the Google Cloud console (IAM > Service accounts).",
+        what,
+        next_step=sentence(
+            "Download a new JSON key in the Google Cloud console (IAM > Service accounts)."
+        ),
     )
 
 
@@ -129,8 +163,11 @@ class DelegationAllow:
         bad = [entry for entry in cleaned if not _is_entry(entry)]
         if bad:
             raise UserError(
-                f"WATCHER_DELEGATION_ALLOW has malformed entries: {', '.join(bad)}",
-                next_step="Give addresses (ann@example.com) or domains (@example.com).",
+                sentence(
+                    "WATCHER_DELEGATION_ALLOW has malformed entries: %(entries)s",
+                    entries=", ".join(bad),
+                ),
+                next_step=sentence("Give addresses (ann@example.com) or domains (@example.com)."),
             )
         return cls(
             addresses=frozenset(entry for entry in cleaned if not entry.startswith("@")),

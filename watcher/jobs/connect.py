@@ -7,13 +7,14 @@ from typing import Any
 import redis
 from redis.sentinel import Sentinel
 
+from watcher.errors import sentence
 from watcher.given import queue_url
 
 _TRIED = "watcher:tried"
 _REFUSALS = {
-    redis.OutOfMemoryError: "its memory is full (maxmemory)",
-    redis.ReadOnlyError: "it is a read-only replica",
-    redis.exceptions.NoPermissionError: "its user may not write",
+    redis.OutOfMemoryError: sentence("its memory is full (maxmemory)"),
+    redis.ReadOnlyError: sentence("it is a read-only replica"),
+    redis.exceptions.NoPermissionError: sentence("its user may not write"),
 }
 
 
@@ -26,8 +27,8 @@ def refusal(client: redis.Redis) -> str:
     except redis.ResponseError as error:
         known = next((word for kind, word in _REFUSALS.items() if isinstance(error, kind)), "")
         if not known and str(error).startswith("MISCONF"):
-            known = "it cannot write to its own disk"
-        return known or f"it answers {str(error).split(maxsplit=1)[0]}"
+            known = sentence("it cannot write to its own disk")
+        return known or sentence("it answers %(word)s", word=str(error).split(maxsplit=1)[0])
     return ""
 
 

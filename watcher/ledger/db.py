@@ -56,13 +56,6 @@ POSTGRESQL = ("postgresql", "postgresql+psycopg")
 _NOW = select(epoch_now())
 
 
-def _no_database(what: str) -> errors.UserError:
-    return errors.UserError(
-        f"WATCHER_DATABASE_URL {what}",
-        next_step="e.g. postgresql+psycopg://watcher@127.0.0.1/watcher",
-    )
-
-
 class Database:
     """One engine per process; make it after a fork, never before.
 
@@ -74,11 +67,16 @@ class Database:
         try:
             self._url = make_url(url)
         except (ArgumentError, ValueError) as error:  # the second of a port that is no number
-            raise _no_database("is not a SQLAlchemy URL") from error
+            raise refusals.no_database(
+                errors.sentence("WATCHER_DATABASE_URL is not a SQLAlchemy URL")
+            ) from error
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if not self.is_sqlite and self._url.drivername not in POSTGRESQL:
-            raise _no_database(
-                f"begins with {self._url.drivername}://, which Watcher does not take"
+            raise refusals.no_database(
+                errors.sentence(
+                    "WATCHER_DATABASE_URL begins with %(kind)s://, which Watcher does not take",
+                    kind=self._url.drivername,
+                )
             )
         name = self._url.database if self.is_sqlite else None
         self._file = LedgerFile(Path(name)) if name and name != ":memory:" else None
@@ -247,12 +245,7 @@ class Database:
         if revision == REVISIONS[-1]:
             return
         if revision is None and not make:
-            raise errors.WatcherError(
-                f"there is no ledger yet in {self._url.render_as_string(hide_password=True)}",
-                next_step="`watcher up` makes one, and so do `watcher init` and, in a PostgreSQL, "
-                "`watcher web`; if there was one, put it or its backup back first",
-                exit_code=errors.ExitCode.UNAVAILABLE,
-            )
+            raise refusals.none_yet(self._url.render_as_string(hide_password=True))
         with self._migration_lock() as connection:
             _refuse_newer(connection)
             # Alembic takes a tenth of a second to load and is needed once for each version.
@@ -266,13 +259,7 @@ class Database:
             failure = self._failure(error)
             if failure is None:
                 raise
-            reason = failure.message.removeprefix("the ledger did not answer: ")
-            raise errors.WatcherError(
-                f"cannot open the ledger: {reason}",
-                next_step=failure.next_step
-                or "check WATCHER_DATABASE_URL and that the database runs",
-                exit_code=errors.ExitCode.UNAVAILABLE,
-            ) from None
+            raise refusals.not_opened(failure) from None
 
     def form(self) -> tuple[str | None, bool]:
         """The revision of the ledger, None where there is none yet; and whether it is the newest.
@@ -388,7 +375,4 @@ def _current(connection: Connection) -> str | None:
 def _refuse_newer(connection: Connection) -> None:
     current = _current(connection)
     if current is not None and current not in REVISIONS:
-        raise errors.UserError(
-            f"the ledger was written by a newer Watcher (revision {current})",
-            next_step="install that version again, or restore a backup of the ledger",
-        )
+        raise refusals.newer(current)

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from watcher.errors import UserError
+from watcher.errors import UserError, joined, sentence
 from watcher.ledger import accounts, audit
 from watcher.ledger.acts import What
 from watcher.ledger.db import LOCKED, Database
@@ -40,12 +40,20 @@ def require_known(db: Database, keyring: Keyring) -> None:
         keyring.look_again()
     unknown = {key: n for key, n in found.items() if key not in keyring.ids}
     if unknown:
-        what = ", ".join(f"{n} under key {key}" for key, n in sorted(unknown.items()))
+        which = (
+            sentence("%(n)s under key %(key)s", n=n, key=key) for key, n in sorted(unknown.items())
+        )
         raise UserError(
-            f"the ledger holds secrets that WATCHER_SECRET_KEYS cannot open: {what} "
-            f"(given: {', '.join(keyring.ids)})",
-            next_step="put the old key back behind the new one, separated by a comma; if it is "
-            "lost: `watcher keys forget KEY`, and those employees connect again; their events stay",
+            sentence(
+                "the ledger holds secrets that WATCHER_SECRET_KEYS cannot open: %(which)s (given: "
+                "%(given)s)",
+                which=joined(", ", *which),
+                given=", ".join(keyring.ids),
+            ),
+            next_step=sentence(
+                "put the old key back behind the new one, separated by a comma; if it is lost: "
+                "`watcher keys forget KEY`, and those employees connect again; their events stay"
+            ),
         )
 
 

@@ -11,11 +11,13 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from watcher.errors import ExitCode, LedgerAway, WatcherError
+from watcher import errors
 from watcher.given.files import as_owner, may
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_RESTORE = "stop Watcher, put a backup of the ledger in its place, and start it again"
+_RESTORE = errors.sentence(
+    "stop Watcher, put a backup of the ledger in its place, and start it again"
+)
 
 
 class LedgerFile:
@@ -34,16 +36,20 @@ class LedgerFile:
     def require(self) -> None:
         """Raises ``WatcherError`` when there is no file, or it is not for this user."""
         if not is_allowed(self.path):
-            raise WatcherError(
-                f"the ledger {self.path} is not for this user to open",
+            raise errors.WatcherError(
+                errors.sentence(
+                    "the ledger %(path)s is not for this user to open", path=str(self.path)
+                ),
                 next_step=as_owner(self.path),
             )
         if not self.path.exists():
-            raise WatcherError(
-                f"there is no ledger at {self.path}",
-                next_step="`watcher up` makes a new one, and so does `watcher init`; if there was "
-                "one, put it or its backup back first",
-                exit_code=ExitCode.UNAVAILABLE,
+            raise errors.WatcherError(
+                errors.sentence("there is no ledger at %(path)s", path=str(self.path)),
+                next_step=errors.sentence(
+                    "`watcher up` makes a new one, and so does `watcher init`; if there was one, "
+                    "put it or its backup back first"
+                ),
+                exit_code=errors.ExitCode.UNAVAILABLE,
             )
 
     def check(self) -> None:
@@ -51,16 +57,20 @@ class LedgerFile:
         try:
             found = self.path.stat()
         except FileNotFoundError:
-            raise LedgerAway(f"the ledger's file {self.path} is gone", next_step=_RESTORE) from None
+            said = errors.sentence("the ledger's file %(path)s is gone", path=str(self.path))
+            raise errors.LedgerAway(said, next_step=_RESTORE) from None
         except OSError:
             return  # opening it says what is wrong
         now = (found.st_dev, found.st_ino)
         if self._opened is None:
             self._opened = now
         elif now != self._opened:
-            raise LedgerAway(
-                f"the ledger's file {self.path} was replaced while Watcher runs",
-                next_step="restart Watcher",
+            raise errors.LedgerAway(
+                errors.sentence(
+                    "the ledger's file %(path)s was replaced while Watcher runs",
+                    path=str(self.path),
+                ),
+                next_step=errors.sentence("restart Watcher"),
             )
 
 
@@ -97,8 +107,12 @@ def damage(error: BaseException | None) -> str:
     return str(error) if code & 0xFF in _DAMAGED else ""
 
 
-def damaged(path: Path, words: str) -> LedgerAway:
-    return LedgerAway(
-        f"the ledger's file {path} is damaged or is no ledger ({words})",
+def damaged(path: Path, words: str) -> errors.LedgerAway:
+    return errors.LedgerAway(
+        errors.sentence(
+            "the ledger's file %(path)s is damaged or is no ledger (%(words)s)",
+            path=str(path),
+            words=words,
+        ),
         next_step=_RESTORE,
     )

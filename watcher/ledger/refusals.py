@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 
-from watcher.languages.sentence import sentence
+from watcher.errors import ExitCode, LedgerAway, UserError, WatcherError, sentence
 
 FULL = sentence("the ledger's disk is full")
 NO_WRITES = sentence("the ledger takes no writes")
@@ -69,3 +69,43 @@ def why(error: BaseException | None) -> str:
     said = str(error)
     found = (words for text, words in _TEXTS if re.search(text, said, re.IGNORECASE))
     return next(found, (said.splitlines() or [sentence("no answer")])[0])
+
+
+# --- errors of opening it ------------------------------------------------------------------
+
+
+def not_opened(failure: LedgerAway) -> WatcherError:
+    what = getattr(failure.message, "values", {}).get("reason", failure.message)
+    return WatcherError(
+        sentence("cannot open the ledger: %(reason)s", reason=what),
+        next_step=failure.next_step
+        or sentence("check WATCHER_DATABASE_URL and that the database runs"),
+        exit_code=ExitCode.UNAVAILABLE,
+    )
+
+
+def no_database(what: str) -> UserError:
+    return UserError(
+        what,
+        next_step=sentence("e.g. postgresql+psycopg://watcher@127.0.0.1/watcher"),
+    )
+
+
+def none_yet(place: str) -> WatcherError:
+    return WatcherError(
+        sentence("there is no ledger yet in %(place)s", place=place),
+        next_step=sentence(
+            "`watcher up` makes one, and so do `watcher init` and, in a PostgreSQL, `watcher web`; "
+            "if there was one, put it or its backup back first"
+        ),
+        exit_code=ExitCode.UNAVAILABLE,
+    )
+
+
+def newer(revision: str) -> UserError:
+    return UserError(
+        sentence(
+            "the ledger was written by a newer Watcher (revision %(revision)s)", revision=revision
+        ),
+        next_step=sentence("install that version again, or restore a backup of the ledger"),
+    )

@@ -17,11 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from watcher.errors import (
-    Cause,
-    Permanent,
-    UserError,
-)
+from watcher import errors
 from watcher.settings import Settings, load
 
 PROOF_HEADER = "X-Watcher-Proof"
@@ -31,7 +27,7 @@ _KEY_ID = 8
 _NONCE = 12
 
 
-class SecretUnreadable(Permanent):
+class SecretUnreadable(errors.Permanent):
     """A ciphertext does not open with any of the given keys, or was moved between rows."""
 
 
@@ -52,18 +48,25 @@ class Keyring:
         given = settings.secret_keys.get_secret_value().split(",")
         made = settings.data_dir / "secret.key"
         if not any(key.strip() for key in given) and made.is_file():
-            raise UserError(
-                f"WATCHER_SECRET_KEYS is not set, although `watcher init` has made {made}",
-                next_step=f"add to the settings: WATCHER_SECRET_KEYS_FILE={made}",
+            raise errors.UserError(
+                errors.sentence(
+                    "WATCHER_SECRET_KEYS is not set, although `watcher init` has made %(file)s",
+                    file=str(made),
+                ),
+                next_step=errors.sentence(
+                    "add to the settings: WATCHER_SECRET_KEYS_FILE=%(file)s", file=str(made)
+                ),
             )
         return cls(given, again=lambda: _keys_now(given))
 
     def _take(self, keys: Sequence[str]) -> None:
         cleaned = [key.strip() for key in keys if key.strip()]
         if not cleaned:
-            raise UserError(
-                "WATCHER_SECRET_KEYS is not set",
-                next_step="`watcher init` makes a key; keep a copy of it beside your backups",
+            raise errors.UserError(
+                errors.sentence("%(setting)s is not set", setting="WATCHER_SECRET_KEYS"),
+                next_step=errors.sentence(
+                    "`watcher init` makes a key; keep a copy of it beside your backups"
+                ),
             )
         self._roots = [key.encode() for key in cleaned]
         self._ciphers = {key_id(root): AESGCM(_derive(root, "encrypt")) for root in self._roots}
@@ -113,7 +116,7 @@ class Keyring:
             raise SecretUnreadable(
                 f"a secret in the ledger ({row}) needs key {used!r}, which is not among "
                 f"WATCHER_SECRET_KEYS (ids {', '.join(self.ids)})",
-                cause=Cause.KEY_MISSING,
+                cause=errors.Cause.KEY_MISSING,
                 next_step="put the old key back into WATCHER_SECRET_KEYS",
             )
         try:
@@ -122,7 +125,7 @@ class Keyring:
         except InvalidTag:
             raise SecretUnreadable(
                 f"a secret in the ledger ({row}) does not open: altered, or moved between rows",
-                cause=Cause.SECRET_ALTERED,
+                cause=errors.Cause.SECRET_ALTERED,
                 next_step="reconnect the account",
             ) from None
 
@@ -143,7 +146,7 @@ def _keys_now(given: Sequence[str]) -> Sequence[str]:
     """The keys as they are set at this moment; a new one may have been put in front."""
     try:
         now = load().settings.secret_keys.get_secret_value()
-    except UserError:
+    except errors.UserError:
         return given
     return now.split(",") if now else given
 
