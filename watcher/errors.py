@@ -20,6 +20,7 @@ from typing import TypeVar
 from watcher.languages.sentence import counted as counted
 from watcher.languages.sentence import joined as joined
 from watcher.languages.sentence import sentence as sentence
+from watcher.languages.sentence import unended as unended
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.integration.test_cli_runner import run
+from tests.spoken import unsayable_of
 from watcher.errors import ExitCode
 from watcher.explain.answers import Answer, Report, Verdict
 from watcher.explain.search import explain
@@ -25,10 +26,26 @@ from watcher.ledger.states import AccountState
 
 pytestmark = pytest.mark.one_shape("sqlite")
 SECRET = "Oncology"
+THEIRS = {
+    "Error",
+    "Event",
+    "Found",
+    "Not",
+    "Outlet",
+    "Value",
+    "backendError",
+    "for",
+    "missing",
+    "outlet",
+}
+"""Words in the answers of ERPNext and Google, which are shown as they came."""
 
 
 def ask(company: Company, text: str) -> Report:
-    return explain(company.services, text)
+    """What is told, all of it in sentences that a page can say in each of its languages."""
+    report = explain(company.services, text)
+    assert unsayable_of(report) <= THEIRS
+    return report
 
 
 def the(company: Company, text: str, verdict: Verdict, *says: str) -> Answer:
@@ -139,7 +156,7 @@ def test_what_the_rules_leave_out(company: Company) -> None:
     the(company, far, Verdict.LEFT_OUT, "outside the mirrored window, which is from")
     the(company, old, Verdict.LEFT_OUT, "it ended before")
     the(company, no, Verdict.LEFT_OUT, "the employee has declined it", "answer to the invitation")
-    the(company, office, Verdict.LEFT_OUT, "it is a working location")
+    the(company, office, Verdict.LEFT_OUT, "it is a working-location event")
 
 
 def test_what_is_gone_in_google(company: Company) -> None:
@@ -178,7 +195,12 @@ def test_a_series_its_instances_and_a_moved_one(company: Company) -> None:
 def test_what_waits_for_its_reading(company: Company) -> None:
     company.connect_at_rest()
     event = put(company, summary="New")
-    says = ("not in ERPNext yet", "has not read this", "polled by", "no push since the last change")
+    says = (
+        "not in ERPNext yet",
+        "has not read this",
+        "polled next by",
+        "no push since the last change",
+    )
     assert not the(company, event, Verdict.WAITING, *says).steps
     with company.services.db.session() as session:
         live = channels.live(session, company.calendar().id, company.services.clock())
@@ -369,7 +391,7 @@ def test_what_is_not_found_says_what_was_looked_through(company: Company) -> Non
     company.google.add_calendar("outlet@group.calendar.google.com", owner=BOB)
     other = company.google.insert_event("outlet@group.calendar.google.com", company.timed())
     for text, said in (
-        ("nosuchevent1", "Google, in 1 of 1 mirrored calendars"),
+        ("nosuchevent1", "Google, in 1 of 1 mirrored calendar"),
         ("EV99999", "ERPNext, for the Event EV99999"),
         (f"{ANN} nothing", f"Google, in the calendar {ANN}"),
         (f"{BOB} lunch", f"the ledger, for the account {BOB}"),
@@ -466,7 +488,7 @@ def test_the_page_tells_the_same_and_to_admins_alone(company: Company) -> None:
     assert "Give an event&#39;s id" in wrong
     none = told_of(client, "nosuchevent1")
     assert "Such an event was not found." in none
-    assert "1 of 1 mirrored calendars" in none
+    assert "1 of 1 mirrored calendar" in none
     stranger = page(company, admin=BOB)
     asked = company.google.log.counts()
     for answer in (stranger.get("/event"), stranger.post("/event", data={"what": event})):

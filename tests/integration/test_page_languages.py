@@ -6,13 +6,17 @@ from __future__ import annotations
 import gettext
 import re
 from collections.abc import Iterator
+from datetime import date
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import flask_babel
 import pytest
+from babel.dates import format_date
 from flask.testing import FlaskClient
 
+from tests import catalogs
 from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
 from tests.integration.test_pages import hold, refuse
 from watcher.channels.renewal import renew_due
@@ -205,17 +209,105 @@ def test_no_answer_to_a_button_is_left_in_english(company: Company, browser: Fla
     assert not looked(browser, begun)
 
 
-def test_what_has_no_words_yet_is_marked_as_english(company: Company) -> None:
-    """The answers of *Event* are, and the browser reads them out as such."""
-    company.connect_at_rest()
+def in_pieces(text: str) -> str:
+    """Marked, but for what is put into it."""
+    return BEGIN + re.sub(r"%\(\w+\)s", f"{END}\\g<0>{BEGIN}", text) + END
+
+
+class InPieces(Marked):
+    """The same of what has words in German, so that nothing hides within the marks."""
+
+    def gettext(self, message: str) -> str:
+        return in_pieces(message) if message in KNOWN else message
+
+
+KNOWN = {text for message in catalogs.kept("de") for text in catalogs.ids(message)}
+
+
+def test_no_word_of_an_answer_about_an_event_is_left_in_english(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor within what is put into a sentence, nor within what is said to be English."""
+    company.connect()
+    daily = ["RRULE:FREQ=DAILY;COUNT=5"]
+    declined = [{"email": ANN, "self": True, "responseStatus": "declined"}]
+    for extra in (
+        {"summary": "1-1"},
+        {"hours": 30, "summary": "2-2", "visibility": "private"},
+        {"hours": 3, "summary": "3-3", "recurrence": daily},
+        {"hours": 60 * 24, "summary": "4-4"},
+        {"hours": 26, "summary": "5-5", "attendees": declined},
+    ):
+        company.google.insert_event(ANN, company.timed(**extra))
+    company.sync()
+    lost = company.google.insert_event(ANN, company.timed(hours=9, summary="6-6"))
     browser = create_app(company.services).test_client()
     with browser.session_transaction() as session:
-        session["admin"] = ADMIN
-        session["language"] = "de"
-    page = browser.post("/event", data={"what": f"{ANN} stand-up"}, follow_redirects=True).text
-    assert '<html lang="de">' in page
-    assert re.search(r'<h2><span lang="en">[A-Z]', page)
-    assert "Was durchsucht wurde:" in page
+        session["admin"], session["language"], session["form_proof"] = ADMIN, "de", "t"
+    monkeypatch.setattr(flask_babel.Domain, "get_translations", lambda _self: InPieces())
+    monkeypatch.setattr("watcher.languages.catalogs.messages", lambda _language: InPieces())
+    day = company.google.get_event(ANN, lost)["start"]["dateTime"][:10]
+    asked = [f"{ANN} {word}" for word in ("1-1", "3-3", "4-4", "5-5", "6-6", "7-7", day)]
+    for text in (*asked, f"{BOB} 1-1", "nosuchevent1", "EV99999", "a b", ANN, day, "-"):
+        page = browser.post("/event", data={"what": text}, follow_redirects=True).text
+        english = re.findall(r'<(?!a )\w+ [^>]*lang="en"[^>]*>([^<]*)', page)
+        assert all(each.startswith("watcher ") for each in english), text
+        assert left_in_english(page) <= {"Busy", *DAYS, *MONTHS}, text
+    company.google.add_fault(match="/calendar/v3/", status=503)
+    page = browser.post("/event", data={"what": f"{ANN} 1-1"}, follow_redirects=True).text
+    assert "backendError" in page, "Google's own words stay"
+
+
+DAYS = {"Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"}
+MONTHS = {f"{format_date(date(2026, m, 1), 'MMM', locale='de')}".strip(".") for m in range(1, 13)}
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "when"),
+    [
+        (
+            "de",
+            "Er steht in ERPNext als EV",
+            r"\w\w\., \d+\. \w+\.? \d{4}, \d\d:\d\d bis \d\d:\d\d",
+        ),
+        ("es", "Está en ERPNext como EV", r"\w{3}, \d+ \w+ \d{4}, \d+:\d\d a \d+:\d\d"),
+        ("hi", "यह ERPNext में EV", r"\d+:\d\d [ap]m से \d+:\d\d [ap]m तक"),
+    ],
+)
+def test_an_answer_about_an_event_is_in_the_language_and_has_its_dates(
+    company: Company, language: str, sentence: str, when: str
+) -> None:
+    company.connect()
+    company.google.insert_event(ANN, company.timed(summary="Home"))
+    company.sync()
+    browser = create_app(company.services).test_client()
+    with browser.session_transaction() as session:
+        session["admin"], session["language"] = ADMIN, language
+    asked = {"what": f"{ANN} home"}
+    page = unescape(browser.post("/event", data=asked, follow_redirects=True).text)
+    (name,) = re.findall(r"<h2>(.*?)</h2>", page)
+    assert "Home" in name, "a title is no word of Watcher's"
+    assert re.search(when, name), name
+    assert sentence in page
+
+
+def test_what_differs_in_a_calendar_is_in_the_language_of_the_page(company: Company) -> None:
+    company.connect_at_rest()
+    for hours, summary in ((2, "Shift"), (30, "Review")):
+        company.google.insert_event(ANN, company.timed(hours=hours, summary=summary))
+    company.sync()
+    company.google.insert_event(ANN, company.timed(hours=50, summary="New"))
+    first, second = (str(row["name"]) for row in company.rows())
+    company.site.set_column("Event", first, "subject", "Dragged")
+    company.site.set_column("Event", second, "custom_google_event_id", "gone12345")
+    company.site.set_column("Event", second, "custom_google_sync_key", "k")
+    browser = create_app(company.services).test_client()
+    with browser.session_transaction() as session:
+        session["admin"], session["language"], session["form_proof"] = ADMIN, "de", "t"
+    page = browser.get(f"/calendars/{company.calendar().id}/compare").text
+    assert "(Titel)" in page
+    assert "(nicht in Google)" in page
+    assert re.search(r"\(\w\w\., \d+\. \w+\.? \d{4}, \d\d:\d\d:\d\d\)", page)
 
 
 def test_what_is_counted_what_is_known_of_frappe_and_full_stops_are_in_the_language_of_the_page(

@@ -140,7 +140,7 @@ def test_differences_are_named_and_mended_and_private_titles_are_not_shown(
     company.google.insert_event(ANN, company.timed(summary="Oncology", visibility="private"))
     found = admin.get(f"{page}/compare")
     assert "2 missing of 2 events" in found
-    assert '"Stand-up" on ' in found
+    assert '"Stand-up", ' in found
     assert "private event, title not shown" in found
     assert "Oncology" not in found
     assert company.rows() == [], "nothing was changed"

@@ -9,6 +9,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from watcher.events import fields, model, window
+from watcher.languages.sentence import joined
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,17 +89,17 @@ def difference(told: model.Told, rows: Iterable[model.Row], place: Place) -> Dif
 
 
 def _detail_of(event: model.ErpEvent, row: model.Row, place: Place) -> str:
-    status = "status" if is_to_reopen(event, row, place) else ""
-    return ", ".join(filter(None, (detail(event, row), status)))
+    status = fields.STATUS if is_to_reopen(event, row, place) else ""
+    return joined(", ", detail(event, row), status)
 
 
 def detail(event: model.ErpEvent, row: model.Row) -> str:
     """The mirrored fields in which a row differs from its event, as words."""
     checks = (
-        ("repetition", row.repeats),
-        ("account", row.owner_ids not in (None, (event.account, event.calendar_id))),
+        (fields.REPETITION, row.repeats),
+        (fields.ACCOUNT, row.owner_ids not in (None, (event.account, event.calendar_id))),
     )
     wrong = [word for word, differs in checks if differs]
     always = fields.differing(event, row, fields.ALWAYS)
     optional = fields.differing(event, row, fields.OPTIONAL)
-    return ", ".join([*always, *wrong, *optional])
+    return joined(", ", *always, *wrong, *optional)

@@ -25,6 +25,7 @@ from watcher.events.model import (
     Row,
 )
 from watcher.events.text import anchor, line, link, paragraph, rich
+from watcher.languages.sentence import coded, sentence
 
 UNTITLED = "(No title)"
 MAX_SUBJECT = 60_000
@@ -70,8 +71,9 @@ class Field:
     ``make`` gives its value. ``mask`` gives the value that stands there when nobody may read the
     event: nothing, unless the row says otherwise; ``None`` keeps the value of ``make``, for what
     tells nothing of the event's content. ``differs`` compares what is wanted with what ERPNext
-    holds, by the words that are reported. ``is_text``: it holds text of the event, which must not
-    stay readable anywhere once the event is private.
+    holds, by the words that are reported: programs read them, and pages have words of their
+    language for them. ``is_text``: it holds text of the event, which must not stay readable
+    anywhere once the event is private.
 
     ``optional``: it is written where the site's Event has such a field. ``ErpEvent`` and ``Row``
     carry these in ``extras`` and the others as attributes of the same name. ``custom`` is the
@@ -183,22 +185,36 @@ def _addresses(text: str) -> list[str]:
 EMPLOYEE = "custom_google_employee"
 COLOUR = "color"
 
+TIME = coded("time", sentence("time"))
+REPETITION = coded("repetition", sentence("repetition"))
+ACCOUNT = coded("account", sentence("account"))
+STATUS = coded("status", sentence("status"))
+"""What else may differ, as ``Field.differs`` has it."""
+
 FIELDS: tuple[Field, ...] = (
-    Field(name="starts_on", make=lambda s: s.starts_on, mask=None, differs={"time": ne}),
-    Field(name="ends_on", make=lambda s: s.ends_on, mask=None, differs={"time": ne}),
-    Field(name="all_day", make=lambda s: s.all_day, mask=None, differs={"time": ne}),
+    Field(name="starts_on", make=lambda s: s.starts_on, mask=None, differs={TIME: ne}),
+    Field(name="ends_on", make=lambda s: s.ends_on, mask=None, differs={TIME: ne}),
+    Field(name="all_day", make=lambda s: s.all_day, mask=None, differs={TIME: ne}),
     Field(
         name="subject",
         make=lambda s: line(s.event.summary or "", MAX_SUBJECT) or UNTITLED,
         mask=lambda s: PRIVATE_FREE if s.event.is_free else BUSY,
-        differs={"subject": _other_text},
+        differs={coded("subject", sentence("title")): _other_text},
         is_text=True,
     ),
-    Field(name="event_type", make=lambda s: s.event_type, mask=None),
+    Field(
+        name="event_type",
+        make=lambda s: s.event_type,
+        mask=None,
+        differs={coded("event_type", sentence("who sees it (event type)")): ne},
+    ),
     Field(
         name="description",
         make=_description,
-        differs={"description": _other_text, "link": _other_links},
+        differs={
+            coded("description", sentence("description")): _other_text,
+            coded("link", sentence("link")): _other_links,
+        },
         is_text=True,
     ),
     Field(
@@ -209,7 +225,7 @@ FIELDS: tuple[Field, ...] = (
             if s.has("location") and len(_one_line(s.event.location)) <= MAX_DATA
             else paragraph("Place", s.event.location or "", MAX_SUBJECT)
         ),
-        differs={"location": _other_text},
+        differs={coded("location", sentence("place")): _other_text},
         is_text=True,
         optional=True,
         null_where_missing=True,
@@ -219,7 +235,7 @@ FIELDS: tuple[Field, ...] = (
         word="meet_link",
         make=lambda s: _whole(link(s.event.meeting_link)),
         described=lambda s: _meeting(link(s.event.meeting_link)),
-        differs={"meet_link": _other_text},
+        differs={coded("meet_link", sentence("link to the meeting")): _other_text},
         is_text=True,
         optional=True,
         null_where_missing=True,
@@ -230,6 +246,7 @@ FIELDS: tuple[Field, ...] = (
         word="colour",
         make=lambda s: s.rules.colour,
         mask=None,
+        differs={coded("colour", sentence("colour")): ne},
         optional=True,
     ),
     Field(
@@ -237,6 +254,7 @@ FIELDS: tuple[Field, ...] = (
         word="employee",
         make=lambda s: s.rules.employee or "",
         mask=None,
+        differs={coded("employee", sentence("employee")): ne},
         optional=True,
         null_where_missing=True,
         # Reports and filters by employee, branch and department.

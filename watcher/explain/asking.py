@@ -41,8 +41,12 @@ class Asking:
             return self.silent[side]
         if time.monotonic() - self._began > self.seconds:
             return gathered.Silence(
-                message=f"it was not asked: the others took more than {self.seconds:.0f} seconds",
-                step="try again",
+                message=errors.counted(
+                    "it was not asked: the others took more than %(n)s second",
+                    "it was not asked: the others took more than %(n)s seconds",
+                    round(self.seconds),
+                ),
+                step=errors.LATER[""],
                 code=errors.ExitCode.UNAVAILABLE,
             )
 
@@ -57,7 +61,7 @@ class Asking:
         away = isinstance(error, errors.Transient)
         found = _other_side(error, side)
         silence = gathered.Silence(
-            message=error.message.rstrip("."),
+            message=errors.unended(error.message),
             step=error.next_step or (errors.LATER[found] if away else ""),
             code=error.exit_code,
         )

@@ -21,8 +21,8 @@ from watcher.explain.privacy import may_show_times, may_show_title, title_of
 from watcher.explain.question import ByPerson
 from watcher.explain.waiting_for import account_wait
 from watcher.google.client import CalendarClient
+from watcher.languages.sentence import sentence
 from watcher.ledger import accounts, told
-from watcher.ledger.told import AccountTold, CalendarTold
 
 AROUND: Final = timedelta(days=60)
 """So much on both sides of the mirrored window is looked through as well."""
@@ -40,16 +40,16 @@ def by_person(hunt: Hunt, asked: ByPerson) -> None:
         row = accounts.find(session, asked.email)
         account = told.account(session, row) if row is not None else None
         pairs = told.of_account(session, asked.email)
-    hunt.searched.append(f"the ledger, for the account {asked.email}")
+    hunt.searched.append(sentence("the ledger, for the account %(email)s", email=asked.email))
     if account is None:
-        hunt.sentence = f"{asked.email} is not connected to Watcher."
+        hunt.sentence = sentence("%(email)s is not connected to Watcher.", email=asked.email)
         hunt.steps.append(f"watcher accounts invite {asked.email}")
         return
     if not account.is_active:
         _not_active(hunt, account)
         return
     if not pairs:
-        hunt.sentence = f"No calendar of {asked.email} is mirrored."
+        hunt.sentence = sentence("No calendar of %(email)s is mirrored.", email=asked.email)
         hunt.steps.append(f"watcher calendars add {asked.email} ID")
     calendars = hunt.told(pairs)
     if len(asked.id_in_it) >= LONG:
@@ -62,13 +62,13 @@ def by_person(hunt: Hunt, asked: ByPerson) -> None:
         _as_id(hunt, calendars, asked.id_in_it)
 
 
-def _not_active(hunt: Hunt, account: AccountTold) -> None:
+def _not_active(hunt: Hunt, account: told.AccountTold) -> None:
     wait = account_wait(account, hunt.clock)
     if wait is not None:
         answer = Answer(
             verdict=Verdict.BLOCKED,
             headline=wait.text,
-            what=f"the calendars of {account.email}",
+            what=sentence("the calendars of %(email)s", email=account.email),
             steps=tuple(filter(None, [wait.step])),
             account=account.email,
         )
@@ -78,21 +78,34 @@ def _not_active(hunt: Hunt, account: AccountTold) -> None:
 # --- at Google ------------------------------------------------------------------------------
 
 
-def _in_calendar(hunt: Hunt, calendar: CalendarTold, asked: ByPerson) -> None:
+def _in_calendar(hunt: Hunt, calendar: told.CalendarTold, asked: ByPerson) -> None:
     on = hunt.ground(calendar)
     span = _span(on, asked)
     found = _listed(hunt, on, asked, span)
-    days = f"{hunt.clock.at(span.start)[:14]} to {hunt.clock.at(span.end)[:14]}"
-    titles = " (not the titles of private events)" if asked.words else ""
-    where = f"Google, in the calendar {calendar.google_id}"
-    hunt.looked("google", f"{where} from {days}{titles}")
+    hunt.looked("google", _looked_through(hunt, on, asked, span))
     if not found and asked.words and asked.day is None:
         found = _anywhere(hunt, on, asked)
-        hunt.looked("google", f"{where} at any time, by Google's own search")
+        anywhere = sentence(
+            "Google, in the calendar %(calendar)s at any time, by Google's own search",
+            calendar=calendar.google_id,
+        )
+        hunt.looked("google", anywhere)
     for event, google in found:
         is_series = event.is_master
         said = gather.at_google(hunt.asking, on, event.id) if is_series else google
         hunt.explain(calendar, event.id, said)
+
+
+def _looked_through(hunt: Hunt, on: gather.Ground, asked: ByPerson, span: Window) -> str:
+    where = sentence(
+        "Google, in the calendar %(calendar)s from %(begin)s to %(end)s",
+        calendar=on.calendar.google_id,
+        begin=hunt.clock.on(span.start),
+        end=hunt.clock.on(span.end),
+    )
+    if not asked.words:
+        return where
+    return sentence("%(where)s (not the titles of private events)", where=where)
 
 
 def _span(on: gather.Ground, asked: ByPerson) -> Window:
@@ -168,7 +181,7 @@ def _begins(event: GoogleEvent, on: gather.Ground) -> datetime:
     return times.bounds(event.start, event.start, on.zone)[0] if event.start else times.EARLIEST
 
 
-def _as_id(hunt: Hunt, calendars: Sequence[CalendarTold], event_id: str) -> None:
+def _as_id(hunt: Hunt, calendars: Sequence[told.CalendarTold], event_id: str) -> None:
     """The one word may have been meant as an event's id."""
     for calendar in calendars:
         hunt.explain_if_known(calendar, event_id)
@@ -186,7 +199,10 @@ def _among_rows(hunt: Hunt, asked: ByPerson) -> None:
     longest = max(asked.words, key=len)
     account = data_id(asked.email)
     rows = hunt.asking.ask("erpnext", partial(mirror.titled, account, longest, MOST_ROWS))
-    hunt.looked("erpnext", f"ERPNext, for rows of {asked.email} with these words in the title")
+    looked = sentence(
+        "ERPNext, for rows of %(email)s with these words in the title", email=asked.email
+    )
+    hunt.looked("erpnext", looked)
     fitting = (
         [] if isinstance(rows, gathered.Silence) else [row for row in rows if _has(row, asked)]
     )
@@ -200,7 +216,7 @@ def _has(row: Row, asked: ByPerson) -> bool:
     return all(word.casefold() in row.subject.casefold() for word in asked.words)
 
 
-def _of_row(hunt: Hunt, calendar: CalendarTold, event_id: str) -> None:
+def _of_row(hunt: Hunt, calendar: told.CalendarTold, event_id: str) -> None:
     on = hunt.ground(calendar)
     google = gather.at_google(hunt.asking, on, event_id)
     if isinstance(google, gathered.Silence):

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from watcher.events.compare import detail, is_to_reopen
+from watcher.events.fields import STATUS
 from watcher.events.mapping import sync_key
 from watcher.events.model import ErpEvent, GoogleEvent, Row
 from watcher.explain.gathered import Decided
+from watcher.languages.sentence import joined
 from watcher.ledger.aside import SetAside
 from watcher.sync.decide import Rows, decide, map_reading
 from watcher.sync.passes import Basis
@@ -69,6 +71,5 @@ def _difference(basis: Basis, zone: ZoneInfo, found: Decided, rows: Sequence[Row
     row = next((row for row in rows if event is not None and row.key == event.key), None)
     if not isinstance(event, ErpEvent) or row is None:
         return ""
-    words = detail(event, row)
     reopen = is_to_reopen(event, row, basis.place(zone))
-    return ", ".join(filter(None, (words, "status" if reopen else "")))
+    return joined(", ", detail(event, row), STATUS if reopen else "")

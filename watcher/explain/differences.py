@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from watcher.errors import Transient
+from watcher.errors import Transient, counted, sentence
 from watcher.explain import words
 from watcher.google.client import PATIENT, Patience
 from watcher.ledger import debts
@@ -20,10 +20,12 @@ KINDS = ("missing", "extra", "different")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Differing:
-    """``detail`` says what differs, or where the event stands; no text of the event."""
+    """``detail`` says what differs, or where the event stands, and ``told`` the same for people; no
+    text of the event."""
 
     event_id: str
     detail: str
+    told: str
     name: words.Name
 
 
@@ -58,9 +60,15 @@ def pass_that_looks(
     def hold() -> None:
         if seconds is not None and time.monotonic() - began > seconds:
             raise Transient(
-                f"Google and ERPNext took more than {seconds:.0f} seconds",
+                counted(
+                    "Google and ERPNext took more than %(n)s second",
+                    "Google and ERPNext took more than %(n)s seconds",
+                    round(seconds),
+                ),
                 side="",
-                next_step="try again, or compare by `watcher verify EMAIL`, which waits longer",
+                next_step=sentence(
+                    "try again, or compare by `watcher verify EMAIL`, which waits longer"
+                ),
             )
 
     with services.db.reading() as session:
@@ -75,15 +83,20 @@ def look(p: passes.Pass, most: int) -> Differences:
     groups = []
     for kind in KINDS:
         rows = getattr(compared.difference, kind)
-        examples = [_named(compared, clock, *row) for row in rows[:most]]
+        examples = [_named(compared, clock, kind, row) for row in rows[:most]]
         groups.append(Group(kind=kind, count=len(rows), examples=examples))
     return Differences(mirrored=compared.mirrored, groups=groups)
 
 
 def _named(
-    compared: comparing.Comparison, clock: words.Clock, key: str, event_id: str, detail: str
+    compared: comparing.Comparison, clock: words.Clock, kind: str, row: tuple[str, str, str]
 ) -> Differing:
     """By the name that an admin may know, where Google still has it."""
+    key, event_id, detail = row
     event = compared.events.get(key)
     name = words.name_of(event, compared.rules, clock) if event is not None else words.Name()
-    return Differing(event_id=event_id, detail=detail, name=name)
+    if kind == "missing":
+        told = clock.site(detail, compared.rules.site_zone)
+    else:
+        told = {**words.LEFT_OUT, **words.EXTRA}.get(detail) or detail
+    return Differing(event_id=event_id, detail=detail, told=told, name=name)

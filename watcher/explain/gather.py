@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from watcher.erpnext.deletions import Deletion, last_deletion
+from watcher import errors
+from watcher.erpnext import deletions
 from watcher.erpnext.site import Employee, Site
-from watcher.errors import Permanent
 from watcher.events import mapping
 from watcher.events.model import Create, GoogleEvent, Row
 from watcher.events.parse import original_start
@@ -19,6 +19,7 @@ from watcher.explain import gathered
 from watcher.explain.asking import Asking
 from watcher.explain.decision import decide_on, keys_of
 from watcher.google.own import look
+from watcher.languages.names import code
 from watcher.ledger import debts, told
 from watcher.sync.intake import parse_items, sync_keys, zone_or_utc
 from watcher.sync.passes import Basis, make_basis
@@ -82,17 +83,22 @@ def at_google(asking: Asking, on: Ground, event_id: str) -> gathered.AtGoogle | 
     calendar = on.calendar
     if not calendar.account.is_active:
         return gathered.Silence(
-            message=f"it was not asked, since the account is {calendar.account.state}"
+            message=errors.sentence(
+                "it was not asked, since the account is not active (%(state)s)",
+                state=code(calendar.account.state),
+            )
         )
     if mapping.SHORTENED in event_id:
-        return gathered.Silence(message="it was not asked: ERPNext keeps this event's id shortened")
+        return gathered.Silence(
+            message=errors.sentence("it was not asked: ERPNext keeps this event's id shortened")
+        )
     google_id = calendar.google_id
     item = asking.google(calendar, lambda google: google.event(google_id, event_id))
     if isinstance(item, gathered.Silence):
         return item
     if item is None:
         shown = asking.google(calendar, lambda google: look(google, google_id))
-        hidden = shown.message if isinstance(shown, Permanent) else ""
+        hidden = shown.message if isinstance(shown, errors.Permanent) else ""
         return gathered.AtGoogle(hides_calendar=hidden)
     return _with_instances(asking, on, read_item(on, item))
 
@@ -162,10 +168,10 @@ def _with_deletion(asking: Asking, found: gathered.Facts) -> gathered.Facts:
     return replace(found, erpnext=replace(erpnext, deletion=deletion)) if deletion else found
 
 
-def _deletion(asking: Asking, key: str) -> Deletion | None:
+def _deletion(asking: Asking, key: str) -> deletions.Deletion | None:
     client = asking.services.erpnext
-    found = asking.ask("erpnext", lambda: last_deletion(client, key=key))
-    return found if isinstance(found, Deletion) else None
+    found = asking.ask("erpnext", lambda: deletions.last_deletion(client, key=key))
+    return found if isinstance(found, deletions.Deletion) else None
 
 
 # --- what follows ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from watcher.erpnext.events import EventMirror
-from watcher.errors import ExitCode
+from watcher.errors import ExitCode, sentence
 from watcher.events.mapping import data_id
 from watcher.events.model import Row
 from watcher.explain import gather, gathered
@@ -134,14 +134,24 @@ class Hunt:
         if facts is not None and not _is_known(facts):
             self.answers.pop()
             email, google_id = calendar.account.email, calendar.google_id
-            self.searched.append(f"Google and ERPNext, in the calendar {google_id} of {email}")
+            self.searched.append(
+                sentence(
+                    "Google and ERPNext, in the calendar %(calendar)s of %(email)s",
+                    calendar=google_id,
+                    email=email,
+                )
+            )
 
     def report(self) -> Report:
         silent = self.asking.silent
         code = self.code or next((each.code for each in silent.values()), ExitCode.OK)
-        unheard = [Said(SOURCES[side], f"{s.message}.") for side, s in silent.items()]
+        unheard = [
+            Said(SOURCES[side], sentence("%(text)s.", text=s.message)) for side, s in silent.items()
+        ]
         steps = [*self.steps, *(s.step for s in silent.values() if s.step)]
-        nothing = "Such an event was not found." if not code else "Nothing can be told of it now."
+        nothing = sentence("Such an event was not found.")
+        if code:
+            nothing = sentence("Nothing can be told of it now.")
         return Report(
             sentence="" if self.answers else self.sentence or nothing,
             answers=tuple(self.answers),

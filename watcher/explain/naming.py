@@ -12,7 +12,7 @@ from watcher.services import Services, impatient
 
 MOST_ASKED: Final = 20
 """So many events are asked for; the others keep their ids."""
-NOT_ASKED: Final = gathered.Silence(message="it was not asked")
+NOT_ASKED: Final = gathered.Silence(message=words.sentence("it was not asked"))
 
 SetAside = tuple[models.Quarantined, models.Calendar, models.Account]
 

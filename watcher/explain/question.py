@@ -84,7 +84,8 @@ def read(text: str, today: dt.date) -> Question:
     ``UserError``."""
     words = text.split()
     if not words or len(text) > MOST_CHARACTERS:
-        raise _unclear("there is nothing to look for" if not words else "that is too long")
+        what = sentence("that is too long") if words else sentence("there is nothing to look for")
+        raise _unclear(what)
     first = words[0].strip("<>")
     if "://" in first:
         return _link(first)
@@ -95,13 +96,22 @@ def read(text: str, today: dt.date) -> Question:
     if "@" in first:
         return _person(first.lower(), words[1:], today)
     if len(words) > 1:
-        raise _unclear(f"{first!r} is not an employee's address, and more words follow it")
+        raise _unclear(
+            sentence(
+                "%(word)s is not an employee's address, and more words follow it", word=repr(first)
+            )
+        )
     if _NAME.fullmatch(first):
         return ByName(name=first.upper())
     if _day(first.lower(), today) or _LIKE_A_DATE.fullmatch(first):
-        raise _unclear(f"{first} names a day and nobody whose event it is")
+        raise _unclear(sentence("%(day)s names a day and nobody whose event it is", day=first))
     if not _EVENT_ID.fullmatch(first):
-        raise _unclear(f"{first[:60]!r} is neither an event's id nor a link nor ERPNext's name")
+        raise _unclear(
+            sentence(
+                "%(word)s is neither an event's id nor a link nor ERPNext's name",
+                word=repr(first[:60]),
+            )
+        )
     return ByEvent(text=first, event_id=first)
 
 
@@ -145,7 +155,7 @@ def _whole(calendar_id: str) -> str:
 
 def _person(email: str, words: list[str], today: dt.date) -> ByPerson:
     if not words:
-        raise _unclear(f"which event of {email}?")
+        raise _unclear(sentence("which event of %(email)s?", email=email))
     day, rest = _day_in(words, today)
     wrong = next((word for word in rest if _LIKE_A_DATE.fullmatch(word.strip(","))), None)
     if wrong is not None and day is None:

@@ -15,6 +15,7 @@ from watcher.explain.gather import at_google, read_item
 from watcher.explain.gathered import Silence
 from watcher.explain.hunt import Hunt
 from watcher.google.client import CalendarClient
+from watcher.languages.sentence import counted, sentence
 from watcher.ledger import told
 from watcher.ledger.told import CalendarTold
 from watcher.services import Services
@@ -63,7 +64,7 @@ def _by_own_name(hunt: Hunt, text: str) -> None:
     if isinstance(mirror, Silence):
         return
     row = hunt.asking.ask("erpnext", partial(mirror.named, text))
-    hunt.looked("erpnext", "ERPNext, for an Event of this name")
+    hunt.looked("erpnext", sentence("ERPNext, for an Event of this name"))
     if isinstance(row, Row):
         _of_row(hunt, row)
 
@@ -71,7 +72,9 @@ def _by_own_name(hunt: Hunt, text: str) -> None:
 def _named(hunt: Hunt, calendar_id: str) -> list[CalendarTold]:
     with hunt.asking.services.db.reading() as session:
         pairs = told.of_address(session, calendar_id)
-    hunt.searched.append(f"the ledger, for the calendar {calendar_id}")
+    hunt.searched.append(
+        sentence("the ledger, for the calendar %(calendar)s", calendar=calendar_id)
+    )
     return hunt.told(pairs)
 
 
@@ -79,9 +82,9 @@ def _noted(hunt: Hunt, asked: question.ByEvent) -> list[CalendarTold]:
     with hunt.asking.services.db.reading() as session:
         pairs = told.of_calendars(session, told.setting_aside(session, asked.event_id))
     found = hunt.told(pairs)
-    hunt.searched.append("the ledger, for events that were set aside")
+    hunt.searched.append(sentence("the ledger, for events that were set aside"))
     rows = hunt.rows_of(asked.event_id)
-    hunt.looked("erpnext", "ERPNext, for rows of this event")
+    hunt.looked("erpnext", sentence("ERPNext, for rows of this event"))
     owners = [row.owner_ids for row in rows if row.owner_ids is not None]
     known = {calendar.id for calendar in found}
     return [*found, *(each for each in hunt.of_owners(owners) if each.id not in known)]
@@ -89,18 +92,21 @@ def _noted(hunt: Hunt, asked: question.ByEvent) -> list[CalendarTold]:
 
 def _elsewhere(hunt: Hunt, asked: question.ByEvent, *, is_connected: bool) -> None:
     """The same event may stand in a colleague's calendar."""
-    hunt.looked("erpnext", "ERPNext, for rows of this event from other calendars")
+    hunt.looked("erpnext", sentence("ERPNext, for rows of this event from other calendars"))
     for row in hunt.rows_of(asked.event_id):
         for calendar in hunt.of_owners([row.owner_ids] if row.owner_ids else []):
             hunt.explain(calendar, row.event_id)
     if not hunt.answers and not is_connected:
-        hunt.sentence = (
-            f"The calendar {asked.calendar_id} is not mirrored: nobody who is connected has it."
+        hunt.sentence = sentence(
+            "The calendar %(calendar)s is not mirrored: nobody who is connected has it.",
+            calendar=asked.calendar_id,
         )
-        hunt.steps.append(
-            f"connect the employee (watcher accounts invite EMAIL) or the calendar (watcher "
-            f"calendars add EMAIL {asked.calendar_id})"
+        step = sentence(
+            "connect the employee (watcher accounts invite EMAIL) or the calendar (watcher "
+            "calendars add EMAIL %(calendar)s)",
+            calendar=asked.calendar_id,
         )
+        hunt.steps.append(step)
 
 
 def _ask_all(hunt: Hunt, event_id: str) -> None:
@@ -115,9 +121,16 @@ def _ask_all(hunt: Hunt, event_id: str) -> None:
         is_series = bool(item.get("recurrence"))
         google = at_google(hunt.asking, on, event_id) if is_series else read_item(on, item)
         hunt.explain(calendar, event_id, google)
-    hunt.looked("google", f"Google, in {len(pairs)} of {count} mirrored calendars")
+    asked = counted(
+        "Google, in %(asked)s of %(n)s mirrored calendar",
+        "Google, in %(asked)s of %(n)s mirrored calendars",
+        count,
+        asked=len(pairs),
+    )
+    hunt.looked("google", asked)
     if len(pairs) < count:
-        hunt.steps.append(f"name the employee as well: watcher explain EMAIL {event_id}")
+        step = sentence("name the employee as well: watcher explain EMAIL %(id)s", id=event_id)
+        hunt.steps.append(step)
 
 
 def _event(google_id: str, event_id: str, google: CalendarClient) -> dict[str, Any] | None:
@@ -132,7 +145,7 @@ def _by_name(hunt: Hunt, asked: question.ByName) -> None:
     if isinstance(mirror, Silence):
         return
     row = hunt.asking.ask("erpnext", partial(mirror.named, asked.name))
-    hunt.looked("erpnext", f"ERPNext, for the Event {asked.name}")
+    hunt.looked("erpnext", sentence("ERPNext, for the Event %(row)s", row=asked.name))
     if isinstance(row, Row):
         _of_row(hunt, row)
     elif row is None:
@@ -141,17 +154,24 @@ def _by_name(hunt: Hunt, asked: question.ByName) -> None:
 
 def _of_row(hunt: Hunt, row: Row) -> None:
     if not row.event_id:
-        by = f"{row.modified_by} has last written it"
-        _not_mirrored(hunt, row.name, f"{row.name} was made in ERPNext, not by Watcher; {by}.")
+        text = sentence(
+            "%(row)s was made in ERPNext, not by Watcher; %(who)s has last written it.",
+            row=row.name,
+            who=row.modified_by,
+        )
+        _not_mirrored(hunt, row.name, text)
         return
     calendars = hunt.of_owners([row.owner_ids] if row.owner_ids else [])
     for calendar in calendars:
         hunt.explain(calendar, row.event_id)
     if not calendars:
         account, calendar_id = row.owner_ids or ("", "")
-        text = (
-            f"{row.name} came from the calendar {calendar_id} of {account}, which Watcher does not "
-            "know (any more): nothing keeps it current."
+        text = sentence(
+            "%(row)s came from the calendar %(calendar)s of %(email)s, which Watcher does not "
+            "know (any more): nothing keeps it current.",
+            row=row.name,
+            calendar=calendar_id,
+            email=account,
         )
         _not_mirrored(hunt, row.name, text)
 
@@ -159,19 +179,28 @@ def _of_row(hunt: Hunt, row: Row) -> None:
 def _of_deleted(hunt: Hunt, name: str) -> None:
     client = hunt.asking.services.erpnext
     found = hunt.asking.ask("erpnext", lambda: last_deletion(client, name=name))
-    hunt.looked("erpnext", "ERPNext's deleted documents")
+    hunt.looked("erpnext", sentence("ERPNext's deleted documents"))
     if not isinstance(found, Deletion):
         return
     calendars = hunt.of_owners([found.owner_ids]) if found.event_id else []
     for calendar in calendars:
         hunt.explain(calendar, found.event_id)
     if not calendars:
-        at = hunt.clock.site(found.at, hunt.clock.zone)
-        text = f"{name} was deleted {at} by {found.by}; it was not mirrored from a known calendar."
+        text = sentence(
+            "%(row)s was deleted %(when)s by %(who)s; it was not mirrored from a known calendar.",
+            row=name,
+            when=hunt.clock.site(found.at, hunt.clock.zone),
+            who=found.by,
+        )
         _not_mirrored(hunt, name, text)
 
 
 def _not_mirrored(hunt: Hunt, name: str, text: str) -> None:
     hunt.answers.append(
-        Answer(verdict=Verdict.NOT_MIRRORED, headline=text, what=f"Event {name}", erpnext=name)
+        Answer(
+            verdict=Verdict.NOT_MIRRORED,
+            headline=text,
+            what=sentence("Event %(id)s", id=name),
+            erpnext=name,
+        )
     )

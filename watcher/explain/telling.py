@@ -13,11 +13,11 @@ def answer_of(facts: gathered.Facts, clock: words.Clock) -> answers.Answer:
     silent = [s for s in (facts.google, facts.erpnext) if isinstance(s, gathered.Silence)]
     steps = [judged.step, *(each.step for each in silent)]
     whose = words.calendar_of(facts)
-    what = name.text or f"event {facts.event_id}"
+    what = name.text or words.sentence("event %(id)s", id=facts.event_id)
     return answers.Answer(
         verdict=judged.verdict,
         headline=judged.text,
-        what=", ".join(filter(None, (what, name.span, whose))),
+        what=words.joined(", ", what, name.span, whose),
         said=tuple(sentences.facts_in_words(facts, clock)),
         steps=tuple(dict.fromkeys(step for step in steps if step)),
         account=facts.calendar.account.email,
@@ -36,7 +36,9 @@ def calendar_answer(
     """What the ledger knows of a calendar in which no event could be looked for."""
     return answers.Answer(
         verdict=answers.Verdict.UNKNOWN,
-        headline=f"Google gave no answer ({silence.message}): no event can be looked for.",
+        headline=words.sentence(
+            "Google gave no answer (%(why)s): no event can be looked for.", why=silence.message
+        ),
         what=words.calendar_of(facts),
         said=tuple(answers.Said("ledger", text) for text in sentences.of_ledger(facts, clock)),
         steps=(silence.step,) if silence.step else (),

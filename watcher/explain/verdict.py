@@ -7,13 +7,6 @@ from watcher.events import model
 from watcher.explain import gathered, waiting_for, words
 from watcher.explain.answers import Verdict
 
-REFUSED = {
-    "masking": "ERPNext has refused to mask it, and what became private is still readable there",
-    "cancellation": "ERPNext has refused to cancel it, so that it still stands there",
-    "unmappable": "ERPNext cannot hold it",
-    "event": "ERPNext has refused it",
-}
-
 
 def judge(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait:
     """The first of these that applies says how it stands."""
@@ -41,7 +34,7 @@ def _let_go(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | Non
         return None
     wait = waiting_for.of_calendar(facts, clock)
     return wait and waiting_for.Wait(
-        wait.verdict, f"{wait.text} {_standing(facts)}".strip(), wait.step
+        wait.verdict, words.joined(" ", wait.text, _standing(facts)), wait.step
     )
 
 
@@ -49,38 +42,75 @@ def _set_aside(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | 
     aside = facts.aside
     if aside is None:
         return None
-    text = f"{REFUSED.get(aside.kind, REFUSED['event'])}: {aside.message.rstrip('.')}."
-    again = f" It is tried again at {clock.at(aside.next_try_at)}." if aside.next_try_at else ""
-    return waiting_for.Wait(Verdict.SET_ASIDE, text + again, aside.step)
+    text = words.joined(
+        " ",
+        _refused(aside.kind, words.unended(aside.message)),
+        waiting_for.again(aside.next_try_at, clock),
+    )
+    return waiting_for.Wait(Verdict.SET_ASIDE, text, aside.step)
+
+
+def _refused(kind: str, why: str) -> str:
+    match kind:
+        case "masking":
+            return words.sentence(
+                "ERPNext has refused to mask it, and what became private is still readable there: "
+                "%(why)s.",
+                why=why,
+            )
+        case "cancellation":
+            return words.sentence(
+                "ERPNext has refused to cancel it, so that it still stands there: %(why)s.", why=why
+            )
+        case "unmappable":
+            return words.sentence("ERPNext cannot hold it: %(why)s.", why=why)
+    return words.sentence("ERPNext has refused it: %(why)s.", why=why)
 
 
 def _google_silent(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | None:
-    if isinstance(facts.google, gathered.AtGoogle):
+    google = facts.google
+    if isinstance(google, gathered.AtGoogle):
         return None
-    row = _standing(facts)
     trouble = waiting_for.of_account(facts, clock)
     if trouble is not None:
-        return waiting_for.Wait(trouble.verdict, f"{trouble.text} {row}".strip(), trouble.step)
-    away = "did not answer" if facts.google.is_outage else "gave no answer"
-    text = (
-        f"How it should stand in ERPNext is not known, since Google {away}: "
-        f"{facts.google.message}. {row}"
-    ).strip()
-    return waiting_for.Wait(Verdict.UNKNOWN, text, facts.google.step)
+        verdict, text, step = trouble.verdict, trouble.text, trouble.step
+    elif google.is_outage:
+        verdict, step = Verdict.UNKNOWN, google.step
+        text = words.sentence(
+            "How it should stand in ERPNext is not known, since Google did not answer: %(why)s.",
+            why=google.message,
+        )
+    else:
+        verdict, step = Verdict.UNKNOWN, google.step
+        text = words.sentence(
+            "How it should stand in ERPNext is not known, since Google gave no answer: %(why)s.",
+            why=google.message,
+        )
+    return waiting_for.Wait(verdict, words.joined(" ", text, _standing(facts)), step)
 
 
 def _standing(facts: gathered.Facts) -> str:
     row = facts.row
-    return f"{row.name} stands in ERPNext, status {row.status}." if row is not None else ""
+    if row is None:
+        return ""
+    return words.sentence(
+        "%(row)s stands in ERPNext, status %(status)s.",
+        row=row.name,
+        status=words.status_of(row),
+    )
 
 
 def _hidden(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | None:
     google = facts.google
     if not isinstance(google, gathered.AtGoogle) or not google.hides_calendar:
         return None
-    step = f"share the calendar with {facts.calendar.account.email} again in Google"
     known = waiting_for.of_calendar(facts, clock)
-    text = "Google does not show this calendar to the employee, so nothing of it is mirrored."
+    text = words.sentence(
+        "Google does not show this calendar to the employee, so nothing of it is mirrored."
+    )
+    step = words.sentence(
+        "share the calendar with %(email)s again in Google", email=facts.calendar.account.email
+    )
     return waiting_for.Wait(Verdict.BLOCKED, text, (known and known.step) or step)
 
 
@@ -88,37 +118,37 @@ def _unknown(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | No
     google = facts.google
     if not isinstance(google, gathered.AtGoogle) or google.event is not None or google.unreadable:
         return None
-    return _gone("Google does not have it (any more)", facts, clock)
+    return _gone(words.sentence("Google does not have it (any more)."), facts, clock)
 
 
 def _cancelled(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | None:
     event = facts.event
     if event is None or not event.is_cancelled:
         return None
-    is_instance = event.recurring_event_id is not None
-    what = (
-        "This instance of the series is cancelled in Google"
-        if is_instance
-        else ("It is deleted in Google")
-    )
+    if event.recurring_event_id is not None:
+        what = words.sentence("This instance of the series is cancelled in Google.")
+    else:
+        what = words.sentence("It is deleted in Google.")
     return _gone(what, facts, clock)
 
 
 def _gone(what: str, facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait:
-    if isinstance(facts.erpnext, gathered.Silence):
-        return waiting_for.Wait(Verdict.GONE, f"{what}. Whether ERPNext still has it is not known.")
-    live = [row for row in _rows(facts) if not row.is_cancelled]
-    if live and any(not isinstance(a, model.Keep) for a in facts.decided.actions or ()):
-        wait = waiting_for.wait_of(facts, clock)
-        text = f"{what}, and {live[0].name} still stands in ERPNext. {wait.text}"
-        return waiting_for.Wait(wait.verdict, text, wait.step)
-    if live:
-        return waiting_for.Wait(
-            Verdict.GONE, f"{what}; {live[0].name} stays in ERPNext, as all that is past."
-        )
     row = facts.row
-    there = f", and {row.name} is Cancelled in ERPNext" if row else ", and ERPNext has no row of it"
-    return waiting_for.Wait(Verdict.GONE, f"{what}{there}.")
+    live = [each for each in _rows(facts) if not each.is_cancelled]
+    if isinstance(facts.erpnext, gathered.Silence):
+        there = words.sentence("Whether ERPNext still has it is not known.")
+    elif live and any(not isinstance(a, model.Keep) for a in facts.decided.actions or ()):
+        wait = waiting_for.wait_of(facts, clock)
+        there = words.sentence("%(row)s still stands in ERPNext.", row=live[0].name)
+        text = words.joined(" ", what, there, wait.text)
+        return waiting_for.Wait(wait.verdict, text, wait.step)
+    elif live:
+        there = words.sentence("%(row)s stays in ERPNext, as all that is past.", row=live[0].name)
+    elif row is not None:
+        there = words.sentence("%(row)s is Cancelled in ERPNext.", row=row.name)
+    else:
+        there = words.sentence("ERPNext has no row of it.")
+    return waiting_for.Wait(Verdict.GONE, words.joined(" ", what, there))
 
 
 def _rows(facts: gathered.Facts) -> list[model.Row]:
@@ -132,9 +162,8 @@ def _unmappable(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait |
     problem = facts.decided.unmappable
     if not problem:
         return None
-    return waiting_for.Wait(
-        Verdict.SET_ASIDE, f"ERPNext cannot hold it: {problem}.", "change it in Google"
-    )
+    step = words.sentence("change it in Google")
+    return waiting_for.Wait(Verdict.SET_ASIDE, _refused("unmappable", words.unended(problem)), step)
 
 
 def _left_out(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | None:
@@ -146,17 +175,21 @@ def _left_out(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | N
     reason = mapped.reason if isinstance(mapped, model.Skipped) else "outside_window"
     why = words.left_out(facts, reason, clock)
     if isinstance(action, model.Keep) and action.reason == "aged_out" and row is not None:
-        return waiting_for.Wait(
-            Verdict.IN_ERPNEXT, f"{row.name} stays in ERPNext as history: {why}."
+        text = words.sentence(
+            "%(row)s stays in ERPNext as history: %(why)s.", row=row.name, why=why
         )
+        return waiting_for.Wait(Verdict.IN_ERPNEXT, text)
     if action is not None and not isinstance(action, model.Keep) and row is not None:
         wait = waiting_for.wait_of(facts, clock)
-        text = f"It is not to be in ERPNext ({why}), and {row.name} still stands there. {wait.text}"
-        return waiting_for.Wait(wait.verdict, text, wait.step)
-    there = f" {row.name} is Cancelled." if row is not None else ""
-    return waiting_for.Wait(
-        Verdict.LEFT_OUT, f"It is not in ERPNext, and is not meant to be: {why}.{there}"
-    )
+        text = words.sentence(
+            "It is not to be in ERPNext (%(why)s), and %(row)s still stands there.",
+            row=row.name,
+            why=why,
+        )
+        return waiting_for.Wait(wait.verdict, words.joined(" ", text, wait.text), wait.step)
+    text = words.sentence("It is not in ERPNext, and is not meant to be: %(why)s.", why=why)
+    there = words.sentence("%(row)s is Cancelled.", row=row.name) if row is not None else ""
+    return waiting_for.Wait(Verdict.LEFT_OUT, words.joined(" ", text, there))
 
 
 def _is_skipped_series(facts: gathered.Facts) -> bool:
@@ -167,9 +200,10 @@ def _erpnext_silent(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wa
     erpnext = facts.erpnext
     if not isinstance(erpnext, gathered.Silence):
         return None
-    text = (
+    text = words.sentence(
         "By its rules Watcher mirrors it; whether ERPNext holds it is not known, since ERPNext "
-        f"did not answer ({erpnext.message})."
+        "did not answer (%(why)s).",
+        why=erpnext.message,
     )
     return waiting_for.Wait(Verdict.UNKNOWN, text, erpnext.step)
 
@@ -182,23 +216,40 @@ def _series(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait | Non
     there = sum(
         isinstance(a, model.Keep) and a.reason in ("unchanged", "aged_out") for a in actions
     )
-    counts = f"It is a series; of its instances in the window {there} are in ERPNext as in Google"
-    aside = facts.series_aside
-    if aside:
-        text = f"{counts}, and {len(aside)} were refused: {aside[0].message.rstrip('.')}."
-        return waiting_for.Wait(Verdict.SET_ASIDE, text, aside[0].step)
+    counts = words.counted(
+        "It is a series; of its instances in the window %(n)s is in ERPNext as in Google.",
+        "It is a series; of its instances in the window %(n)s are in ERPNext as in Google.",
+        there,
+    )
+    if facts.series_aside:
+        return _refused_instances(facts, counts)
     if owed:
         wait = waiting_for.wait_of(facts, clock)
-        return waiting_for.Wait(
-            wait.verdict, f"{counts}, and {owed} are still to be written. {wait.text}"
+        waits = words.counted(
+            "%(n)s is still to be written.", "%(n)s are still to be written.", owed
         )
+        return waiting_for.Wait(wait.verdict, words.joined(" ", counts, waits, wait.text))
     if not there:
-        return waiting_for.Wait(
-            Verdict.LEFT_OUT, "It is a series without an instance in the mirrored window."
-        )
+        text = words.sentence("It is a series without an instance in the mirrored window.")
+        return waiting_for.Wait(Verdict.LEFT_OUT, text)
     left = len(actions) - there
-    more = f", and {left} are left out by the rules" if left else ""
-    return waiting_for.Wait(Verdict.IN_ERPNEXT, f"{counts}{more}.")
+    more = (
+        words.counted("%(n)s is left out by the rules.", "%(n)s are left out by the rules.", left)
+        if left
+        else ""
+    )
+    return waiting_for.Wait(Verdict.IN_ERPNEXT, words.joined(" ", counts, more))
+
+
+def _refused_instances(facts: gathered.Facts, counts: str) -> waiting_for.Wait:
+    aside = facts.series_aside
+    refused = words.counted(
+        "%(n)s was refused: %(why)s.",
+        "%(n)s were refused: %(why)s.",
+        len(aside),
+        why=words.unended(aside[0].message),
+    )
+    return waiting_for.Wait(Verdict.SET_ASIDE, words.joined(" ", counts, refused), aside[0].step)
 
 
 def _by_action(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait:
@@ -207,34 +258,61 @@ def _by_action(facts: gathered.Facts, clock: words.Clock) -> waiting_for.Wait:
         return waiting_for.Wait(Verdict.IN_ERPNEXT, _as_it_should_be(facts, row))
     wait = waiting_for.wait_of(facts, clock)
     if isinstance(action, model.Create) or row is None:
-        return waiting_for.Wait(wait.verdict, f"It is not in ERPNext yet. {wait.text}", wait.step)
-    return waiting_for.Wait(wait.verdict, f"{_owed(facts, row)} {wait.text}", wait.step)
+        owed: str = words.sentence("It is not in ERPNext yet.")
+    else:
+        owed = _owed(facts, row)
+    return waiting_for.Wait(wait.verdict, words.joined(" ", owed, wait.text), wait.step)
 
 
 def _as_it_should_be(facts: gathered.Facts, row: model.Row) -> str:
     mapped = facts.decided.mapped
     if isinstance(mapped, model.ErpEvent) and mapped.masked:
-        how = f'as "{mapped.subject}", since it is private in Google'
+        text = words.sentence(
+            'It is in ERPNext as %(row)s, as "%(title)s", since it is private in Google.',
+            row=row.name,
+            title=words.Given(mapped.subject),
+        )
     elif isinstance(mapped, model.ErpEvent) and mapped.event_type == "Private":
-        how = "as it stands in Google, of the type Private: readable for the employee alone"
+        text = words.sentence(
+            "It is in ERPNext as %(row)s, as it stands in Google, of the type Private: readable "
+            "for the employee alone.",
+            row=row.name,
+        )
     else:
-        how = "as it stands in Google"
-    status = f"; its status is {words.STATUSES[row.status]}" if row.status in words.STATUSES else ""
-    return f"It is in ERPNext as {row.name}, {how}{status}."
+        text = words.sentence("It is in ERPNext as %(row)s, as it stands in Google.", row=row.name)
+    if row.status not in ("Closed", "Completed"):
+        return text
+    status = words.sentence("Its status is %(status)s.", status=words.status_of(row))
+    return words.joined(" ", text, status)
 
 
 def _owed(facts: gathered.Facts, row: model.Row) -> str:
     """What is to be written of a row that is there."""
     match facts.decided.action:
         case model.Update(revive=True):
-            return f"{row.name} is Cancelled in ERPNext, and is to be opened again."
+            return words.sentence(
+                "%(row)s is Cancelled in ERPNext, and is to be opened again.", row=row.name
+            )
         case model.Update(hides=True):
-            return f"{row.name} is still readable in ERPNext although the event is private."
+            return words.sentence(
+                "%(row)s is still readable in ERPNext although the event is private.", row=row.name
+            )
         case model.Update(reopen=True):
-            return f"{row.name} is Closed in ERPNext, and is to be opened again."
+            return words.sentence(
+                "%(row)s is Closed in ERPNext, and is to be opened again.", row=row.name
+            )
         case model.Cancel():
-            return f"{row.name} still stands in ERPNext, and is to be cancelled."
+            return words.sentence(
+                "%(row)s still stands in ERPNext, and is to be cancelled.", row=row.name
+            )
         case model.Rewrite():
-            return f"{row.name} is to be written anew in ERPNext."
-    differs = f" ({facts.decided.differs})" if facts.decided.differs else ""
-    return f"{row.name} is in ERPNext, but not as the event stands in Google{differs}."
+            return words.sentence("%(row)s is to be written anew in ERPNext.", row=row.name)
+    if not facts.decided.differs:
+        return words.sentence(
+            "%(row)s is in ERPNext, but not as the event stands in Google.", row=row.name
+        )
+    return words.sentence(
+        "%(row)s is in ERPNext, but not as the event stands in Google (%(what)s).",
+        row=row.name,
+        what=facts.decided.differs,
+    )

@@ -7,18 +7,19 @@ browser asks for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, time
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import flask_babel
-from babel.dates import format_date, format_time, format_timedelta
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal
 from flask import Blueprint, Flask, Request, current_app, g, request, session
 from flask_babel import Babel, get_locale, refresh
 from markupsafe import Markup
 
 from watcher.languages import catalogs, names, saying
+from watcher.languages.moments import Moment
 
 bp = Blueprint("speech", __name__)
 
@@ -166,7 +167,7 @@ def zone_of(name: str) -> ZoneInfo:
 def say(text: str) -> str:
     """What Watcher made elsewhere, in the language of this page: of a cause, a step, an error.
     Words of others, such as ERPNext's, stay as they are."""
-    return saying.say(text, language())
+    return saying.say(text, language(), written)
 
 
 @bp.app_template_filter("said")
@@ -177,6 +178,18 @@ def said(text: str, shaped: Callable[[str], str] = str) -> str:
     if not words or words != str(text) or language() == "en":
         return shaped(words)
     return Markup('<span lang="en">{}</span>').format(shaped(words))
+
+
+def written(moment: Moment, code: str) -> str:
+    """A moment within a sentence: *Di., 1. Dez. 2026, 14:30:05*. It is in its own zone already."""
+    at = moment.at if isinstance(moment.at, datetime) else datetime.combine(moment.at, time.min)
+    plain = at.replace(tzinfo=None)
+    day = format_skeleton("yMMMEd", plain, locale=code)
+    if moment.shape == "day":
+        return day
+    length = "medium" if moment.shape == "second" else "short"
+    clock = format_time(plain, length, locale=code)
+    return clock if moment.shape == "clock" else f"{day}, {clock}"
 
 
 @bp.app_template_filter("moment")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from watcher.languages.catalogs import N_, Words
-from watcher.languages.sentence import Sentence, sentence
+from watcher.languages.sentence import Sentence, coded, sentence
 
 STATES: Mapping[str, str] = {
     # Of accounts.
@@ -134,3 +134,8 @@ def in_words(name: str, _: Words) -> str:
 def named(name: str) -> Sentence:
     """The same within a sentence that is said later."""
     return sentence(NAMES.get(name, name.replace("_", " ")))
+
+
+def code(name: str) -> Sentence:
+    """The same where English has the name itself: ``by_admin``, as in JSON."""
+    return coded(name, NAMES.get(name, name.replace("_", " ")))

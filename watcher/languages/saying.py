@@ -7,11 +7,15 @@ have them in English, and pages and notices hand them to ``say``.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime
 
 from watcher.languages import catalogs
-from watcher.languages.sentence import Sentence, Value, in_english
+from watcher.languages.moments import Moment
+from watcher.languages.sentence import Given, Sentence, Value, in_english
 
+Write = Callable[[Moment, str], str]
+"""Writes a moment in a language."""
 _SIGNS = {
     "de": str.maketrans(",.", ".,"),
     "es": str.maketrans(",.", ".,"),
@@ -21,15 +25,22 @@ _PAIRS = re.compile(r"(?<=\d)(?=(?:\d\d)+$)")
 _DAYS = {"de": "%d.%m.%Y", "es": "%d/%m/%Y", "hi": "%d/%m/%Y"}
 
 
-def say(text: str, language: str) -> str:
+def as_it_is(moment: Moment, language: str) -> str:
+    return str(moment)
+
+
+def say(text: str, language: str, write: Write = as_it_is) -> str:
     """The text in this language. A plain one is looked up as it stands, and stays as it is where
-    there are no words for it: ERPNext's own, an address, the name of a setting."""
-    if not text or language in ("", "en"):
+    there are no words for it: ERPNext's own, an address, the name of a setting. ``write`` is for
+    the moments in it."""
+    if not text or language in ("", "en") or isinstance(text, Given):
         return str(text)
+    if isinstance(text, Moment):
+        return write(text, language)
     messages = catalogs.messages(language)
     if not isinstance(text, Sentence):
         return messages.gettext(text)
-    values = {name: _value(value, language) for name, value in text.values.items()}
+    values = {name: _value(value, language, write) for name, value in text.values.items()}
     if text.plural:
         number = text.values["n"]
         assert isinstance(number, int)
@@ -39,10 +50,10 @@ def say(text: str, language: str) -> str:
     return template % values if values else template
 
 
-def _value(value: Value, language: str) -> str:
+def _value(value: Value, language: str, write: Write) -> str:
     """What is put into a sentence may be another one; names and addresses stay."""
     if isinstance(value, str):
-        return say(value, language)
+        return say(value, language, write)
     if isinstance(value, date):
         day = value.strftime(_DAYS.get(language, "%Y-%m-%d"))
         return f"{day}, {value:%H:%M} UTC" if isinstance(value, datetime) else day

@@ -26,6 +26,11 @@ def in_english(value: Value) -> str:
     return f"{value:,}" if isinstance(value, int) else value
 
 
+class Given(str):
+    """What others wrote, such as the title of an event. It is shown as it came: no language has
+    words for it, although it may look like one of Watcher's own."""
+
+
 class Sentence(str):
     """An English text that remembers what it was made of; ``saying.say`` says it in a language.
     Everywhere else, such as in the log, on the command line and in JSON, it is just the text.
@@ -84,6 +89,25 @@ def sentence(template: str, **values: Value) -> Sentence:
 def counted(one: str, many: str, n: int, **values: Value) -> Sentence:
     """``sentence`` for a number ``%(n)s`` of something: gettext chooses the form."""
     return Sentence.of(one, {"n": n, **values}, many)
+
+
+def coded(name: str, template: str) -> Sentence:
+    """A name that programs read, such as a cause or a field. It is just the name in English, and a
+    page in another language has the words of ``template`` for it."""
+    made = Sentence(name)
+    made.template, made.plural, made.values = template, "", {}
+    return made
+
+
+def unended(text: str) -> str:
+    """Without a full stop behind it, for the middle of a sentence: the words of others have one."""
+    if not isinstance(text, Sentence):
+        return text.rstrip(".")
+    values = dict(text.values)
+    for name, value in text.values.items():
+        if isinstance(value, str) and text.template.endswith(f"%({name})s"):
+            values[name] = unended(value)
+    return Sentence.of(text.template, values, text.plural) if values else text
 
 
 def joined(separator: str, *parts: str) -> str:

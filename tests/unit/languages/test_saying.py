@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy.engine.default import DefaultDialect as Dialect
 
 from watcher.languages import catalogs
+from watcher.languages.moments import Moment
 from watcher.languages.saying import say
-from watcher.languages.sentence import Sentence, Value
+from watcher.languages.sentence import Given, Sentence, Value, coded, unended
 from watcher.ledger.columns import SentenceText
 
 ONE, MANY = "%(n)s calendar of %(who)s", "%(n)s calendars of %(who)s"
@@ -77,6 +78,48 @@ def test_numbers_and_dates_are_written_as_the_language_does(
     assert (str(text), say(text, "de"), say(text, "hi")) == said
     kept = Sentence.from_kept(json.loads(json.dumps(text.as_kept())))
     assert (kept, dict(kept.values)) == (text, dict(text.values))
+
+
+def test_words_of_others_stay_although_the_language_has_words_for_the_same() -> None:
+    text = Sentence.of(BECAUSE, {"what": Given(WHY), "why": Sentence.of(WHY, {})})
+    assert say(text, "de") == f"DNS kennt keine Adresse ({WHY})"
+
+
+def test_a_moment_is_written_by_who_knows_the_language() -> None:
+    at = datetime(2026, 12, 1, 14, 30, 5, tzinfo=UTC)
+    whole, day = Moment.of(at, "second"), Moment.of(at.date(), "day")
+    text = Sentence.of(BECAUSE, {"what": whole, "why": day})
+    assert text == "Tue 2026-12-01 14:30:05: Tue 2026-12-01"
+    assert say(text, "de") == "Tue 2026-12-01 (Tue 2026-12-01 14:30:05)"
+    assert say(text, "de", lambda moment, code: f"{code} {moment.at:%d.%m.}") == (
+        "de 01.12. (de 01.12.)"
+    )
+
+
+def test_a_name_that_programs_read_has_words_on_pages_alone() -> None:
+    name = coded("dns", WHY)
+    assert (str(name), say(name, "en"), say(name, "de")) == (
+        "dns",
+        "dns",
+        "DNS kennt keine Adresse",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shortened"),
+    [
+        ("Refused by others.", "Refused by others"),
+        (Sentence.of(WHY, {}), WHY),
+        (Sentence.of(BECAUSE, {"what": "a.", "why": "Refused."}), "a.: Refused"),
+        (Sentence.of("%(n)s: %(why)s", {"n": 2, "why": "Refused."}), "2: Refused"),
+        (coded("dns", WHY), "dns"),
+    ],
+)
+def test_the_full_stop_of_others_is_taken_away_and_the_rest_remembered(
+    text: str, shortened: str
+) -> None:
+    assert unended(text) == shortened
+    assert isinstance(unended(text), Sentence) == isinstance(text, Sentence)
 
 
 def test_a_plain_text_is_looked_up_and_else_stays() -> None:
