@@ -28,7 +28,8 @@ from tests.contract.test_erpnext_sites import (
 )
 from watcher.erpnext import fields
 from watcher.erpnext.client import ErpNextClient, refuse_empty_in
-from watcher.errors import ErpAuthError, Permanent, Transient, UserError
+from watcher.errors import ErpAuthError, ErpRefused, Permanent, Transient, UserError
+from watcher.telemetry import traces
 
 
 @pytest.fixture
@@ -73,6 +74,34 @@ def test_cookies_are_refused(client: ErpNextClient, proxy: FaultProxy) -> None:
     client.whoami()
     assert not list(client.session.cookies)
     assert all("Cookie" not in call.headers for call in proxy.calls)
+
+
+def test_calls_are_prepared_once_and_take_nothing_from_each_other(
+    client: ErpNextClient, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """requests takes as long to prepare a call as to send it."""
+    prepare, prepared = client.session.prepare_request, list[requests.Request]()
+
+    def counted(request: requests.Request) -> requests.PreparedRequest:
+        prepared.append(request)
+        made: requests.PreparedRequest = prepare(request)
+        return made
+
+    monkeypatch.setattr(client.session, "prepare_request", counted)
+    with traces.of_pass("0123456789abcdef", ""):
+        client.whoami()
+    client.get_list("Event", ["name"], {"subject": "Überfahrt"})
+    with pytest.raises(ErpRefused):
+        client.get_doc("Event", "EV0")
+    assert len(prepared) == 1
+    traced, plain, read = proxy.calls
+    assert traced.headers["X-Frappe-Request-Id"] == "0123456789abcdef"
+    assert "X-Frappe-Request-Id" not in plain.headers
+    assert "0123456789abcdef" not in plain.headers["User-Agent"]
+    assert json.loads(plain.json["filters"]) == {"subject": "Überfahrt"}
+    assert (plain.method, plain.path) == ("POST", "/api/method/frappe.client.get_list")
+    assert (read.method, read.path, read.body) == ("GET", "/api/resource/Event/EV0", b"")
+    assert "Content-Type" not in read.headers
 
 
 def test_netrc_does_not_replace_the_key(
@@ -149,14 +178,14 @@ def test_who_only_reads_knows_soon_that_a_site_hangs_and_waits_longer_the_next_t
         found.status_code, found._content, found.elapsed = 200, b'{"message": ""}', took.pop(0)
         return found
 
-    monkeypatch.setattr(client.session, "request", hang)
+    monkeypatch.setattr(client.session, "send", hang)
     for _ in range(4):
         with pytest.raises(Transient, match="in time"):
             client.ping()
     with pytest.raises(Transient, match="in time"):
         client.method("write", params={})
     assert waited == [15, 30, 60, 60, 60]
-    monkeypatch.setattr(client.session, "request", answer)
+    monkeypatch.setattr(client.session, "send", answer)
     for _ in range(3):
         client.ping()
     assert waited[5:] == [60, 60, 15], "a slow site is heard, until it is quick again"

@@ -17,16 +17,16 @@ import requests
 from frappeclient import FrappeClient
 from requests.auth import AuthBase
 
-from watcher import __version__, errors
+from watcher import errors
 from watcher.erpnext import surroundings
 from watcher.erpnext.errors import SIDE, RowGone, classify
 from watcher.erpnext.patience import Does, Patience
-from watcher.telemetry import counts, traces
+from watcher.erpnext.prepared import PROGRAM, Prepared
+from watcher.telemetry import counts
 
 BATCH = 200
 """Frappe's limit of insert_many, and ours for all batches."""
 PAGE = 500
-PROGRAM = f"Watcher/{__version__}"
 _BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
@@ -69,6 +69,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.session.headers.update({"Accept": "application/json", "User-Agent": PROGRAM})
         surroundings.take_up(self.session, self.url)
+        self._prepared = Prepared(self.session, self.url)
 
     def __repr__(self) -> str:
         return f"ErpNextClient({self.url!r})"
@@ -90,11 +91,8 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
             tries -= 1
             self.calls += 1
             try:
-                response = session.request(
-                    method,
-                    f"{self.url}{path}",
-                    json=body,
-                    headers=_traced(),
+                response = session.send(
+                    self._prepared.request(method, path, body),
                     allow_redirects=False,
                     timeout=(self._connect_seconds, self._patience.seconds(does)),
                 )
@@ -331,16 +329,6 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
         """Let ``user`` read a Private Event; idempotent, sends no mail."""
         params = {"doctype": "Event", "name": name, "user": user, "read": 1, "notify": 0}
         self.method("frappe.share.add", params=params)
-
-
-def _traced() -> dict[str, str]:
-    """Headers by which a call is found again on the other side, in plain letters: Frappe writes the
-    id into its monitor's log, into rows of *Error Log* and, as a comment, into each SQL statement;
-    the web server before it has the program's name in its log."""
-    trace = traces.current()
-    if not trace:
-        return {}
-    return {"X-Frappe-Request-Id": trace, "User-Agent": f"{PROGRAM} ({trace})"}
 
 
 def refuse_empty_in(filters: Any) -> None:
