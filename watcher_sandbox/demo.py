@@ -32,6 +32,7 @@ from watcher_sandbox.erpnext.app import serve as serve_erpnext
 from watcher_sandbox.erpnext.site import Site
 from watcher_sandbox.google import GoogleState
 from watcher_sandbox.google import serve as serve_google
+from watcher_sandbox.google.shortcuts import LIST_CALENDARS, READ_EVENTS
 from watcher_sandbox.people import DOMAIN, PEOPLE, Person, days, fill, timed
 
 READY_SECONDS = 60.0
@@ -75,7 +76,9 @@ def _stage(folder: Path, port: int, frappe: int) -> Company:
     erpnext_url = serve_erpnext(site).url
     port = port or _free_port()
     fill(google)
-    key_file = google.make_service_account(folder / "service-account.json")
+    key_file = google.make_service_account(
+        folder / "service-account.json", (READ_EVENTS, LIST_CALENDARS)
+    )
     google.delegated_to = [f"@{DOMAIN}"]
     google.add_client(CLIENT_ID, CLIENT_SECRET, [f"http://127.0.0.1:{port}/oauth/google/callback"])
     for person in PEOPLE:
@@ -91,6 +94,7 @@ def _stage(folder: Path, port: int, frappe: int) -> Company:
         "WATCHER_GOOGLE_CLIENT_SECRET": CLIENT_SECRET,
         "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE": str(key_file),
         "WATCHER_DELEGATION_ALLOW": f"@{DOMAIN}",
+        "WATCHER_FIND_CALENDARS": "both",
         "WATCHER_GOOGLE_API_URL": google_url,
         "WATCHER_GOOGLE_AUTH_URL": f"{google_url}/o/oauth2/v2/auth",
         "WATCHER_GOOGLE_TOKEN_URL": f"{google_url}/token",

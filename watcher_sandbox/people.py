@@ -10,6 +10,10 @@ from zoneinfo import ZoneInfo
 from watcher_sandbox.google import GoogleState
 
 DOMAIN = "scoopjoy.example"
+OUTLET = "c_outlet_pune@group.calendar.google.com"
+ROSTER = "c_roster@group.calendar.google.com"
+ROOM = "c_tasting_room@resource.calendar.google.com"
+HOLIDAYS = "en.indian#holiday@group.v.calendar.google.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,26 @@ def fill(google: GoogleState) -> None:
         description="<p>Bring <b>1,200</b> cones.</p>",
     )
     google.insert_event(host.email, opening)
+    _further(google)
+
+
+def _further(google: GoogleState) -> None:
+    """Calendars beside the people's own, of which nothing is mirrored before somebody chooses one:
+    an outlet's, a roster that all see, a room, public holidays."""
+    asha, host = PEOPLE[0], PEOPLE[4]
+    google.add_calendar(OUTLET, asha.email, "Outlet Pune: tastings & parties", asha.zone)
+    google.add_calendar(ROSTER, host.email, "Roster of all outlets", host.zone)
+    google.add_calendar(ROOM, host.email, "Tasting room, Pune", host.zone)
+    google.add_calendar(HOLIDAYS, "holidays@google.example", "Holidays in India", host.zone)
+    for person in PEOPLE[:4]:
+        google.share(ROSTER, person.email, "reader")
+    google.share(OUTLET, host.email, "writer")
+    google.share(ROOM, asha.email, "freeBusyReader")
+    google.share(HOLIDAYS, asha.email, "reader")
+    now = google.clock.now()
+    tasting = timed(asha.zone, 2, 17, 2, now, summary="Tasting: mango & chili")
+    google.insert_event(OUTLET, tasting)
+    google.insert_event(ROSTER, days(host.zone, 4, 1, now, summary="Stocktaking in all outlets"))
 
 
 def _exceptions(google: GoogleState, person: Person, roster: str, now: datetime) -> None:

@@ -12,9 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from tests.company import free_port
+from watcher.accounts import finding
+from watcher.accounts.verbs import add_delegated
 from watcher.cli import cli
 from watcher.errors import UserError
-from watcher_sandbox import ics
+from watcher.services import Ledger, build
+from watcher.settings import load
+from watcher_sandbox import demo as play
+from watcher_sandbox import ics, people
 from watcher_sandbox.google import GoogleState
 
 SAMPLE = Path(__file__).parent.parent / "data" / "sample.ics"
@@ -120,3 +125,22 @@ def test_a_file_that_is_no_export_is_told_before_anything_starts(
     assert "mine.ics is no calendar export" in done.exception.message
     assert done.exception.next_step
     assert done.output == ""
+
+
+def test_the_demo_has_further_calendars_to_choose(tmp_path: Path) -> None:
+    company = play._stage(tmp_path, free_port(), 16)
+    app = build(load(company.environ, tmp_path).settings, ledger=Ledger.MADE)
+    standings = {}
+    for person in people.PEOPLE[:1] + people.PEOPLE[4:]:
+        add_delegated(app, person.email)
+        for who in ("admins", "employees"):
+            found = finding.find(app, person.email, who)
+            standings[person.email] = {each.listed.name: each.standing for each in found}
+    app.db.dispose()
+    asha, emil = standings.values()
+    assert [*asha.values(), *emil.values()].count("mirrored") == 2
+    for mine in (asha, emil):
+        assert mine["Outlet Pune: tastings & parties"] == "can_be_added"
+        assert mine["Roster of all outlets"] == "can_be_added"
+    assert asha["Tasting room, Pune"] == "free_busy_only"
+    assert asha["Holidays in India"] == "can_be_added"

@@ -63,6 +63,22 @@ def shown(browser: FlaskClient, address: str, **headers: str) -> str:
     return text_of(answer.text)
 
 
+def test_it_is_said_since_when_somebody_is_connected(shop: Company, browser: FlaskClient) -> None:
+    """Since the consent, and not since the invitation, which may be a week older."""
+    link = invite(shop)
+    shop.later(days=3)
+    away = browser.post(link).headers["Location"]
+    browser.get(at_google(away, CARLA))
+    shop.later(hours=2, minutes=1)
+    assert "Connected 2 hours ago." in shown(browser, "/me")
+    assert "Verbunden vor 2 Stunden." in shown(browser, "/me?language=de")
+    assert "Conectado hace 2 horas." in shown(browser, "/me?language=es")
+    shop.add(ANN)
+    sign_in(browser, ANN)
+    shop.later(minutes=5)
+    assert "Connected 5 minutes ago." in shown(browser, "/me?language=en"), "by delegation"
+
+
 def test_before_consenting_it_is_said_who_asks_and_who_will_see_it(
     shop: Company, browser: FlaskClient
 ) -> None:

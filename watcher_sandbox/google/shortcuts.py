@@ -21,6 +21,7 @@ Start = datetime | date | str | Json
 """An original start: an aware datetime, a date, either as text, or Google's JSON."""
 
 READ_EVENTS = f"{scopes.ROOT}calendar.events.readonly"
+LIST_CALENDARS = f"{scopes.ROOT}calendar.calendarlist.readonly"
 
 
 def instance_id(master_id: str, original_start: Start) -> str:
