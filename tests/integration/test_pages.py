@@ -456,3 +456,17 @@ def test_a_page_that_cannot_be_made_says_why_and_what_to_do(
     page = admin.get("/", 500)
     assert "a defect of Watcher's own" in page
     assert re.search(r"log has for this request \([0-9a-f]{16}\)", page)
+
+
+def test_a_step_that_names_a_command_leads_to_the_page_that_does_it(
+    company: Company, admin: Admin
+) -> None:
+    with company.services.db.session() as session:
+        account = accounts.get(session, ANN)
+        account.state, account.cause = AccountState.PAUSED, "wishes_to_leave"
+    page = admin.client.get("/failures").text
+    command = f"<code>watcher accounts disconnect {ANN}</code>"
+    assert f'{command} (<a href="/employees?q={ANN}">Employees</a>)' in page
+    assert 'href="/employees?q=' in admin.client.get("/").text
+    german = admin.client.get("/failures?language=de").text
+    assert f'{command} (<a href="/employees?q={ANN}">Mitarbeitende</a>)' in german

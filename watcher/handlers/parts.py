@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, request, session, url_for
+from markupsafe import Markup
 
 from watcher.errors import LATER, Transient, WatcherError
-from watcher.handlers import admin, back, speech
+from watcher.handlers import admin, back, leads, speech
 from watcher.handlers.context import looking, services
 from watcher.languages.catalogs import N_
 from watcher.ledger import audit
@@ -124,6 +125,12 @@ def here_with(**changed: Any) -> str:
 def in_language(code: str) -> str:
     """The address of this page in another language."""
     return here_with(**{speech.CHOSEN: code}, page=request.args.get("page"))
+
+
+@bp.app_template_filter("leads")
+def leading(text: str) -> Markup:
+    """A step that is said: where it names a command, with the page that does the same."""
+    return leads.leads(text, {endpoint: _(name) for endpoint, name in MENU})
 
 
 @bp.app_template_filter("iso")

@@ -24,6 +24,17 @@ _, ngettext = speech.gettext, speech.ngettext
 
 bp = Blueprint("stopwatch", __name__)
 
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something to look at: ``label`` is what the page at ``path`` is called, if there is one that
+    shows it or has the button."""
+
+    text: str
+    path: str = ""
+    label: str = ""
+
+
 LONG = timedelta(minutes=2)
 LONGEST = timedelta(hours=1)
 
@@ -133,67 +144,93 @@ def _between(first: datetime | None, second: datetime) -> float | None:
 
 def _doubts(
     calendar: CalendarTold, late: bool, lap: Lap | None, heard: datetime | None
-) -> Iterator[str]:
+) -> Iterator[Doubt]:
     """What to look at, the likeliest first: at once where it cannot come, else after two
     minutes."""
     if not calendar.account.is_active:
         step = speech.say(calendar.account.step) or _("resume it on the page Employees")
-        yield _("The account is %(state)s: nothing is read.", state=speech.titled(calendar.account))
-        yield _("Do: %(step)s", step=step)
+        state = speech.titled(calendar.account)
+        yield Doubt(_("The account is %(state)s: nothing is read.", state=state))
+        yield Doubt(_("Do: %(step)s", step=step), *_its_employee(calendar))
         return
     if lap is not None:
-        yield from _after_reading(lap)
+        yield from _after_reading(lap, calendar)
     elif calendar.push_supported is False:
-        yield _(
+        text = _(
             "Google does not tell of changes in this calendar: they are found by polling, a few "
             "minutes later. The next poll is named on the calendar's page."
         )
+        yield Doubt(text, *_its_page(calendar))
     elif calendar.channel is None:
-        yield _(
+        text = _(
             "No channel is open, so that Google tells nothing: changes are found by polling. "
             "Renew channel, on the calendar's page, opens one."
         )
+        yield Doubt(text, *_its_page(calendar))
     elif late and heard:
-        yield _("Google has told it, but no worker has taken it up: look at the page System.")
+        text = _("Google has told it, but no worker has taken it up: look at the page System.")
+        yield Doubt(text, *_system())
     elif late:
         yield from _nothing_heard(calendar)
 
 
-def _after_reading(lap: Lap) -> Iterator[str]:
+def _its_page(calendar: CalendarTold) -> tuple[str, str]:
+    return url_for("calendars.one", number=calendar.id), _("This calendar's page")
+
+
+def _its_employee(calendar: CalendarTold) -> tuple[str, str]:
+    return url_for("employees.everybody", q=calendar.account.email), _("Employees")
+
+
+def _system() -> tuple[str, str]:
+    return url_for("system.show"), _("System")
+
+
+def _after_reading(lap: Lap, calendar: CalendarTold) -> Iterator[Doubt]:
     if lap.error:
-        yield _(
+        text = _(
             "%(reason)s. It is tried again by itself; the calendar's page says when.",
             reason=speech.say(lap.error),
         )
+        yield Doubt(text, *_its_page(calendar))
     elif lap.aside:
-        yield _("The calendar's page has ERPNext's words, and what to do.")
+        text = _("The calendar's page has ERPNext's words, and what to do.")
+        yield Doubt(text, *_its_page(calendar))
     elif lap.left_out:
-        yield _(
+        text = _(
             "What was read is left out by the rules: declined, private, where somebody works, or "
             "outside of the window. The event search names the rule for one event."
         )
+        yield Doubt(text, url_for("explaining.ask"), _("Event search"))
     elif lap.unchanged:
-        yield _(
-            "ERPNext has it like that already: what was changed is nothing that is copied, such "
-            "as guests or reminders."
+        yield Doubt(
+            _(
+                "ERPNext has it like that already: what was changed is nothing that is copied, "
+                "such as guests or reminders."
+            )
         )
     else:
-        yield _("Google named no change: it may come with the next notification.")
+        yield Doubt(_("Google named no change: it may come with the next notification."))
 
 
-def _nothing_heard(calendar: CalendarTold) -> Iterator[str]:
+def _nothing_heard(calendar: CalendarTold) -> Iterator[Doubt]:
     channel = calendar.channel
     if channel is None or channel.is_silent:
-        yield _(
+        text = _(
             "Nothing was ever heard through this channel: Google does not reach this address. "
             "Run the checks on the page System."
         )
-    yield _(
-        "Was it changed in this calendar (%(calendar)s), and saved? An event that another person "
-        "owns counts when the change reaches this calendar.",
-        calendar=calendar.google_id,
+        yield Doubt(text, *_system())
+    yield Doubt(
+        _(
+            "Was it changed in this calendar (%(calendar)s), and saved? An event that another "
+            "person owns counts when the change reaches this calendar.",
+            calendar=calendar.google_id,
+        )
     )
-    yield _(
-        "Press Sync now: if that finds the change, Google's notification was late or lost, and "
-        "a poll would have found it. If it finds nothing, there is no change."
+    yield Doubt(
+        _(
+            "Press Sync now: if that finds the change, Google's notification was late or lost, and "
+            "a poll would have found it. If it finds nothing, there is no change."
+        )
     )
