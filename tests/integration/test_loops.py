@@ -18,7 +18,7 @@ from watcher.erpnext.events import EventMirror
 from watcher.errors import Cause, Defect, LedgerAway, Transient, WatcherError, contained
 from watcher.google.client import CalendarClient
 from watcher.google.credentials import AccessTokens
-from watcher.jobs import timetable
+from watcher.jobs import erasures, timetable
 from watcher.jobs.doorbell import Doorbell
 from watcher.ledger import accounts, erased
 from watcher.ledger import notices as ledger
@@ -200,7 +200,7 @@ def test_erased_rows(shop: Company, monkeypatch: Patch) -> None:
         real(self, rows)
 
     monkeypatch.setattr(EventMirror, "look_again", look)
-    assert timetable.look_after_erased(shop.services) == 1
+    assert erasures.look_after_erased(shop.services) == 1
     with shop.services.db.session() as session:
         assert [row.row_name for row in erased.due(session, now, 9)] == ["EV1"]
 

@@ -15,7 +15,7 @@ import requests
 
 from tests.company import ANN, BOB, Company
 from watcher.erpnext.client import ErpNextClient
-from watcher.jobs.timetable import look_after_erased
+from watcher.jobs.erasures import look_after_erased
 from watcher.ledger import calendars, overview
 
 CANARY = "Canary-7f3a"

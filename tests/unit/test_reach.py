@@ -15,7 +15,7 @@ from tests.company import free_port
 from watcher.channels import reaching
 from watcher.handlers.app import create_app
 from watcher.jobs import pulse
-from watcher.ledger import accounts, calendars, overview, presence, reach
+from watcher.ledger import accounts, calendars, overview, presence, reach, tries
 from watcher.ledger.document import Status
 from watcher.ledger.models import Calendar, Channel
 from watcher.ledger.presence import Me
@@ -98,9 +98,10 @@ class Town:
         for _ in range(times):
             tried += reaching.look_back(self.services)
             with self.services.db.reading() as session:
-                fact = reach._read(session)
-            assert fact is not None
-            self.now = fact.next_try
+                url = self.services.settings.public_url
+                known = tries.last(session, reach.ADDRESS, url)
+            assert known is not None
+            self.now = known.next_try
         return tried
 
     def status(self) -> Status:

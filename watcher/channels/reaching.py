@@ -7,7 +7,8 @@ import logging
 import socket
 
 from watcher.channels.address import Who, asked
-from watcher.ledger import budget, owing, reach
+from watcher.errors import Cause
+from watcher.ledger import budget, owing, reach, tries
 from watcher.services import Services
 
 log = logging.getLogger(__name__)
@@ -22,42 +23,42 @@ def look_back(services: Services) -> int:
     While it is lost every calendar is looked at as often as one without a channel, and once more
     when it answers again: Google does not repeat what it could not deliver for long.
     """
-    url, host, now = services.settings.public_url, socket.gethostname()[:60], services.clock()
+    url, host = services.settings.public_url, socket.gethostname()[:60]
     if not url:
         return 0
     with services.db.reading() as session:
-        before = reach.known(session, url, host)
-    if before is not None and not before.is_due(now):
+        before = tries.known(session, reach.ADDRESS, url, host)
+    if not before.is_due(services.clock()):
         return 0
     answer = asked(services.settings.notification_url, services.keyring)
-    now = services.clock()
-    failed = "" if answer.who is Who.THIS else answer.message
-    before = before or reach.Reach(url=url, host=host, at=now)
-    after = before.after(now, failed, answer.step)
+    failure = tries.Failure(
+        cause=Cause.ADDRESS_UNREACHABLE, message=answer.message, step=answer.step
+    )
+    after = before.after(services.clock(), None if answer.who is Who.THIS else failure)
     with services.db.session() as session:
-        reach.note(session, after)
+        tries.note(session, after)
     _tell(before, after)
     if _is_to_look(services, before, after):
-        owing.owe_all(services.db, REASON, now)
+        owing.owe_all(services.db, REASON, after.at)
     return 1
 
 
-def _is_to_look(services: Services, before: reach.Reach, after: reach.Reach) -> bool:
+def _is_to_look(services: Services, before: tries.Tried, after: tries.Tried) -> bool:
     """Every few minutes while it is lost, and when it is back."""
-    if before.is_lost and not after.is_lost:
+    if reach.is_lost(before) and not reach.is_lost(after):
         return True
-    settings, now = services.settings, after.at
+    settings = services.settings
     with services.db.reading() as session:
-        if reach.lost(session, after.url, now) is None:
+        if reach.lost(session, after.what, after.at) is None:
             return False
         wanted, line = settings.unwatched_poll_minutes, settings.google_calls_per_day
-        minutes = budget.poll_minutes(session, wanted, line, now)
-    tries = max(1, round(minutes * 60 / reach.SOONER.total_seconds()))
-    return (after.tries - reach.SURE_AFTER) % tries == 0
+        minutes = budget.poll_minutes(session, wanted, line, after.at)
+    every = max(1, round(minutes * 60 / tries.SOONER.total_seconds()))
+    return (after.times - reach.SURE_AFTER) % every == 0
 
 
-def _tell(before: reach.Reach, after: reach.Reach) -> None:
-    if after.is_lost and not before.is_lost:
-        log.warning("%s no longer leads here: %s", after.url, after.message)
-    if before.is_lost and not after.is_lost:
-        log.warning("%s leads here again, after %s tries that failed", after.url, before.tries)
+def _tell(before: tries.Tried, after: tries.Tried) -> None:
+    if after.failure and reach.is_lost(after) and not reach.is_lost(before):
+        log.warning("%s no longer leads here: %s", after.what, after.failure.message)
+    if reach.is_lost(before) and not reach.is_lost(after):
+        log.warning("%s leads here again, after %s tries that failed", after.what, before.times)

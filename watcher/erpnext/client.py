@@ -19,7 +19,7 @@ from requests.auth import AuthBase
 
 from watcher import errors
 from watcher.erpnext import surroundings
-from watcher.erpnext.errors import SIDE, RowGone, classify
+from watcher.erpnext.errors import CHECK_KEY, SIDE, RowGone, classify
 from watcher.erpnext.patience import Does, Patience
 from watcher.erpnext.prepared import PROGRAM, Prepared
 from watcher.telemetry import counts
@@ -155,6 +155,7 @@ class ErpNextClient(FrappeClient):  # type: ignore[misc]
                 errors.sentence("ERPNext does not know the API key"),
                 cause=errors.Cause.AUTH,
                 side=SIDE,
+                next_step=CHECK_KEY,
             )
         return user
 

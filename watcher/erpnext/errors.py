@@ -34,6 +34,9 @@ from watcher.waiting import asked_seconds
 
 SIDE = "erpnext"
 SETUP = "watcher erpnext setup"
+CHECK_KEY = sentence(
+    "check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET; after a change restart Watcher"
+)
 MAX_MESSAGE = 500
 COLLISION = "collision"
 """``cause`` of a refusal because somebody else has saved the same document meanwhile."""
@@ -265,7 +268,7 @@ def _auth(status: int, exc_type: str, text: str) -> errors.ErpAuthError:
             sentence("ERPNext refused the API key"),
             cause=errors.Cause.AUTH,
             side=SIDE,
-            next_step=sentence("check WATCHER_ERPNEXT_API_KEY and WATCHER_ERPNEXT_API_SECRET"),
+            next_step=CHECK_KEY,
         )
     return errors.ErpForbidden(
         joined(": ", sentence("the ERPNext API user lacks a permission"), text),

@@ -158,7 +158,8 @@ def _button(
             fields = {"cause": problem.cause}
             return Button(label=_("Leave aside"), path=url_for("failures.leave"), fields=fields)
         return Button(label=_("Try again now"), path=url_for("failures.retry"))
-    if problem.state in TRIED_AGAIN and problem.cause != Cause.WAITING_FOR_WORKER:
+    held = problem.account or problem.calendars  # else cron alone has found it
+    if problem.state in TRIED_AGAIN and held and problem.cause != Cause.WAITING_FOR_WORKER:
         path = url_for("failures.retry")
         return Button(label=_("Try again now"), path=path, fields={"cause": problem.cause})
     return Button(label=_("Check the system"), path=url_for("system.show"), posts=False)

@@ -7,10 +7,9 @@ being worked on is leased.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 import redis
 from sqlalchemy.orm import Session
@@ -20,14 +19,12 @@ from watcher.accounts import users
 from watcher.accounts.letting_go import finish
 from watcher.accounts.revive import look_in_desk
 from watcher.accounts.tokens import refresh
-from watcher.channels import reaching
-from watcher.channels.renewal import Wanted, renew_due
-from watcher.jobs import cleaning
+from watcher.channels import reaching, renewal
+from watcher.jobs import cleaning, erasures
 from watcher.ledger import (
     aside,
     budget,
     due,
-    erased,
     late,
     outages,
     owing,
@@ -37,6 +34,7 @@ from watcher.ledger.standing import is_bulk
 from watcher.notices import employees
 from watcher.notices.tell import tell
 from watcher.services import Services
+from watcher.sync import readiness
 from watcher.sync.marking import mark_calendars
 
 log = logging.getLogger(__name__)
@@ -133,31 +131,6 @@ def _list_anew(
     return services.ring_all(numbers, "backfill", reason)
 
 
-def look_after_erased(services: Services) -> int:
-    """Look through what ERPNext has logged of rows since their history was erased."""
-    with services.db.reading() as session:
-        rows = {e.id: (e.row_name, e.sync_key) for e in erased.due(session, services.clock(), 100)}
-    if not rows:
-        return 0
-    try:
-        return _look_again(services, rows)
-    except errors.WatcherError:
-        raise
-    except Exception:
-        log.exception("looking after erased rows failed unexpectedly: now row by row")
-    alone = ({number: row} for number, row in rows.items())
-    return sum(
-        errors.contained(partial(_look_again, services, each), lambda _: 0) for each in alone
-    )
-
-
-def _look_again(services: Services, rows: Mapping[int, tuple[str, str]]) -> int:
-    services.mirror().look_again(dict(rows.values()))
-    with services.db.session() as session:
-        erased.looked(session, list(rows), services.clock())
-    return len(rows)
-
-
 def renew(services: Services) -> int:
     """Open missing channels, replace those that are due, stop the old ones. The first channel of a
     calendar is opened by the worker who lists it: were it opened here, a second pass would be owed
@@ -165,7 +138,7 @@ def renew(services: Services) -> int:
     if not services.settings.public_url:
         return 0
     try:
-        return len(renew_due(services, Wanted(new=False)))
+        return len(renewal.renew_due(services, renewal.Wanted(new=False)))
     except errors.Elsewhere:
         return 0  # another process is renewing
 
@@ -191,13 +164,14 @@ def timetable(services: Services) -> Rows:
             Periodic("refresh", 30.0, refresh),
             Periodic("desk", 60.0, look_in_desk),
             Periodic("disconnect", 30.0, finish),
-            Periodic("erased", 60.0, look_after_erased),
+            Periodic("erased", 60.0, erasures.look_after_erased),
             Periodic("marks", 60.0, mark_calendars),
         ),
         "cron-people": (
             Periodic("tell", min(15.0, seconds), tell),
             Periodic("inform", 60.0, employees.inform),
             Periodic("address", 30.0, reaching.look_back),
+            Periodic("erpnext", 30.0, readiness.try_erpnext),
             Periodic("users", 300.0, users.look_at_users),
             Periodic("names", 900.0, users.look_at_names),
         ),

@@ -52,7 +52,11 @@ def find(session: Session, fleet: Fleet, place: Place, *, queue_answers: bool) -
         *_undelivered(session, now),
         *erpnext.problems(session, now),
         *_of_accounts(session, now),
-        *outages.merged(session, _of_calendars(session, fleet), place),
+        *outages.merged(
+            session,
+            [*reach.of_erpnext(session, place, now), *_of_calendars(session, fleet)],
+            place,
+        ),
     ]
     return causes.settled(found, place)
 
@@ -117,7 +121,7 @@ def _of_queue(session: Session, place: Place) -> Iterator[Problem]:
 
 def _of_address(session: Session, fleet: Fleet, place: Place) -> Iterator[Problem]:
     watching = fleet.watching.heard + fleet.watching.silent
-    yield from reach.problems(session, place.public_url, watching, fleet.seen.now)
+    yield from reach.of_address(session, place.public_url, watching, fleet.seen.now)
 
 
 def _pushes(session: Session, now: datetime, place: Place) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -51,19 +52,25 @@ def merged(session: Session, found: Iterable[Problem], place: Place) -> list[Pro
 
 
 def _one(session: Session, alike: Sequence[Problem], place: Place) -> Problem:
-    cause, last = alike[0].cause, _last_failure(session, alike[0].cause)
+    """Cron's own tries are of no calendar."""
+    cause, calendars = alike[0].cause, [p for p in alike if p.calendar is not None]
+    tried = [(p.last_try, p.message or "") for p in alike if p.last_try is not None]
+    failed = _last_failure(session, cause) if calendars else None
+    last = max([*tried, *([failed] if failed else [])], key=itemgetter(0), default=None)
     worst = next((p for p in alike if p.state == ProblemState.FAILING), alike[0])
-    one = replace(
+    # Who is the only one it holds up is named.
+    alone = calendars[0] if len(calendars) == 1 else None
+    return replace(
         worst,
+        account=alone.account if alone else None,
+        calendar=alone.calendar if alone else None,
         since=min((p.since for p in alike if p.since is not None), default=None),
         host=_host(cause, place),
-        calendars=len(alike),
+        calendars=len(calendars) or None,
         last_try=last[0] if last else None,
         next_try=min((p.next_try for p in alike if p.next_try is not None), default=None),
         message=last[1] if last else worst.message,
     )
-    # Who is the only one it holds up is named.
-    return one if len(alike) == 1 else replace(one, account=None, calendar=None)
 
 
 def _host(cause: str, place: Place) -> str | None:

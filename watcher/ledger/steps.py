@@ -159,4 +159,9 @@ def for_calendar(calendar: models.Calendar, account: models.Account) -> str:
         CalendarState.GONE: f"watcher calendars remove {account.email} {calendar.google_id}",
     }
     known = calendar.step or STEPS.get(calendar.cause) or by_state.get(calendar.state)
-    return known or errors.sentence("it is tried again by itself")
+    return known or of_cause(calendar.cause)
+
+
+def of_cause(cause: str) -> str:
+    """What to do about a cause, where nothing more is known."""
+    return STEPS.get(cause) or errors.sentence("it is tried again by itself")
