@@ -26,11 +26,11 @@ from watcher.ledger import (
     accounts,
     aside,
     budget,
-    channels,
     counters,
     due,
     inbox,
     late,
+    opening,
     overview,
     owing,
     renewals,
@@ -135,7 +135,7 @@ WORKS: dict[str, Work] = {
     ),
     "channels that have ended": lambda _, session, now: renewals.expire(session, now),
     "channels to be stopped": lambda _, session, now: renewals.to_stop(session, now),
-    "channels asked for within a minute": lambda _, session, now: channels.opened_within_a_minute(
+    "channels asked for within a minute": lambda _, session, now: opening.asked_within_a_minute(
         session, now
     ),
     "access tokens that end": lambda _, session, now: accounts.due_for_refresh(

@@ -14,14 +14,17 @@ import random
 import secrets
 import socket
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import requests
-from sqlalchemy import event
+from sqlalchemy import Row, update
+from sqlalchemy.orm import Session
 
 from tests.forked import Forked, forked
 from tests.waiting import wait_for
@@ -30,7 +33,7 @@ from watcher.erpnext import role
 from watcher.erpnext.fields import check, install, tell_nobody
 from watcher.google.endpoints import OAUTH_SCOPES
 from watcher.google.refresh import Fresh
-from watcher.ledger import accounts, calendars, owing
+from watcher.ledger import accounts, calendars, opening, owing
 from watcher.ledger.accounts import Consented
 from watcher.ledger.models import Account, Calendar, Channel
 from watcher.ledger.states import AccountState
@@ -82,7 +85,9 @@ class Company:
     ) -> None:
         self.google, self.site, self.folder = google, site, folder
         self.reached = True
-        event.listen(Channel.opened_at, "set", self._say_sync)
+        confirm = partial(self._confirm, opening.confirm)
+        self._confirmed = mock.patch.object(opening, "confirm", confirm)
+        self._confirmed.start()
         self.port = free_port()
         self.public_url = f"http://127.0.0.1:{self.port}"
         self.key = secrets.token_urlsafe(32)
@@ -134,11 +139,21 @@ class Company:
         if "services" in self.__dict__:
             self.__dict__.pop("services").db.dispose()
 
-    def _say_sync(self, channel: Channel, opened: datetime, *_: object) -> None:
+    def _confirm(
+        self,
+        confirm: Callable[..., list[str]],
+        session: Session,
+        found: Row[Any],
+        granted: opening.Granted,
+        now: datetime,
+    ) -> list[str]:
         """In this process no web server takes Google's ``sync``, so that it counts as heard when a
         channel is opened here, unless a test sets ``reached`` to False."""
+        retired = confirm(session, found, granted, now)
         if self.reached:
-            channel.heard_at = opened
+            mine = Channel.id == found.channel_id
+            session.execute(update(Channel).where(mine).values(heard_at=now))
+        return retired
 
     def later(self, **span: float) -> None:
         """Move both clocks: Google's and the bridge's."""
@@ -327,7 +342,7 @@ class Company:
 
     def close(self) -> None:
         """What was started is killed: children go with their parent. Clean ends have own tests."""
-        event.remove(Channel.opened_at, "set", self._say_sync)
+        self._confirmed.stop()
         for process in self.processes:
             process.kill()
             process.wait()

@@ -25,7 +25,7 @@ from unittest import mock
 
 import sqlalchemy
 
-from tests.company import ANN, Company
+from tests.company import ANN, BOB, Company
 from watcher.jobs import tasks
 from watcher.ledger import owing
 from watcher_sandbox.erpnext.app import serve as serve_erpnext
@@ -216,10 +216,10 @@ def watched(company: Company) -> Iterator[Seen]:
         yield seen
 
 
-def one_pass(company: Company, reason: str) -> Seen:
-    """What RQ calls, in this process, for Ann's calendar."""
+def one_pass(company: Company, reason: str, email: str = ANN) -> Seen:
+    """What RQ calls, in this process, for somebody's calendar."""
     with watched(company) as seen:
-        assert tasks.sync_calendar(company.calendar(ANN).id, reason) == "done"
+        assert tasks.sync_calendar(company.calendar(email).id, reason) == "done"
     assert seen.requests, "a pass without a request"
     return seen
 
@@ -248,8 +248,8 @@ def small_company() -> Iterator[Company]:
 
 
 def passes() -> dict[str, Seen]:
-    """The first pass over a new calendar, with its channel, and those after three changes of which
-    a notification has told."""
+    """The first pass over a new calendar, with its channel, those after three changes of which a
+    notification has told, and the first pass over the next calendar, by when ERPNext is known."""
     with small_company() as company:
         company.setup_erpnext()
         company.add()
@@ -259,6 +259,8 @@ def passes() -> dict[str, Seen]:
             change()
             tell(company)
             found[name] = one_pass(company, "push")
+        company.add(BOB)
+        found["next"] = one_pass(company, "connect", BOB)
         return found
 
 
@@ -302,6 +304,8 @@ def figures() -> dict[str, float]:
         "own frames when a row's past is erased, most": erasing,
         "ledger transactions for one edit": ran["one edit"].transactions,
         "ledger statements for one edit": ran["one edit"].statements,
+        "ledger transactions for a new calendar": ran["next"].transactions,
+        "ledger statements for a new calendar": ran["next"].statements,
         "places that name a mirrored field, most": max(map(len, map(places, MIRRORED.values()))),
         "lines laid out by hand (fmt: skip)": lines_laid_out_by_hand(),
         "files at the top of watcher/": len(files_at_the_top()),

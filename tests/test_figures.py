@@ -13,6 +13,8 @@ LIMITS = {
     "own frames when a row's past is erased, most": 14,
     "ledger transactions for one edit": 4,
     "ledger statements for one edit": 15,
+    "ledger transactions for a new calendar": 8,
+    "ledger statements for a new calendar": 32,
     "places that name a mirrored field, most": 4,
     "lines laid out by hand (fmt: skip)": 5,
     "files at the top of watcher/": 7,

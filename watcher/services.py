@@ -122,15 +122,18 @@ class Services:
         self,
         account_id: int,
         email: str,
-        purpose: budget.Purpose,
+        share: budget.Purpose | budget.Share,
         patience: calendar_api.Patience = calendar_api.PATIENT,
     ) -> calendar_api.CalendarClient:
         """Calls on behalf of one account, counted against the project's budget."""
+        if not isinstance(share, budget.Share):
+            share = budget.Share(share)
+        purse = budget.Purse(self.db, account_id, share, lambda: self.clock())
         return calendar_api.CalendarClient(
             self.settings.google_api_url,
             self.tokens.for_account(account_id),
             quota_user=email,
-            on_call=lambda _kind: budget.spend(self.db, account_id, purpose, self.clock()),
+            on_call=lambda _kind: purse.pay(),
             on_answer=self.counts.answers_of(counting.AT_GOOGLE),
             patience=patience,
         )

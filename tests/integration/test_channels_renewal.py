@@ -16,9 +16,9 @@ from watcher.channels import renewal
 from watcher.channels.registry import open_channel
 from watcher.errors import Transient
 from watcher.jobs import timetable
-from watcher.ledger import accounts, calendars, channels, leases, owing, renewals
-from watcher.ledger.channels import Granted, Request
+from watcher.ledger import accounts, calendars, channels, leases, opening, owing, renewals
 from watcher.ledger.models import Channel, Lease
+from watcher.ledger.opening import Granted, Request
 from watcher.ledger.states import AccountState
 
 pytestmark = pytest.mark.one_shape("sqlite")
@@ -283,9 +283,11 @@ def test_a_hundred_expired_channels_come_back_within_the_cap(company: Company) -
             request = Request(
                 channel_id=email, calendar_id=calendar.id, token_hash="x", instead_of=None
             )
-            channels.add_requesting(session, request, 2_000, now)
+            opening.add_requesting(session, request, 2_000, now)
             granted = Granted("r", now + timedelta(days=7), now + timedelta(days=6))
-            channels.confirm(session, email, granted, now)
+            found = opening.asked_for(session, email)
+            assert found is not None
+            opening.confirm(session, found, granted, now)
     company.later(days=9)
     minutes = []
     while len(company.google.live_channels()) < 101:
@@ -482,7 +484,7 @@ def test_what_nobody_answered_for_is_given_up(company: Company) -> None:
         request = Request(
             channel_id="half-open", calendar_id=number, token_hash="x", instead_of=None
         )
-        channels.add_requesting(session, request, 60, now)
+        opening.add_requesting(session, request, 60, now)
     assert renew(company) == ["skipped"], "somebody may just be opening it"
     company.later(minutes=3)
     assert renew(company) == ["opened"]

@@ -11,10 +11,10 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from tests.company import ANN
-from watcher.ledger import accounts, budget, calendars, channels, freshness, renewals
-from watcher.ledger.channels import Granted, Request
+from watcher.ledger import accounts, budget, calendars, channels, freshness, opening, renewals
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Channel, Run
+from watcher.ledger.opening import Granted, Request
 from watcher.ledger.states import AccountState, ChannelState
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -39,10 +39,11 @@ def calendar_id(db: Database) -> int:
 
 def open_one(session: Session, number: int, name: str, instead_of: str | None) -> None:
     request = Request(channel_id=name, calendar_id=number, token_hash="x", instead_of=instead_of)
-    assert channels.add_requesting(session, request, 60, NOW)
-    channels.confirm(
-        session, name, Granted("r", NOW + timedelta(days=7), NOW + timedelta(days=6)), NOW
-    )
+    assert opening.add_requesting(session, request, 60, NOW)
+    found = opening.asked_for(session, name)
+    assert found is not None
+    granted = Granted("r", NOW + timedelta(days=7), NOW + timedelta(days=6))
+    opening.confirm(session, found, granted, NOW)
 
 
 def due(session: Session, when: datetime = LATER) -> list[int]:

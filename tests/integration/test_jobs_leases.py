@@ -19,7 +19,7 @@ from watcher.channels import registry
 from watcher.erpnext.events import EventMirror
 from watcher.errors import LeaseLost
 from watcher.jobs import timetable
-from watcher.ledger import aside, calendars, channels, debts, inbox, leases, owing
+from watcher.ledger import aside, calendars, channels, debts, inbox, leases, opening, owing
 from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.models import Calendar, Run
@@ -242,15 +242,15 @@ def test_the_sync_message_and_the_answer_of_watch_do_not_block_each_other(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both write the channel and the calendar, in processes of their own, at the same moment."""
-    confirm, pool, messages = channels.confirm, ThreadPoolExecutor(1), list[Future[str]]()
+    confirm, pool, messages = opening.confirm, ThreadPoolExecutor(1), list[Future[str]]()
 
     def with_message(*args: Any, **options: Any) -> list[str]:
-        found = confirm(*args, **options)
+        found: list[str] = confirm(*args, **options)
         messages.append(pool.submit(notify, company))
         wait(messages, 0.2)  # it is done by then, or waits for this transaction: both are right
         return found
 
-    monkeypatch.setattr(channels, "confirm", with_message)
+    monkeypatch.setattr(opening, "confirm", with_message)
     number = company.calendar().id
     (old,) = company.google.live_channels(ANN)
     registry.open_channel(company.services, number, instead_of=old.id)

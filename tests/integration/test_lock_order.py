@@ -14,7 +14,7 @@ from tests.integration.test_jobs_leases import at_once
 from watcher.accounts.verbs import add_delegated, set_event_type
 from watcher.channels.registry import open_channel
 from watcher.errors import CapReached
-from watcher.ledger import accounts, calendars, channels, connect, owing, renewals
+from watcher.ledger import accounts, calendars, connect, opening, owing, renewals
 from watcher.ledger.db import Database
 from watcher.ledger.models import Calendar
 from watcher.ledger.states import AccountState
@@ -53,7 +53,7 @@ def test_all_processes_together_keep_the_cap_of_new_channels(company: Company) -
     assert len(refused) == PROCESSES - CAP
     assert company.google.log.counts()["events.watch"] == CAP
     with company.services.db.reading() as session:
-        assert channels.opened_within_a_minute(session, now) == CAP
+        assert opening.asked_within_a_minute(session, now) == CAP
     company.later(minutes=1, seconds=1)
     open_channel(company.services, ids[ended.index(refused[0])], instead_of=None)
     for services in processes:

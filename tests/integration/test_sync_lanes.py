@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from sqlalchemy.orm import Session
 
 from tests.company import ANN, Company
 from watcher.google.answers import WatchAnswer
 from watcher.google.client import CalendarClient, NewChannel
 from watcher.ledger import budget, inbox, owing
 from watcher.ledger.budget import Purpose
-from watcher.ledger.db import Database
 from watcher.ledger.models import Calendar, Run
 from watcher.ledger.rings import LANES, Lane
 from watcher.sync.work import work_off
@@ -20,14 +20,16 @@ from watcher.sync.work import work_off
 @pytest.fixture
 def paid(company: Company, monkeypatch: pytest.MonkeyPatch) -> list[Purpose]:
     """For what Google was called, call by call."""
-    calls, spend = list[Purpose](), budget.spend
+    counted, count = list[Purpose](), budget.count
 
-    def note(db: Database, account_id: int, purpose: Purpose, now: datetime) -> None:
-        calls.append(purpose)
-        spend(db, account_id, purpose, now)
+    def note(
+        session: Session, account_id: int, purpose: Purpose, now: datetime, calls: int = 1
+    ) -> None:
+        counted.extend([purpose] * calls)
+        count(session, account_id, purpose, now, calls)
 
-    monkeypatch.setattr(budget, "spend", note)
-    return calls
+    monkeypatch.setattr(budget, "count", note)
+    return counted
 
 
 def owe(company: Company, reason: str = "push") -> int:

@@ -18,7 +18,7 @@ from watcher.channels import due
 from watcher.google import answers
 from watcher.google import client as calendar_api
 from watcher.google.own import PRIMARY
-from watcher.ledger import away, calendars, channels, leases, models, owing, own
+from watcher.ledger import away, budget, calendars, channels, leases, models, opening, own
 from watcher.ledger.secrets import digest
 from watcher.ledger.states import ACCEPTED
 from watcher.services import Services
@@ -43,34 +43,34 @@ def open_channel(services: Services, calendar_id: int, *, instead_of: str | None
     caller has seen it (None: there was none), which is still accepted.
 
     The calendar is left owing a sync, since a change between the old and the new channel could
-    have been told to neither. Raises ``Overtaken``, ``CapReached``, and what events.watch raises;
-    that failure is kept on the calendar with the time of the next try.
+    have been told to neither. Raises ``Overtaken``; ``CapReached`` and ``BudgetSpent``, after which
+    nothing has been noted; and what events.watch raises, which is kept on the calendar with the
+    time of the next try.
     """
     require(services.settings, "public_url", why=errors.sentence("opening a watch channel"))
     channel_id, token = str(uuid.uuid4()), secrets.token_urlsafe(32)
+    request = opening.Request(
+        channel_id=channel_id,
+        calendar_id=calendar_id,
+        token_hash=digest(token),
+        instead_of=instead_of,
+    )
     with services.db.session() as session:
-        calendar = calendars.get(session, calendar_id)
-        account = session.get_one(models.Account, calendar.account_id)
-        google_id, email, account_id = calendar.google_id, account.email, account.id
-        request = channels.Request(
-            channel_id=channel_id,
-            calendar_id=calendar_id,
-            token_hash=digest(token),
-            instead_of=instead_of,
-        )
-        most = services.settings.renew_per_minute
-        added = channels.add_requesting(session, request, most, services.clock())
-    if not added:
+        now, most = services.clock(), services.settings.renew_per_minute
+        wanted = opening.add_requesting(session, request, most, now)
+        if wanted is not None:
+            budget.count(session, wanted.account_id, "poll", now)
+    if wanted is None:
         raise errors.Overtaken("another process has opened this channel, is at it, or lets it go")
-    google = services.google(account_id, email, "poll")
+    google = services.google(wanted.account_id, wanted.email, budget.Share("poll", paid=1))
     try:
-        wanted = calendar_api.NewChannel(
+        channel = calendar_api.NewChannel(
             channel_id=channel_id,
             token=token,
             address=services.settings.notification_url,
             ttl_seconds=services.settings.channel_ttl_seconds,
         )
-        answer = google.watch(google_id, wanted)
+        answer = google.watch(wanted.google_id, channel)
     except errors.WatcherError as error:
         _note_failure(services, calendar_id, channel_id, error)
         raise
@@ -101,46 +101,37 @@ def _confirm(
 ) -> Opened | None:
     """None when the channel is no longer wanted."""
     now = services.clock()
+    renew_at = due.renewal_point(now, answer.expiration, _rng)
     with services.db.session() as session:
-        # The calendar is locked before the channel, as a notification does it: otherwise the two
-        # transactions could wait for each other.
-        calendar = calendars.locked(session, calendar_id)
-        if not channels.is_awaited(session, channel_id):
+        found = opening.asked_for(session, channel_id)
+        if found is None:
             return None
-        renew_at = due.renewal_point(now, answer.expiration, _rng)
-        granted = channels.Granted(answer.resource_id, answer.expiration, renew_at)
-        retired = channels.confirm(session, channel_id, granted, now)
-        calendar.push_supported, calendar.watch_retry_at = True, None
+        rests_until = None
         if due.is_short_lived(answer.expiration - now, _asked(services)):
             # The channel is used while it lives, then the calendar is polled for a while. To
             # open the next one at once would cost a call a minute for each calendar.
-            pause = timedelta(seconds=due.AFTER_SHORT_LIFE.seconds(calendar.watch_failures))
-            calendar.watch_failures += 1
-            channels.rest(session, calendar, channel_id, now + pause)
-        else:
-            calendar.watch_failures = 0
+            pause = due.AFTER_SHORT_LIFE.seconds(found.watch_failures)
+            rests_until = now + timedelta(seconds=pause)
+        granted = opening.Granted(answer.resource_id, answer.expiration, renew_at, rests_until)
+        retired = opening.confirm(session, found, granted, now)
         named = answers.calendar_id_of(answer.resource_uri) or PRIMARY
-        if named != PRIMARY:
-            _check_identity(calendar, named)
+        if named != PRIMARY and found.google_id == PRIMARY:
+            calendar = calendars.get(session, calendar_id)
             if not leases.another_works(services.db, session, calendar, services.owner):
                 own.name_primary(session, calendar, named, now)
-        owing.owe_looks(session, [calendar_id], "channel", now)
+    if named.lower() not in (PRIMARY, found.google_id.lower()) and found.google_id != PRIMARY:
+        # Google watches something else under this id: an alias means another mailbox.
+        log.warning(
+            "Google watches %s where %s was asked for: an alias of the mailbox?",
+            named,
+            found.google_id,
+        )
     log.info("channel opened", extra={"calendar": calendar_id, "channel": channel_id})
     return Opened(channel_id, retired)
 
 
 def _asked(services: Services) -> timedelta:
     return timedelta(seconds=services.settings.channel_ttl_seconds)
-
-
-def _check_identity(calendar: models.Calendar, named: str) -> None:
-    """Compare Google's id of what is watched with ours: another one means a mailbox alias."""
-    if calendar.google_id != PRIMARY and named.lower() != calendar.google_id.lower():
-        log.warning(
-            "Google watches %s where %s was asked for: an alias of the mailbox?",
-            named,
-            calendar.google_id,
-        )
 
 
 def _note_failure(

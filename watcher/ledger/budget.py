@@ -8,6 +8,8 @@ starve a push.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -39,34 +41,72 @@ NEAR = 0.9
 COUNTED, COUNT_EVERY, COUNTED_FOR = "calendars", timedelta(minutes=1), timedelta(minutes=10)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """From which share of the budget calls are paid. ``paid`` of them are counted already;
+    ``at_once`` are counted with the first one that is not, where so many are sure to be made: one
+    transaction for all of them. Should a failure end the work before, too many are counted."""
+
+    purpose: Purpose
+    paid: int = 0
+    at_once: int = 1
+
+
+class Purse:
+    """Pays for the calls of one account, one after the other."""
+
+    def __init__(
+        self, db: Database, account_id: int, share: Share, clock: Callable[[], datetime]
+    ) -> None:
+        self._db, self._account_id, self._clock = db, account_id, clock
+        self._purpose, self._paid, self._at_once = share.purpose, share.paid, share.at_once
+
+    def pay(self) -> None:
+        """To be called before each call. Raises as ``count`` does."""
+        if self._paid == 0:
+            with self._db.session() as session:
+                count(session, self._account_id, self._purpose, self._clock(), self._at_once)
+            self._paid, self._at_once = self._at_once, 1
+        self._paid -= 1
+
+
 def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> None:
-    """Count one call. Raises ``Transient`` with the seconds to wait when the share is used up; a
-    call that is refused is counted nowhere, so that it takes nothing from those that may go on."""
+    """Count one call. Raises as ``count`` does."""
+    with db.session() as session:
+        count(session, account_id, purpose, now)
+
+
+def count(
+    session: Session, account_id: int, purpose: Purpose, now: datetime, calls: int = 1
+) -> None:
+    """Count so many calls, as the last thing that the transaction does, since all processes have to
+    pass here. Raises ``BudgetSpent`` with the seconds to wait when the share is used up; then the
+    transaction is to be rolled back, so that a call that is refused is counted nowhere and takes
+    nothing from those that may go on."""
     minute = int(now.timestamp()) // 60
     project, own = f"minute:{minute}", f"minute:{minute}:{account_id}"
     values = {
         "project": project,
         "own": own,
         "day": _day(now),
+        "calls": calls,
         "soon": now + timedelta(minutes=10),
         "later": now + timedelta(days=40),
         "of_project": PROJECT_PER_MINUTE[purpose],
         "of_account": ACCOUNT_PER_MINUTE[purpose],
     }
-    with db.session() as session:
-        counted = set(run(session, _COUNT, values).scalars())
-        # A refusal rolls back what was counted beside it.
-        for bucket, whose in ((project, "project's"), (own, "account's")):
-            if bucket not in counted:
-                raise _used_up(whose, purpose, now)
+    counted = set(run(session, _COUNT, values).scalars())
+    for bucket, whose in ((project, "project's"), (own, "account's")):
+        if bucket not in counted:
+            raise _used_up(whose, purpose, now)
 
 
 _COUNT = text(
     """
     INSERT INTO usage (bucket, calls, expires_at)
-    VALUES (:project, 1, :soon), (:own, 1, :soon), (:day, 1, :later)
-    ON CONFLICT (bucket) DO UPDATE SET calls = usage.calls + 1
-    WHERE usage.bucket NOT LIKE 'minute:%' OR usage.calls < CASE
+    VALUES (:project, :calls, :soon), (:own, :calls, :soon), (:day, :calls, :later)
+    ON CONFLICT (bucket) DO UPDATE SET calls = usage.calls + excluded.calls
+    WHERE usage.bucket NOT LIKE 'minute:%' OR usage.calls + excluded.calls <= CASE
         WHEN usage.bucket = :project THEN :of_project ELSE :of_account END
     RETURNING bucket
     """

@@ -4,135 +4,24 @@ makes a new row: the old one is needed to stop the old channel."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from watcher.errors import CapReached
-from watcher.ledger.calendars import is_wanted
-from watcher.ledger.db import LOCKED
-from watcher.ledger.models import Account, Calendar, Channel, Usage
+from watcher.ledger.models import Account, Calendar, Channel
+from watcher.ledger.opening import SHORT_LIVED
 from watcher.ledger.states import ACCEPTED, ChannelState
-from watcher.ledger.upsert import Change, upsert
 from watcher.ledger.when import LONGEST_RETRY, is_ahead, still_to_come
 
 LONGEST_UNSUPPORTED = timedelta(days=8)
-OPENING_PATIENCE = timedelta(minutes=2)
-SHORT_LIVED = "short_lived"
-"""``error`` of a channel that Google lets live for minutes only."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """A channel that is about to be asked for. ``instead_of`` is the id of the live one as the
-    caller has seen it (None: there was none)."""
-
-    channel_id: str
-    calendar_id: int
-    token_hash: str
-    instead_of: str | None
-
-
-def add_requesting(session: Session, request: Request, most: int, now: datetime) -> bool:
-    """Write the row of a channel before it is asked for. False while another process is opening
-    one for the same calendar, when the live channel is no longer ``instead_of``, or when the
-    calendar is no longer to be watched.
-
-    Raises ``CapReached`` when all processes together have asked for ``most`` channels within a
-    minute.
-    """
-    calendar_id = request.calendar_id
-    calendar = select(Calendar.id).where(Calendar.id == calendar_id)
-    session.execute(calendar.with_for_update(**LOCKED))
-    if not is_wanted(session, calendar_id):
-        return False
-    under_way = session.scalars(
-        select(Channel.id).where(
-            Channel.calendar_id == calendar_id,
-            Channel.state == ChannelState.REQUESTING,
-            Channel.requested_at.between(now - OPENING_PATIENCE, now),
-        )
-    ).first()
-    here = live(session, calendar_id, now)
-    if under_way is not None or (here.id if here else None) != request.instead_of:
-        return False
-    _keep_cap(session, most, now)
-    session.add(
-        Channel(
-            id=request.channel_id,
-            calendar_id=calendar_id,
-            token_hash=request.token_hash,
-            state=ChannelState.REQUESTING,
-            requested_at=now,
-            error="",
-        )
-    )
-    session.flush()
-    return True
-
-
-def _keep_cap(session: Session, most: int, now: datetime) -> None:
-    """One process at a time counts, from here to the end of its transaction: on PostgreSQL several
-    would else each find the last place free."""
-    row = {"bucket": "watches", "calls": 1, "expires_at": now + timedelta(hours=1)}
-    upsert(session, Usage, row, Change({"expires_at": row["expires_at"]}))
-    if opened_within_a_minute(session, now) >= most:
-        raise CapReached(f"{most} channels were asked for within a minute", retry_after=60.0)
-
-
-def opened_within_a_minute(session: Session, now: datetime) -> int:
-    """How many channels were asked for in the last minute, for the cap. One that is dated ahead by
-    more than a process may have waited for its turn does not count: a wrong clock has dated it, and
-    it would block all others until that date."""
-    minute = timedelta(minutes=1)
-    last_minute = Channel.requested_at.between(now - minute, now + minute)
-    found = select(func.count(Channel.id)).where(last_minute)
-    return session.scalar(found) or 0
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What Google has answered to the request for a channel, and when the channel is renewed."""
-
-    resource_id: str
-    expires_at: datetime
-    renew_at: datetime
-
-
-def confirm(session: Session, channel_id: str, granted: Granted, now: datetime) -> list[str]:
-    """Make a requested channel live and retire the calendar's other ones; returns their ids."""
-    channel = session.get_one(Channel, channel_id)
-    look_next(session, channel.calendar_id, min(granted.renew_at, granted.expires_at))
-    channel.state, channel.opened_at = ChannelState.LIVE, now
-    channel.resource_id, channel.expires_at = granted.resource_id, granted.expires_at
-    channel.renew_at = granted.renew_at
-    retired = session.scalars(
-        update(Channel)
-        .where(
-            Channel.calendar_id == channel.calendar_id,
-            Channel.id != channel_id,
-            Channel.state == ChannelState.LIVE,
-        )
-        .values(state=ChannelState.RETIRING, retired_at=now)
-        .returning(Channel.id)
-    )
-    return list(retired)
 
 
 def look_next(session: Session, calendar_id: int, at: datetime | None) -> None:
     """Note when somebody has to look whether the calendar is watched; None: at once. To be called
     before the channel is changed: who changes both locks the calendar first."""
     session.execute(update(Calendar).where(Calendar.id == calendar_id).values(watch_due_at=at))
-
-
-def is_awaited(session: Session, channel_id: str) -> bool:
-    """Whether Google's answer is still of use: nobody has closed the row meanwhile, and the
-    calendar is still to be watched."""
-    channel = session.get_one(Channel, channel_id)
-    return channel.state == ChannelState.REQUESTING and is_wanted(session, channel.calendar_id)
 
 
 def stopped(session: Session, channel_id: str, now: datetime, error: str = "") -> None:
@@ -180,13 +69,6 @@ def is_waiting(found: Row[Any], now: datetime) -> bool:
     """As ``waits``, of a row that was read."""
     longest = LONGEST_UNSUPPORTED if found.push_supported is False else LONGEST_RETRY
     return is_ahead(found.watch_retry_at, now, longest)
-
-
-def rest(session: Session, calendar: Calendar, channel_id: str, until: datetime) -> None:
-    """Google lets this channel live for minutes only: no other one is asked for before ``until``,
-    of which ``watcher status`` tells."""
-    session.get_one(Channel, channel_id).error = SHORT_LIVED
-    calendar.watch_retry_at = until
 
 
 def short_lived(session: Session) -> dict[int, tuple[Calendar, Account, datetime, timedelta]]:

@@ -334,8 +334,11 @@ def _sqlite(url: str, file: LedgerFile | None) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         reads_only = bool(connection.get_execution_options().get("reads_only"))
-        # The connections of the pool serve both kinds, hence it is said at each beginning.
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reads_only else 'OFF'}")
+        # The connections of the pool serve both kinds, hence it is said whenever that changes.
+        if connection.info.get("reads_only") is not reads_only:
+            connection.info.pop("reads_only", None)
+            connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reads_only else 'OFF'}")
+            connection.info["reads_only"] = reads_only
         # A transaction that reads first and writes later would fail with "database is locked"
         # at once (SQLITE_BUSY_SNAPSHOT); taking the write lock first makes it wait instead.
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from watcher.channels.registry import open_channel
 from watcher.errors import AccountDead, AppDead, WatcherError
-from watcher.ledger import calendars, channels, debts, due, heard, leases
+from watcher.ledger import calendars, channels, debts, due, heard, leases, opening
 from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.rings import Lane
@@ -123,7 +123,7 @@ def _attempt(
         lane == "live"
         or channels.is_waiting(found, now)
         or heard.is_open(session, found.id, now)
-        or channels.opened_within_a_minute(session, now) >= services.settings.renew_per_minute
+        or opening.asked_within_a_minute(session, now) >= services.settings.renew_per_minute
     )
     work = debts.begin(session, lease, found, None if is_watched else now)
     return Attempt(lease=lease, work=work, is_watched=is_watched, started=now)

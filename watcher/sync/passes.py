@@ -17,7 +17,7 @@ from watcher.events.mapping import data_id
 from watcher.events.model import MappingRules, Window
 from watcher.google.client import PATIENT, QUERY_FINGERPRINT, CalendarClient, Patience
 from watcher.ledger import erased, leases, rivals
-from watcher.ledger.budget import Purpose
+from watcher.ledger.budget import Share
 from watcher.ledger.debts import Work
 from watcher.services import Services
 from watcher.sync.policy import make_rules, policy_fingerprint, window_of
@@ -54,14 +54,18 @@ class Basis:
         return data_id(self.rules.account), data_id(self.rules.calendar_id)
 
     @property
+    def needs_token(self) -> bool:
+        """There is no sync token to go on with: a full listing takes one first."""
+        return self.work.sync_token is None or self.work.query_fingerprint != QUERY_FINGERPRINT
+
+    @property
     def owes_snapshot(self) -> bool:
         """A delta only tells what changed since its token, mapped as now: that is not enough for a
         calendar that was never listed, for another policy, or where somebody asked for more."""
         return (
             self.work.snapshot
             or self.work.first
-            or self.work.sync_token is None
-            or self.work.query_fingerprint != QUERY_FINGERPRINT
+            or self.needs_token
             or self.work.policy_fingerprint != self.policy
         )
 
@@ -98,7 +102,7 @@ def make_pass(
     return Pass(
         basis=basis,
         kind=kind,
-        google=services.google(work.account_id, work.account, _purpose(work, kind), patience),
+        google=services.google(work.account_id, work.account, _share(basis, kind), patience),
         mirror=mirror,
         hold=hold,
         note_erased=lambda rows: _note_erased(services, rows),
@@ -124,11 +128,11 @@ def make_basis(services: Services, work: Work, site: Site, employee: Employee | 
     )
 
 
-def _purpose(work: Work, kind: Kind) -> Purpose:
+def _share(basis: Basis, kind: Kind) -> Share:
     """The share of Google's budget from which the pass is paid."""
     if kind == "snapshot":
-        return "backfill"
-    return "push" if work.reason in ("push", "asked") else "poll"
+        return Share("backfill", at_once=2 if basis.needs_token else 1)
+    return Share("push" if basis.work.reason in ("push", "asked") else "poll")
 
 
 def _note_erased(services: Services, rows: Mapping[str, str]) -> None:

@@ -15,7 +15,6 @@ from watcher.events.mapping import PRIVATE
 from watcher.events.model import GoogleEvent, Row, Window
 from watcher.events.plan import newest_by_id
 from watcher.events.window import REACH
-from watcher.google.client import QUERY_FINGERPRINT
 from watcher.ledger.aside import SetAside
 from watcher.sync.expansion import expand, history
 from watcher.sync.intake import parse_items, zone_or_utc
@@ -82,7 +81,7 @@ def read_window(p: Pass) -> Reading:
     that a change in between comes with the next delta."""
     work, calendar_id = p.basis.work, p.basis.rules.calendar_id
     token = work.sync_token
-    if token is None or work.query_fingerprint != QUERY_FINGERPRINT:
+    if token is None or p.basis.needs_token:
         token = p.google.mint_sync_token(calendar_id)
         p.hold()
     return replace(list_window(p), token=token)
