@@ -159,8 +159,9 @@ def words_after_watcher(line: str) -> Words | None:
         if words[: len(prefix)] == prefix:
             words = words[len(prefix) :]
     if words[:1] == ["sudo"]:
-        programs = [n for n, word in enumerate(words) if word.endswith("/watcher")]
-        words = words[programs[0] :] if programs else []
+        del words[0]
+        while words and words[0].startswith("-"):
+            del words[: 2 if words[0] == "-u" else 1]
     is_ours = bool(words) and (words[0] == "watcher" or words[0].endswith("bin/watcher"))
     return words[1:] if is_ours else None
 

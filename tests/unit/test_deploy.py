@@ -105,6 +105,29 @@ def test_a_crontab_that_names_the_script_of_old_still_gets_a_backup(tmp_path: Pa
     assert backup.examine(Path(done.stdout.strip())).revision == REVISIONS[-1]
 
 
+@pytest.mark.system
+def test_a_crontab_line_says_nothing_unless_it_failed(tmp_path: Path) -> None:
+    """Cron mails whatever a line says, on both streams, each time that it runs."""
+    program = tmp_path / "watcher"
+    program.write_text('#!/bin/sh\necho "the answer"; echo "a note" >&2; exit $CODE\n')
+    program.chmod(0o755)
+    lines = re.findall(r"^[*\d].*?  watcher  (.+)$", (DEPLOY / "crontab.example").read_text(), re.M)
+    assert len(lines) == len([call for file, call in CALLS if file == "crontab.example"])
+    for line in lines:
+        said = {
+            code: subprocess.run(
+                ["/bin/sh", "-c", line.replace("/opt/watcher/.venv/bin/watcher", str(program))],
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+                env={"CODE": code},
+            ).stdout.split("\n")
+            for code in ("0", "1")
+        }
+        assert said == {"0": [""], "1": ["the answer", "a note", ""]}, line
+
+
 # --- containers -----------------------------------------------------------------------------
 
 COMPOSE = (DEPLOY / "compose.yaml").read_text()

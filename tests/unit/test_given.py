@@ -73,7 +73,24 @@ def test_a_file_that_may_not_be_read_is_not_passed_over(
     with pytest.raises(UserError) as found:
         load({}, tmp_path / "here")
     assert str(system) in found.value.message
-    assert "sudo -u " in found.value.next_step
+    # sudo has a PATH of its own, so that the line has to name the program's whole path.
+    words = found.value.next_step.partition("sudo -u ")[2].split()
+    assert os.access(words[1], os.X_OK)
+    monkeypatch.chdir(tmp_path / "here")
+    told = " ".join(CliRunner().invoke(cli, ["doctor"]).output.split())
+    assert found.value.next_step in told
+
+
+def test_root_s_own_folder_hides_no_file_from_the_service_s_user(
+    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sudo -u watcher watcher status` is called in /root, which its user may not look into."""
+    here = put(tmp_path / "here" / ".env", 2).parent
+    monkeypatch.setattr(files, "may", lambda path, _mode: here not in (path, *path.parents))
+    with pytest.raises(UserError, match="not for this user to read"):
+        load({}, here)
+    put(system, 1)
+    assert load({}, here).settings.poll_minutes == 1
 
 
 def test_nothing_set_says_where_it_was_looked(

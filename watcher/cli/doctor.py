@@ -68,7 +68,8 @@ def examined(
         if bundle is not None:
             messages.print(f"{bundle} was not written: correct the settings first", markup=False)
         return examining.Report(
-            {"settings.complete": say.fail(what, "watcher config validate")}, 0.0
+            {"settings.complete": say.fail(what, error.next_step or "watcher config validate")},
+            0.0,
         )
     # What a check meets is told as its finding, and not a second time as a line of the log.
     logs.configure(loaded.settings.log_format, level=20 if app.verbose else _SILENT)

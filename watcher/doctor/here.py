@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from watcher.doctor.case import Case
 from watcher.errors import UserError
 from watcher.ledger import keys
 
+PROGRAM = Path(sys.executable).parent / "watcher"
+"""By its whole path: sudo looks for commands in the system's folders only."""
 LITTLE, VERY_LITTLE = 1_000_000_000, 100_000_000
 """Bytes left on the disk."""
 
@@ -68,7 +71,7 @@ def data_dir(case: Case) -> say.Finding:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        do = f"sudo -u {owner} watcher doctor" if owner else f"chmod u+rwx {folder}"
+        do = f"sudo -u {owner} {PROGRAM} doctor" if owner else f"chmod u+rwx {folder}"
         said = say.sentence(
             "%(folder)s cannot be written: %(reason)s",
             folder=str(folder),

@@ -7,6 +7,7 @@ import grp
 import hashlib
 import os
 import pwd
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -50,10 +51,13 @@ def find(env: Mapping[str, str], folder: Path) -> Path | None:
             said = sentence("%(how)s names %(path)s, which is not a file", how=how, path=str(path))
             raise UserError(said, next_step=looked(folder))
         return _readable(path)
-    for path in (folder / ".env", SYSTEM_FILE):
-        if _is_there(path):
-            return _readable(path)
-    return None
+    here = folder / ".env"
+    if not _is_closed(folder) and _is_there(here):
+        return _readable(here)
+    if _is_there(SYSTEM_FILE):
+        return _readable(SYSTEM_FILE)
+    # Whether a file is there cannot be known, so that it is not passed over for nothing.
+    return _readable(here) if _is_closed(folder) else None
 
 
 def looked(folder: Path) -> str:
@@ -75,6 +79,15 @@ def where_to_correct(file: Path | None, folder: Path) -> str:
         "%(looked)s",
         looked=looked(folder),
     )
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether this user may not look into a folder, such as root's own, in which root has called
+    a command as the service's user."""
+    try:
+        return folder.is_dir() and not may(folder, os.X_OK)
+    except PermissionError:
+        return True  # a folder above it is closed
 
 
 def _is_there(path: Path) -> bool:
@@ -126,8 +139,17 @@ def may(path: Path, mode: int) -> bool:
 def as_owner(path: Path) -> str:
     """What somebody does who may not read or write a file of the service's."""
     return sentence(
-        "run it as the service's user: sudo -u %(user)s watcher ...", user=_reader(path)
+        "run it as the service's user: sudo -u %(user)s %(program)s ...",
+        user=_reader(path),
+        program=program(),
     )
+
+
+def program() -> str:
+    """How another user calls this program. By its whole path, since sudo looks for commands in the
+    system's folders only."""
+    beside = Path(sys.executable).parent / "watcher"
+    return str(beside) if beside.exists() else "watcher"
 
 
 def _reader(path: Path) -> str:
