@@ -52,6 +52,7 @@ class Kept:
     tokens: AccessTokens | None = None
     erpnext: ErpNextClient | None = None
     site: KnownSite | None = None
+    titles: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,14 @@ class Services:
             self.erpnext,
             delete_cancelled=self.settings.cancelled_events == "delete",
             site_fields=self.site().fields,
-        )
+        ).titled_private(self.settings.busy_title, self.settings.free_title, self._titles())
+
+    def _titles(self) -> frozenset[str]:
+        """The titles that private events have, or had before the settings named others."""
+        with self._kept.lock:
+            if self._kept.titles is None:
+                self._kept.titles = known_site.private_titles(self.db, self.settings, self.clock())
+            return self._kept.titles
 
     @property
     def _site(self) -> KnownSite:

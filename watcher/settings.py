@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from watcher.errors import UserError, joined, sentence
-from watcher.given import addresses, files, lines, names, needed, queue_url, sentences
+from watcher.given import addresses, files, lines, names, needed, queue_url, sentences, titles
 from watcher.given.addresses import LOOPBACK as LOOPBACK
 from watcher.given.needed import NEEDED as NEEDED
 from watcher.given.sentences import BadSettings as BadSettings
@@ -107,6 +107,12 @@ class Settings(BaseModel):
     )
     private_events: Literal["busy", "private", "skip"] = Field(
         default="busy", description="what becomes of private events"
+    )
+    busy_title: titles.Title = Field(
+        default="Busy", description="the title of private events in ERPNext"
+    )
+    free_title: titles.Title = Field(
+        default="Private", description="the same, of those that leave their owner free"
     )
     declined_events: Literal["skip", "mirror"] = Field(
         default="skip", description="what becomes of events the employee declined"

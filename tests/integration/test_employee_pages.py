@@ -83,6 +83,7 @@ def test_before_consenting_it_is_said_who_asks_and_who_will_see_it(
     shop: Company, browser: FlaskClient
 ) -> None:
     shop.set("company_name", "Scoop Joy")
+    shop.set("busy_title", "Away")
     shop.rebuild()
     browser = create_app(shop.services).test_client()
     link = invite(shop, invited_by=ADMIN)
@@ -91,7 +92,7 @@ def test_before_consenting_it_is_said_who_asks_and_who_will_see_it(
         f"{ADMIN} invites you for Scoop Joy",
         "from 7 days ago to 30 days ahead",
         "everybody in your company who works in ERPNext can see them",
-        "appear as “Busy”: the others see when you are not free",
+        "appear as “Away”: the others see when you are not free",
         "stay there as cancelled",
         "Your administrator can end it",
     ):

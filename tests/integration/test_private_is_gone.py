@@ -98,6 +98,48 @@ def test_private_and_free_is_not_busy(company: Company) -> None:
     assert is_gone(company)
 
 
+def in_words(company: Company, busy: str, free: str = "Private") -> None:
+    company.rebuild()
+    company.set("busy_title", busy)
+    company.set("free_title", free)
+    assert company.sync() == "done"
+
+
+def test_another_word_for_busy_is_written_once_and_former_ones_stay_known(company: Company) -> None:
+    """The rows stay, with what people have added to them: nothing of them was readable."""
+    event_id = put(company, **PRIVATE)
+    free = put(company, hours=26, transparency="transparent", **PRIVATE)
+    before = row_of(company, event_id)
+    ask(
+        company,
+        "frappe.desk.form.utils.add_comment",
+        reference_doctype="Event",
+        reference_name=before["name"],
+        content="Is that the dentist?",
+        comment_email=MANAGER,
+        comment_by="Manager",
+    )
+    for busy, name in (("Beschäftigt", "Privat"), ("Ocupado", "Private"), ("Busy", "Private")):
+        in_words(company, busy, name)
+        after = row_of(company, event_id)
+        assert (after["name"], after["subject"]) == (before["name"], busy)
+        assert row_of(company, free)["subject"] == name
+        comments = [row["reference_name"] for row in company.site.rows("Comment")]
+        assert comments.count(before["name"]) == 1
+        stamp = after["modified"]
+        assert company.sync(snapshot=True) == "done"
+        assert row_of(company, event_id)["modified"] == stamp
+    # What was readable meanwhile is gone, whichever word stands for it.
+    company.google.patch_event(ANN, event_id, {"visibility": "default"})
+    assert company.sync() == "done"
+    assert row_of(company, event_id)["subject"] == f"{CANARY} title"
+    in_words(company, "Besetzt")
+    company.google.patch_event(ANN, event_id, PRIVATE)
+    assert company.sync() == "done"
+    assert row_of(company, event_id)["subject"] == "Besetzt"
+    assert is_gone(company)
+
+
 def test_a_series_made_private_is_gone_with_its_history(company: Company) -> None:
     series = put(company, recurrence=["RRULE:FREQ=DAILY;COUNT=5"])
     moved = f"{CANARY} moved"

@@ -239,3 +239,28 @@ def test_long_lines_are_folded_between_words_and_what_is_pasted_is_not() -> None
     assert all(each.startswith("    ") for each in lines[1:])
     pasted = "  do: watcher calendars add ann@example.com a-very-long-id@group.calendar.google.com"
     assert folded(pasted, 40) == pasted
+
+
+@pytest.mark.parametrize(
+    ("title", "says"),
+    [
+        ("x" * 61, "at most 60 characters"),
+        ("Bu\nsy", "must be one line"),
+        ("Bu\u200bsy", "must be one line"),
+        ("...", "must have a letter"),
+        ("<b>Busy</b>", "must not have any of"),
+        ('{"a": 1}', "must not have any of"),
+    ],
+)
+@pytest.mark.parametrize("name", ["BUSY_TITLE", "FREE_TITLE"])
+def test_a_title_that_would_not_be_known_again(
+    name: str, title: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=f"WATCHER_{name}: .*{says}"):
+        load({f"WATCHER_{name}": title}, tmp_path)
+
+
+@pytest.mark.parametrize("title", ["Beschäftigt", "व्यस्त", "Ocupado (privado)", "忙", "Busy 🙈"])
+def test_a_title_in_any_language_is_fine(title: str, tmp_path: Path) -> None:
+    assert load({"WATCHER_BUSY_TITLE": f" {title} "}, tmp_path).settings.busy_title == title
+    assert load({"WATCHER_BUSY_TITLE": " "}, tmp_path).settings.busy_title == "Busy"

@@ -107,8 +107,8 @@ STEPS = (
             Question(
                 "private_events",
                 "events that the employee has marked private",
-                "busy: the time with the word Busy, and nothing else. private: all of it, for the "
-                "employee alone. skip: not in ERPNext at all.",
+                "busy: the time with the word Busy (or another, WATCHER_BUSY_TITLE), and nothing "
+                "else. private: all of it, for the employee alone. skip: not in ERPNext at all.",
                 "busy",
                 ("busy", "private", "skip"),
             ),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from watcher.erpnext.client import ErpNextClient
-from watcher.events.model import Row
+from watcher.events.model import USUAL, Masks, Row
 
 Find = Callable[[Iterable[str]], dict[str, Row]]
 Note = Callable[[Mapping[str, str]], None]
@@ -27,7 +27,8 @@ class Access:
     ``find`` gives the rows of some keys as they are now. ``before_write`` is called before each
     request that writes and may raise to stop. ``note_erased`` is told of rows (name to key) before
     their past is erased: Frappe writes some of its logs later, so that somebody has to look again.
-    ``site_fields`` are the optional fields of Event that the site has.
+    ``site_fields`` are the optional fields of Event that the site has, ``masks`` the subjects of
+    what nobody may read.
     """
 
     client: ErpNextClient
@@ -35,3 +36,4 @@ class Access:
     before_write: Callable[[], None] = nothing_before
     note_erased: Note = note_nothing
     site_fields: frozenset[str] = frozenset()
+    masks: Masks = USUAL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from watcher.erpnext.access import Access
 from watcher.erpnext.errors import asks_to_wait
@@ -39,7 +40,7 @@ class Concluder:
 
     def _write_all(self, actions: Sequence[Cancel | Rewrite]) -> None:
         """Write the actions' rows. ``_concluded`` has the names of those that are as wanted now."""
-        fields = {action.name: conclusion(action, self._access.site_fields) for action in actions}
+        fields = {action.name: self._conclusion(action) for action in actions}
         masked = {action.name: action.key for action in actions if action.mask}
         self._writer.is_private(masked)
         self._writer.just_masked.update(masked)
@@ -56,12 +57,15 @@ class Concluder:
             elif put == "gone":
                 self._applied.kept["already_gone"] += 1
 
+    def _conclusion(self, action: Cancel | Rewrite) -> dict[str, Any]:
+        return conclusion(action, self._access.site_fields, self._access.masks)
+
     def _conclude_one(self, row: Row, action: Cancel | Rewrite) -> Put:
         hides = action.mask and is_readable(row)
         if isinstance(action, Cancel) and row.is_cancelled and not hides:
             return "done"
         kind: Kind = "masking" if hides else "cancellation"
-        fields = conclusion(replace(action, stamp=row.modified), self._access.site_fields)
+        fields = self._conclusion(replace(action, stamp=row.modified))
         return self._writer.one.put(row, fields, action, kind)
 
     def delete(self, cancels: Sequence[Cancel]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watcher.events.fields import TEXTS
-from watcher.events.model import MASKS
+from watcher.events.model import Masks
 
 Doc = dict[str, Any]
 
@@ -40,7 +40,7 @@ _OF_FRAPPES_SYNC = frozenset(
 """Of Frappe's own integration: a copy with them would be sent to Google as a second event."""
 
 
-def is_readable_version(data: object) -> bool:
+def is_readable_version(data: object, masks: Masks) -> bool:
     """Whether a Version shows a title or a text that is no mask. One that cannot be read is taken
     for readable."""
     try:
@@ -48,7 +48,7 @@ def is_readable_version(data: object) -> bool:
         values = [v for field, *both in changed if field in TEXTS for v in both]
     except (ValueError, TypeError, AttributeError):
         return True
-    return any(value and value not in MASKS for value in values)
+    return any(value and value not in masks for value in values)
 
 
 def copy_of(doc: Mapping[str, Any]) -> Doc:

@@ -31,7 +31,6 @@ from watcher.erpnext.role import SEES_MAIL
 from watcher.erpnext.rows import HASH, KEY, chunks
 from watcher.errors import DuplicateKey, ErpForbidden, ErpRefused, Transient, WatcherError
 from watcher.events.fields import WRITTEN
-from watcher.events.model import BUSY, MASKS
 from watcher.languages.sentence import sentence
 
 log = logging.getLogger(__name__)
@@ -49,6 +48,7 @@ class Eraser:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._client = access.client
+        self._masks = access.masks
         self.refused: list[Refused] = []
         self.forbidden: ErpForbidden | None = None
         """What the API user may not look at or delete: then nobody knows whether all is gone."""
@@ -126,7 +126,11 @@ class Eraser:
             [["ref_doctype", "=", "Event"], ["docname", "in", list(names)]],
             ["docname", "data"],
         )
-        return {str(v["docname"]) for v in found if copies.is_readable_version(v.get("data"))}
+        return {
+            str(v["docname"])
+            for v in found
+            if copies.is_readable_version(v.get("data"), self._masks)
+        }
 
     def _with_readable_mail(self, names: Sequence[str]) -> set[str]:
         """Frappe makes a Communication with title and text for each participant of an Event, in the
@@ -134,7 +138,8 @@ class Eraser:
         Mails that people send from the form are theirs."""
         fields = ["reference_name", "subject", "sender"]
         found = self._client.rows("Communication", _about(names), fields)
-        senders = {(c["reference_name"], c["sender"]) for c in found if c["subject"] not in MASKS}
+        readable = [c for c in found if c["subject"] not in self._masks]
+        senders = {(c["reference_name"], c["sender"]) for c in readable}
         if not senders:
             return set()
         named = [["name", "in", sorted({name for name, _ in senders})]]
@@ -185,9 +190,10 @@ class Eraser:
         deletes them with the row, but puts their last text into its search index later."""
         found = self._client.rows("Communication", _about(names), ["reference_name", "subject"])
         for name in names:
-            mails = [m for m in found if m["reference_name"] == name and m["subject"] not in MASKS]
+            of_row = [mail for mail in found if mail["reference_name"] == name]
+            mails = [str(mail["name"]) for mail in of_row if mail["subject"] not in self._masks]
             if mails:
-                self._invite_again(name, [str(mail["name"]) for mail in mails])
+                self._invite_again(name, mails)
         return [str(mail["name"]) for mail in found]
 
     def _invite_again(self, name: str, mails: Sequence[str]) -> None:
@@ -214,7 +220,7 @@ class Eraser:
         ]
         todos = [str(todo["name"]) for todo in self._client.rows("ToDo", about, ["name"])]
         for name in todos:
-            self._overwrite("ToDo", name, description=BUSY)
+            self._overwrite("ToDo", name, description=self._masks.busy)
         if todos:
             self._delete_all("ToDo", [["name", "in", todos]])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from watcher.erpnext.access import Access, Note, note_nothing, nothing_before
@@ -24,7 +24,7 @@ from watcher.erpnext.rows import (
 )
 from watcher.erpnext.sorting import Sorted
 from watcher.erpnext.writing import Writer
-from watcher.events.model import Action, Row
+from watcher.events import model
 
 __all__ = ["Applied", "EventMirror", "Refused"]
 
@@ -43,11 +43,17 @@ def raise_forbidden(eraser: Eraser) -> None:
 @dataclass(frozen=True, slots=True)
 class EventMirror:
     """The mirrored rows of Event on one site. ``delete_cancelled``: delete instead of cancel.
-    ``site_fields`` are the optional fields of Event that the site has."""
+    ``site_fields`` are the optional fields of Event that the site has, ``masks`` the subjects of
+    what nobody may read."""
 
     client: ErpNextClient
     delete_cancelled: bool = False
     site_fields: frozenset[str] = frozenset()
+    masks: model.Masks = model.USUAL
+
+    def titled_private(self, busy: str, free: str, former: frozenset[str]) -> EventMirror:
+        """The same, where private events have these titles, or had them before."""
+        return replace(self, masks=model.Masks(busy, free, former))
 
     @property
     def calls(self) -> int:
@@ -56,7 +62,7 @@ class EventMirror:
 
     # --- reading ----------------------------------------------------------------------------
 
-    def rows_by_keys(self, keys: Iterable[str]) -> dict[str, Row]:
+    def rows_by_keys(self, keys: Iterable[str]) -> dict[str, model.Row]:
         """The rows of these sync keys, by key. An empty key is no key: it would match every
         Event that is not ours."""
         found = {}
@@ -67,9 +73,9 @@ class EventMirror:
 
     def rows_by_series(
         self, account: str, calendar_id: str, recurring_ids: Iterable[str]
-    ) -> list[Row]:
+    ) -> list[model.Row]:
         """Rows whose recurring id is one of ``recurring_ids`` (as Data fields hold them)."""
-        found: list[Row] = []
+        found: list[model.Row] = []
         for chunk in chunks([i for i in dict.fromkeys(recurring_ids) if i], BATCH):
             found += self._rows(
                 [
@@ -81,20 +87,20 @@ class EventMirror:
 
     def rows_by_keys_or_series(
         self, keys: Collection[str], recurring_ids: Collection[str]
-    ) -> list[Row]:
+    ) -> list[model.Row]:
         """The rows of these sync keys, and those of these series in whichever calendar, by one
         call: for no more than ``client.BATCH`` of both together."""
         wanted = {KEY: keys, "custom_google_recurring_event_id": recurring_ids}
         either = [[field, "in", [*values]] for field, values in wanted.items() if values]
         return self._rows([], either)
 
-    def rows_of_calendar(self, account: str, calendar_id: str) -> list[Row]:
+    def rows_of_calendar(self, account: str, calendar_id: str) -> list[model.Row]:
         """All rows of a calendar, its whole history among them."""
         return self._rows(of_calendar(account, calendar_id))
 
     def rows_for_listing(
         self, account: str, calendar_id: str, *, ends_after: str, touched_since: str
-    ) -> list[Row]:
+    ) -> list[model.Row]:
         """The rows of a calendar without its history: those that end after ``ends_after`` (naive
         string of the site; a row without an end ends when it starts), those that were written
         after the stamp ``touched_since``, and those that have given up their key."""
@@ -108,16 +114,16 @@ class EventMirror:
             ],
         )
 
-    def rows_of_events(self, event_ids: Iterable[str]) -> list[Row]:
+    def rows_of_events(self, event_ids: Iterable[str]) -> list[model.Row]:
         """Rows of these events and series (ids as Data fields hold them), in whichever calendar."""
         wanted = [event_id for event_id in dict.fromkeys(event_ids) if event_id]
-        found: dict[str, Row] = {}
+        found: dict[str, model.Row] = {}
         for name in ("custom_google_event_id", "custom_google_recurring_event_id"):
             for chunk in chunks(wanted, BATCH):
                 found |= {row.name: row for row in self._rows([[name, "in", chunk]])}
         return list(found.values())
 
-    def titled(self, account: str, word: str, most: int) -> list[Row]:
+    def titled(self, account: str, word: str, most: int) -> list[model.Row]:
         """The first rows of an account (as its field holds it) with ``word`` in the title, of those
         that every desk user may read."""
         filters: list[list[Any]] = [
@@ -127,9 +133,9 @@ class EventMirror:
         ]
         fields = [*FIELDS, *sorted(self.site_fields)]
         rows = self.client.get_list("Event", fields, filters, limit_page_length=most)
-        return [row_of(row) for row in rows]
+        return [row_of(row, self.masks) for row in rows]
 
-    def next_of(self, account: str, after: str) -> Row | None:
+    def next_of(self, account: str, after: str) -> model.Row | None:
         """The first open row of an account (as its field holds it) that begins at ``after`` or
         later (naive string of the site)."""
         filters = [
@@ -140,9 +146,9 @@ class EventMirror:
         rows = self.client.get_list(
             "Event", FIELDS, filters, limit_page_length=1, order_by="starts_on asc"
         )
-        return row_of(rows[0]) if rows else None
+        return row_of(rows[0], self.masks) if rows else None
 
-    def named(self, name: str) -> Row | None:
+    def named(self, name: str) -> model.Row | None:
         """The row of this name, mirrored or not (then it has no key); None where there is none that
         the API user may list."""
         rows = self._rows([["name", "=", name]])
@@ -150,16 +156,16 @@ class EventMirror:
 
     def _rows(
         self, filters: list[list[Any]], or_filters: list[list[Any]] | None = None
-    ) -> list[Row]:
+    ) -> list[model.Row]:
         fields = [*FIELDS, *sorted(self.site_fields)]
         rows = self.client.rows("Event", filters, fields, or_filters=or_filters or [])
-        return [row_of(row) for row in rows]
+        return [row_of(row, self.masks) for row in rows]
 
-    def leftovers(self, account: str, calendar_id: str) -> list[Row]:
+    def leftovers(self, account: str, calendar_id: str) -> list[model.Row]:
         """Rows of a calendar that have given up their key: see ``erasure``."""
         return self._rows([*of_calendar(account, calendar_id), [KEY, "is", "not set"]])
 
-    def touched_since(self, account: str, calendar_id: str, stamp: str) -> list[Row]:
+    def touched_since(self, account: str, calendar_id: str, stamp: str) -> list[model.Row]:
         """Rows of a calendar that were written after ``stamp`` (the site's own, see ``Row``)."""
         return self._rows([*of_calendar(account, calendar_id), ["modified", ">", stamp]])
 
@@ -167,7 +173,7 @@ class EventMirror:
 
     def apply(
         self,
-        actions: Iterable[Action],
+        actions: Iterable[model.Action],
         *,
         before_batch: Callable[[], None] = nothing_before,
         note_erased: Note = note_nothing,
@@ -212,6 +218,7 @@ class EventMirror:
             before_write=before_write,
             note_erased=note_erased,
             site_fields=self.site_fields,
+            masks=self.masks,
         )
 
     # --- what others keep of rows ---------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from watcher.erpnext.client import BATCH
 from watcher.events.fields import ALWAYS, OPTIONAL, STALE, document, is_same, masked_texts
-from watcher.events.model import Cancel, ErpEvent, Rewrite, Row, Update
+from watcher.events.model import USUAL, Cancel, ErpEvent, Masks, Rewrite, Row, Update
 
 T = TypeVar("T")
 Doc = dict[str, object]
@@ -75,16 +75,19 @@ def changes(update: Update) -> Doc:
     return {**_fields(update.event), **status, **stamp}
 
 
-def conclusion(action: Cancel | Rewrite, site_fields: Collection[str] = ()) -> Doc:
+def conclusion(
+    action: Cancel | Rewrite, site_fields: Collection[str] = (), masks: Masks = USUAL
+) -> Doc:
     """What a cancellation, or a row that is only to be masked or made safe, writes.
-    ``site_fields`` are the optional fields that the site has."""
+    ``site_fields`` are the optional fields that the site has, ``masks`` the subjects of what nobody
+    may read."""
     fields: Doc = {"status": "Cancelled"}
     if isinstance(action, Rewrite):
         fields = {"subject": action.subject, "description": action.description}
     if action.stamp:
         fields["modified"] = action.stamp
     if action.mask:
-        fields |= {**masked_texts(site_fields), HASH: ""}
+        fields |= {**masked_texts(site_fields, masks), HASH: ""}
     return fields
 
 
@@ -116,7 +119,7 @@ def is_as_wanted(row: Row, event: ErpEvent) -> bool:
     return is_complete(row, event) and is_same(event, row)
 
 
-def row_of(row: Mapping[str, Any]) -> Row:
+def row_of(row: Mapping[str, Any], masks: Masks) -> Row:
     """One row of get_list. ``ends_on`` is NULL where it equals ``starts_on``; datetimes carry
     microseconds now and then. Of the optional fields it has those that were asked for."""
     return Row(
@@ -137,6 +140,7 @@ def row_of(row: Mapping[str, Any]) -> Row:
         repeats=bool(row.get("repeat_this_event")),
         owner_ids=(_text(row, "custom_google_account"), _text(row, "custom_google_calendar_id")),
         extras={name: _text(row, name) for name in OPTIONAL if name in row},
+        masks=masks,
     )
 
 

@@ -15,15 +15,7 @@ from dataclasses import dataclass, field
 from operator import ne
 from typing import Any
 
-from watcher.events.model import (
-    BUSY,
-    MASKS,
-    PRIVATE_FREE,
-    ErpEvent,
-    GoogleEvent,
-    MappingRules,
-    Row,
-)
+from watcher.events.model import ErpEvent, GoogleEvent, MappingRules, Masks, Row
 from watcher.events.text import anchor, line, link, paragraph, rich
 from watcher.languages.sentence import coded, sentence
 
@@ -198,7 +190,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="subject",
         make=lambda s: line(s.event.summary or "", MAX_SUBJECT) or UNTITLED,
-        mask=lambda s: PRIVATE_FREE if s.event.is_free else BUSY,
+        mask=lambda s: s.rules.masks.free if s.event.is_free else s.rules.masks.busy,
         differs={coded("subject", sentence("title")): _other_text},
         is_text=True,
     ),
@@ -322,10 +314,10 @@ def document(event: ErpEvent) -> dict[str, object]:
     return {**{name: v for name, v in sent.items() if v is not None}, **CONSTANTS, **marks}
 
 
-def masked_texts(site_fields: Collection[str]) -> dict[str, object]:
+def masked_texts(site_fields: Collection[str], masks: Masks) -> dict[str, object]:
     """What overwrites the texts of a row whose event has become private."""
     there = (name for name in TEXTS if name in ALWAYS or name in site_fields)
-    return {name: BUSY if name == "subject" else "" for name in there}
+    return {name: masks.busy if name == "subject" else "" for name in there}
 
 
 def texts_of(event: ErpEvent) -> list[str]:
@@ -335,7 +327,7 @@ def texts_of(event: ErpEvent) -> list[str]:
 def is_readable(row: Row) -> bool:
     """Whether a title or a text stands in it, and not only what masks them."""
     others = (field.held(row) for field in FIELDS if field.is_text and field.name != "subject")
-    return row.subject not in MASKS or any(others)
+    return row.subject not in row.masks or any(others)
 
 
 def is_same(event: ErpEvent, row: Row) -> bool:

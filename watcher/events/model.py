@@ -13,11 +13,29 @@ from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-BUSY = "Busy"
-PRIVATE_FREE = "Private"
-"""The subject of what is masked and, in Google, leaves its owner free."""
-MASKS = frozenset({BUSY, PRIVATE_FREE})
-"""The subjects that stand for a title which nobody may read."""
+BUSY, FREE = "Busy", "Private"
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The subjects that stand for a title which nobody may read: ``busy``, and ``free`` for what
+    leaves its owner free in Google. ``former`` are those that stood for it before the settings
+    named these: a row with one of them is masked, too."""
+
+    busy: str = BUSY
+    free: str = FREE
+    former: frozenset[str] = frozenset()
+
+    def __contains__(self, subject: object) -> bool:
+        return subject in (self.busy, self.free, BUSY, FREE) or subject in self.former
+
+    @property
+    def are_usual(self) -> bool:
+        return (self.busy, self.free) == (BUSY, FREE)
+
+
+USUAL = Masks()
+"""Where the settings name no others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +89,8 @@ class MappingRules:
 
     ``employee`` is the name of the ERPNext Employee whose user the account's is. ``site_fields``
     names those of ``fields.OPTIONAL`` that Event has on this site, and that are to be written.
-    ``colour`` is that of each event, as Frappe writes it; empty for none.
+    ``colour`` is that of each event, as Frappe writes it; empty for none. ``masks`` are the
+    subjects of private events.
     """
 
     account: str
@@ -84,6 +103,7 @@ class MappingRules:
     employee: str | None = None
     site_fields: frozenset[str] = frozenset()
     colour: str = ""
+    masks: Masks = USUAL
 
     @property
     def hides_private(self) -> bool:
@@ -141,7 +161,7 @@ class Row:
 
     ``modified`` is the site's own stamp of the last write. ``repeats``: a person has ticked
     Frappe's own repetition. ``owner_ids`` are the account and the calendar that it names.
-    ``extras`` are as in ``ErpEvent``.
+    ``extras`` are as in ``ErpEvent``. ``masks`` are the subjects of which nothing can be read.
     """
 
     name: str
@@ -161,6 +181,7 @@ class Row:
     repeats: bool = False
     owner_ids: tuple[str, str] | None = None
     extras: Mapping[str, str] = field(default_factory=dict)
+    masks: Masks = field(default=USUAL, compare=False)
 
     @property
     def is_cancelled(self) -> bool:
@@ -251,7 +272,7 @@ class Rewrite:
     name: str
     key: str
     event_id: str
-    subject: str = BUSY
+    subject: str = ""
     description: str = ""
     mask: bool = False
     stamp: str = ""

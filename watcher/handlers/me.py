@@ -85,6 +85,7 @@ def page() -> ResponseReturnValue:
         chosen=choices.effective(settings, wishes),
         types=choices.at_least(choices.TYPES, basis.event_type),
         private=choices.at_least(choices.PRIVATE, basis.private_events),
+        busy_title=settings.busy_title,
         next=about.upcoming(account) if account.is_active else None,
         can_connect=account.source == "oauth" and _can_sign_in(),
         desk_link=_desk_link() if account.source == "erpnext" else "",

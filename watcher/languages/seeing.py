@@ -17,7 +17,7 @@ class Seen:
     """What decides for one account. ``event_type`` is ``Public`` or ``Private``,
     ``private_events`` ``busy``, ``private`` or ``skip``; ``has_user``: ERPNext has a user for whom
     a Private event can be; ``finders``: who may look for further calendars (``no``, ``admins``,
-    ``employees``, ``both``)."""
+    ``employees``, ``both``); ``busy_title`` is the title of private events (``busy``)."""
 
     event_type: str
     private_events: str
@@ -26,6 +26,7 @@ class Seen:
     future_days: int
     has_user: bool = True
     finders: str = "no"
+    busy_title: str = "Busy"
 
 
 def what_is_read(seen: Seen, _: Words) -> Iterator[str]:
@@ -96,14 +97,16 @@ def private(seen: Seen, _: Words) -> str:
             "to you alone."
         )
     if seen.event_type == "Public":
-        return _(
-            "Events that you mark as private in Google appear as “Busy”: the others see when you "
-            "are not free, and neither title nor text nor place."
+        says = _(
+            "Events that you mark as private in Google appear as “%(busy)s”: the others see when "
+            "you are not free, and neither title nor text nor place."
         )
-    return _(
-        "Events that you mark as private in Google appear as “Busy”, without title, text and "
-        "place, and to you alone."
-    )
+    else:
+        says = _(
+            "Events that you mark as private in Google appear as “%(busy)s”, without title, text "
+            "and place, and to you alone."
+        )
+    return says % {"busy": seen.busy_title}
 
 
 def rows_after_leaving(events: str, _: Words) -> str:

@@ -70,6 +70,7 @@ def seen(settings: Settings, account: Account) -> Seen:
         future_days=settings.window_future_days,
         has_user=account.erpnext_user is not None,
         finders=settings.find_calendars,
+        busy_title=settings.busy_title,
     )
 
 

@@ -16,13 +16,17 @@ from sqlalchemy.orm import Session
 from watcher.errors import Cause
 from watcher.languages.sentence import Sentence, counted, sentence
 from watcher.ledger import aside, rivals
+from watcher.ledger.db import Database
 from watcher.ledger.document import AsideCause, SetAside, SiteKnown
 from watcher.ledger.models import Fact, Quarantined
 from watcher.ledger.problems import Problem, ProblemState
+from watcher.ledger.secrets import digest
 from watcher.settings import Settings
 
 LATE_ANSWERS_FOR = timedelta(minutes=10)
 CAUSES_SHOWN = 5
+_TITLE = "private_title:"
+_USUAL_TITLES = {Settings.model_fields[name].default for name in ("busy_title", "free_title")}
 
 
 def set_aside(session: Session) -> SetAside:
@@ -99,6 +103,20 @@ def company(session: Session, settings: Settings) -> str:
 def remember_desk(session: Session, link: str, now: datetime) -> None:
     """The page where employees authorise the Connected App, for the steps that name it."""
     session.merge(Fact(name="desk_link", value=link, learned_at=now))
+
+
+def private_titles(db: Database, settings: Settings, now: datetime) -> frozenset[str]:
+    """The titles by which rows of private events are known: what the settings name now, noted
+    before a row is written with it, and what they named before, however long ago."""
+    titles = {settings.busy_title, settings.free_title}
+    with db.reading() as session:
+        known = frozenset(session.scalars(select(Fact.value).where(Fact.name.startswith(_TITLE))))
+    if not titles <= known | _USUAL_TITLES:
+        with db.session() as session:
+            for title in titles:
+                name = f"{_TITLE}{digest(title)[:40]}"
+                session.merge(Fact(name=name, value=title, learned_at=now))
+    return known | titles
 
 
 def remember_late_answers(session: Session, count: int, now: datetime) -> None:

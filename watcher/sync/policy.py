@@ -10,7 +10,7 @@ from watcher.erpnext.site import Employee, Site
 from watcher.events.colours import colour_of
 from watcher.events.fields import COLOUR
 from watcher.events.mapping import MAPPING_VERSION
-from watcher.events.model import MappingRules, Window
+from watcher.events.model import MappingRules, Masks, Window
 from watcher.events.window import make_window, reaching
 from watcher.ledger.choices import effective
 from watcher.ledger.debts import Work
@@ -36,6 +36,7 @@ def make_rules(
         default_event_type=chosen.event_type,
         private_events=chosen.private_events,
         declined_events=settings.declined_events,
+        masks=Masks(settings.busy_title, settings.free_title),
     )
 
 
@@ -60,5 +61,6 @@ def policy_fingerprint(settings: Settings, rules: MappingRules) -> str:
         rules.employee,
         sorted(rules.site_fields),
         *([rules.colour] if rules.colour else []),
+        *([] if rules.masks.are_usual else [[rules.masks.busy, rules.masks.free]]),
     ]
     return hashlib.sha256(json.dumps(shape).encode()).hexdigest()

@@ -13,7 +13,7 @@ from watcher.erpnext.rows import conclusion, row_of
 from watcher.events.compare import detail
 from watcher.events.fields import FIELDS, OPTIONAL, TEXTS, WRITTEN, Field, document, is_readable
 from watcher.events.mapping import to_erpnext
-from watcher.events.model import Cancel, ErpEvent, Row
+from watcher.events.model import USUAL, Cancel, ErpEvent, Masks, Row
 
 EVERY = frozenset(OPTIONAL)
 IDS = [field.name for field in FIELDS]
@@ -27,7 +27,7 @@ def sent(**changes: Any) -> ErpEvent:
 
 
 def read_back(written: ErpEvent) -> Row:
-    return row_of({"name": "EV-1", **document(written)})
+    return row_of({"name": "EV-1", **document(written)}, USUAL)
 
 
 def with_another(field: Field, row: Row) -> Row:
@@ -65,7 +65,20 @@ def test_a_text_that_could_be_read_is_found_and_masked(name: str) -> None:
     assert is_readable(with_another(field, masked))
     cancel = Cancel(name="EV-1", key="k", event_id="e", reason="private", mask=True)
     assert conclusion(cancel, EVERY)[name] in ("Busy", "")
-    assert is_readable_version(f'{{"changed": [["{name}", "Meddled", "Busy"]]}}')
+    assert is_readable_version(f'{{"changed": [["{name}", "Meddled", "Busy"]]}}', USUAL)
+
+
+def test_a_former_title_of_private_events_stays_one() -> None:
+    """The subjects that stand for a title, and what Frappe's history says of their change."""
+    masks = Masks("Besetzt", "Privat", frozenset({"Beschäftigt"}))
+    row = read_back(sent(visibility="private"))
+    for subject in ("Besetzt", "Privat", "Beschäftigt", "Busy", "Private"):
+        assert not is_readable(replace(row, subject=subject, masks=masks))
+        assert not is_readable_version(f'{{"changed": [["subject", "Busy", "{subject}"]]}}', masks)
+    assert is_readable(replace(row, subject="Beschäftigt", masks=USUAL))
+    assert is_readable_version('{"changed": [["subject", "Doctor", "Besetzt"]]}', masks)
+    cancel = Cancel(name="EV-1", key="k", event_id="e", reason="private", mask=True)
+    assert conclusion(cancel, EVERY, masks)["subject"] == "Besetzt"
 
 
 @pytest.mark.parametrize("name", OPTIONAL)

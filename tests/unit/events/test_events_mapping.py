@@ -20,10 +20,10 @@ from watcher.events.colours import PALETTE
 from watcher.events.fields import OPTIONAL, document
 from watcher.events.mapping import data_id, sync_key, to_erpnext
 from watcher.events.model import (
-    MASKS,
     ErpEvent,
     EventTime,
     GoogleEvent,
+    Masks,
     Skipped,
 )
 from watcher.events.parse import Unmappable, parse_event
@@ -277,7 +277,10 @@ def test_private_and_free_is_not_busy(visibility: str) -> None:
     assert sent(free).subject == "Private"
     assert sent(free).masked
     assert sent(free).content_hash != sent(replace(free, is_free=False)).content_hash
-    assert {sent(free).subject, sent(replace(free, is_free=False)).subject} == MASKS
+    assert sent(replace(free, is_free=False)).subject == "Busy"
+    german = {"masks": Masks("Beschäftigt", "Privat")}
+    assert sent(free, **german).subject == "Privat"
+    assert sent(replace(free, is_free=False), **german).subject == "Beschäftigt"
     assert sent(free, private_events="private").subject == "Tasting"
     assert not sent(free, private_events="private").masked
     assert sent(event(is_free=True)) == sent(event())
