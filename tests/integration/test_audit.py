@@ -23,7 +23,7 @@ from werkzeug.routing import AnyConverter, IntegerConverter, Rule
 from tests.company import ADMIN, ANN, BOB, Company
 from watcher.accounts import users, verbs
 from watcher.cli import cli, recording
-from watcher.errors import UserError
+from watcher.errors import UserError, sentence
 from watcher.handlers import acting, callers, context
 from watcher.handlers.app import create_app
 from watcher.jobs import cleaning
@@ -274,6 +274,31 @@ def test_the_page_shows_and_exports_it_to_admins_alone(
         "account.resume",
         "account.pause",
     ]
+
+
+def test_the_page_says_acts_causes_and_figures_in_its_language(
+    shop: Company, visitor: FlaskClient
+) -> None:
+    sign_in(visitor)
+    with visitor.session_transaction() as session:
+        session["language"] = "de"
+    now = shop.services.clock()
+    actor = audit.Actor("os:carol", "cli h 1")
+    with audit.acting(actor), shop.services.db.session() as db:
+        audit.record(db, audit.Act(What.ACCOUNT_PAUSE, ANN, {"because": "by_admin"}), now)
+        audit.record(db, audit.Act(What.QUEUE_RETRY, ANN, {"calendars": 12_000}), now)
+        audit.record(db, audit.Act(What.ACCOUNT_RESUME, ANN, cause=sentence("try again")), now)
+    page = visitor.get("/audit").text
+    for words in (
+        "Konto angehalten",
+        "Ursache: durch Administrator",
+        "Kalender: 12.000",
+        ": versuchen Sie",
+    ):
+        assert words in page
+    assert '<option value="account.pause">Konto angehalten</option>' in page
+    assert "account.pause" in visitor.get("/audit.csv").text
+    assert "try again" in visitor.get("/audit.csv").text
 
 
 # --- attempts -----------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from tests import catalogs
 from watcher.doctor.say import Verdict
 from watcher.errors import LATER, Cause, why_unreached
 from watcher.google.errors import classify
-from watcher.languages import names, saying
+from watcher.languages import acts, names, saying
 from watcher.languages.catalogs import known, words
 from watcher.ledger import runs
+from watcher.ledger.acts import What
 from watcher.ledger.problems import ProblemState
 from watcher.ledger.states import AccountState, CalendarStatus
 from watcher.ledger.steps import STEPS
@@ -85,6 +86,10 @@ def test_each_cause_and_each_step_has_words_in_each_language() -> None:
         assert not set(said) & set(map(str, steps)), language
         for english in (*LATER.values(), why_unreached(TimeoutError())):
             assert saying.say(english, language) != english
+
+
+def test_each_act_of_the_audit_trail_has_words() -> None:
+    assert set(acts.ACTS) == set(What)
 
 
 def test_a_stored_failure_is_told_in_german_with_its_causes_in_it() -> None:

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 
 class What(StrEnum):
-    """The part before the dot names what is acted on. New words are added in the same way, and to
-    the table in docs/commands.md."""
+    """The part before the dot names what is acted on. New words are added in the same way, to
+    the table in docs/commands.md, and to ``languages/acts.py`` for people."""
 
     INSTALLATION_INIT = "installation.init"
     INSTALLATION_REMOVE = "installation.remove"

@@ -36,7 +36,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from watcher import errors
 from watcher.ledger.acts import What as What
 from watcher.ledger.batches import delete_all
-from watcher.ledger.columns import BigId, UtcDateTime
+from watcher.ledger.columns import BigId, SentenceText, UtcDateTime
 from watcher.ledger.db import Database
 from watcher.ledger.models import Base
 
@@ -62,7 +62,7 @@ class Audit(Base):
     subject: Mapped[str] = mapped_column(Text, default="")
     origin: Mapped[str] = mapped_column(String(200), default="")
     outcome: Mapped[str] = mapped_column(String(10))
-    cause: Mapped[str] = mapped_column(Text, default="")
+    cause: Mapped[str] = mapped_column(SentenceText, default="")
     figures: Mapped[str] = mapped_column(Text, default="")
 
 
@@ -123,13 +123,18 @@ def record(session: Session, act: Act, now: datetime) -> None:
             subject=subject[:MOST_LETTERS],
             origin=actor.origin[:200],
             outcome=FAILED if act.cause else DONE,
-            cause=act.cause[:MOST_LETTERS],
+            cause=_short(act.cause),
             figures=json.dumps(dict(act.figures)) if act.figures else "",
         )
     )
     if current is not None:
         # Only a transaction that ends well leaves a row.
         event.listen(session, "after_commit", lambda _: _tell(current), once=True)
+
+
+def _short(cause: str) -> str:
+    """A sentence is kept as one, so that the page says it in the language of who reads it."""
+    return cause if len(cause) <= MOST_LETTERS else cause[:MOST_LETTERS]
 
 
 def _tell(attempted: _Attempt) -> None:
@@ -189,7 +194,11 @@ def why(error: BaseException) -> str:
         return error.cause
     if isinstance(error, errors.WatcherError):
         return error.message
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+    return (
+        errors.sentence("interrupted")
+        if isinstance(error, KeyboardInterrupt)
+        else type(error).__name__
+    )
 
 
 def by(who: str) -> None:
@@ -217,7 +226,7 @@ def ended(code: object) -> None:
     were written meanwhile have told what failed and what did not."""
     current = _attempt.get()
     if isinstance(code, int) and code and current is not None and not current.told:
-        failed(f"ended with exit code {code}")
+        failed(errors.sentence("ended with exit code %(code)s", code=code))
 
 
 def nothing() -> None:
