@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import sqlite3
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,10 +20,13 @@ import pytest
 from flask import Flask, Response
 from werkzeug.serving import make_server
 
+from tests import spoken
 from tests.certificates import Authority
 from tests.company import ANN, BOB, CLIENT_ID, CLIENT_SECRET, free_port
 from tests.shop import Shop
-from watcher.doctor import work
+from tests.unit.test_findings_are_sentences import PASTED
+from watcher.doctor import examine as examining
+from watcher.doctor import titles, work
 from watcher.doctor.bundle import blanked
 from watcher.doctor.case import Case
 from watcher.doctor.examine import Check, Report, examine
@@ -39,6 +43,36 @@ from watcher_sandbox.erpnext.server import Server as WebServer
 
 Patch = pytest.MonkeyPatch
 Break = Callable[["Shop", Patch], object]
+
+
+OF_OTHERS = "|".join(
+    (
+        r"/[\w./-]+|nowhere|Asia/Kolkata|Europe/Berlin|APIs-Google|planted-\w+",
+        r"\b(?:ToDo|User|Deleted Document|Version|HR Manager|Int|Data|erpnext|frappe)\b",
+        r"Hostname mismatch, certificate is not valid for|certificate has expired",
+        r"unable to get local issuer certificate|file is not a database|accessNotConfigured",
+        r"No such file or directory|--queue backfill|\bbackfill\b|SQLite|planted: Interview",
+    )
+)
+"""Places and names, and words of the system, OpenSSL, SQLite and Google, told as they came."""
+
+
+@pytest.fixture(autouse=True)
+def _can_be_said(monkeypatch: Patch) -> Iterator[None]:
+    """Whatever any test here makes a check find, a page can say in another language."""
+    real: Callable[[Check, Case], Finding] = examining._looked
+    left: set[tuple[str, str]] = set()
+
+    def looked(check: Check, case: Case) -> Finding:
+        found = real(check, case)
+        texts = [found.message, "" if PASTED.match(found.do) else found.do]
+        left.update((check.name, word) for text in texts for word in spoken.unsayable(text))
+        return found
+
+    monkeypatch.setattr(examining, "_looked", looked)
+    monkeypatch.setattr(spoken, "DATA", re.compile(f"{spoken.DATA.pattern}|{OF_OTHERS}"))
+    yield
+    assert left <= {("b.well", "well")}
 
 
 # --- one table of what is broken ----------------------------------------------------------
@@ -537,6 +571,10 @@ def test_every_check_has_a_test_that_breaks_it() -> None:
     broken = {name for name, *_ in BROKEN}
     permissions = {c.name for c in CHECKS if c.name.startswith("erpnext.may.")}
     assert broken | permissions | ELSEWHERE == {check.name for check in CHECKS}
+
+
+def test_every_check_has_a_title_for_pages() -> None:
+    assert not [check.name for check in CHECKS if titles.title(check.name) == check.name]
 
 
 def test_delegation_is_tried_before_there_is_a_ledger(shop: Shop) -> None:

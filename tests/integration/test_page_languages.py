@@ -19,9 +19,10 @@ from babel.dates import format_date
 from flask.testing import FlaskClient
 
 from tests import catalogs
-from tests.company import ADMIN, ANN, BOB, DOMAIN, Company
+from tests.company import ADMIN, ANN, BOB, CLIENT_ID, CLIENT_SECRET, DOMAIN, Company
 from tests.integration.test_pages import hold, refuse
 from watcher.channels.renewal import renew_due
+from watcher.doctor.say import Verdict
 from watcher.erpnext import versions
 from watcher.handlers.app import create_app
 from watcher.ledger import accounts, calendars, erpnext, overview, presence, runs
@@ -255,12 +256,33 @@ def test_no_word_of_an_answer_about_an_event_is_left_in_english(
     asked = [f"{ANN} {word}" for word in ("1-1", "3-3", "4-4", "5-5", "6-6", "7-7", day)]
     for text in (*asked, f"{BOB} 1-1", "nosuchevent1", "EV99999", "a b", ANN, day, "-"):
         page = browser.post("/event", data={"what": text}, follow_redirects=True).text
-        english = re.findall(r'<span[^>]*lang="en"[^>]*>(?:<[^>]*>)*([^<]*)', page)
-        assert not [each for each in english if not each.startswith("watcher ")], text
+        assert not re.search(r'<(?!a |button )\w+ [^>]*lang="en"', page), text
         assert left_in_english(page) <= {"Busy", *DAYS, *MONTHS}, text
     company.google.add_fault(match="/calendar/v3/", status=503)
     page = browser.post("/event", data={"what": f"{ANN} 1-1"}, follow_redirects=True).text
     assert "backendError" in page, "Google's own words stay"
+
+
+def test_no_word_of_what_the_checks_find_is_left_in_english(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each state; `tests/contract/test_doctor.py` makes the checks find everything else."""
+    company.connect_at_rest()
+    company.site.version = "15.99.1"
+    company.services.erpnext.delete("Custom Field", "Event-custom_google_hash")
+    company.google.add_client(CLIENT_ID, CLIENT_SECRET, ["https://other.example/callback"])
+    browser = create_app(company.services).test_client()
+    with browser.session_transaction() as session:
+        session["admin"], session["language"], session["form_proof"] = ADMIN, "de", "t"
+    monkeypatch.setattr(flask_babel.Domain, "get_translations", lambda _self: InPieces())
+    monkeypatch.setattr("watcher.languages.catalogs.messages", lambda _language: InPieces())
+    page = browser.post("/system/check", data={"form_proof": "t"}, follow_redirects=True).text
+    assert all(f"check-{each}" in page for each in Verdict)
+    assert not re.search(r'<(?!a |button )\w+ [^>]*lang="en"', page)
+    names = {"Google", "Event", "ToDo", "User", "Deleted", "Document", "Asia", "Kolkata"}
+    folder = set(re.findall(r"[^\W\d_]+", str(company.services.settings.data_dir)))
+    left = left_in_english(page) - names - folder
+    assert not left
 
 
 DAYS = {"Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"}

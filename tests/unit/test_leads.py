@@ -67,6 +67,10 @@ def linked(app: Flask, text: str) -> str:
             'And 3 more: <code>watcher queue show</code> (<a href="/failures#aside">Failures</a>)',
         ),
         (
+            Markup("<code>watcher calendars remove ann@example.com en.indian#1</code>, or not"),
+            "<code>watcher calendars remove ann@example.com en.indian#1</code>, or not",
+        ),
+        (
             "watcher calendars remove ann@example.com c_1@group.calendar.google.com.",
             "<code>watcher calendars remove ann@example.com c_1@group.calendar.google.com</code>.",
         ),

@@ -62,7 +62,7 @@ def asked(url: str, keyring: Keyring, ca_file: str = DEFAULT_CA_BUNDLE_PATH) -> 
     except (requests.RequestException, OSError) as error:
         return _nobody(url, error)
     if answer.status_code == 200 and keyring.proves(number, text.strip()):
-        return Answer(Who.THIS, f"{url} leads to this Watcher")
+        return Answer(Who.THIS, errors.sentence("%(url)s leads to this Watcher", url=url))
     return _somebody_else(url, answer.status_code)
 
 

@@ -19,7 +19,7 @@ NEEDED = (
 )
 """What Watcher does in ERPNext, by document type. Deleted Documents: what has become private is
 taken out of ERPNext's own history."""
-_VERBS = {
+VERBS = {
     "read": say.sentence("read"),
     "write": say.sentence("write"),
     "create": say.sentence("create"),
@@ -39,20 +39,24 @@ def may(doctype: str, permission: str, case: Case) -> say.Finding:
     try:
         allowed = client.may(permission, doctype)
     except (RowGone, ErpForbidden):
-        return say.skip(say.sentence("the site has no %(doctype)s", doctype=doctype))
-    what = _VERBS[permission]
+        return say.skip(say.sentence("the site has no %(doctype)s", doctype=say.Given(doctype)))
+    what = VERBS[permission]
     if allowed:
-        said = say.sentence("the API user may %(verb)s %(doctype)s", verb=what, doctype=doctype)
+        said = say.sentence(
+            "the API user may %(verb)s %(doctype)s", verb=what, doctype=say.Given(doctype)
+        )
         return say.ok(said)
     return say.denied(
-        say.sentence("the API user may not %(verb)s %(doctype)s", verb=what, doctype=doctype),
+        say.sentence(
+            "the API user may not %(verb)s %(doctype)s", verb=what, doctype=say.Given(doctype)
+        ),
         say.sentence(
             "%(command)s; or in ERPNext's Role Permissions Manager give a role of %(user)s "
             "%(verb)s on %(doctype)s",
             command=_GIVE,
             user=client.whoami(),
             verb=what,
-            doctype=doctype,
+            doctype=say.Given(doctype),
         ),
     )
 
@@ -71,7 +75,7 @@ def rights(case: Case) -> say.Finding:
             say.sentence(
                 "%(user)s has more roles than Watcher needs: %(roles)s",
                 user=name,
-                roles=say.listed(more),
+                roles=say.listed(map(say.Given, more)),
             ),
             say.sentence(
                 "take them off in ERPNext: %(site)s/app/user/%(user)s",
@@ -81,7 +85,9 @@ def rights(case: Case) -> say.Finding:
         )
     if role.ROLE in roles and role.MANAGER not in roles:
         return say.ok(
-            say.sentence("%(user)s has the role %(role)s alone", user=name, role=role.ROLE)
+            say.sentence(
+                "%(user)s has the role %(role)s alone", user=name, role=say.Given(role.ROLE)
+            )
         )
     if role.MANAGER not in roles:
         return say.ok(say.sentence("%(user)s has no roles beyond need", user=name))
@@ -103,7 +109,7 @@ def erasing(case: Case) -> say.Finding:
     private. Without one of them, what stays readable there would be found by nobody."""
     client = case.erpnext()
     lacking = [
-        say.sentence("%(verb)s %(doctype)s", verb=_VERBS[word], doctype=doctype)
+        say.sentence("%(verb)s %(doctype)s", verb=VERBS[word], doctype=say.Given(doctype))
         for doctype, word in role.lacking(client, _ERASED)
     ]
     if not client.roles(client.whoami()) & role.SEES_MAIL:

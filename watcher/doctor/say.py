@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from watcher import errors
 from watcher.languages import names
+from watcher.languages.sentence import Given as Given
 
 sentence, counted, joined, named = errors.sentence, errors.counted, errors.joined, names.named
 why_unreached = errors.why_unreached

@@ -29,11 +29,12 @@ OF_ONE = frozenset({"employees.everybody", "calendars.everything"})
 CODE, LINK = Markup("<code>{}</code>"), Markup(' (<a href="{}">{}</a>)')
 _GROUPS, _ALONE = ("queue", "accounts", "calendars", "channels", "config"), set(PAGES)
 _COMMAND = re.compile(
-    r"(?:`|<code>)?"
+    r"(`|<code>)?"
     r"(watcher ("
     rf"(?:{'|'.join(_GROUPS)}) [a-z-]+"
     rf"|{'|'.join(sorted(_ALONE.difference(_GROUPS)))}"
-    r")\b((?: (?:[^\s<>`]+@[^\s<>`]*[^\s<>`,.;:()]|--[a-z-]+|EMAIL|ID))*))"
+    r")\b((?: (?:[^\s<>`]+@[^\s<>`]*[^\s<>`,.;:()]|--[a-z-]+|EMAIL|ID))*)"
+    r"(?(1)[^`<]*))"
     r"(?:`|</code>)?"
 )
 
@@ -43,7 +44,7 @@ def leads(text: str, names: Mapping[str, str]) -> Markup:
     called."""
     safe, parts, at = escape(text), [], 0
     for found in _COMMAND.finditer(safe):
-        command, verb, more = (safe[slice(*found.span(n))] for n in (1, 2, 3))
+        command, verb, more = (safe[slice(*found.span(n))] for n in (2, 3, 4))
         parts += [safe[at : found.start()], CODE.format(command), _page(verb, more, names)]
         at = found.end()
     return Markup("").join([*parts, safe[at:]])

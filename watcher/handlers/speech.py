@@ -6,6 +6,7 @@ browser asks for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, time
 from typing import Protocol
@@ -20,10 +21,13 @@ from markupsafe import Markup
 
 from watcher.languages import catalogs, names, saying
 from watcher.languages.moments import Moment
+from watcher.languages.sentence import Sentence
 
 bp = Blueprint("speech", __name__)
 
 CHOSEN = "language"
+_LINE = re.compile(r"(watcher|chmod|df|redis-cli|sudo|timedatectl) [^`();]+|https://\S+")
+"""What is to be pasted, or opened, and is no prose."""
 OF_ADMIN = "admin_language"
 EMPLOYEES = "watcher.pages_for_employees"
 PAGES = "watcher.pages"
@@ -190,6 +194,23 @@ def written(moment: Moment, code: str) -> str:
     length = "medium" if moment.shape == "second" else "short"
     clock = format_time(plain, length, locale=code)
     return clock if moment.shape == "clock" else f"{day}, {clock}"
+
+
+@bp.app_template_global("with_code")
+def with_code(text: str) -> str:
+    """What stands between backticks as code: it is the same in every language."""
+    prose, code = iter(text.split("`")), Markup("<code>{}</code>")
+    parts = [Markup.escape(next(prose))]
+    for word in prose:
+        parts += [code.format(word), Markup.escape(next(prose, ""))]
+    return Markup("").join(parts)
+
+
+@bp.app_template_filter("step")
+def step(text: str) -> str:
+    """What to do: a line to paste as code, a sentence in the language of the page."""
+    is_line = not isinstance(text, Sentence) and _LINE.fullmatch(text)
+    return with_code(f"`{text}`" if is_line else say(text))
 
 
 @bp.app_template_filter("moment")

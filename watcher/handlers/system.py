@@ -12,7 +12,7 @@ from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from watcher import __version__
-from watcher.doctor import masks, say
+from watcher.doctor import masks, say, titles
 from watcher.doctor.examine import Report
 from watcher.doctor.within import Examination
 from watcher.errors import WatcherError
@@ -56,6 +56,7 @@ def show() -> ResponseReturnValue:
         amiss=last.report.of(say.Verdict.FAIL, say.Verdict.WARN) if last else {},
         well=last.report.of(say.Verdict.OK, say.Verdict.SKIP) if last else {},
         told_of=_results,
+        title_of=titles.title,
         processes=processes,
         ticks=ticks,
         site=site,
