@@ -30,6 +30,7 @@ from watcher.ledger import (
     due,
     inbox,
     late,
+    marks,
     opening,
     overview,
     owing,
@@ -44,10 +45,11 @@ RUNS_EACH = 20
 NOTIFICATIONS, PAUSE = 20, 0.2
 FILL = """
 INSERT INTO accounts (id, email, source, state, cause, since, granted_scopes, on_disconnect,
-                      created_at, refresh_claimed_until, access_expires_at)
+                      created_at, refresh_claimed_until, access_expires_at, informed_at)
 SELECT n, 'employee' || n || '@scoopjoy.test', 'service-account',
        CASE WHEN n % 500 = 0 THEN 'needs_reconnect' ELSE 'active' END, '', :now, '', '', :now, 0,
-       CAST(:now AS timestamptz) + interval '1 second' * (600 + n % 3000)
+       CAST(:now AS timestamptz) + interval '1 second' * (600 + n % 3000),
+       CASE WHEN n % 400 <> 0 THEN CAST(:now AS timestamptz) END
 FROM generate_series(1, :many) n;
 INSERT INTO calendars (id, account_id, google_id, query_fingerprint, time_zone, policy_fingerprint,
                        sync_token, dirty_seq, synced_seq, dirty_reason, snapshot_seq, lease_until,
@@ -77,6 +79,9 @@ INSERT INTO runs (calendar_id, kind, reason, started_at, seconds, pages, items, 
 SELECT n, 'delta', 'push', CAST(:now AS timestamptz) - interval '1 second' * (g * 4000 + n % 4000),
        0.2, 1, 1, 0, 1, 0, 0, 0, 0, 0.3, 2.0, ''
 FROM generate_series(1, :many) n, generate_series(1, :each) g;
+INSERT INTO marks (calendar_id, how, since, after)
+SELECT n, 'set', CAST(:now AS timestamptz) - interval '2 days', ''
+FROM generate_series(500, :many, 500) n;
 VACUUM ANALYZE;
 """
 
@@ -138,6 +143,8 @@ WORKS: dict[str, Work] = {
     "channels asked for within a minute": lambda _, session, now: opening.asked_within_a_minute(
         session, now
     ),
+    "rows that are not kept current": lambda _, session, now: marks.due(session, now, 50),
+    "employees to be told": lambda _, session, __: accounts.to_inform(session, 50),
     "access tokens that end": lambda _, session, now: accounts.due_for_refresh(
         session, now + timedelta(minutes=10), now
     ),

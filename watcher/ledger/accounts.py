@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
 from watcher import errors
@@ -55,6 +55,14 @@ def get(session: Session, email: str) -> Account:
 
 def everyone(session: Session) -> Sequence[Account]:
     return session.scalars(select(Account).order_by(Account.email)).all()
+
+
+def to_inform(session: Session, most: int) -> Sequence[Account]:
+    """Employees who are mirrored by delegation and were not told of it yet, ``most`` of them; in
+    the words of an index of these rows."""
+    by_delegation = Account.source == literal_column("'service-account'")
+    found = select(Account).where(by_delegation, Account.informed_at.is_(None), Account.is_active)
+    return session.scalars(found.order_by(Account.id).limit(most)).all()
 
 
 def add(

@@ -18,7 +18,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Select, String, and_, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Select,
+    String,
+    and_,
+    delete,
+    or_,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from watcher.ledger.calendars import locked
@@ -26,6 +37,7 @@ from watcher.ledger.causes import AT_ERPNEXT
 from watcher.ledger.columns import BigId, UtcDateTime
 from watcher.ledger.leases import CalendarLease, held
 from watcher.ledger.models import Account, Base, Calendar
+from watcher.ledger.standing import is_restless
 from watcher.ledger.states import AccountState
 
 CERTAIN_AFTER = timedelta(hours=1)
@@ -69,9 +81,12 @@ class Marking:
 
 
 def due(session: Session, now: datetime, most: int) -> list[int]:
-    """Ids of the calendars whose rows do not say what they should, ``most`` of them."""
-    wanted = _which(or_(_to_set(now), _to_clear()))
-    return list(session.scalars(wanted.order_by(Calendar.id).limit(most)))
+    """Ids of the calendars whose rows do not say what they should, ``most`` of them. By a query for
+    each reason: there are few calendars that are let go, that fail or that bear a mark, and an
+    index has each of these; asked for any of the reasons, the database would read all calendars."""
+    reasons = [*(and_(_is_unmarked(), reason) for reason in _not_current(now)), _to_clear()]
+    found = union(*(_which(reason) for reason in reasons))
+    return sorted(session.scalars(found))[:most]
 
 
 def _which(condition: ColumnElement[bool]) -> Select[Any]:
@@ -84,18 +99,27 @@ def _which(condition: ColumnElement[bool]) -> Select[Any]:
 
 
 def _to_set(now: datetime) -> ColumnElement[bool]:
+    return and_(_is_unmarked(), or_(*_not_current(now)))
+
+
+def _is_unmarked() -> ColumnElement[bool]:
+    return and_(
+        or_(Mark.how.is_(None), Mark.how == How.SETTING), Calendar.last_success_at.is_not(None)
+    )
+
+
+def _not_current(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Why a calendar is not kept current, in the words of the indexes: it is removed, its account
+    is let go, or it fails."""
     account_let_go = and_(Account.state.in_(LET_GO), Account.since <= now - CERTAIN_AFTER)
     fails = and_(
         Account.is_active,
+        is_restless(),
         Calendar.failures > 0,
         Calendar.cause.not_in(AT_ERPNEXT),
         Calendar.last_success_at <= now - UNSURE_AFTER,
     )
-    return and_(
-        or_(Mark.how.is_(None), Mark.how == How.SETTING),
-        Calendar.last_success_at.is_not(None),
-        or_(Calendar.removed, account_let_go, fails),
-    )
+    return Calendar.removed.is_(True), account_let_go, fails
 
 
 def _to_clear() -> ColumnElement[bool]:
@@ -105,7 +129,8 @@ def _to_clear() -> ColumnElement[bool]:
         Calendar.failures == 0,
         Calendar.last_success_at != Mark.since,
     )
-    return or_(Mark.how == How.CLEARING, and_(Mark.how.in_((How.SETTING, How.SET)), is_current))
+    marked = Mark.how.in_((How.SETTING, How.SET))
+    return and_(Mark.calendar_id.is_not(None), or_(Mark.how == How.CLEARING, marked & is_current))
 
 
 def begin(session: Session, lease: CalendarLease, now: datetime) -> Marking | None:

@@ -36,7 +36,10 @@ class Account(Base):
     delegation was told of it."""
 
     __tablename__ = "accounts"
-    __table_args__ = (index("ix_accounts_access_expires_at", "access_expires_at"),)
+    __table_args__ = (
+        index("ix_accounts_access_expires_at", "access_expires_at"),
+        index("ix_accounts_to_inform", "id", "source = 'service-account' AND informed_at IS NULL"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     email: Mapped[str] = mapped_column(String(320), unique=True)

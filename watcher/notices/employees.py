@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from sqlalchemy import select
-
 from watcher.erpnext import todos
 from watcher.erpnext.connected_app import desk_link
 from watcher.errors import Cause, ErpRefused, WatcherError, contained
@@ -98,16 +96,7 @@ def inform(services: Services) -> int:
     """Tell each whose calendar is mirrored by delegation, once: what is copied, who sees it, and
     whom to ask. Returns how many were told."""
     with services.db.reading() as session:
-        new = session.scalars(
-            select(Account)
-            .where(
-                Account.is_active,
-                Account.source == "service-account",
-                Account.informed_at.is_(None),
-            )
-            .order_by(Account.id)
-            .limit(MOST_AT_ONCE)
-        ).all()
+        new = accounts.to_inform(session, MOST_AT_ONCE)
     told = 0
     for account in new:
         done = contained(partial(_tell_once, services, account), partial(_not_told, account))
