@@ -180,7 +180,7 @@ def test_an_admin_asks_why_an_event_is_not_in_erpnext(page: Page, shop: Company)
         (far, '"Offsite with everybody"', "outside the mirrored window"),
         (f"{ANN} not read", '"Not read yet"', "It is not in ERPNext yet."),
         (f"{ANN} tomorrow", "Private event, title not shown", "since it is private"),
-        ("nosuchevent1", "Such an event was not found.", "1 of 1 mirrored calendars"),
+        ("nosuchevent1", "Such an event was not found.", "1 of 1 mirrored calendar"),
     ):
         box.fill(asked)
         page.get_by_role("button", name="Explain").click()
