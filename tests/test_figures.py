@@ -12,7 +12,7 @@ LIMITS = {
     "own frames from RQ's call to the HTTP request, most": 11,
     "own frames when a row's past is erased, most": 14,
     "ledger transactions for one edit": 4,
-    "ledger statements for one edit": 15,
+    "ledger statements for one edit": 12,
     "ledger transactions for a new calendar": 8,
     "ledger statements for a new calendar": 32,
     "places that name a mirrored field, most": 4,

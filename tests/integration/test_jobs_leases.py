@@ -67,7 +67,7 @@ def settles(company: Company, lease: CalendarLease, work: Work) -> bool:
     now = company.services.clock()
     with company.services.db.session() as session:
         done = debts.Settled(
-            found=debts.as_found(session, lease.calendar_id),
+            found=debts.as_found(session, lease.calendar_id, company.services.clock()),
             at=now,
             next_poll_at=now,
             sync_token="t",

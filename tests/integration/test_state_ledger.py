@@ -18,10 +18,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import StatementError
 
-from tests.company import ANN
+from tests.company import ANN, Company
 from watcher.errors import ExitCode, Transient, UserError, WatcherError
 from watcher.google.refresh import Fresh
-from watcher.ledger import accounts, budget, calendars, leases, runs
+from watcher.ledger import accounts, budget, calendars, debts, heard, leases, runs
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.db import REVISIONS, Database
 from watcher.ledger.migrations import run
@@ -484,3 +484,45 @@ def test_what_is_old_is_forgotten_and_the_rest_kept(db: Database) -> None:
         assert session.query(Run).count() == 2
         assert [flow.state_hash for flow in session.query(OAuthFlow)] == ["fresh"]
         assert [usage.bucket for usage in session.query(Usage)] == ["day:x"]
+
+
+def test_the_end_of_a_pass_learns_all_by_one_question(company: Company) -> None:
+    """What it asks together is what each question of its own would be answered."""
+    company.connect_at_rest()
+    now = company.services.clock()
+    with company.services.db.session() as session:
+        calendar = company.calendar()
+        found = debts.as_found(session, calendar.id, now)
+        assert heard.tells(found, None)
+        assert heard.tells(found, None) == heard.is_watched(session, calendar.id, None, now)
+        late = now + timedelta(days=99)
+        assert not heard.tells(debts.as_found(session, calendar.id, late), None)
+        assert found.spent == budget.today(session, now) > 0
+        assert found.highest == calendar.id
+        assert not found.is_away
+        session.add(Fact(name="away:erpnext", value="1", learned_at=now))
+        assert debts.as_found(session, calendar.id, now).is_away
+
+
+def test_a_connection_is_told_when_it_may_write_and_when_not(db: Database) -> None:
+    """The same one of the pool serves both kinds, by turns."""
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    for _ in range(2):
+        for _ in range(2):
+            with db.session() as session:
+                runs.tick(session, "here", NOW)
+        for _ in range(2):
+            with (
+                pytest.raises(RuntimeError, match="no place for a write"),
+                db.reading() as session,
+            ):
+                runs.tick(session, "there", NOW)
+    told = [statement for statement in asked if "query_only" in statement]
+    if db.is_sqlite:
+        assert [each.rpartition("=")[2] for each in told][-3:] == ["ON", "OFF", "ON"]
+        assert len(told) <= 4

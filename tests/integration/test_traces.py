@@ -129,7 +129,7 @@ def test_what_is_told_during_a_pass_is_of_the_next_one(company: Company, web: Fl
         time_zone="UTC",
     )
     with company.services.db.session() as session:
-        found = debts.as_found(session, lease.calendar_id)
+        found = debts.as_found(session, lease.calendar_id, company.services.clock())
         assert not debts.settle(session, lease, work, settled(found=found))
     assert (work.told_by, company.calendar().told_by) == (first, second)
 

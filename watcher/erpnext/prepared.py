@@ -30,6 +30,7 @@ class Prepared:
         request = self._first.copy()
         root = str(self._first.url).rstrip("/")  # as requests writes it: names in ASCII
         request.method, request.url = method, f"{root}{path}"
+        request.hooks = self._session.hooks  # of those that were added since, too
         request.headers.update(_traced())
         if body is not None:
             request.prepare_body(None, None, body)

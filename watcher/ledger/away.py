@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Integer, Text, bindparam, cast, delete
+from sqlalchemy import Integer, Text, bindparam, cast, delete, exists
 from sqlalchemy.orm import Session
 
 from watcher import errors
@@ -52,6 +52,10 @@ _OVER = (
     .where(_F.name.in_(bindparam("names", expanding=True)))
     .returning(_F.name, _F.value, _F.learned_at)
 )
+
+
+IS_AWAY = exists().where(_F.name.in_([f"{_NOTED}{side}" for side in NAMES])).label("is_away")
+"""A column: whether tries of either side have failed since ``answered``."""
 
 
 def answered(session: Session, sides: Iterable[str], now: datetime) -> None:

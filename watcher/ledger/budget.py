@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import Row, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from watcher.errors import BudgetSpent, Transient
@@ -88,7 +88,7 @@ def count(
     values = {
         "project": project,
         "own": own,
-        "day": _day(now),
+        "day": day_of(now),
         "calls": calls,
         "soon": now + timedelta(minutes=10),
         "later": now + timedelta(days=40),
@@ -123,22 +123,25 @@ def _used_up(whose: str, purpose: Purpose, now: datetime) -> Transient:
     )
 
 
-_SO_FAR = select(
-    select(func.max(table(Calendar).c.id)).scalar_subquery().label("highest"),
+SO_FAR = (
+    # Of all calendars, whichever the statement is about.
+    select(func.max(table(Calendar).c.id)).correlate(None).scalar_subquery().label("highest"),
     select(table(Usage).c.calls)
     .where(table(Usage).c.bucket == bindparam("day"))
     .scalar_subquery()
     .label("spent"),
 )
+"""Columns of a statement that has ``day``: what ``stretched`` goes by."""
+_SO_FAR = select(*SO_FAR)
 
 
-def _day(now: datetime) -> str:
+def day_of(now: datetime) -> str:
     """The bucket of a day's calls."""
     return f"day:{now:%Y-%m-%d}"
 
 
 def today(session: Session, now: datetime) -> int:
-    return run(session, _SO_FAR, {"day": _day(now)}).one().spent or 0
+    return run(session, _SO_FAR, {"day": day_of(now)}).one().spent or 0
 
 
 def forecast(session: Session, now: datetime) -> int:
@@ -163,8 +166,13 @@ def poll_minutes(session: Session, wanted: float, line: int, now: datetime) -> f
     Every pass asks, so that the calendars are counted only where it may matter: there are no more
     of them than the highest number given to one. Of many cron has counted them a moment ago.
     """
+    found = run(session, _SO_FAR, {"day": day_of(now)}).one()
+    return stretched(session, found, wanted, line, now)
+
+
+def stretched(session: Session, found: Row[Any], wanted: float, line: int, now: datetime) -> float:
+    """As ``poll_minutes``, by the columns ``SO_FAR``."""
     most = line * STRETCH_FROM * wanted / 1_440
-    found = run(session, _SO_FAR, {"day": _day(now)}).one()
     fleet = found.highest or 0
     if fleet > most:
         known = session.get(Fact, COUNTED)

@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from watcher.errors import LeaseLost
-from watcher.ledger import aside, calendars
+from watcher.ledger import aside, away, budget, calendars, heard
 from watcher.ledger.choices import Wishes
 from watcher.ledger.db import LOCKED
 from watcher.ledger.leases import CalendarLease
@@ -207,6 +207,7 @@ _FOUND = (
         *(_C[name] for name in _SETTLED),
         *(_C.id, _C.dirty_seq, _C.push_supported, _C.watch_retry_at),
         exists().where(_Q.calendar_id == _C.id).label("has_aside"),
+        *(*heard.LIVE, *budget.SO_FAR, away.IS_AWAY),
     )
     .where(_C.id == bindparam("calendar"))
     .with_for_update(**LOCKED)
@@ -222,10 +223,12 @@ _SETTLE = (
 )
 
 
-def as_found(session: Session, calendar_id: int) -> Row[Any]:
+def as_found(session: Session, calendar_id: int, now: datetime) -> Row[Any]:
     """The calendar at the end of a pass, kept from others until the transaction ends; with
-    ``has_aside``, whether any of its events stands aside."""
-    found = run(session, _FOUND, {"calendar": calendar_id}).one_or_none()
+    ``has_aside``, whether any of its events stands aside, and all else that decides on what the
+    pass leaves: each question of its own would be a round trip."""
+    values = {"calendar": calendar_id, "now": now, "day": budget.day_of(now)}
+    found = run(session, _FOUND, values).one_or_none()
     if found is None:
         raise calendars.unknown(calendar_id)
     return found

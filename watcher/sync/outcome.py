@@ -34,7 +34,7 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
     run = _diary(attempt, p, outcome, now)
     with services.counts.taken() as counted, services.db.session() as session:
         calendar_id = work.calendar_id
-        found = debts.as_found(session, calendar_id)
+        found = debts.as_found(session, calendar_id, now)
         has_aside = found.has_aside or bool(outcome.refused)
         fresh = _set_aside(session, attempt, p, outcome, now) if has_aside else []
         runs.add(session, run, counted)
@@ -65,7 +65,8 @@ def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> b
             owing.owe_listings(session, [calendar_id], "touched", now)
         if outcome.applied.answered_late:
             known_site.remember_late_answers(session, outcome.applied.answered_late, now)
-        away.answered(session, _answered(outcome), now)
+        if found.is_away:
+            away.answered(session, _answered(outcome), now)
     _tell_of_refusals(outcome, fresh)
     log.info("synced", extra={"run": _as_log(run)})
     return let_go
@@ -92,11 +93,11 @@ def _next_poll(services: Services, session: Session, found: Row[Any], now: datet
     """Without a live channel (not only where there can be none) nothing but the poll tells."""
     settings = services.settings
     wanted = settings.poll_minutes
-    if not heard.is_watched(session, found.id, found.watch_retry_at, now):
+    if not heard.tells(found, found.watch_retry_at):
         wanted = min(wanted, settings.unwatched_poll_minutes)
     minutes = wanted
     if found.push_supported is not False:
-        minutes = budget.poll_minutes(session, wanted, settings.google_calls_per_day, now)
+        minutes = budget.stretched(session, found, wanted, settings.google_calls_per_day, now)
     return now + timedelta(minutes=minutes * random.uniform(0.8, 1.1))
 
 
