@@ -27,8 +27,8 @@ from tests.integration.test_cli_runner import run as run_forked
 from tests.integration.test_cli_runner import sqlite_only
 from tests.postbox import Postbox
 from watcher.cli import cli
-from watcher.erpnext.desk import NOTE, WARNING
 from watcher.erpnext.fields import MIRRORED, SECTION, WANTED
+from watcher.erpnext.lines import NOTE, WARNING
 from watcher.erpnext.versions import KNOWN
 from watcher.errors import Cause, ExitCode
 from watcher.google.endpoints import CALENDAR_SCOPE, LIST_SCOPE

@@ -305,6 +305,26 @@ def test_employees_are_for_hr_and_narrow_what_an_employee_sees() -> None:
     assert len(wrong) == 10
 
 
+@pytest.mark.parametrize("frappe", [15, 16])
+def test_translations(frappe: int) -> None:
+    """Made, found, changed and deleted, by a System Manager alone."""
+    wrong = []
+    with integration(frappe=frappe) as person:
+        replay = Replay(person)
+        replay.names["manager@scoopjoy.test"] = person.email
+        for each in exchanges(f"recordings-desk/translation-{frappe}.json"):
+            answer, recorded = replay.send(each["request"]), each["response"]["body"]
+            if answer.ok and "message" in recorded and each["title"] == "two at once":
+                made = zip(recorded["message"], answer.json()["message"], strict=True)
+                replay.names.update(made)
+            elif answer.ok and isinstance(recorded.get("data"), dict):
+                replay.names[recorded["data"]["name"]] = answer.json()["data"]["name"]
+            then, without = replay.renamed(each["response"]), WORDING if frappe == 16 else ()
+            wrong.append(differs(then, answer, each["title"], without))
+    assert "\n".join(filter(None, wrong)) == ""
+    assert len(wrong) == 21
+
+
 def differs(
     recorded: dict[str, Any], answer: requests.Response, title: str, without: Sequence[str]
 ) -> str:
@@ -322,7 +342,9 @@ def left(body: Any, without: Sequence[str]) -> Any:
     return {name: value for name, value in body.items() if name not in without}
 
 
-CHANCE = re.compile(r"(?<=Communication: )\w{10}|(?<=Communication - )\w{10}")
+CHANCE = re.compile(
+    r"(?<=Communication: )\w{10}|(?<=Communication - )\w{10}|(?<=Translation, )\w{10}"
+)
 
 
 def test_the_form_of_event_tells_its_fields() -> None:

@@ -21,7 +21,7 @@ from watcher.ledger.problems import ProblemState
 from watcher.ledger.states import AccountState, CalendarStatus
 from watcher.ledger.steps import STEPS
 
-PLACEHOLDER = re.compile(r"%\(\w+\)s|<[^>]+>")
+PLACEHOLDER = re.compile(r"%\(\w+\)s|<[^>]+>|\{\d\}")
 
 
 @pytest.fixture(scope="module")

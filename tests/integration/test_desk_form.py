@@ -13,7 +13,7 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 from tests.company import ANN, Company
-from watcher.erpnext import agenda, desk, dragging
+from watcher.erpnext import agenda, desk, dragging, lines
 from watcher.erpnext.fields import install
 from watcher.events.fields import FIELDS
 
@@ -93,21 +93,21 @@ def test_what_an_admin_has_set_by_hand_stays(company: Company) -> None:
     }
     company.services.erpnext.insert(by_hand)
     fit(company)
-    line = f"Event-{desk.NOTE}"
+    line = f"Event-{lines.NOTE}"
     text = {"doctype": "Custom Field", "name": line, "options": "<p>Aus Google</p>"}
     company.services.erpnext.update(text)
     assert fit(company).by_hand == [
         "Event: sort_field is modified",
         "custom_google_note: the line in the form has another text than Watcher's",
     ]
-    assert custom(company)[desk.NOTE]["options"] == "<p>Aus Google</p>"
+    assert custom(company)[lines.NOTE]["options"] == "<p>Aus Google</p>"
     desk.take_back(company.services.erpnext)
     assert settings(company) == {"Event-main-sort_field": "modified"}
 
 
 def test_an_order_that_customize_form_has_saved(company: Company) -> None:
     """Whoever saves anything there saves the order of all fields, which counts from then on."""
-    account, person = "custom_google_account", desk.PERSON
+    account, person = "custom_google_account", lines.PERSON
     saved = ["subject", "starts_on", account, person, "custom_synced_from", "participants"]
     order = {
         "doctype": "Property Setter",
@@ -225,17 +225,18 @@ def test_the_line_of_the_form_as_frappe_fills_it_in(company: Company) -> None:
     """As the site has stored it, and with Frappe's own steps (public/js/frappe/microtemplate.js):
     braces become tags, and what is between tags becomes JavaScript."""
     fit(company)
-    line = custom(company)[desk.NOTE]["options"]
-    assert line == desk._LINE, "Frappe cleans it before it stores it"
+    line = custom(company)[lines.NOTE]["options"]
+    assert line == lines._FROM, "Frappe cleans it before it stores it"
     assert "'" not in line, "it would end Frappe's string"
     script = """
-    const [line, doc] = JSON.parse(require("fs").readFileSync(0));
+    const [line, doc, words] = JSON.parse(require("fs").readFileSync(0));
+    const said = (text, put) => (words[text] || text).replace(/{(\\d)}/g, (_, n) => (put || [])[n]);
     const frappe = {utils: {escape_html: t => t.replace(/&/g, "&amp;").replace(/</g, "&lt;")}};
     let s = line.replace(/{{/g, "{%=").replace(/}}/g, "%}");
     s = "var _p=[];with(obj){_p.push('" + s.replace(/[\\r\\t\\n]/g, " ").split("{%").join("\\t")
       .replace(/\\t=(.*?)%}/g, "',$1,'").split("\\t").join("');\\n").split("%}")
       .join("\\n_p.push('") + "');}return _p.join('');";
-    process.stdout.write(new Function("frappe", "obj", s)(frappe, {doc}));
+    process.stdout.write(new Function("frappe", "__", "obj", s)(frappe, said, {doc}));
     """
     doc = {
         "custom_google_account": "a<b@scoopjoy.test",
@@ -243,8 +244,16 @@ def test_the_line_of_the_form_as_frappe_fills_it_in(company: Company) -> None:
         "custom_google_calendar_id": "ann@scoopjoy.test",
     }
     node = [str(compute_driver_executable()[0]), "-e", script]  # Playwright brings one
-    given = json.dumps([line, doc])
-    filled = subprocess.run(node, input=given, capture_output=True, text=True, check=True).stdout
+
+    def filled_in(words: dict[str, str]) -> str:
+        given = json.dumps([line, doc, words])
+        return subprocess.run(node, input=given, capture_output=True, text=True, check=True).stdout
+
+    german = [row for row in company.site.rows("Translation") if row["language"] == "de"]
+    said = filled_in({row["source_text"]: row["translated_text"] for row in german})
+    assert "Gespiegelt aus dem Google Kalender von a&lt;b@scoopjoy.test: Bitte ändern" in said
+    assert ">In Google Kalender öffnen</a>" in said
+    filled = filled_in({})
     assert "Calendar of a&lt;b@scoopjoy.test: change it there" in filled
     found = re.search(r'href="([^"]+)"', filled)
     assert found is not None

@@ -17,7 +17,7 @@ from tests.integration.test_cli_runner import run
 from watcher.accounts import uninstall as removing
 from watcher.accounts.uninstall import Choices, Uninstall
 from watcher.channels.registry import open_channel
-from watcher.erpnext import connected_app, desk, dragging
+from watcher.erpnext import connected_app, desk, dragging, lines
 from watcher.erpnext.client import ErpNextClient
 from watcher.errors import Transient, UserError
 from watcher.google.client import CalendarClient
@@ -105,8 +105,9 @@ def test_what_is_kept_stays_as_it_is(running: Company) -> None:
     assert running.google.live_channels() == []
     assert revoked(running)
     assert running.site.events() == rows
-    assert set(own_fields(running)) == set(fields) - {desk.NOTE, desk.WARNING}
+    assert set(own_fields(running)) == set(fields) - {lines.NOTE, lines.WARNING}
     assert running.site.rows("Property Setter") == [], "or people could not edit these events"
+    assert running.site.rows("Translation") == []
     # Later the admin wants the events gone as well, although the accounts are disconnected.
     assert ending(running.services, EVERYTHING).done["rows"] == 4
     is_out(running)
@@ -228,7 +229,7 @@ def test_rows_and_fields_of_another_installation_stay(running: Company) -> None:
     assert left.what == "custom fields"
     assert "else@other.test" in left.why
     assert name in {each["name"] for each in running.site.events()}
-    assert set(own_fields(running)) == set(fields) - {desk.NOTE, desk.WARNING}
+    assert set(own_fields(running)) == set(fields) - {lines.NOTE, lines.WARNING}
 
 
 def test_who_only_authorised_the_connected_app_is_revoked_too(company: Company) -> None:

@@ -16,15 +16,25 @@ from watcher.events.fields import STALE
 DOCTYPE = "Client Script"
 NAME = "Watcher: the list of events is an agenda"
 
-# The day and the hour in the reader's time zone, and the day alone for whole days.
+# The day and the hour in the reader's time zone, and the day alone for whole days; the month in the
+# reader's language, which Frappe's own dates are not in. ``en`` alone would be the American order.
+# Dots go (*30. Nov. 10:00*): with them it is cut on 16, on 1280 pixels.
 SCRIPT = f"""(() => {{
   const list = (frappe.listview_settings["Event"] = frappe.listview_settings["Event"] || {{}});
+  const code = String(frappe.boot.lang).replace("_", "-");
+  const language = /^[a-z]{{2,3}}(-[a-z]{{2,4}})*$/i.test(code) && code !== "en" ? code : "en-GB";
+  const plain = {{ timeZone: "UTC", calendar: "gregory", numberingSystem: "latn" }};
+  const named = (when) => {{
+    const how = {{ day: "numeric", month: "short", ...plain }};
+    if (when.year() !== moment().year()) how.year = "numeric";
+    const day = new Date(Date.UTC(when.year(), when.month(), when.date()));
+    return day.toLocaleDateString([language, "en-GB"], how).replace(/[.]/g, "");
+  }};
   const shortly = (value, field, row) => {{
     if (!value) return "";
     const whole = row.all_day && field.fieldname === "starts_on";
     const when = whole ? moment(value) : frappe.datetime.convert_to_user_tz(value, false);
-    const year = when.year() === moment().year() ? "" : " YYYY";
-    return when.format(`D MMM${{year}}${{whole ? "" : " HH:mm"}}`);
+    return whole ? named(when) : `${{named(when)}} ${{when.format("HH:mm")}}`;
   }};
   list.hide_name_column = true;
   list.add_fields = [...(list.add_fields || []), "all_day"];

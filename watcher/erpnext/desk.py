@@ -3,9 +3,9 @@ to be edited in the form, with a line that says where to change them. ``watcher 
 makes it so, and ``--desk no`` takes it back.
 
 Nothing here changes what is stored in an Event. It is made of Property Setters, which is how Frappe
-keeps what an admin does in "Customize Form", of properties of Watcher's own custom fields, and of a
-Client Script for the list. What
-the site has set by hand is left as it is. All of it takes the role System Manager.
+keeps what an admin does in "Customize Form", of properties of Watcher's own custom fields, of a
+Client Script for the list, and of Translations (``wording``). What the site has set by hand is left
+as it is. All of it takes the role System Manager.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from watcher.erpnext import agenda, dragging
+from watcher.erpnext import agenda, dragging, wording
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.fields import SECTION, SECTION_LABEL, Tell, tell_nobody
+from watcher.erpnext.lines import FROM_LINE, MIRRORED, PERSON, STALE_LINE, is_former
 from watcher.erpnext.rows import KEY
 from watcher.events.fields import FIELDS, STALE
 
@@ -26,34 +27,6 @@ LISTS, COLUMNS = "List View Settings", "5"
 _ORDER = "field_order"
 """The property in which "Customize Form" keeps the order of all fields when somebody saves it; for
 a field that is named there, ``insert_after`` means nothing."""
-NOTE = "custom_google_note"
-"""The field that holds the line at the top of the form. It has no column in the database."""
-WARNING = "custom_google_stale_note"
-"""The same, for the line of a row whose calendar is not kept current."""
-PERSON = "custom_google_user"
-MIRRORED = f"eval:doc.{KEY}"
-"""Frappe's expression for "this Event is one that Watcher keeps"."""
-
-# Frappe fills this in with the document that is shown. What stands in braces holds no quotes: a
-# single one would break its template, and a double one would end the link where Frappe cleans the
-# HTML before it stores it.
-_LINE = (
-    '<p class="text-muted">Mirrored from the Google Calendar of '
-    "{{ frappe.utils.escape_html(doc.custom_google_account) }}: change it there, "
-    "what is changed here is overwritten. "
-    '<a target="_blank" rel="noopener noreferrer" '
-    'href="https://calendar.google.com/calendar/event?eid={{ btoa('
-    "[doc.custom_google_event_id, doc.custom_google_calendar_id].join(String.fromCharCode(32))"
-    ').split(/=/)[0] }}">Open in Google Calendar</a></p>'
-)
-
-
-_WARNING_LINE = (
-    '<p class="text-danger">The calendar of {{ frappe.utils.escape_html(doc.custom_google_account) '
-    "}} is not kept current here since "
-    f"{{{{ frappe.datetime.str_to_user(doc.{STALE}) }}}}: what stands here may be out of date. "
-    "Ask them, or who looks after Watcher.</p>"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,40 +132,13 @@ OWN_FIELDS: tuple[OwnField, ...] = (
     ),
 )
 
+_SPEAKS = (
+    "labels and lines are said in German, Spanish and Hindi as well, to whom ERPNext speaks it"
+)
 _NOTE_DOES = "a line in the form says whose calendar it comes from, with a link to it"
 
 
-def _line(name: str, text: str, **more: Any) -> dict[str, Any]:
-    """A field that shows a line of text."""
-    return {
-        "doctype": "Custom Field",
-        "dt": "Event",
-        "fieldname": name,
-        "fieldtype": "HTML",
-        "options": text,
-        "no_copy": 1,
-        "print_hide": 1,
-        "is_system_generated": 1,
-        **more,
-    }
-
-
-_LINES: tuple[tuple[dict[str, Any], str], ...] = (
-    (
-        _line(NOTE, _LINE, label="Mirrored from Google", insert_after=PERSON, depends_on=MIRRORED),
-        _NOTE_DOES,
-    ),
-    (
-        _line(
-            WARNING,
-            _WARNING_LINE,
-            label="Not kept current",
-            insert_after=NOTE,
-            depends_on=f"eval:doc.{STALE}",
-        ),
-        _WARNS,
-    ),
-)
+_LINES: tuple[tuple[dict[str, Any], str], ...] = ((FROM_LINE, _NOTE_DOES), (STALE_LINE, _WARNS))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -243,8 +189,17 @@ def fit(client: ErpNextClient, *, dry_run: bool = False, tell: Tell = tell_nobod
             steps.append(_Step(does, partial(client.insert, line)))
         elif site.fields[name]["options"] == line["options"]:
             report.there.append(does)
+        elif is_former(site.fields[name]["options"]):
+            document = {"doctype": "Custom Field", "name": site.fields[name]["name"]}
+            document["options"] = line["options"]
+            steps.append(_Step(does, partial(client.update, document)))
         else:
             report.by_hand.append(f"{name}: the line in the form has another text than Watcher's")
+    report.by_hand += site.wording.by_hand
+    if site.wording.whole:
+        report.there.append(_SPEAKS)
+    else:
+        steps.append(_Step(_SPEAKS, site.wording.make))
     return _carried_out(steps, report, None if dry_run else tell)
 
 
@@ -264,6 +219,8 @@ def take_back(
         if found is not None and found["value"] == wanted.value:
             call = partial(client.delete, "Property Setter", found["name"])
             steps.append(_Step(wanted.does, call))
+    if site.wording.ours:
+        steps.append(_Step(_SPEAKS, site.wording.remove))
     for line, does in reversed(_LINES):  # before the fields that they stand behind move
         found = site.fields.get(line["fieldname"])
         if found is not None:
@@ -331,6 +288,7 @@ class _Site:
         self.fields = {row["fieldname"]: row for row in fields}
         lists = client.rows(LISTS, [["name", "=", "Event"]], ["total_fields"])
         self.script = agenda.found(client)
+        self.wording = wording.look(client)
         self.columns = str(lists[0]["total_fields"] or "") if lists else None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from watcher.erpnext.client import ErpNextClient
 from watcher.erpnext.rows import KEY
+from watcher.erpnext.wording import NOT_MOVED
 
 DOCTYPE = "Client Script"
 NAME = "Watcher: mirrored events are not moved"
@@ -31,7 +32,7 @@ SCRIPT = f"""(() => {{
         if (!(found.message || {{}}).{KEY}) return move.call(this, event, back);
         back();
         frappe.show_alert({{
-          message: __("This event is mirrored from a Google Calendar: move it there."),
+          message: __("{NOT_MOVED}"),
           indicator: "orange",
         }}, 7);
       }});

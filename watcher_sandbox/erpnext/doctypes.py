@@ -207,6 +207,8 @@ ROLES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "Property Setter": (_NONE, _ALL),
     "List View Settings": (_NONE, _ALL),
     "Client Script": (_NONE, _ALL),
+    "Language": (frozenset({"read"}), _ALL),
+    "Translation": (_NONE, _ALL),
     "Role": (_NONE, _ALL),
     "Custom DocPerm": (_NONE, _ALL),
     "User": (frozenset({"read"}), _ALL),

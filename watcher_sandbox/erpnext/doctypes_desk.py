@@ -109,6 +109,20 @@ AROUND: dict[str, tuple[Field, ...]] = {
         select("total_fields", "", "4", "5", "6", "7", "8", "9", "10"),
         Field(name="fields", type=LONG),
     ),
+    "Language": (
+        Field(name="language_code", required=True),
+        Field(name="language_name", required=True),
+        check("enabled", 1),
+    ),
+    "Translation": (
+        check("contributed"),
+        Field(name="language", type="Link", options=("Language",), required=True),
+        Field(name="source_text", type=LONG, required=True),
+        Field(name="context"),
+        Field(name="translated_text", type=LONG, required=True),
+        select("contribution_status", "", "Pending", "Verified", "Rejected"),
+        Field(name="contribution_docname"),
+    ),
     "Role": (
         Field(name="role_name", required=True),
         *(check(name) for name in ("disabled", "is_custom", "two_factor_auth")),

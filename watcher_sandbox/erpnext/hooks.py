@@ -9,6 +9,7 @@ from typing import Any
 from watcher_sandbox.erpnext import assignments, timeline, versions
 from watcher_sandbox.erpnext.db import Row
 from watcher_sandbox.erpnext.errors import refusal
+from watcher_sandbox.erpnext.sanitise import without_tags
 from watcher_sandbox.erpnext.site import Site
 
 _CALLBACK = "/api/method/frappe.integrations.doctype.connected_app.connected_app.callback/"
@@ -63,6 +64,14 @@ def before_save(site: Site, doctype: str, row: Row) -> None:
                 one["email"] = contact.get("email_id")
     elif doctype == "Employee":
         _check_employee(site, row)
+    elif doctype == "Translation":
+        row["source_text"] = _without_html(row["source_text"])
+
+
+def _without_html(text: str | None) -> str | None:
+    """What the Desk looks up never has a tag, so that the translation of a text with tags is never
+    found."""
+    return without_tags(text).strip() if text and without_tags(text) != text else text
 
 
 def _check_employee(site: Site, row: Row) -> None:

@@ -26,6 +26,8 @@ __all__ = ["ADMINISTRATOR", "GUEST", "INTEGRATION", "Site", "User"]
 
 Job = tuple[str, dict[str, Any]]
 
+_LANGUAGES = {"de": "Deutsch", "en": "English", "es": "Español", "fr": "Français", "hi": "हिन्दी"}
+"""Some of those that every site has."""
 _MODULES = {"Event": "Desk", "ToDo": "Desk", "Employee": "Setup"}
 KEPT_REQUESTS = 10_000
 KEPT_ERRORS = 500
@@ -114,6 +116,9 @@ class Site(Accounts, Furnished, Troubles):
                     module=_MODULES.get(doctype, "Core"),
                     istable=int(doctype in tables),
                 )
+        for code, called in _LANGUAGES.items():
+            if self.row("Language", code) is None:
+                self.make("Language", code, language_code=code, language_name=called)
 
     def close(self) -> None:
         self.db.close()

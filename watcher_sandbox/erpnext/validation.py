@@ -206,7 +206,7 @@ def _selects(row: Row, fields: Mapping[str, Field]) -> None:
     for name, field in fields.items():
         value = row.get(name)
         if field.type == "Select" and value and value not in field.options:
-            choices = ", ".join(f'"{option}"' for option in field.options if option)
+            choices = ", ".join(f'"{option}"' for option in field.options)
             raise refusal(f' {field.title} cannot be "{value}". It should be one of {choices}')
 
 
