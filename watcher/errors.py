@@ -64,6 +64,7 @@ class Cause(StrEnum):
     WEB_NOT_ANSWERING = "web_not_answering"
     WEB_NOT_RUNNING = "web_not_running"
     WORKER_NOT_RUNNING = "worker_not_running"
+    GOOGLE_QUOTA = "google_quota"
     GOOGLE_UNAVAILABLE = "google_unavailable"
     ERPNEXT_UNAVAILABLE = "erpnext_unavailable"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
@@ -154,11 +155,12 @@ class Transient(WatcherError):
     ``Elsewhere`` and ``Defect``, which are no outage. ``unanswered``: a write got no answer, and
     the other side may still carry it out. ``bare_500``: the answer was a 500 with an HTML page and
     no error. Frappe 16 answers so after it has written, when its queue of background jobs is full.
+    ``cause`` is what a pass shows then, where that is not the outage of the side.
     """
 
     exit_code = ExitCode.UNAVAILABLE
-    unanswered = False
-    bare_500 = False
+    unanswered = bare_500 = False
+    cause = ""
 
     def __init__(
         self,
@@ -377,9 +379,6 @@ class LeaseLost(Elsewhere):
 
 class SweepHeld(Permanent):
     """A sweep would cancel more than half of a calendar; a person has to confirm it."""
-
-
-# --- Loops ------------------------------------------------------------------------------
 
 
 def contained(work: Callable[[], T], failed: Callable[[WatcherError], T]) -> T:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.company import ANN, Company
+from watcher.ledger import steps
 from watcher.ledger.models import Calendar
 
 pytestmark = pytest.mark.one_shape("postgres")
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.one_shape("postgres")
 GOOGLE: dict[str, dict[str, Any]] = {
     "rate limit": {"status": 403, "reason": "userRateLimitExceeded"},
     "quota": {"status": 429, "reason": "rateLimitExceeded"},
+    "limit of a person": {"status": 403, "reason": "quotaExceeded"},
     "server error": {"status": 500, "reason": "backendError"},
     "unavailable": {"status": 503, "body": "<html>down</html>", "content_type": "text/html"},
     "no JSON": {"status": 200, "body": "<html>login</html>", "content_type": "text/html"},
@@ -71,7 +73,11 @@ def test_google_in_trouble(company: Company, kind: str) -> None:
     assert failed.sync_token == before.sync_token
     assert failed.failures == 1
     assert failed.retry_at is not None
-    assert (failed.state, failed.cause) == ("retrying", "google_unavailable")
+    is_limit = "limit" in kind or kind == "quota"
+    cause = "google_quota" if is_limit else "google_unavailable"
+    assert (failed.state, failed.cause) == ("retrying", cause)
+    step = steps.of_cause(failed.cause)
+    assert ("Google Calendar API > Quotas (https://console" in step) == is_limit
     mends(company, before)
 
 

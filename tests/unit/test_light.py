@@ -529,12 +529,28 @@ def test_a_ledger_of_another_user_s_says_whom_to_run_as(
     assert "sudo -u " in found.value.next_step
 
 
+def test_a_next_try_is_never_in_the_past(services: Services) -> None:
+    """One that is due, or under way and hangs, is the next one."""
+    with services.db.session() as session:
+        refused = [aside.SetAside(key="k", event_id="e", kind="event", message="no")]
+        aside.quarantine(session, 1, refused, NOW, NOW)
+    later = status(services, NOW + timedelta(hours=3))
+    told = [each.next_try for each in later.warnings if each.state == "set_aside"]
+    assert told == [later.set_aside.next_try] == [NOW + timedelta(hours=3)]
+
+
 # --- the screen ---------------------------------------------------------------------------
 
 
-def test_the_screen_fits_80_columns_and_says_since_when(
-    services: Services, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("columns", "widest"), [(200, 80), (60, 60), (40, 40), (10, 40)])
+def test_the_screen_fits_the_terminal_and_says_since_when(
+    services: Services,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    widest: int,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     heard(services)
     fail(services, 2)
     with services.db.session() as session:
@@ -544,7 +560,7 @@ def test_the_screen_fits_80_columns_and_says_since_when(
     monkeypatch.setenv("NO_COLOR", "1")
     _screen(document)
     lines = capsys.readouterr().out.splitlines()
-    assert max(len(line) for line in lines) <= 80
+    assert max(len(line) for line in lines if " " in line.strip()) <= widest
     shown = " ".join(" ".join(lines).split())
     for problem in document.problems:
         if problem.since is not None:

@@ -11,6 +11,7 @@ from typing import Self
 import click
 
 from watcher import __version__
+from watcher.cli import usage
 from watcher.cli.common import CONFIG_FILE, json_option, messages, noted
 from watcher.cli.everywhere import accept_everywhere
 from watcher.cli.examples import FIRST, add_examples
@@ -103,11 +104,14 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
-    except click.UsageError as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(ExitCode.USAGE)
+    except click.UsageError as error:
+        _tell(*usage.told(error))
+        sys.exit(ExitCode.USAGE)
     except click.ClickException as error:
-        error.show()
+        _tell(error.format_message(), _MORE)
         sys.exit(ExitCode.ERROR)
     except (click.Abort, KeyboardInterrupt):
         # A terminal has just shown ^C, without an end of line.

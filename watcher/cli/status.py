@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ with later():
     from watcher.ledger import problems as known
 
 COLOURS = {"green": "green", "amber": "yellow", "red": "red"}
-WIDTH, LABEL = 80, 13
+WIDEST, NARROWEST, LABEL = 80, 40, 13
 SHOWN_ALIKE = 3
 _TOGETHER = "\N{NO-BREAK SPACE}"
 _WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
@@ -94,7 +95,7 @@ def _problem(mark: str, problem: known.Problem, colour: str) -> None:
 def _styled(text: str, colour: str) -> None:
     """A line that says a state, in its colour where there is a terminal, unless NO_COLOR is set."""
     plain = "NO_COLOR" in os.environ
-    for line in textwrap.wrap(text, WIDTH, subsequent_indent="    ", **_WHOLE_WORDS):
+    for line in textwrap.wrap(text, _width(), subsequent_indent="    ", **_WHOLE_WORDS):
         click.echo(line if plain else click.style(line, fg=colour, bold=True))
 
 
@@ -107,7 +108,13 @@ def _wrapped(text: str, margin: str, first: str) -> None:
     """Print in lines that fit a narrow terminal. Words are not broken, so that a command in it can
     be copied."""
     margins: dict[str, Any] = {"initial_indent": first, "subsequent_indent": margin}
-    click.echo(textwrap.fill(text, WIDTH, **margins, **_WHOLE_WORDS).replace(_TOGETHER, " "))
+    click.echo(textwrap.fill(text, _width(), **margins, **_WHOLE_WORDS).replace(_TOGETHER, " "))
+
+
+def _width() -> int:
+    """That of the terminal, within what can be read."""
+    columns = shutil.get_terminal_size((WIDEST, 0)).columns
+    return max(NARROWEST, min(WIDEST, columns))
 
 
 def _whole(text: str) -> str:

@@ -193,7 +193,7 @@ def _failure_code(calendar: models.Calendar) -> int:
         return errors.ExitCode.NOT_FOUND
     if calendar.cause.lower() in PERMISSION_CAUSES:
         return errors.ExitCode.PERMISSION
-    if calendar.cause in errors.OUTAGES.values():
+    if calendar.cause in (*errors.OUTAGES.values(), errors.Cause.GOOGLE_QUOTA):
         return errors.ExitCode.UNAVAILABLE
     return errors.ExitCode.ERROR
 

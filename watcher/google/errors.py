@@ -44,6 +44,13 @@ SIDE = "google"
 QUOTA_PAUSE = 3600.0
 """Seconds to leave a user alone after ``quotaExceeded``: that limit lasts hours, not seconds."""
 UNAUTHORIZED_PAUSE = 60.0
+QUOTA_STEP = sentence(
+    "it goes on by itself; if it lasts, see in the Google Cloud console, APIs & Services > Google "
+    "Calendar API > Quotas (%(url)s), which limit is reached, and ask there for a higher one: "
+    "queries per minute, per minute per user, or per day. Calendar usage limits of one person are "
+    "Google's own, and pass after some hours",
+    url="https://console.cloud.google.com/apis/api/calendar-json.googleapis.com/quotas",
+)
 
 
 class Unauthorized(errors.Transient):
@@ -51,6 +58,15 @@ class Unauthorized(errors.Transient):
 
     def __init__(self, message: str = sentence("Google refused the access token")) -> None:
         super().__init__(message, side=SIDE, retry_after=UNAUTHORIZED_PAUSE)
+
+
+class LimitReached(errors.Transient):
+    """Google is well, and limits how often it may be asked; a person can have a limit raised."""
+
+    cause = errors.Cause.GOOGLE_QUOTA
+
+    def __init__(self, message: str, *, retry_after: float | None) -> None:
+        super().__init__(message, side=SIDE, retry_after=retry_after, next_step=QUOTA_STEP)
 
 
 class ChannelIdTaken(errors.Permanent):
@@ -297,7 +313,7 @@ def classify(
     if status >= 500 or status == 408:
         return _passing(answer, "unclear")
     if status == 429 or any(_is_rate_limit(word) for word in words):
-        return _exhausted(answer) if found.is_daily else _passing(answer, "refused")
+        return _exhausted(answer) if found.is_daily else _limited(answer, "refused")
     if any(word in _QUOTA for word in words):
         return _exhausted(answer)
     for word in sorted(words, key=lambda word: word not in _PROJECTS):
@@ -306,7 +322,7 @@ def classify(
     if answer.is_of_project:
         return CallFailed(_suspended(answer.message, found.cause))
     if found.is_limit:
-        return _exhausted(answer) if found.is_daily else _passing(answer, "never")
+        return _exhausted(answer) if found.is_daily else _limited(answer, "never")
     return _by_status(answer)
 
 
@@ -344,10 +360,16 @@ def _passing(answer: FailedAnswer, retry: Retry) -> CallFailed:
     return CallFailed(errors.Transient(answer.message, side=SIDE, retry_after=answer.asked), retry)
 
 
+def _limited(answer: FailedAnswer, retry: Retry) -> CallFailed:
+    """A 429 of something between us and Google tells nothing of Google's limits."""
+    if not answer.document.is_google:
+        return _passing(answer, retry)
+    return CallFailed(LimitReached(answer.message, retry_after=answer.asked), retry)
+
+
 def _exhausted(answer: FailedAnswer) -> CallFailed:
     """A quota of hours or of a day is used up."""
-    pause = answer.asked or QUOTA_PAUSE
-    return CallFailed(errors.Transient(answer.message, side=SIDE, retry_after=pause))
+    return CallFailed(LimitReached(answer.message, retry_after=answer.asked or QUOTA_PAUSE))
 
 
 def malformed(what: str, kind: CallKind) -> errors.Transient:

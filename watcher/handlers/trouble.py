@@ -34,6 +34,10 @@ BY_CAUSE: dict[str, str] = {
         "Google does not answer at this moment. It is tried again by itself; there is nothing for "
         "you to do."
     ),
+    Cause.GOOGLE_QUOTA: N_(
+        "Google limits how often calendars may be read at this moment. It goes on by itself; there "
+        "is nothing for you to do."
+    ),
     Cause.ERPNEXT_UNAVAILABLE: N_(
         "ERPNext does not answer at this moment. It is tried again by itself; there is nothing for "
         "you to do."

@@ -61,6 +61,7 @@ CAUSES: Mapping[str, str] = {
     "web_not_answering": N_("web not answering"),
     "web_not_running": N_("web not running"),
     "worker_not_running": N_("worker not running"),
+    "google_quota": N_("Google's limit reached"),
     "google_unavailable": N_("Google unavailable"),
     "erpnext_unavailable": N_("ERPNext unavailable"),
     "ledger_unavailable": N_("ledger unavailable"),

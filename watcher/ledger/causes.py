@@ -55,6 +55,7 @@ GOOGLE = frozenset(
         "project_suspended",
         Cause.SERVICE_ACCOUNT_KEY,
         Cause.NO_SERVICE_ACCOUNT,
+        Cause.GOOGLE_QUOTA,
         Cause.GOOGLE_UNAVAILABLE,
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from watcher.ledger.document import (
     QueueCounts,
     Status,
 )
+from watcher.ledger.problems import Problem
 from watcher.ledger.states import AccountState, CalendarStatus
 from watcher.settings import Settings
 
@@ -70,9 +72,10 @@ def status(
 ) -> Status:
     """How everything is. ``waiting`` maps lanes to queue lengths; None: Redis does not answer."""
     calendars = fleet.look(db, session, now)
-    problems = alarms.find(session, calendars, place, queue_answers=waiting is not None)
+    found = alarms.find(session, calendars, place, queue_answers=waiting is not None)
     set_aside = erpnext.set_aside(session)
-    waits = [*presence.silent(session, now), *warnings.find(calendars, set_aside, problems)]
+    warned = [*presence.silent(session, now), *warnings.find(calendars, set_aside, found)]
+    problems, waits = ([_not_past(each, now) for each in every] for every in (found, warned))
     return Status(
         version=__version__,
         healthy=not problems,
@@ -85,11 +88,20 @@ def status(
         freshness_seconds=freshness.measured(session, now),
         google_calls=budget.calls(session, now, place.day_line),
         quarantined=set_aside.count,
-        set_aside=set_aside,
+        set_aside=replace(set_aside, next_try=max(set_aside.next_try, now))
+        if set_aside.next_try
+        else set_aside,
         erpnext=erpnext.site(session),
         problems=tuple(problems),
         warnings=tuple(waits),
     )
+
+
+def _not_past(problem: Problem, now: datetime) -> Problem:
+    """A try that is due or under way is the next one: it is now, and not a while ago."""
+    if problem.next_try is None or problem.next_try >= now:
+        return problem
+    return replace(problem, next_try=now)
 
 
 def _accounts(session: Session) -> AccountCounts:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from watcher import errors
+from watcher.google import errors as google
 from watcher.ledger import accounts, models
 from watcher.ledger.states import AccountState, CalendarState
 
@@ -69,6 +70,7 @@ STEPS = {
         "the account has to be connected again, with the box for the calendar ticked"
     ),
     "service_disabled": _API,
+    errors.Cause.GOOGLE_QUOTA: google.QUOTA_STEP,
     "project_suspended": errors.sentence(
         "look at the Cloud project in the Google Cloud console: it is suspended or deleted, or its "
         "billing is off; what failed goes on by itself"

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watcher.errors import OUTAGES
+from watcher.errors import OUTAGES, Cause
 from watcher.ledger.causes import WIDE
 
 ALIKE = 5
@@ -124,7 +124,7 @@ def _together(alone: Sequence[Known], members: Sequence[datetime]) -> tuple[int,
 
 def grace(state: str, cause: str) -> timedelta:
     """How long a trouble has to last before somebody is told: most outages pass by themselves."""
-    if cause in OUTAGES.values():
+    if cause in OUTAGES.values() or cause == Cause.GOOGLE_QUOTA:
         return OUTAGE
     if state == "invited":
         return timedelta(0)

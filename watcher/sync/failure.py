@@ -81,6 +81,8 @@ def _state_and_cause(error: errors.WatcherError, sure: bool) -> tuple[CalendarSt
         return CalendarState.RETRYING, errors.Cause.INTERNAL_ERROR
     if isinstance(error, errors.UserError):
         return CalendarState.FAILING, errors.Cause.SETTINGS
+    if isinstance(error, errors.Transient) and error.cause:
+        return CalendarState.RETRYING, error.cause
     side = error.side if isinstance(error, errors.Transient) else ""
     return CalendarState.RETRYING, errors.OUTAGES.get(side, errors.Cause.INTERNAL_ERROR)
 
