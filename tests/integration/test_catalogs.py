@@ -49,6 +49,20 @@ def test_what_is_put_into_a_sentence_and_its_links_are_in_each_translation(langu
             assert not re.search(r"[\u0900-\u097f]", text) or language == "hi"
 
 
+FAMILIAR = {
+    "de": r"\b(?:du|dich|dir|dein\w*|ihr habt|euch|euer|eure\w*)\b",
+    "es": r"\b(?:vosotros|vuestr\w+|\w+[áé]is|sois)\b",
+    "hi": r"तुम|तेरा|तेरी",
+}
+"""What CONTRIBUTING.md, *Say something to people*, leaves out, in each language."""
+
+
+@pytest.mark.parametrize("language", catalogs.TRANSLATED)
+def test_readers_are_addressed_as_agreed(language: str) -> None:
+    said = [text for each in catalogs.kept(language) if each.id for text in catalogs.said(each)]
+    assert not [text for text in said if re.search(FAMILIAR[language], text)]
+
+
 TEMPLATES = catalogs.PACKAGE / "handlers" / "templates"
 MARKED = re.compile(r"{% trans.*?endtrans %}|{#.*?#}|{%.*?%}|{{.*?}}|<[^>]*>", re.DOTALL)
 
