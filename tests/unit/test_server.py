@@ -196,6 +196,28 @@ def test_a_person_who_names_too_many_at_once_gets_a_page_that_says_how(address: 
     assert text.startswith("HTTP/1.1 413 ")
     assert "text/html" in text
     assert "watcher accounts invite --from-file" in text
+    assert '<html lang="en">' in text
+
+
+@pytest.mark.parametrize(
+    ("accepted", "code", "says"),
+    [
+        (b"de-AT,en;q=0.5", "de", "Zu viele auf einmal"),
+        (b"fr, es;q=0.8", "es", "Demasiados a la vez"),
+        (b"fr", "en", "Too many at once"),
+    ],
+)
+def test_that_page_is_in_a_language_that_the_browser_asks_for(
+    address: Address, accepted: bytes, code: str, says: str
+) -> None:
+    form = b"POST /employees/invite HTTP/1.1\r\nHost: x\r\nAccept-Language: "
+    with (
+        sending(address, form + accepted + b"\r\nContent-Length: 70000\r\n\r\n") as (one,),
+        one.makefile("rb") as answer,
+    ):
+        text = answer.read().decode()
+    assert f'<html lang="{code}">' in text
+    assert f"<h1>{says}</h1>" in text
 
 
 def test_a_connection_is_kept_for_the_next_notification(address: Address) -> None:

@@ -24,6 +24,8 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
 
+from watcher.processes.too_many import TooMany
+
 log = logging.getLogger(__name__)
 
 PROMPT = frozenset({"/webhooks/google", "/healthz", "/readyz"})
@@ -57,36 +59,6 @@ class TooSlow(Error):  # type: ignore[misc]
     reason = "Request Timeout"
 
 
-class TooMuch(Error):  # type: ignore[misc]
-    """The answer to a form of an admin's page with more people in it than the server takes: a page,
-    since a person sees it. Its session is not read, since the rest of the form is not."""
-
-    code = 413
-    reason = "Request Entity Too Large"
-
-    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        headers = [
-            ("Content-Type", "text/html; charset=utf-8"),
-            ("Content-Security-Policy", "default-src 'none'"),
-        ]
-        return f"{self.code} {self.reason}", headers, _TOO_MANY.encode()
-
-
-_TOO_MANY = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Too many at once - Watcher</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head><body>
-<h1>Too many at once</h1>
-<p>The page takes up to about 2,000 addresses at once. Nobody was invited or changed.</p>
-<p>Send them in several parts, or all of them from a CSV file with the columns <code>email</code>
-and, if wanted, <code>erpnext_user</code>, on Watcher's machine:</p>
-<pre>watcher accounts invite --from-file people.csv --mail</pre>
-<p>Instead of <code>--mail</code>, <code>--csv links.csv</code> writes the links for a mail
-merge.</p>
-<p><a href="/employees">Back to Employees</a></p>
-</body></html>
-"""
-
-
 class _Task(WSGITask):  # type: ignore[misc]
     """One request in a thread."""
 
@@ -109,8 +81,8 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         self.channel.whole = False
         path = getattr(self.request, "path", "")
-        if self.request.error.code == TooMuch.code and path.startswith("/employees"):
-            self.request.error = TooMuch("")
+        if self.request.error.code == TooMany.code and path.startswith("/employees"):
+            self.request.error = TooMany(self.request.headers.get("ACCEPT_LANGUAGE", ""))
         super().execute()
 
 
