@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text, update
@@ -18,6 +19,7 @@ from tests.waiting import wait_for
 from watcher.accounts import tokens
 from watcher.accounts import verbs as accounts_verbs
 from watcher.channels.registry import stop_all
+from watcher.channels.renewal import renew_due
 from watcher.errors import AccountDead, Transient
 from watcher.jobs import timetable
 from watcher.jobs.timetable import Periodic
@@ -25,6 +27,7 @@ from watcher.ledger import accounts, leases, owing, renewals
 from watcher.ledger.accounts import LedgerTokens
 from watcher.ledger.models import Account, Calendar, Lease, Tick
 from watcher.ledger.states import AccountState
+from watcher.processes import cron
 from watcher.processes.cron import run_one
 from watcher.services import Services
 from watcher.sync import work as working
@@ -192,7 +195,7 @@ def test_a_dead_grant_with_many_calendars_is_asked_about_once(company: Company) 
         google_id = f"outlet{number}@group.calendar.google.com"
         company.google.add_calendar(google_id, ANN)
         accounts_verbs.add_calendar(company.services, ANN, google_id)
-    assert timetable.renew(company.services)
+    assert len(renew_due(company.services)) == 3
     company.later(days=6, hours=12)
     company.google.delegated_to = []
     before = company.google.log.counts()["token"]
@@ -373,3 +376,28 @@ def test_a_token_is_not_asked_for_before_google_wants_it(company: Company) -> No
     again = company.account().refresh_retry_at
     assert again is not None
     assert again - company.services.clock() > timedelta(minutes=9)
+
+
+def test_a_lease_is_prolonged_now_and_then_and_not_at_every_step(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, taken, stop, take = list[int](), list[bool](), threading.Event(), leases.take
+
+    def step(_: Services) -> None:
+        steps.append(1)
+        if len(steps) == 20:
+            stop.set()
+
+    def counted(*given: Any) -> bool:
+        taken.append(take(*given))
+        return taken[-1]
+
+    monkeypatch.setattr(leases, "take", counted)
+    monkeypatch.setattr(cron, "STEP_SECONDS", 0.001)
+    for pause, times in ((60.0, 1), (0.0, 20)):
+        steps.clear()
+        taken.clear()
+        stop.clear()
+        monkeypatch.setattr(cron, "PROLONG_SECONDS", pause)
+        cron._tick(company.services, "steps", (Periodic("step", 0.0, step),), stop)
+        assert taken == [True] * times

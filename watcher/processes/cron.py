@@ -8,6 +8,7 @@ delays a sweep.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 30.0
 STEP_SECONDS = 0.5
+PROLONG_SECONDS = 5.0
+"""How old a lease may be before it is prolonged: to do so at every step would write six times a
+second while there is nothing to do."""
 
 
 def run_one(services: Services, work: Periodic) -> None:
@@ -52,14 +56,17 @@ def _tick(
     stop: threading.Event,
 ) -> None:
     due, spell = {work.name: 0.0 for work in rows}, Spell()
+    taken = -math.inf
     while not stop.wait(STEP_SECONDS):
         try:
-            with services.db.session() as session:
-                ours = leases.take(services.db, session, lease, services.owner, LEASE_SECONDS)
-            spell.over(log, f"the work of {lease} goes on")
-            if not ours:
-                stop.wait(5.0)
-                continue
+            if time.monotonic() - taken >= PROLONG_SECONDS:
+                with services.db.session() as session:
+                    ours = leases.take(services.db, session, lease, services.owner, LEASE_SECONDS)
+                spell.over(log, f"the work of {lease} goes on")
+                if not ours:
+                    stop.wait(5.0)
+                    continue
+                taken = time.monotonic()
             for work in rows:
                 if time.monotonic() >= due[work.name] and not stop.is_set():
                     run_one(services, work)
