@@ -140,7 +140,7 @@ def in_fences(page: str) -> Iterator[Words]:
     for language, block in FENCE.findall(read(page)):
         if language not in ("sh", "console"):
             continue
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             if language == "console" and not line.lstrip().startswith("$ "):
                 continue
             found = words_after_watcher(line.strip().removeprefix("$ "))

@@ -217,6 +217,20 @@ def test_a_compose_file_with_its_secrets(fresh: Shop) -> None:
     assert isinstance(nobody.exception, UserError)
 
 
+def test_a_compose_file_with_the_key_of_a_service_account(fresh: Shop) -> None:
+    """The containers see the folder of the secrets, and no other of this machine."""
+    key = known(fresh, "GOOGLE_SERVICE_ACCOUNT_FILE")
+    file = answers_file(fresh, GOOGLE_SERVICE_ACCOUNT_FILE=key, DELEGATION_ALLOW="@example.com")
+    done = fresh.invoke("init", "--from-file", str(file), "--write", "compose")
+    assert done.return_value == ExitCode.OK, done.output
+    told = dotenv_values(fresh.folder / "watcher.env")["WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"]
+    assert told is not None
+    there = fresh.folder / "secrets" / Path(told).name
+    assert Path(told).parent == Path(units.IN_SECRETS)
+    assert there.read_text().strip() == Path(key).read_text().strip()
+    assert there.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(
     "name", ["watcher.service", "watcher.socket", "compose.yaml", "Caddyfile.example"]
 )

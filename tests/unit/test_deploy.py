@@ -9,12 +9,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 
-from watcher import __version__
 from watcher.cli import cli
 from watcher.ledger import backup
 from watcher.ledger.db import REVISIONS, Database
@@ -126,71 +124,6 @@ def test_a_crontab_line_says_nothing_unless_it_failed(tmp_path: Path) -> None:
             for code in ("0", "1")
         }
         assert said == {"0": [""], "1": ["the answer", "a note", ""]}, line
-
-
-# --- containers -----------------------------------------------------------------------------
-
-COMPOSE = (DEPLOY / "compose.yaml").read_text()
-DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-HADOLINT = Path(sys.executable).parent / "hadolint"
-
-
-def composed() -> Any:
-    """The compose file as Docker would take it: variables filled in, merged, and every key and
-    reference looked at (what ``docker compose config`` does)."""
-    spec = pytest.importorskip("compose_spec", reason="pip install -r .ci/requirements.lock")
-    asked = set(re.findall(r"\$\{(\w+):\?", COMPOSE))
-    assert asked == {"PUBLIC_HOST", "POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
-    assert set(re.findall(r"\$\{(\w+)", COMPOSE)) == asked, (
-        "each is asked for, or Docker fills in ''"
-    )
-    text = re.sub(r"\$\{(\w+)[^}]*\}", r"filled-in-\1", COMPOSE)
-    found = spec.PyOptions(apply_merge=True).from_yaml(text)
-    found.validate()
-    return found.to_dict()
-
-
-def test_compose_is_valid_and_shows_nothing_but_the_proxy() -> None:
-    services = composed()["services"]
-    assert set(services) == {"caddy", "web", "live", "backfill", "cron", "postgres", "valkey"}
-    for name, service in services.items():
-        assert service["restart"] == "unless-stopped"
-        is_ours = service["image"].startswith("watcher:")
-        assert is_ours or re.search(r":\d+\.\d+", service["image"]), "an exact version"
-        if is_ours or name == "caddy":
-            assert service["read_only"]
-            assert service["cap_drop"] == ["ALL"]
-        if is_ours:
-            cli.complete().commands[service["command"][0]].make_context("x", service["command"][1:])
-    open_ones = {name: service.get("ports") for name, service in services.items()}
-    assert {name for name, ports in open_ones.items() if ports} == {"caddy", "web"}
-    assert open_ones["web"] == ["127.0.0.1:8080:8080"]
-    assert [services[name]["networks"] for name in ("postgres", "valkey")] == [["back"], ["back"]]
-    assert composed()["networks"]["back"]["internal"]
-    assert "filled-in-VALKEY_PASSWORD" in services["valkey"]["command"]
-    assert services["web"]["image"] == f"watcher:{__version__}"
-
-
-def test_the_image_is_made_of_exact_versions_alone() -> None:
-    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)
-    assert len(bases) == 2
-    assert len(set(bases)) == 1
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", bases[0])
-    installs = re.findall(r"pip install ([^\n\\]*)", DOCKERFILE)
-    assert all("--require-hashes" in words or "--no-deps" in words for words in installs)
-    assert "--no-build-isolation" in DOCKERFILE, "else hatchling would come as it is today"
-    locked = re.compile(r"^([\w.-]+==\S+)", re.M)
-    everything = locked.findall((DEPLOY.parent / "requirements-dev.lock").read_text())
-    built = locked.findall((DEPLOY.parent / "requirements-build.lock").read_text())
-    assert "hatchling" in {line.partition("==")[0] for line in built}
-    assert set(built) <= set(everything)
-
-
-@pytest.mark.system
-@pytest.mark.skipif(not HADOLINT.exists(), reason="pip install -r .ci/requirements.lock")
-def test_hadolint_finds_nothing() -> None:
-    done = subprocess.run([HADOLINT, DEPLOY / "Dockerfile"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
 
 
 # --- systemd --------------------------------------------------------------------------------

@@ -149,8 +149,6 @@ def _for_compose(app: App, folder: Path, from_file: Path | None) -> int:
             markup=False,
         )
     messages.print("keep a copy of secrets/watcher_keys beside your backups")
-    if answers.get("WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"):
-        messages.print("mount the service account's key into each container, at the same path")
     messages.print("next: docker compose up -d; docker compose exec web watcher erpnext setup")
     return ExitCode.OK
 

@@ -27,6 +27,9 @@ SECRETS = {
     "WATCHER_ERPNEXT_API_SECRET": "erpnext_api_secret",
 }
 """Settings that the compose file takes from files of these names."""
+KEY = "WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE"
+IN_SECRETS = "/run/secrets/"
+"""Where the containers see the folder ``secrets``."""
 BESIDES = frozenset({"WATCHER_SECRET_KEYS", "WATCHER_DATABASE_URL", "WATCHER_REDIS_URL"})
 """Settings that the compose file sets itself."""
 
@@ -71,6 +74,9 @@ def compose(folder: Path, answers: Mapping[str, str]) -> list[Path]:
         store.mkdir(mode=0o700, exist_ok=True)
     found = {file: answers.get(name, "") for name, file in SECRETS.items()}
     found["watcher_keys"] = secrets.token_urlsafe(48)
+    if kept.get(KEY):
+        found["service-account.json"] = Path(kept[KEY]).read_text().strip()
+        kept[KEY] = f"{IN_SECRETS}service-account.json"
     return [
         _new(folder / "compose.yaml", text, 0o644),
         _new(folder / "Caddyfile.example", (SHIPPED / "Caddyfile.example").read_text(), 0o644),
