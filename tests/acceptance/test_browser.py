@@ -12,10 +12,13 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from tests.company import ADMIN, ANN, BOB, Company
 from tests.waiting import wait_for
 from watcher.jobs import timetable
+from watcher.ledger.models import Calendar
 from watcher.processes.cron import run_one
 
 CHROMIUM = os.environ.get("WATCHER_TEST_CHROMIUM", "/usr/bin/chromium")
 SHOTS = os.environ.get("WATCHER_TEST_SCREENSHOTS", "")
+RULE = "A rule of ours: " + "Kostenstelle fehlt " * 9
+LONG = f"c_{'0123456789abcdef' * 4}@group.calendar.google.com"
 pytestmark = [pytest.mark.browser, pytest.mark.one_shape("sqlite")]
 
 
@@ -192,7 +195,7 @@ def test_an_admin_asks_why_an_event_is_not_in_erpnext(page: Page, shop: Company)
 
 def test_an_admin_looks_at_a_calendar(page: Page, shop: Company) -> None:
     shop.site.add_fault(
-        match="insert", status=417, exc_type="ValidationError", message="A rule of ours", count=None
+        match="insert", status=417, exc_type="ValidationError", message=RULE, count=None
     )
     shop.google.insert_event(ANN, shop.timed(hours=5, summary="Refused"))
     assert shop.sync() == "done"
@@ -207,8 +210,13 @@ def test_an_admin_looks_at_a_calendar(page: Page, shop: Company) -> None:
     check(page, shop, "home-in-trouble")
     page.get_by_role("link", name="Failures").click()
     check(page, shop, "failures")
+    with shop.services.db.session() as session:  # such an id has no place to break
+        now = shop.services.clock()
+        session.add(Calendar(account_id=shop.account().id, google_id=LONG, since=now, message=RULE))
     page.get_by_role("link", name="Calendars").first.click()
     check(page, shop, "calendars")
+    with shop.services.db.session() as session:
+        session.delete(session.query(Calendar).filter_by(google_id=LONG).one())
     page.get_by_role("link", name="own calendar").first.click()
     check(page, shop, "calendar")
     page.get_by_role("link", name="Compare now").click()

@@ -43,13 +43,11 @@ class Form(HTMLParser):
             self.controls.append({**named, **own})
             self._options = self.controls[-1] if tag == "select" else {}
         elif tag == "option" and "selected" in named:
-            self._options["chosen"] = "yes"
+            self._options["value"] = named["value"]
 
     def handle_data(self, data: str) -> None:
         if self.controls and self.controls[-1]["tag"] == "textarea":
             self.controls[-1].setdefault("value", data)
-        if self._options.pop("chosen", None):
-            self._options["value"] = data
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":

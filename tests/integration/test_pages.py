@@ -3,6 +3,7 @@ against both stand-ins; how they look is for ``tests/acceptance/test_browser.py`
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -15,7 +16,7 @@ from tests.company import ADMIN, ANN, BOB, CLIENT_SECRET, Company
 from tests.integration.test_cli_runner import run
 from tests.integration.test_ledger_locks import counted
 from watcher.channels.renewal import renew_due
-from watcher.handlers import looking, needs
+from watcher.handlers import looking, needs, speech
 from watcher.handlers.app import create_app
 from watcher.handlers.context import LOOKING
 from watcher.handlers.system import EXAMINATION
@@ -470,3 +471,66 @@ def test_a_step_that_names_a_command_leads_to_the_page_that_does_it(
     assert 'href="/employees?q=' in admin.client.get("/").text
     german = admin.client.get("/failures?language=de").text
     assert f'{command} (<a href="/employees?q={ANN}">Mitarbeitende</a>)' in german
+
+
+def test_what_is_for_many_names_none_of_them(company: Company, admin: Admin) -> None:
+    for email in (ANN, BOB):
+        if email != ANN:
+            company.add(email)
+        with company.services.db.session() as session:
+            account = accounts.get(session, email)
+            account.state, account.cause = AccountState.PAUSED, "wishes_to_leave"
+    for path in ("/", "/failures"):
+        page = admin.get(path)
+        step = "EMAIL asks to leave: talk about it, then watcher accounts disconnect EMAIL"
+        assert "2 employees" in page
+        assert step in page
+        assert ANN not in page.partition(step)[2].partition("Check")[0].partition("Show")[0]
+    problem = Problem(
+        account=ANN,
+        calendar="c1@x",
+        state=ProblemState.NO_CHANNEL,
+        cause="no_channel",
+        next_step=f"watcher calendars remove {ANN} c1@x",
+    )
+    assert needs._for_each(problem.next_step, problem) == "watcher calendars remove EMAIL ID"
+
+
+def test_a_mistake_in_an_invitation_takes_nothing_away(company: Company, admin: Admin) -> None:
+    file = (io.BytesIO(b"mail;user\nnina@x.test;n\n"), "people.csv")
+    form = {"form_proof": "t", "addresses": "dora@example.com", "people": file, "by": "link"}
+    answer = admin.client.post("/employees/invite", data=form, follow_redirects=True)
+    assert re.search(r"<details class=\"invite\" open>", answer.text)
+    assert ">dora@example.com</textarea>" in answer.text
+    assert "people.csv has no column <code>email</code>" in answer.text, "as the file is called"
+    assert "Do: write <code>email</code> into its first line" in answer.text
+    nobody = admin.client.post("/employees/invite", data={"form_proof": "t", "by": "link"})
+    assert "open>" in admin.client.get(nobody.headers["Location"]).text
+
+
+def test_what_stands_at_the_start_of_a_sentence_keeps_its_letters(
+    company: Company, admin: Admin
+) -> None:
+    for text, said in (
+        ("google does not answer", "Google does not answer"),
+        ("well-known, so", "Well-known, so"),
+        ("people.csv has none", "people.csv has none"),
+        (f"{ANN} is paused", f"{ANN} is paused"),
+        ("", ""),
+    ):
+        assert speech.capital(text) == said
+    asked = admin.post("/event", what=ANN)
+    assert f"Which event of {ANN}? Give" in asked
+    with company.services.db.session() as session:
+        accounts.get(session, ANN).state = AccountState.INVITED
+    refused = admin.post("/employees/act", one=f"pause {ANN}")
+    assert f"{ANN} is invited, which cannot be paused ( watcher accounts show {ANN} )." in refused
+    assert f"{ANN}: {ANN}" not in refused
+
+
+def test_before_anybody_is_there_home_says_where_to_begin(company: Company) -> None:
+    admin = Admin(create_app(company.services).test_client())
+    page = admin.get("/")
+    assert "Nobody is connected yet. Begin with one person" in page
+    company.add(ANN)
+    assert "Nobody is connected yet" not in admin.get("/")

@@ -75,6 +75,11 @@ def linked(app: Flask, text: str) -> str:
             "<code>watcher calendars remove ann@example.com c_1@group.calendar.google.com</code>.",
         ),
         ("watcher erpnext setup", "watcher erpnext setup"),
+        ("start `watcher up`", "start <code>watcher up</code>"),
+        (
+            "its first line has `a<b`, `user`",
+            "its first line has <code>a&lt;b</code>, <code>user</code>",
+        ),
         ("<b>watcher</b> & status", "&lt;b&gt;watcher&lt;/b&gt; &amp; status"),
     ],
 )
@@ -95,3 +100,10 @@ def test_every_command_that_is_named_there_is() -> None:
     assert set(leads.PAGES) <= first
     assert set(COMMANDS) >= leads.NO_BUTTON
     assert set(leads.PAGES.values()) <= set(PATHS) == set(NAMES)
+
+
+def test_no_page_leads_to_itself(app: Flask) -> None:
+    with app.test_request_context("/employees?q=ann"):
+        assert leads.leads("watcher accounts list", NAMES) == "<code>watcher accounts list</code>"
+    with app.test_request_context("/failures"):
+        assert 'href="/failures#aside"' in leads.leads("watcher queue show", NAMES)

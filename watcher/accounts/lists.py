@@ -40,7 +40,7 @@ def of_csv(data: bytes, name: str) -> list[Guest]:
                 address=ADDRESS,
                 found=found[:200],
             ),
-            next_step=sentence("first line: email"),
+            next_step=sentence("write `email` into its first line, above the addresses"),
         )
     people = [dict(zip(names, line, strict=False)) for line in lines[1:] if any(line)]
     if not people:

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from watcher.accounts import finding, lists
 from watcher.accounts.rounds import Answer, Guest
 from watcher.errors import UserError
-from watcher.handlers import acting, office, outcomes, parts, sealed, speech, whom
+from watcher.handlers import acting, office, outcomes, parts, sealed, speech, typed, whom
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services
 from watcher.languages.catalogs import N_
@@ -150,7 +150,8 @@ def _no_longer() -> ResponseReturnValue:
 
 
 def _told(answer: Answer) -> None:
-    text = speech.ended(f"{answer.email}: {speech.say(answer.text)}")
+    said = speech.say(answer.text)
+    text = speech.ended(said if answer.email in said else f"{answer.email}: {said}")
     if answer.code:
         parts.refused(UserError(f"{answer.email}: {answer.text}"), text)
     else:
@@ -173,7 +174,8 @@ def invite() -> ResponseReturnValue:
         answers = office.run(deed, audit.What.ACCOUNT_INVITE, guests)
     except UserError as error:
         parts.refused(error)
-        return redirect(back, 303)
+        given = typed.again("addresses", "by")
+        return redirect(url_for("employees.everybody", **given), 303)
     left = [guest for guest, answer in zip(guests, answers, strict=True) if answer.waits]
     lines = "\n".join(f"{guest.email} {guest.erpnext_user or ''}" for guest in left)
     again = (("guests", lines), ("by", request.form.get("by", "")))

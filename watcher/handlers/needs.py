@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
 from watcher.handlers import speech
+from watcher.languages.sentence import Sentence
 from watcher.ledger import failing, told
 from watcher.ledger.problems import Problem, ProblemState
 
@@ -56,12 +57,13 @@ class Group:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
     """``who`` is an address or how many there are; ``number`` is that of the one calendar that it
-    is about."""
+    is about. ``step`` names nobody where it is for several."""
 
     problem: Problem
     who: str
     number: int | None
     button: Button
+    step: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +103,8 @@ def lines(session: Session, groups: Sequence[Group]) -> list[Line]:
 
 
 MOST_FIGURES = 50
+ANYBODY = {"email": "EMAIL", "user": "USER"}
+"""What stands in a step for many, by the name of the value in a sentence."""
 
 
 def _line(group: Group, known: Known) -> Line:
@@ -112,7 +116,22 @@ def _line(group: Group, known: Known) -> Line:
         who=_who(group),
         number=calendar.number if calendar else None,
         button=_button(group, calendar, mine, known),
+        step=problem.next_step if group.is_single else _for_each(problem.next_step, problem),
     )
+
+
+def _for_each(step: str, problem: Problem) -> str:
+    """The step of one of many, with EMAIL, USER and ID for what is of that one."""
+    if isinstance(step, Sentence):
+        values = {
+            name: ANYBODY.get(name)
+            or (_for_each(value, problem) if isinstance(value, str) else value)
+            for name, value in step.values.items()
+        }
+        return Sentence.of(step.template, values, step.plural)
+    for mine, word in ((problem.account, "EMAIL"), (problem.calendar, "ID")):
+        step = step.replace(mine, word) if mine else step
+    return step
 
 
 def _who(group: Group) -> str:

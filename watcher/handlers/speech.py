@@ -149,13 +149,17 @@ def weekday(at: datetime) -> str:
 
 @bp.app_template_global("capital")
 def capital(text: str) -> str:
-    """A sentence that stands alone."""
-    return f"{text[:1].upper()}{text[1:]}"
+    """A sentence that stands alone. What is no word, such as an address or the name of a file,
+    keeps its letters."""
+    first = text.partition(" ")[0].rstrip(",:;.!?")
+    return f"{text[:1].upper()}{text[1:]}" if first.replace("-", "").isalpha() else text
 
 
 @bp.app_template_filter("ended")
 def ended(text: str) -> str:
-    """With the full stop of the language behind it."""
+    """With the full stop of the language behind it, unless it ends as a question does."""
+    if text.endswith(("?", "!")):
+        return text
     return gettext("%(text)s.", text=text.rstrip(".।"))
 
 

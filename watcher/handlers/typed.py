@@ -8,6 +8,7 @@ itself would put it there. A page with a form names it: ``{% set typed_form = "i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import current_app, g, redirect, request, session, url_for
@@ -47,8 +48,13 @@ def _brought(query: dict[str, str]) -> dict[str, str]:
         return given if is_same else {**given, "page": ""}
     if not admin.form_is_ours():
         return {}
-    kept = {name: request.form.getlist(name) for name in sorted(FIELDS & set(request.form))}
-    return {TYPED: sealed.keep(TYPED, kept)} if any(map(any, kept.values())) else {TYPED: ""}
+    return again(*sorted(FIELDS & set(request.form))) or {TYPED: ""}
+
+
+def again(*names: str) -> dict[str, Any]:
+    """What a form brought, for the address of the page to which it goes back with a mistake."""
+    kept = {name: request.form.getlist(name) for name in names}
+    return {TYPED: sealed.keep(TYPED, kept)} if any(map(any, kept.values())) else {}
 
 
 @bp.app_template_global("switching")
