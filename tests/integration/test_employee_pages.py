@@ -391,3 +391,36 @@ def test_a_sign_out_ends_the_session_in_every_browser(shop: Company, browser: Fl
     assert sign_in(browser, CARLA).headers["Location"] == "/me"
     shop.later(hours=13)
     assert "Sign in with Google" in shown(browser, "/me"), "twelve hours"
+
+
+def test_why_a_consent_connected_nobody_survives_a_reload(
+    shop: Company, browser: FlaskClient
+) -> None:
+    """With the way to try again, which an employee finds nowhere else."""
+    for email, boxes, says in (
+        (CARLA, (), "permission is missing"),
+        (ANN, None, f"You signed in as {ANN}"),
+    ):
+        away = browser.post(invite(shop)).headers["Location"]
+        back = at_google(away, email, boxes)
+        first, again = browser.get(back), browser.get(back)
+        assert first.status_code == again.status_code
+        assert says in text_of(first.text)
+        assert text_of(first.text) == text_of(again.text)
+        assert "/connect/" in again.text
+        assert 'lang="de"' in browser.get("/me?language=de").text
+        assert text_of(browser.get(back).text) != text_of(first.text), "also in another language"
+        browser.get("/me?language=en")
+        other = create_app(shop.services).test_client()
+        assert "no longer valid" in other.get(back).text
+
+
+def test_who_has_left_is_promised_nothing_and_has_nothing_to_press(
+    shop: Company, browser: FlaskClient
+) -> None:
+    connect(shop, browser)
+    assert shop.sync(CARLA) == "done"
+    assert "From now on changes in your calendar appear" in shown(browser, "/connected")
+    press(browser, "/me/pause")
+    assert "The connection does not work now" in shown(browser, "/connected")
+    assert "From now on" not in shown(browser, "/connected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -34,6 +35,15 @@ class ErrorPage(acting.Refused):
         super().__init__(title)
         self.title, self.text, self.status = title, text, status
         self.retry, self.label, self.values = retry, label, values
+
+    def kept(self) -> list[Any]:
+        """For the session, to be shown again."""
+        return [self.title, self.text, self.status, self.retry, self.label, self.values]
+
+    @classmethod
+    def of(cls, kept: list[Any]) -> ErrorPage:
+        title, text, status, retry, label, values = kept
+        return cls(title, text, status, retry=retry, label=label, **values)
 
 
 def set_up(app: Flask) -> None:

@@ -28,7 +28,8 @@ bp = Blueprint("oauth", __name__)
 
 SIGN_IN_SCOPES = ("openid", "email")
 CAME_BACK = "came_back"
-"""In the session: the digest of the last ``state`` that was taken, and the page it led to."""
+"""In the session: the digest of the last ``state`` that was taken, and the page it led to, or why
+it led to none."""
 
 
 @bp.get("/sign-in")
@@ -64,6 +65,14 @@ def callback() -> ResponseReturnValue:
     flow = google.back(request.args.get("state", ""))
     if flow is None:
         return _once_more()
+    try:
+        return _taken(flow)
+    except ErrorPage as refusal:
+        session[CAME_BACK] = [_state(), "", refusal.kept()]
+        raise
+
+
+def _taken(flow: connect.Flow) -> ResponseReturnValue:
     given = _finish(flow)
     # Whoever has a Google account gets here: strangers are turned away before anything is written.
     mine, act = None, audit.Act(audit.What.CONSENT_GIVE)
@@ -91,17 +100,23 @@ def callback() -> ResponseReturnValue:
 
 def _to(page: str, answer: ResponseReturnValue) -> ResponseReturnValue:
     """It is done, and leads to this page: so does the address when it is loaded again."""
-    session[CAME_BACK] = [digest(request.args["state"])[:20], page]
+    session[CAME_BACK] = [_state(), page, []]
     return answer
+
+
+def _state() -> str:
+    return digest(request.args.get("state", ""))[:20]
 
 
 def _once_more() -> ResponseReturnValue:
     """Nothing waits for this answer of Google's in this browser (any more)."""
     audit.nothing()
-    known, page = session.get(CAME_BACK) or ("", "")
-    if known and same(known, digest(request.args.get("state", ""))[:20]):
-        return redirect(url_for(page))
-    raise _lapsed()
+    known, page, refusal = (*(session.get(CAME_BACK) or ("", "")), [])[:3]
+    if not known or not same(known, _state()):
+        raise _lapsed()
+    if refusal:
+        raise ErrorPage.of(refusal)
+    return redirect(url_for(page))
 
 
 def _lapsed() -> ErrorPage:

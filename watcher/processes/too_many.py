@@ -27,7 +27,7 @@ _PAGE = """<!doctype html>
 <h1>{0}</h1>
 <p>{1}</p>
 <p>{2}</p>
-<pre>watcher accounts invite --from-file people.csv --mail</pre>
+<p><code>watcher accounts invite --from-file people.csv --mail</code></p>
 <p>{3}</p>
 <p><a href="/employees">{4}</a></p>
 </body></html>
