@@ -31,7 +31,8 @@ def drag(client: rest.ErpNextClient, wanted: Wanted) -> bool | None:
 def show(report: forms.DeskReport, wanted: Wanted) -> None:
     """Tell of forms and lists."""
     what = "changed" if wanted.desk == "yes" else "taken back"
-    verb = f"would be {what}:" if wanted.dry_run else f"{what}, {len(report.changed)} things"
+    things = "1 thing" if len(report.changed) == 1 else f"{len(report.changed)} things"
+    verb = f"would be {what}:" if wanted.dry_run else f"{what}, {things}"
     begins = "ERPNext's forms and lists"
     messages.print(f"{begins}: {verb}" if report.changed else f"{begins}: nothing to be {what}")
     for sentence in report.changed if wanted.dry_run else ():
