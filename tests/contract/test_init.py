@@ -55,6 +55,8 @@ def answers_of(shop: Shop, secret: str, *again: str) -> str:
         "",  # busy
         "",
         "60",
+        "everybody",  # refused: no such choice
+        "no",
         ADMIN,
         "",  # no mail server
     ]
@@ -84,6 +86,8 @@ def test_each_answer_is_tried_at_once(fresh: Shop, monkeypatch: pytest.MonkeyPat
     assert settings.erpnext_api_secret.get_secret_value() == secret
     assert (settings.default_event_type, settings.private_events) == ("Private", "busy")
     assert (settings.window_past_days, settings.window_future_days) == (7, 60)
+    assert settings.find_calendars == "no"
+    assert "who may look for people's further calendars at Google" in said
     assert settings.delegation_allow == (ANN,)
     assert "CLIENT_SECRET=client-secret-of-the-tests" in written.read_text()
     for hidden in (secret, "wrong-secret", CLIENT_SECRET):

@@ -75,6 +75,31 @@ def test_init_writes_a_commented_file_and_a_key_once(fresh: Company) -> None:
     assert key.read_text() == secret
 
 
+@pytest.mark.parametrize("by", ["--config", "WATCHER_CONFIG"])
+def test_init_writes_the_file_that_is_named(
+    fresh: Company, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not another one in the working directory; from any folder the data are those beside it."""
+    place = fresh.folder / "etc"
+    file = place / "watcher.env"
+    words = ["init"]
+    if by == "--config":
+        words += [by, str(file)]
+    else:
+        fresh.environ["WATCHER_CONFIG"] = str(file)
+    run(fresh, *words, code=2, says=(f"{place} is not there", f"do: mkdir -p {place}"))
+    place.mkdir()
+    run(fresh, *words, says=(f"wrote {file}",))
+    assert not (fresh.folder / ".env").exists()
+    assert not (fresh.folder / "watcher-data").exists()
+    assert (place / "watcher-data" / "secret.key").is_file()
+    assert (place / "watcher-data" / "ledger.sqlite3").is_file()
+    assert f"WATCHER_DATA_DIR={place / 'watcher-data'}" in file.read_text().splitlines()
+    before = file.read_text()
+    run(fresh, *words, says=("was kept", f"{file} is there already and was left as it is"))
+    assert file.read_text() == before
+
+
 def test_a_file_that_is_there_is_never_overwritten(fresh: Company) -> None:
     mine = fresh.folder / ".env"
     mine.write_text("WATCHER_LOG_FORMAT=json\n")

@@ -50,25 +50,29 @@ def init(app: App, from_file: Path | None, kind: str | None) -> int:
     """Ask for the settings, try each answer at once, and write them; safe to repeat.
 
     Without a terminal, and with --no-input, it asks nothing and writes a commented .env to fill in.
+    Where --config or WATCHER_CONFIG names a settings file, that one is written.
     """
     folder = Path.cwd()
-    path = folder / ".env"
     if kind == "compose":
         return _for_compose(app, folder, from_file)
+    path = _settings_file(folder)
+    named, folder = path != folder / ".env", path.parent
     is_there = path.exists()
     answers = {} if is_there else _answers(app, from_file)
     data_dir = folder / _data_dir(answers, is_there=is_there)
     key_file = data_dir / "secret.key"
-    named = _keys_are_named(answers, is_there=is_there)
-    if key_file.exists() or not named:
+    has_keys = _keys_are_named(path, answers, is_there=is_there)
+    if key_file.exists() or not has_keys:
         _write_key(key_file)
     if is_there:
         messages.print(f"{path} is there already and was left as it is")
-        if not named:
+        if not has_keys:
             messages.print(f"  do: add to it: WATCHER_SECRET_KEYS_FILE={key_file}", markup=False)
     else:
         with new_file(path) as file:
-            file.write(template(key_file, answers))
+            # Commands find it from any folder: so must what it says of the data.
+            kept = {"WATCHER_DATA_DIR": str(data_dir)} if named else {}
+            file.write(template(key_file, kept | answers))
         messages.print(f"wrote {path}")
     _make_ledger()
     if kind == "systemd":
@@ -77,6 +81,18 @@ def init(app: App, from_file: Path | None, kind: str | None) -> int:
         messages.print(_TO_FILL if not is_there else "next: watcher doctor")
         return ExitCode.OK
     return _examine(app)
+
+
+def _settings_file(folder: Path) -> Path:
+    """The one that is to be written: what ``--config`` or WATCHER_CONFIG names, else ``.env``.
+    Raises ``UserError`` where its folder is not there."""
+    path = folder / (os.environ.get(files.CONFIG) or ".env")
+    if not path.parent.is_dir():
+        raise UserError(
+            f"{path.parent} is not there, where the settings file is to be written",
+            next_step=f"mkdir -p {path.parent}",
+        )
+    return path
 
 
 def _answers(app: App, from_file: Path | None) -> questions.Answers:
@@ -186,14 +202,14 @@ def _data_dir(answers: questions.Answers, *, is_there: bool) -> Path:
     return default
 
 
-def _keys_are_named(answers: questions.Answers, *, is_there: bool) -> bool:
+def _keys_are_named(path: Path, answers: questions.Answers, *, is_there: bool) -> bool:
     """Whether the settings hold keys, or name a file with them, so that none is to be made: also
     where that file is lost, since a new key opens nothing that the old one has closed."""
     if not is_there:
         return bool(answers.get("WATCHER_SECRET_KEYS") or answers.get("WATCHER_SECRET_KEYS_FILE"))
     with suppress(WatcherError):
         return bool(read_settings().settings.secret_keys.get_secret_value())
-    written, _ = lines.read(Path.cwd() / ".env")
+    written, _ = lines.read(path)
     return any(written.get(f"WATCHER_SECRET_KEYS{end}") for end in ("", "_FILE"))
 
 

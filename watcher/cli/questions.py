@@ -119,6 +119,14 @@ STEPS = (
                 "7",
             ),
             Question("window_future_days", "days to look ahead", default="30"),
+            Question(
+                "find_calendars",
+                "who may look for people's further calendars at Google (outlets, rosters)",
+                "no: nobody. admins, employees (each the own ones), or both: Google is asked for "
+                "one permission more (docs/google.md, Further calendars).",
+                "no",
+                ("no", "admins", "employees", "both"),
+            ),
         ),
     ),
     Step(
