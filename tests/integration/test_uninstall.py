@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import create_engine, inspect
 
 from tests.company import ANN, BOB, CLIENT_ID, Company
@@ -17,6 +18,8 @@ from tests.integration.test_cli_runner import run
 from watcher.accounts import uninstall as removing
 from watcher.accounts.uninstall import Choices, Uninstall
 from watcher.channels.registry import open_channel
+from watcher.cli import cli
+from watcher.cli import uninstall as commands
 from watcher.erpnext import connected_app, desk, dragging, lines
 from watcher.erpnext.client import ErpNextClient
 from watcher.errors import Transient, UserError
@@ -309,6 +312,16 @@ def test_a_file_that_may_not_be_deleted_is_named_and_the_others_go(
     done = last.remove(running.settings, (keys,))
     assert done.stay == {keys: "Permission denied"}
     assert {path.name for path in done.gone} >= {"ledger.sqlite3", "valkey"}
+
+
+def test_the_link_for_sudo_is_named_also_when_it_leads_nowhere(
+    running: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "watcher"
+    link.symlink_to(tmp_path / "gone")
+    monkeypatch.setattr(commands, "LINK", link)
+    told = CliRunner().invoke(cli, ["uninstall", "--yes"], env=running.environ)
+    assert str(link) in told.output
 
 
 def test_it_asks_first(running: Company) -> None:

@@ -27,6 +27,8 @@ with later():
 
 KEEP_OR_DELETE = click.Choice(["keep", "delete"])
 UNITS = Path("/etc/systemd/system")
+LINK = Path("/usr/local/bin/watcher")
+"""To the program, so that sudo finds it (deploy/README.md)."""
 FOREIGN_SHOWN = 3
 
 
@@ -311,8 +313,9 @@ def _by_hand(app: App, found: removing.Found) -> list[str]:
     named = [loaded.file, *loaded.files.values(), *last.files(settings)]
     files = sorted({str(path) for path in named if path is not None and path.exists()})
     units = sorted(str(path) for path in UNITS.glob("watcher*"))
-    if files or units:
-        steps.append(f"this machine: {', '.join([*files, *units])}")
+    link = [str(LINK)] if LINK.is_symlink() else []
+    if files or units or link:
+        steps.append(f"this machine: {', '.join([*files, *units, *link])}")
     steps.append("the program's folder, the proxy's site, the backups, and the lines in cron")
     return steps
 
