@@ -54,16 +54,6 @@ def collection(api_root: str, name: str) -> Any:
     return getattr(calendar, name)()
 
 
-def _quoted(uri: str) -> str:
-    return uri if uri.isascii() else _iri2uri(uri)
-
-
-_iri2uri = httplib2.iri2uri
-httplib2.iri2uri = _quoted
-"""httplib2 looks at each letter of an address, to quote what is not ASCII: of a list of changes,
-whose mask of fields is long, that took a third of the call. The package has quoted all by then."""
-
-
 class _Pool:
     """Connections of one thread, closed when the thread ends or a call on them failed."""
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httplib2  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
 from tests.unit.google.scripted_google import Answer, Asked, Scripted, error
@@ -569,10 +568,3 @@ def run_all(tasks: list[Callable[[], None]]) -> None:
     for thread in threads:
         thread.join(20)
     assert not any(thread.is_alive() for thread in threads)
-
-
-def test_an_address_that_is_ascii_is_not_looked_at_letter_by_letter() -> None:
-    """That took a third of a call. One that is not is quoted as ever."""
-    address = "https://www.googleapis.com/calendar/v3/calendars/ann%40example.com/events?fields=id"
-    assert httplib2.iri2uri(address) is address
-    assert httplib2.iri2uri("https://münchen.example/ä") == "https://xn--mnchen-3ya.example/%C3%A4"
