@@ -93,15 +93,18 @@ def test_calls_are_prepared_once_and_take_nothing_from_each_other(
     client.get_list("Event", ["name"], {"subject": "Überfahrt"})
     with pytest.raises(ErpRefused):
         client.get_doc("Event", "EV0")
+    assert not client.delete("Event", "EV ä/0")
     assert len(prepared) == 1
-    traced, plain, read = proxy.calls
+    traced, plain, read, gone = proxy.calls
     assert traced.headers["X-Frappe-Request-Id"] == "0123456789abcdef"
     assert "X-Frappe-Request-Id" not in plain.headers
     assert "0123456789abcdef" not in plain.headers["User-Agent"]
     assert json.loads(plain.json["filters"]) == {"subject": "Überfahrt"}
     assert (plain.method, plain.path) == ("POST", "/api/method/frappe.client.get_list")
     assert (read.method, read.path, read.body) == ("GET", "/api/resource/Event/EV0", b"")
-    assert "Content-Type" not in read.headers
+    assert not {"Content-Type", "Content-Length"} & set(read.headers)
+    assert (gone.method, gone.path) == ("DELETE", "/api/resource/Event/EV%20%C3%A4%2F0")
+    assert gone.headers["Content-Length"] == "0", "as requests itself says of a call without a body"
 
 
 def test_netrc_does_not_replace_the_key(

@@ -32,8 +32,7 @@ class Prepared:
         request.method, request.url = method, f"{root}{path}"
         request.hooks = self._session.hooks  # of those that were added since, too
         request.headers.update(_traced())
-        if body is not None:
-            request.prepare_body(None, None, body)
+        request.prepare_body(None, None, body)  # without one too: it says how long that is
         return request
 
 
