@@ -138,5 +138,5 @@ def named(name: str) -> Sentence:
 
 
 def code(name: str) -> Sentence:
-    """The same where English has the name itself: ``by_admin``, as in JSON."""
+    """The same where commands have the name itself: ``by_admin``, as in JSON."""
     return coded(name, NAMES.get(name, name.replace("_", " ")))

@@ -1,7 +1,7 @@
 """Pure: a sentence that was made in English, said in the language of who reads it.
 
 Causes, steps, problems and errors are made as ``Sentence``: the log, the command line and JSON
-have them in English, and pages and notices hand them to ``say``.
+have them as they are, and pages and notices hand them to ``say``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from watcher.languages import catalogs
 from watcher.languages.moments import Moment
 from watcher.languages.sentence import Given, Sentence, Value, in_english
 
+ENGLISH = "en"
 Write = Callable[[Moment, str], str]
 """Writes a moment in a language."""
 _SIGNS = {
@@ -31,12 +32,14 @@ def as_it_is(moment: Moment, language: str) -> str:
 
 def say(text: str, language: str, write: Write = as_it_is) -> str:
     """The text in this language. A plain one is looked up as it stands, and stays as it is where
-    there are no words for it: ERPNext's own, an address, the name of a setting. ``write`` is for
-    the moments in it."""
-    if not text or language in ("", "en") or isinstance(text, Given):
+    there are no words for it: ERPNext's own, an address, the name of a setting. In English the
+    text is as it was made, but for the names that programs read (``coded``), which have words there
+    too. ``write`` is for the moments in it; English has them as they are."""
+    language = language or ENGLISH
+    if not text or isinstance(text, Given):
         return str(text)
     if isinstance(text, Moment):
-        return write(text, language)
+        return str(text) if language == ENGLISH else write(text, language)
     messages = catalogs.messages(language)
     if not isinstance(text, Sentence):
         return messages.gettext(text)
@@ -54,8 +57,8 @@ def _value(value: Value, language: str, write: Write) -> str:
     """What is put into a sentence may be another one; names and addresses stay."""
     if isinstance(value, str):
         return say(value, language, write)
-    if isinstance(value, date):
-        day = value.strftime(_DAYS.get(language, "%Y-%m-%d"))
+    if isinstance(value, date) and language in _DAYS:
+        day = value.strftime(_DAYS[language])
         return f"{day}, {value:%H:%M} UTC" if isinstance(value, datetime) else day
     english = in_english(value)
     return _indian(english) if language == "hi" else english.translate(_SIGNS.get(language, {}))

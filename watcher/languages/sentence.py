@@ -92,8 +92,8 @@ def counted(one: str, many: str, n: int, **values: Value) -> Sentence:
 
 
 def coded(name: str, template: str) -> Sentence:
-    """A name that programs read, such as a cause or a field. It is just the name in English, and a
-    page in another language has the words of ``template`` for it."""
+    """A name that programs read, such as a cause or a field. Log, commands and JSON have just the
+    name, and ``saying.say`` the words of ``template`` for it."""
     made = Sentence(name)
     made.template, made.plural, made.values = template, "", {}
     return made

@@ -32,7 +32,8 @@ class German(gettext.NullTranslations):
 
 @pytest.fixture(autouse=True)
 def _german(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogs, "messages", lambda _: German())
+    english = gettext.NullTranslations()
+    monkeypatch.setattr(catalogs, "messages", lambda code: english if code == "en" else German())
 
 
 def test_it_is_an_english_text_everywhere_else() -> None:
@@ -96,13 +97,13 @@ def test_a_moment_is_written_by_who_knows_the_language() -> None:
     )
 
 
-def test_a_name_that_programs_read_has_words_on_pages_alone() -> None:
+def test_a_name_that_programs_read_has_words_on_pages_in_english_too() -> None:
     name = coded("dns", WHY)
-    assert (str(name), say(name, "en"), say(name, "de")) == (
-        "dns",
-        "dns",
-        "DNS kennt keine Adresse",
-    )
+    assert (str(name), say(name, "en"), say(name, "de")) == ("dns", WHY, "DNS kennt keine Adresse")
+    day = Moment.of(date(2026, 12, 1), "day")
+    within = Sentence.of(MANY, {"n": 2, "who": Sentence.of(BECAUSE, {"what": day, "why": name})})
+    assert within == "2 calendars of Tue 2026-12-01: dns"
+    assert say(within, "en", lambda *_: "another") == f"2 calendars of Tue 2026-12-01: {WHY}"
 
 
 @pytest.mark.parametrize(
