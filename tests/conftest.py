@@ -99,7 +99,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def logs_as_they_were() -> Iterator[None]:
     """A command that runs in the test process sets up its own log, and hides warnings from it:
-    tests after it would look for messages that are not kept."""
+    tests after it would look for messages that are not kept. A request that it has answered would
+    have its id in the calls that they make."""
+    structlog.contextvars.clear_contextvars()
     root = logging.getLogger()
     level = root.level
     yield

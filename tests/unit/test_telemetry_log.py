@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +108,39 @@ def test_of_libraries_nothing_is_told_below_info(
     assert [line["level"] for line in lines if line["logger"] == "watcher.test"] == told
     others = [line["level"] for line in lines if line["logger"] == "requests_oauthlib"]
     assert others == [word for word in told if word != "debug"]
+
+
+@pytest.mark.usefixtures("undisturbed")
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_the_journal_knows_a_warning_from_what_is_usual(
+    log_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+") as journal:
+        there = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{there.st_dev}:{there.st_ino}")
+        monkeypatch.setattr("sys.stderr", journal)
+        logs.configure(log_format)
+        log = logging.getLogger("watcher.test")
+        log.info("all is well")
+        log.warning("look here")
+        try:
+            _fail("x")
+        except ValueError:
+            log.exception("it failed")
+        journal.seek(0)
+        usual, warned, *failed = journal.read().splitlines()
+    assert usual.startswith("<6>")
+    assert "all is well" in usual
+    assert warned.startswith("<4>")
+    assert all(line.startswith("<3>") for line in failed), "a traceback, too"
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_what_is_sent_elsewhere_has_no_marks_of_the_journal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A command that a unit starts with its output in a file inherits the variable."""
+    monkeypatch.setenv("JOURNAL_STREAM", "1:1")
+    logs.configure("json")
+    logging.getLogger("watcher.test").warning("look here")
+    assert json.loads(capfd.readouterr().err)["event"] == "look here"

@@ -14,6 +14,8 @@ from typing import Any
 
 import structlog
 
+from watcher.telemetry import journal
+
 _SECRET = re.compile(
     r"(?P<name>\"?(?:access_token|refresh_token|id_token|client_secret|api_secret|code_verifier"
     r"|code|state|assertion|syncToken|private_key|password)\"?\s*[=:]\s*\"?)[^\s\"&,}']+"
@@ -75,11 +77,10 @@ def configure(log_format: str = "", level: int = logging.INFO) -> None:
         structlog.processors.format_exc_info,
     ]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[*tail, _redact_values, renderer]
-        )
+    lines: logging.Formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[*tail, _redact_values, renderer]
     )
+    handler.setFormatter(journal.Marked(lines) if journal.is_read_by_it(sys.stderr) else lines)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
