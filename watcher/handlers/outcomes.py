@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from watcher.accounts.rounds import Answer
 from watcher.handlers import sealed
-from watcher.languages.sentence import Sentence
+from watcher.languages.sentence import kept, read_text
 
 PURPOSE = "outcomes"
 
@@ -27,18 +26,18 @@ class Again:
 
 def to_page(answers: Sequence[Answer], back: str, again: Again) -> ResponseReturnValue:
     """To the page that tells them. Links that were made are secrets: the address has none."""
-    told = [[each.email, _kept(each.text), each.code, each.link] for each in answers]
+    told = [[each.email, kept(each.text), each.code, each.link] for each in answers]
     word = sealed.keep_for_an_hour(PURPOSE, [told, back, again.action, again.fields, again.many])
     return redirect(url_for("employees.done", word=word), 303)
 
 
 def page(word: str) -> ResponseReturnValue | None:
     """None when it is not kept any more, or was somebody else's."""
-    kept = sealed.opened(PURPOSE, word)
-    if kept is None:
+    found = sealed.opened(PURPOSE, word)
+    if found is None:
         return None
-    told, back, *again = kept
-    answers = [Answer(email, _read(text), code, link) for email, text, code, link in told]
+    told, back, *again = found
+    answers = [Answer(email, read_text(text), code, link) for email, text, code, link in told]
     return render_template(
         "act_done.html",
         answers=answers,
@@ -47,11 +46,3 @@ def page(word: str) -> ResponseReturnValue | None:
         again=Again(*again),
         back=back,
     )
-
-
-def _kept(text: str) -> Any:
-    return text.as_kept() if isinstance(text, Sentence) else text
-
-
-def _read(kept: Any) -> str:
-    return Sentence.from_kept(kept) if isinstance(kept, list) else str(kept)

@@ -54,16 +54,17 @@ class Sentence(str):
 
     def as_kept(self) -> list[Any]:
         """What it was made of, as JSON."""
-        values = {name: _kept(value) for name, value in self.values.items()}
+        values = {name: kept(value) for name, value in self.values.items()}
         return [self.template, self.plural, values]
 
     @classmethod
-    def from_kept(cls, kept: list[Any]) -> Sentence:
-        template, plural, values = kept
+    def from_kept(cls, found: list[Any]) -> Sentence:
+        template, plural, values = found
         return cls.of(template, {name: _read(value) for name, value in values.items()}, plural)
 
 
-def _kept(value: Value) -> Any:
+def kept(value: Value) -> Any:
+    """As JSON, with what it was made of, so that it can be said in another language later."""
     if isinstance(value, Sentence):
         return value.as_kept()
     if isinstance(value, date):
@@ -71,14 +72,19 @@ def _kept(value: Value) -> Any:
     return value
 
 
-def _read(kept: Any) -> Value:
-    if isinstance(kept, list):
-        return Sentence.from_kept(kept)
-    if isinstance(kept, dict):
-        day = kept.get("day")
-        return date.fromisoformat(day) if day else datetime.fromisoformat(kept["moment"])
-    value: Value = kept
+def _read(found: Any) -> Value:
+    if isinstance(found, list):
+        return Sentence.from_kept(found)
+    if isinstance(found, dict):
+        day = found.get("day")
+        return date.fromisoformat(day) if day else datetime.fromisoformat(found["moment"])
+    value: Value = found
     return value
+
+
+def read_text(found: Any) -> str:
+    """A text of which ``kept`` has made JSON."""
+    return Sentence.from_kept(found) if isinstance(found, list) else str(found)
 
 
 def sentence(template: str, **values: Value) -> Sentence:

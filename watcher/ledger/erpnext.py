@@ -7,14 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
-from watcher.languages.sentence import Sentence, counted, sentence
+from watcher.languages.sentence import counted, kept, read_text, sentence
 from watcher.ledger import aside, rivals
 from watcher.ledger.db import Database
 from watcher.ledger.document import AsideCause, SetAside, SiteKnown
@@ -77,7 +76,7 @@ def remember_site(session: Session, facts: SiteFacts, now: datetime) -> None:
         since = known.get("not_unique_since") or now.isoformat()
     value = {
         "versions": dict(facts.versions),
-        "warnings": [_kept(each) for each in facts.warnings],
+        "warnings": [kept(each) for each in facts.warnings],
         "not_unique_since": since,
     }
     session.merge(Fact(name="erpnext_site", value=json.dumps(value), learned_at=now))
@@ -144,18 +143,9 @@ def site(session: Session) -> SiteKnown:
     known = json.loads(fact.value)
     return SiteKnown(
         versions=known["versions"],
-        warnings=tuple(_read(each) for each in known["warnings"]),
+        warnings=tuple(read_text(each) for each in known["warnings"]),
         read_at=fact.learned_at,
     )
-
-
-def _kept(text: str) -> str | list[Any]:
-    """With what it was made of, so that a page can say it in its language."""
-    return text.as_kept() if isinstance(text, Sentence) else text
-
-
-def _read(kept: str | list[Any]) -> str:
-    return Sentence.from_kept(kept) if isinstance(kept, list) else kept
 
 
 def problems(session: Session, now: datetime) -> list[Problem]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from watcher.languages.sentence import Sentence
+from watcher.languages.sentence import kept, read_text
 from watcher.ledger.models import Fact
 from watcher.ledger.when import is_ahead
 
@@ -67,10 +67,9 @@ def known(session: Session, name: str, what: str, host: str) -> Tried:
     """What the last tries have come to; as never tried where they were of something else, or from
     another machine."""
     found = last(session, name, what)
-    never = datetime.fromtimestamp(0).astimezone()
-    return (
-        found if found and found.host == host else Tried(name=name, what=what, host=host, at=never)
-    )
+    if found is not None and found.host == host:
+        return found
+    return Tried(name=name, what=what, host=host, at=NEVER)
 
 
 def last(session: Session, name: str, what: str) -> Tried | None:
@@ -81,7 +80,6 @@ def last(session: Session, name: str, what: str) -> Tried | None:
     value = json.loads(fact.value)
     if value["what"] != what:
         return None
-    words = value["failure"]
     return Tried(
         name=name,
         what=what,
@@ -90,8 +88,15 @@ def last(session: Session, name: str, what: str) -> Tried | None:
         answered=value["answered"],
         times=value["times"],
         since=datetime.fromisoformat(value["since"]) if value["since"] else None,
-        failure=Failure(**{word: _said(text) for word, text in words.items()}) if words else None,
+        failure=_failure(value["failure"]),
     )
+
+
+def _failure(found: dict[str, Any] | None) -> Failure | None:
+    if found is None:
+        return None
+    message, step = read_text(found["message"]), read_text(found["step"])
+    return Failure(cause=found["cause"], message=message, step=step)
 
 
 def note(session: Session, tried: Tried) -> None:
@@ -105,16 +110,8 @@ def note(session: Session, tried: Tried) -> None:
         "failure": failure
         and {
             "cause": failure.cause,
-            "message": _kept(failure.message),
-            "step": _kept(failure.step),
+            "message": kept(failure.message),
+            "step": kept(failure.step),
         },
     }
     session.merge(Fact(name=tried.name, value=json.dumps(value), learned_at=tried.at))
-
-
-def _kept(text: str) -> Any:
-    return text.as_kept() if isinstance(text, Sentence) else text
-
-
-def _said(kept: Any) -> str:
-    return Sentence.from_kept(kept) if isinstance(kept, list) else kept
