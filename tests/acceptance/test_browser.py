@@ -234,7 +234,7 @@ def test_an_admin_looks_at_a_calendar(page: Page, shop: Company) -> None:
     page.get_by_role("link", name="Audit").click()
     page.get_by_label("What", exact=True).select_option("calendar.resync")
     page.get_by_role("button", name="Show").click()
-    page.get_by_role("cell", name="calendar.resync").wait_for()
+    page.get_by_role("cell", name="full sync asked for").first.wait_for()
     check(page, shop, "audit-chosen")
     page.get_by_role("link", name="Audit").click()
     check(page, shop, "audit")
