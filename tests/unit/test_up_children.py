@@ -201,6 +201,28 @@ def test_what_children_say_becomes_lines_of_json(
             os.fstat(reader)
 
 
+def test_what_children_say_has_its_priority_in_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They write into pipes, of which the journal knows nothing."""
+    with (
+        pipe() as (log, stderr),
+        pipe() as (reader, writer),
+        open(stderr, "w", closefd=False) as err,
+    ):
+        there = os.fstat(stderr)
+        monkeypatch.setenv("JOURNAL_STREAM", f"{there.st_dev}:{there.st_ino}")
+        monkeypatch.setattr("sys.stderr", err)
+        monkeypatch.setattr(relay, "_STDERR", stderr)
+        passing = relay.Relay()
+        passing.add(reader, "worker")
+        for level in ("info", "warning", "error"):
+            said = {"event": 'it says "level": "critical"', "level": level}
+            os.write(writer, f"{json.dumps(said)}\n".encode())
+        os.write(writer, b'{"event": "of a library"}\n')
+        passing.turn(1)
+        lines = os.read(log, 1_000).decode().splitlines()
+    assert [line[:4] for line in lines] == ["<6>{", "<4>{", "<3>{", "<6>{"]
+
+
 def test_a_log_that_nobody_reads_keeps_the_supervisor_from_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

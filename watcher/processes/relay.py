@@ -1,5 +1,6 @@
 """What children write goes on to this process's stderr, so that each line of the log is JSON: what
-Valkey, or a library, writes in its own way is wrapped.
+Valkey, or a library, writes in its own way is wrapped. A child does not know of systemd's journal
+behind its pipe, so that the priorities of its lines are put before them here.
 
 It is done between other things, by the one thread that a process has which forks. So nothing here
 waits for a reader of the log that has stopped reading: the children's pipes are not read either
@@ -11,6 +12,9 @@ from __future__ import annotations
 import logging
 import os
 import select
+import sys
+
+from watcher.telemetry import journal
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,7 @@ class Relay:
         self._names: dict[int, str] = {}
         self._begun: dict[int, bytes] = {}
         self._out = bytearray()
+        self._for_journal = journal.is_read_by_it(sys.stderr)
 
     def add(self, pipe: int, name: str) -> None:
         """From now on read what the child ``name`` writes into ``pipe``."""
@@ -63,7 +68,7 @@ class Relay:
 
     def _pass_on(self, name: str, line: bytes) -> None:
         if line.startswith(b"{"):
-            self._out += line + b"\n"
+            self._out += (journal.marked(line) if self._for_journal else line) + b"\n"
         elif text := line.decode(errors="replace").strip():
             self._write()
             log.warning("%s: %s", name, text)

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from typing import TextIO
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG = 7
+_LEVEL = re.compile(rb'"level": "(\w+)"')
 
 
 def is_read_by_it(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
@@ -32,6 +34,18 @@ class Marked(logging.Formatter):
         self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
-        number = next((n for level, n in _PRIORITIES if record.levelno >= level), _DEBUG)
+        mark = _mark(record.levelno)
         lines = self._inner.format(record).splitlines() or [""]
-        return "\n".join(f"<{number}>{line}" for line in lines)
+        return "\n".join(f"{mark}{line}" for line in lines)
+
+
+def marked(line: bytes) -> bytes:
+    """A line of JSON that another process has logged, with its priority."""
+    found = _LEVEL.search(line)
+    name = found[1].decode().upper() if found else ""
+    return _mark(logging.getLevelNamesMapping().get(name, logging.INFO)).encode() + line
+
+
+def _mark(level: int) -> str:
+    number = next((n for least, n in _PRIORITIES if level >= least), _DEBUG)
+    return f"<{number}>"
