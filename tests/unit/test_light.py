@@ -30,7 +30,7 @@ from watcher.ledger import (
 )
 from watcher.ledger import heard as channels_heard
 from watcher.ledger.document import Status
-from watcher.ledger.models import Calendar, Channel, Run, Tick
+from watcher.ledger.models import Account, Calendar, Channel, Run, Tick
 from watcher.ledger.presence import Me
 from watcher.ledger.secrets import digest
 from watcher.ledger.states import AccountState, CalendarState, ChannelState
@@ -496,6 +496,17 @@ def test_the_dashboard_and_the_metrics_say_the_same(services: Services) -> None:
 
 
 # --- since when, and who may look ---------------------------------------------------------
+
+
+def test_where_nobody_is_connected_not_all_is_said_to_be_well(services: Services) -> None:
+    heard(services)
+    assert (status(services).sentence, status(services).word) == ("All is well", "healthy")
+    with services.db.session() as session:
+        session.query(Account).update({"state": AccountState.DISCONNECTED})
+    document = status(services)
+    assert document.healthy
+    assert document.sentence == "Nothing is copied yet"
+    assert document.word == "healthy, and nobody is connected yet"
 
 
 def test_every_problem_says_since_when(services: Services) -> None:

@@ -45,6 +45,8 @@ def status(app: App) -> int:
 
 def _screen(document: documents.Status) -> None:
     _styled(f"Watcher {document.version}: {document.word}", COLOURS[document.light])
+    if document.is_empty:
+        _indented("do: watcher accounts invite EMAIL")
     shown = document.as_json()
     for part in ("accounts", "calendars", "channels", "queue", "processes"):
         values = [_whole(f"{k.replace('_', ' ')} {_value(v)}") for k, v in shown[part].items()]

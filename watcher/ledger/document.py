@@ -149,10 +149,16 @@ class Status:
     warnings: tuple[Problem, ...]
 
     @property
+    def is_empty(self) -> bool:
+        """Nobody is connected or invited, so that there is nothing to keep current."""
+        known = self.accounts
+        return not known.active + known.needs_reconnect + known.paused + known.invited
+
+    @property
     def word(self) -> str:
         """The light as the first line of ``watcher status`` has it."""
         return {
-            Light.GREEN: "healthy",
+            Light.GREEN: "healthy, and nobody is connected yet" if self.is_empty else "healthy",
             Light.AMBER: "healthy, but not all is done",
             Light.RED: "needs attention",
         }[self.light]
@@ -161,7 +167,7 @@ class Status:
     def sentence(self) -> str:
         """The light in words."""
         return {
-            Light.GREEN: N_("All is well"),
+            Light.GREEN: N_("Nothing is copied yet") if self.is_empty else N_("All is well"),
             Light.AMBER: N_("Nothing needs you, but not all is done"),
             Light.RED: N_("Needs attention"),
         }[self.light]
