@@ -323,7 +323,7 @@ def test_doctor_tells_a_delegation_that_lacks_the_list(finder: Shop) -> None:
 def test_doctor_counts_consents_that_lack_the_list(finder: Shop) -> None:
     consented(finder, CALENDAR_SCOPE)
     found = finder.look("google.lists")
-    assert (str(found.verdict), "1 of 1 consents" in found.message) == ("warn", True)
+    assert (str(found.verdict), "1 consent (of 1)" in found.message) == ("warn", True)
     consented(finder, CALENDAR_SCOPE, LIST_SCOPE)
     assert str(finder.look("google.lists").verdict) == "ok"
 

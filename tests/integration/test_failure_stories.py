@@ -99,7 +99,8 @@ def test_the_running_program_opens_channels_by_itself(company: Company) -> None:
     company.add(BOB)
     assert company.google.live_channels(BOB) == []
     company.start("cron")
-    wait_for(lambda: company.google.live_channels(BOB), what="a channel that cron opened")
+    company.start("worker", "--queue", "backfill")
+    wait_for(lambda: company.google.live_channels(BOB), what="a channel")
 
 
 def test_a_renewal_that_fails_keeps_the_channel_that_works(company: Company) -> None:

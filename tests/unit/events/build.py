@@ -97,6 +97,10 @@ def held(sent: ErpEvent, **changes: Any) -> Row:
     return replace(row, **changes)
 
 
+MASKED = {"subject": "Busy", "description": "", "content_hash": ""}
+"""What is written over a row that is to be masked (``watcher/events/fields.py::masked_texts``)."""
+
+
 class Rows:
     """ERPNext's rows by key; a second row of one key is refused, as the unique field does."""
 
@@ -116,13 +120,12 @@ class Rows:
                 self._cancel(action)
             elif isinstance(action, Rewrite):
                 texts = {"subject": action.subject, "description": action.description}
-                hidden = {"content_hash": ""} if action.mask else {}
                 row = self.by_key[action.key]
-                self.by_key[action.key] = replace(row, **texts, **hidden)  # type: ignore[arg-type]
+                self.by_key[action.key] = replace(row, **MASKED if action.mask else texts)  # type: ignore[arg-type]
 
     def _cancel(self, action: Cancel) -> None:
+        masked = MASKED if action.mask else {}
         before = self.by_key[action.key]
-        masked = {"subject": "Busy", "description": "", "content_hash": ""} if action.mask else {}
         self.by_key[action.key] = replace(before, status="Cancelled", **masked)  # type: ignore[arg-type]
 
     def live(self) -> dict[str, Row]:
