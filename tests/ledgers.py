@@ -8,15 +8,18 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy.orm import Session
 
-from watcher.ledger import db, server, tables
+from watcher.ledger import accounts, calendars, db, server, tables
 from watcher.ledger.db import Database
-from watcher.ledger.models import Base
+from watcher.ledger.models import Base, Calendar
+from watcher.ledger.states import AccountState, CalendarState
 
 POSTGRES = os.environ.get("WATCHER_TEST_POSTGRES_URL", "")
 """A server on which databases may be made; WATCHER_ settings are taken away before a test."""
@@ -157,3 +160,14 @@ def _migrated_file(folder: Path) -> Path:
     # What is still in the WAL goes into the file with the last connection.
     assert not path.with_name(path.name + "-wal").exists()
     return path
+
+
+def mirrored(session: Session, email: str, since: datetime) -> Calendar:
+    """An account by delegation, and its calendar, which owes nothing."""
+    account = accounts.add(
+        session, email=email, source="service-account", state=AccountState.ACTIVE, now=since
+    )
+    calendar = calendars.add(session, account.id, account.email, since)
+    calendar.state, calendar.synced_seq = CalendarState.OK, calendar.dirty_seq
+    calendar.snapshot_seq = 0
+    return calendar

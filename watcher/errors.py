@@ -182,8 +182,9 @@ class BudgetSpent(Transient):
 class LedgerAway(Transient):
     """The ledger's database does not answer, or its file is gone: nothing can be noted now."""
 
-    def __init__(self, message: str, *, next_step: str = "") -> None:
+    def __init__(self, message: str, *, next_step: str = "", reason: str = "") -> None:
         super().__init__(message, side="ledger", next_step=next_step)
+        self.reason = reason or message
 
 
 class Elsewhere(Transient):

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.company import free_port
+from tests.ledgers import mirrored
 from watcher.cli.status import _screen
 from watcher.errors import WatcherError
 from watcher.handlers.app import create_app
@@ -55,16 +56,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     made = build(load(environ, tmp_path).settings, ledger=Ledger.MADE, clock=lambda: NOW)
     with made.db.session() as session:
         for n in range(3):
-            account = accounts.add(
-                session,
-                email=f"e{n}@example.com",
-                source="service-account",
-                state=AccountState.ACTIVE,
-                now=NOW - timedelta(days=1),
-            )
-            calendar = calendars.add(session, account.id, account.email, NOW - timedelta(days=1))
-            calendar.state, calendar.synced_seq = CalendarState.OK, calendar.dirty_seq
-            calendar.snapshot_seq = 0
+            mirrored(session, f"e{n}@example.com", NOW - timedelta(days=1))
         for name in ("sweep", "renew"):
             runs.tick(session, name, NOW)
     yield made

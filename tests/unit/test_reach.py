@@ -12,15 +12,16 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from tests.company import free_port
+from tests.ledgers import mirrored
 from watcher.channels import reaching
 from watcher.handlers.app import create_app
 from watcher.jobs import pulse
-from watcher.ledger import accounts, calendars, overview, presence, reach, tries
+from watcher.ledger import overview, presence, reach, tries
 from watcher.ledger.document import Status
 from watcher.ledger.models import Calendar, Channel
 from watcher.ledger.presence import Me
 from watcher.ledger.secrets import digest
-from watcher.ledger.states import AccountState, CalendarState, ChannelState
+from watcher.ledger.states import ChannelState
 from watcher.notices.tell import observe
 from watcher.services import Ledger, Services, build
 from watcher.settings import load
@@ -66,16 +67,7 @@ class Town:
         self.services = build(settings, ledger=Ledger.MADE, clock=lambda: self.now)
         self.front = Front(self.services, port)
         with self.services.db.session() as session:
-            account = accounts.add(
-                session,
-                email="e@example.com",
-                source="service-account",
-                state=AccountState.ACTIVE,
-                now=NOW - timedelta(days=1),
-            )
-            calendar = calendars.add(session, account.id, account.email, NOW - timedelta(days=1))
-            calendar.state, calendar.synced_seq = CalendarState.OK, calendar.dirty_seq
-            calendar.snapshot_seq = 0
+            calendar = mirrored(session, "e@example.com", NOW - timedelta(days=1))
             session.add(
                 Channel(
                     id="c",

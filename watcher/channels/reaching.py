@@ -4,7 +4,6 @@ long after the channels were heard, as a tunnel, a certificate or a DNS record d
 from __future__ import annotations
 
 import logging
-import socket
 
 from watcher.channels.address import Who, asked
 from watcher.errors import Cause
@@ -23,12 +22,9 @@ def look_back(services: Services) -> int:
     While it is lost every calendar is looked at as often as one without a channel, and once more
     when it answers again: Google does not repeat what it could not deliver for long.
     """
-    url, host = services.settings.public_url, socket.gethostname()[:60]
-    if not url:
-        return 0
-    with services.db.reading() as session:
-        before = tries.known(session, reach.ADDRESS, url, host)
-    if not before.is_due(services.clock()):
+    url = services.settings.public_url
+    before = tries.due(services.db, reach.ADDRESS, url, services.clock()) if url else None
+    if before is None:
         return 0
     answer = asked(services.settings.notification_url, services.keyring)
     failure = tries.Failure(

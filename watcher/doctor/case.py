@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ class Case:
     def first_start(self) -> datetime | None:
         """When the oldest of the processes that run on this machine was started."""
         with self.made.db.reading() as session:
-            rows = presence.here(session, socket.gethostname()[:60], self.now)
+            rows = presence.here(session, presence.this_host(), self.now)
             return min((row.started_at for row in rows), default=None)
 
     def erpnext(self) -> ErpNextClient:

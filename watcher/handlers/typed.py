@@ -35,8 +35,8 @@ def switch() -> ResponseReturnValue:
     language = catalogs.known(request.form.get(speech.CHOSEN))
     if language:
         session[speech.CHOSEN] = language
-    query = {**dict(parse_qsl(at.query)), **_brought(dict(parse_qsl(at.query)))}
-    wanted = {name: value for name, value in query.items() if value}
+    query = dict(parse_qsl(at.query))
+    wanted = {name: value for name, value in {**query, **_brought(query)}.items() if value}
     return redirect(f"{at.path}?{urlencode(wanted)}" if wanted else at.path, 303)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import http.client
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -28,7 +27,7 @@ ANSWER_SECONDS = 5.0
 def myself(kind: str, address: str = "") -> Me:
     """How this process calls itself. A worker without a supervisor has no lasting name, since
     several of them may run on one machine."""
-    host = socket.gethostname()[:60]
+    host = presence.this_host()
     lasting = f"{kind}:{urlsplit(address).port}" if address else kind
     name = os.environ.get(CHILD) or (f"{kind}:{os.getpid()}" if _is_worker(kind) else lasting)
     return Me(name=f"{host}:{name}"[:120], kind=kind, host=host, address=address)
@@ -66,9 +65,9 @@ def silent(address: str) -> str:
 def from_here(services: Services) -> str:
     """Why a web process on this machine, which the ledger knows, does not answer; empty when each
     of them does or there is none."""
-    host = socket.gethostname()[:60]
+    host, now = presence.this_host(), services.clock()
     with services.db.reading() as session:
-        rows = presence.of_host(session, host, presence.WEB, services.clock())
+        rows = presence.of_host(session, host, presence.WEB, now)
         found = {row.name: row.address for row in rows}
     words = ((name, silent(address)) for name, address in found.items())
     return "; ".join(f"{name}: {word}" for name, word in words if word)

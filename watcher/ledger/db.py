@@ -197,7 +197,7 @@ class Database:
             return None
         own = reason == refusals.FULL
         said = errors.sentence("the ledger did not answer: %(reason)s", reason=reason)
-        return errors.LedgerAway(reason if own else said)
+        return errors.LedgerAway(reason if own else said, reason=reason)
 
     def _is_broken_off(self, error: DatabaseError) -> bool:
         """The driver does not count it as the server's: by SQLSTATE, or, behind a pooler, none at

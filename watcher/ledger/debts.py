@@ -127,11 +127,17 @@ def owed(session: Session, calendar_id: int) -> Row[Any] | None:
     return run(session, _OWED, {"calendar": calendar_id}).one_or_none()
 
 
-def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
-    """The calendar's debt as it is now, as if a snapshot were owed if asked; changes nothing."""
+def known(session: Session, calendar_id: int) -> Row[Any]:
+    """As ``owed``. Raises ``NotFound`` when there is no such calendar."""
     found = owed(session, calendar_id)
     if found is None:
         raise calendars.unknown(calendar_id)
+    return found
+
+
+def peek(session: Session, calendar_id: int, *, snapshot: bool = False) -> Work:
+    """The calendar's debt as it is now, as if a snapshot were owed if asked; changes nothing."""
+    found = known(session, calendar_id)
     return _work(session, found, snapshot or found.snapshot_seq > 0)
 
 
@@ -188,9 +194,7 @@ def begin(
     """
     if found is None:
         run(session, _LOCK, {"calendar": lease.calendar_id})
-        found = owed(session, lease.calendar_id)
-    if found is None:
-        raise calendars.unknown(lease.calendar_id)
+        found = known(session, lease.calendar_id)
     run(session, _BEGIN, {"calendar": found.id, "rung": opens_at})
     return _work(session, found, found.snapshot_seq > 0)
 

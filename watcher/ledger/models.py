@@ -218,10 +218,10 @@ class Channel(Base):
 
 class Run(Base):
     """What one sync did. ``held`` is how many cancellations wait for a person. Durations are in
-    seconds; ``lag_received`` is receipt to ERPNext,
-    ``lag_google`` the slowest changed event's ``updated`` to ERPNext, ``read_seconds`` how much of
-    ``seconds`` it took until Google had been read. ``trace`` is its id in the log and in the calls
-    to ERPNext, ``told_by`` as that of the calendar when it began."""
+    seconds; ``lag_received`` is receipt to ERPNext, ``lag_google`` the slowest changed event's
+    ``updated`` to ERPNext, ``read_seconds`` how much of ``seconds`` it took until Google had been
+    read. ``trace`` is its id in the log and in the calls to ERPNext, ``told_by`` as that of the
+    calendar when it began."""
 
     __tablename__ = "runs"
     __table_args__ = (index("ix_runs_failed", "id", "kind = 'failed'"),)

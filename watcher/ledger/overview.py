@@ -22,7 +22,6 @@ from watcher.ledger.document import (
     QueueCounts,
     Status,
 )
-from watcher.ledger.problems import Problem
 from watcher.ledger.states import AccountState, CalendarStatus
 from watcher.settings import Settings
 
@@ -75,7 +74,10 @@ def status(
     found = alarms.find(session, calendars, place, queue_answers=waiting is not None)
     set_aside = erpnext.set_aside(session)
     warned = [*presence.silent(session, now), *warnings.find(calendars, set_aside, found)]
-    problems, waits = ([_not_past(each, now) for each in every] for every in (found, warned))
+    problems, waits = (
+        tuple(replace(each, next_try=_not_past(each.next_try, now)) for each in every)
+        for every in (found, warned)
+    )
     return Status(
         version=__version__,
         healthy=not problems,
@@ -88,20 +90,16 @@ def status(
         freshness_seconds=freshness.measured(session, now),
         google_calls=budget.calls(session, now, place.day_line),
         quarantined=set_aside.count,
-        set_aside=replace(set_aside, next_try=max(set_aside.next_try, now))
-        if set_aside.next_try
-        else set_aside,
+        set_aside=replace(set_aside, next_try=_not_past(set_aside.next_try, now)),
         erpnext=erpnext.site(session),
-        problems=tuple(problems),
-        warnings=tuple(waits),
+        problems=problems,
+        warnings=waits,
     )
 
 
-def _not_past(problem: Problem, now: datetime) -> Problem:
+def _not_past(next_try: datetime | None, now: datetime) -> datetime | None:
     """A try that is due or under way is the next one: it is now, and not a while ago."""
-    if problem.next_try is None or problem.next_try >= now:
-        return problem
-    return replace(problem, next_try=now)
+    return next_try and max(next_try, now)
 
 
 def _accounts(session: Session) -> AccountCounts:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,11 @@ def end(session: Session, me: Me, now: datetime) -> None:
 
 def prune(session: Session, now: datetime) -> None:
     session.execute(delete(Process).where(Process.seen_at < now - KEEP))
+
+
+def this_host() -> str:
+    """The name of this machine, or container, as the ledger keeps it."""
+    return socket.gethostname()[:60]
 
 
 def of_host(session: Session, host: str, kind: str, now: datetime) -> list[Process]:

@@ -75,9 +75,8 @@ def why(error: BaseException | None) -> str:
 
 
 def not_opened(failure: LedgerAway) -> WatcherError:
-    what = getattr(failure.message, "values", {}).get("reason", failure.message)
     return WatcherError(
-        sentence("cannot open the ledger: %(reason)s", reason=what),
+        sentence("cannot open the ledger: %(reason)s", reason=failure.reason),
         next_step=failure.next_step
         or sentence("check WATCHER_DATABASE_URL and that the database runs"),
         exit_code=ExitCode.UNAVAILABLE,

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from watcher.languages.sentence import kept, read_text
+from watcher.ledger import presence
+from watcher.ledger.db import Database
 from watcher.ledger.models import Fact
 from watcher.ledger.when import is_ahead
 
@@ -63,13 +65,15 @@ class Tried:
         return replace(self, at=now, times=times, since=since, failure=failure)
 
 
-def known(session: Session, name: str, what: str, host: str) -> Tried:
-    """What the last tries have come to; as never tried where they were of something else, or from
-    another machine."""
-    found = last(session, name, what)
-    if found is not None and found.host == host:
-        return found
-    return Tried(name=name, what=what, host=host, at=NEVER)
+def due(db: Database, name: str, what: str, now: datetime) -> Tried | None:
+    """What the last tries from this machine have come to; as never tried where they were of
+    something else, or from another machine. None while the next one is not due."""
+    host = presence.this_host()
+    with db.reading() as session:
+        found = last(session, name, what)
+    if found is None or found.host != host:
+        found = Tried(name=name, what=what, host=host, at=NEVER)
+    return found if found.is_due(now) else None
 
 
 def last(session: Session, name: str, what: str) -> Tried | None:

@@ -108,10 +108,7 @@ def begin_again(services: Services, lease: CalendarLease, lane: Lane) -> Attempt
         if due.is_paced(calendar.paced_until, services.clock()):
             leases.release_calendar(session, lease)
             return End.WAITS
-        found = debts.owed(session, lease.calendar_id)
-        if found is None:
-            raise calendars.unknown(lease.calendar_id)
-        return _attempt(services, session, lease, found, lane)
+        return _attempt(services, session, lease, debts.known(session, lease.calendar_id), lane)
 
 
 def _attempt(

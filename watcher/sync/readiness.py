@@ -4,7 +4,6 @@ night nothing does."""
 from __future__ import annotations
 
 import logging
-import socket
 from urllib.parse import urlsplit
 
 from watcher import errors
@@ -20,12 +19,9 @@ SECONDS = 10.0
 
 def try_erpnext(services: Services) -> int:
     """Try it if that is due, without writing. Returns 1 when it was tried."""
-    what, host = urlsplit(services.settings.erpnext_url).netloc, socket.gethostname()[:60]
-    if not what:
-        return 0
-    with services.db.reading() as session:
-        before = tries.known(session, reach.ERPNEXT, what, host)
-    if not before.is_due(services.clock()):
+    site = urlsplit(services.settings.erpnext_url).netloc
+    before = tries.due(services.db, reach.ERPNEXT, site, services.clock()) if site else None
+    if before is None:
         return 0
     try:
         client = impatient(services, SECONDS).erpnext
