@@ -37,6 +37,22 @@ def later(company: Company) -> Callable[[int], None]:
     return come_by
 
 
+def passes(company: Company, name: str) -> None:
+    """A pass writes one event to ERPNext."""
+    company.google.insert_event(ANN, company.timed(summary=name))
+    assert company.sync() == "done"
+    assert name in company.subjects()
+
+
+def comes_by(company: Company) -> bool:
+    """Cron comes by, half a minute later; returns whether ERPNext was asked anything."""
+    company.later(seconds=30)
+    company.site.requests.clear()
+    tried = try_erpnext(company.services)
+    assert bool(company.site.requests) == bool(tried)
+    return bool(tried)
+
+
 def told(company: Company) -> list[Problem]:
     return [p for p in overview.look(company.services).problems if p.host]
 
@@ -125,3 +141,50 @@ def test_it_is_one_line_with_the_calendars_that_meet_it(company: Company, later:
         ANN,
     )
     assert max(filter(None, (both.last_try, problem.last_try))) != problem.last_try
+
+
+def test_where_a_pass_has_just_written_nothing_is_asked(company: Company) -> None:
+    company.connect_at_rest()
+    assert comes_by(company), "it was never tried"
+    for minute in range(9):
+        passes(company, f"event {minute}")
+        assert not comes_by(company), "a pass has shown more than a try does"
+        assert not comes_by(company)
+
+
+def test_one_that_dies_after_the_last_write_is_told_as_soon_as_ever(company: Company) -> None:
+    company.connect_at_rest()
+    assert comes_by(company)
+    company.later(minutes=2)
+    passes(company, "the last one")
+    away(company)
+    seconds = 0
+    while not told(company):
+        comes_by(company)
+        seconds += 30
+    assert 120 <= seconds <= 240, "two to four minutes, as documented"
+
+
+def test_what_no_write_shows_is_told_although_passes_write(company: Company) -> None:
+    """A role is taken away with the right to delete, which a pass needs only for what has become
+    private."""
+    company.connect_at_rest()
+    assert comes_by(company)
+    no_role(company)
+    minutes = 0
+    while not told(company):
+        passes(company, f"event {minutes}")
+        comes_by(company)
+        comes_by(company)
+        minutes += 1
+    assert minutes <= 12
+    passes(company, "one more")
+    assert told(company), "a pass does not close it"
+
+
+def test_a_pass_that_has_written_nothing_shows_nothing(company: Company) -> None:
+    company.connect_at_rest()
+    assert comes_by(company)
+    company.later(minutes=2)
+    assert company.sync() == "done"
+    assert comes_by(company)

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from watcher.errors import Cause
 from watcher.languages.sentence import sentence
 from watcher.ledger import steps, tries, watched
 from watcher.ledger.causes import Place
+from watcher.ledger.models import Run
 from watcher.ledger.problems import Problem, ProblemState
 from watcher.ledger.tries import Tried
 
@@ -58,6 +60,14 @@ def of_address(session: Session, url: str, channels: int, now: datetime) -> Iter
             ),
             next_step=found.failure.step,
         )
+
+
+def has_written(session: Session, since: datetime, now: datetime) -> bool:
+    """Whether a pass that began ``since`` then went through and wrote to ERPNext: it has answered
+    at that moment or later."""
+    wrote = or_(Run.created > 0, Run.updated > 0, Run.cancelled > 0)
+    passes = Run.started_at > since, Run.started_at <= now, Run.kind != "failed"
+    return session.scalar(select(Run.id).where(*passes, wrote).limit(1)) is not None
 
 
 def of_erpnext(session: Session, place: Place, now: datetime) -> Iterator[Problem]:
