@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import ColumnElement, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from watcher.ledger import audit, models
@@ -59,11 +59,15 @@ def allow_sweeps(session: Session, calendar_ids: Iterable[int], now: datetime) -
         audit.record(session, audit.Act(What.CANCELLATION_CONFIRM, subject, figures), now)
 
 
-def owe_all(db: Database, reason: str, now: datetime) -> int:
-    """Make every calendar of an active account owe a look at Google, also one that owes a look
-    already: a pass may be under way that has read Google before. Each thousand has a transaction
-    of its own. Returns how many there are."""
-    wanted = (models.Calendar.removed.is_(False), models.Account.is_active)
+def owe_all(
+    db: Database, reason: str, now: datetime, which: ColumnElement[bool] | None = None
+) -> int:
+    """Make every calendar of an active account owe a look at Google, or those of ``which``, also
+    one that owes a look already: a pass may be under way that has read Google before. Each thousand
+    has a transaction of its own. Returns how many there are."""
+    wanted = [models.Calendar.removed.is_(False), models.Account.is_active]
+    if which is not None:
+        wanted.append(which)
     with db.reading() as session:
         ids = in_lock_order(
             session.scalars(select(models.Calendar.id).join(models.Account).where(*wanted))
