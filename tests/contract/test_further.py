@@ -59,6 +59,11 @@ def press(browser: FlaskClient, address: str, **fields: Any) -> Any:
     return browser.post(address, data={"form_proof": proof[1], **fields})
 
 
+def look(browser: FlaskClient) -> Any:
+    """*Look for my other calendars* is pressed; the page that it leads to."""
+    return browser.get(press(browser, "/me/calendars").headers["Location"])
+
+
 def said(answer: Any) -> str:
     assert answer.status_code == 200, answer.text
     return text_of(answer.text)
@@ -69,7 +74,7 @@ def test_an_employee_chooses_and_is_told_who_will_see_it(
 ) -> None:
     done = connect(finder, browser, EVERY_BOX)
     assert "list of your calendars was not ticked" not in done
-    page = browser.get("/me/calendars")
+    page = look(browser)
     shown = said(page)
     assert "Outlet <b>Pune</b> (yours)" in shown
     assert "<b>Pune" not in page.text, "a name is text"
@@ -86,7 +91,7 @@ def test_an_employee_chooses_and_is_told_who_will_see_it(
     with finder.services.db.reading() as session:
         rows = [(a.who, a.what, a.subject) for a in session.query(Audit)]
     assert rows[-1] == (BOB, "calendar.add", f"{BOB} {OUTLET}")
-    assert "Outlet <b>Pune</b> (yours) : is copied already" in said(browser.get("/me/calendars"))
+    assert "Outlet <b>Pune</b> (yours) : is copied already" in said(look(browser))
 
 
 def test_the_second_box_may_be_left_unticked(finder: Shop, browser: FlaskClient) -> None:
@@ -101,13 +106,13 @@ def test_the_second_box_may_be_left_unticked(finder: Shop, browser: FlaskClient)
     shown = said(browser.get("/me"))
     assert "which you have not allowed" in shown
     assert "Look for my other calendars" not in shown
-    assert "Google does not show Watcher the list" in said(browser.get("/me/calendars"))
+    assert "Google does not show Watcher the list" in said(look(browser))
     again = press(browser, "/me/calendars/allow").headers["Location"]
     away = browser.post(path(again)).headers["Location"]
     assert LIST_SCOPE in parse_qs(urlsplit(away).query)["scope"][0].split()
     browser.get(at_google(away, BOB))
     assert "Look for my other calendars" in said(browser.get("/me"))
-    assert "Roster" in said(browser.get("/me/calendars"))
+    assert "Roster" in said(look(browser))
 
 
 def test_without_the_first_box_nothing_is_stored(finder: Shop, browser: FlaskClient) -> None:
@@ -119,7 +124,7 @@ def test_what_a_colleague_has_is_not_copied_twice(finder: Shop, browser: FlaskCl
     finder.add(ANN)
     verbs.add_calendar(finder.services, ANN, ROSTER)
     connect(finder, browser, EVERY_BOX)
-    page = browser.get("/me/calendars")
+    page = look(browser)
     assert "already for a colleague" in said(page)
     assert f'value="{ROSTER}"' not in page.text
     assert ANN not in page.text, "whose it is, is not told"
@@ -135,7 +140,7 @@ def test_employees_look_only_where_they_may(finder: Shop, value: str) -> None:
     browser = create_app(finder.services).test_client()
     connect(finder, browser, EVERY_BOX)
     assert "Your other calendars" not in said(browser.get("/me"))
-    refused = browser.get("/me/calendars")
+    refused = look(browser)
     assert (refused.status_code, ROSTER in refused.text) == (400, False)
     press(browser, "/me/calendars/add", calendar=[ROSTER])
     assert mirrored(finder, BOB) == [BOB]
@@ -146,11 +151,11 @@ def test_a_delegated_employee_is_sent_to_the_administrator(finder: Shop) -> None
     finder.add(BOB)
     browser = create_app(finder.services).test_client()
     browser.get(at_google(browser.get("/me/sign-in").headers["Location"], BOB))
-    shown = said(browser.get("/me/calendars"))
+    shown = said(look(browser))
     assert "Your administrator can allow it" in shown
     assert "Allow it at Google" not in shown
     finder.google.set_delegated(SERVICE_ACCOUNT, EVERY_BOX)
-    assert "Roster" in said(browser.get("/me/calendars"))
+    assert "Roster" in said(look(browser))
 
 
 def test_forms_of_others_do_nothing(finder: Shop, browser: FlaskClient) -> None:
@@ -168,9 +173,9 @@ def test_forms_of_others_do_nothing(finder: Shop, browser: FlaskClient) -> None:
 def test_google_and_others_may_keep_somebody_waiting(finder: Shop, browser: FlaskClient) -> None:
     connect(finder, browser, EVERY_BOX)
     finder.google.add_fault(match="calendarList", status=503, count=1)
-    assert browser.get("/me/calendars").status_code == 503
+    assert look(browser).status_code == 503
     browser.application.extensions["watcher.turns"]["find"] = Turns(0, 60)
-    assert "Others are looking" in browser.get("/me/calendars").text
+    assert "Others are looking" in look(browser).text
 
 
 def test_the_pages_speak_the_languages(finder: Shop, browser: FlaskClient) -> None:
@@ -211,9 +216,14 @@ def act(browser: FlaskClient, address: str, **fields: Any) -> Any:
     return browser.post(address, data={"form_proof": proof[1], **fields})
 
 
+def find(browser: FlaskClient, finder: Shop) -> Any:
+    """*Find calendars* is pressed; the page that it leads to."""
+    return browser.get(act(browser, list_of(finder)).headers["Location"])
+
+
 def test_an_admin_finds_and_adds(finder: Shop, desk: FlaskClient) -> None:
     assert "Find calendars" in text_of(desk.get("/employees").text)
-    page = desk.get(list_of(finder))
+    page = find(desk, finder)
     assert f"added by its id: watcher calendars add {BOB} ID" in said(page)
     shown = said(page)
     assert f"Outlet <b>Pune</b> {OUTLET} owns it not mirrored Add" in shown
@@ -233,7 +243,7 @@ def test_an_admin_is_asked_before_a_calendar_is_mirrored_twice(
 ) -> None:
     finder.add(ANN)
     verbs.add_calendar(finder.services, ANN, ROSTER)
-    assert f"is mirrored for {ANN} Add Roster" in said(desk.get(list_of(finder)))
+    assert f"is mirrored for {ANN} Add Roster" in said(find(desk, finder))
     asking = act(desk, f"{list_of(finder)}/add", calendar=ROSTER).headers["Location"]
     assert "each of its events stands in ERPNext twice" in said(desk.get(asking))
     assert mirrored(finder, BOB) == [BOB]
@@ -243,11 +253,11 @@ def test_an_admin_is_asked_before_a_calendar_is_mirrored_twice(
 
 def test_why_an_admin_finds_nothing(finder: Shop, desk: FlaskClient) -> None:
     finder.google.set_delegated(SERVICE_ACCOUNT, ONE_BOX)
-    shown = text_of(desk.get(list_of(finder)).text)
+    shown = text_of(find(desk, finder).text)
     assert "everything else works" in shown
     assert f"with the scopes {CALENDAR_SCOPE},{LIST_SCOPE}" in shown
     desk.application.extensions["watcher.turns"]["find"] = Turns(0, 60)
-    assert "Others are looking at this moment" in text_of(desk.get(list_of(finder)).text)
+    assert "Others are looking at this moment" in text_of(find(desk, finder).text)
 
 
 def test_admins_look_only_where_they_may(finder: Shop, desk: FlaskClient) -> None:
@@ -256,7 +266,7 @@ def test_admins_look_only_where_they_may(finder: Shop, desk: FlaskClient) -> Non
     other = create_app(finder.services).test_client()
     other.get(at_google(other.get("/sign-in").headers["Location"], ADMIN))
     assert "Find calendars" not in text_of(other.get("/employees").text)
-    assert "is not for admins" in text_of(other.get(list_of(finder)).text)
+    assert "is not for admins" in text_of(find(other, finder).text)
     act(other, f"{list_of(finder)}/add", calendar=ROSTER)
     assert mirrored(finder, BOB) == [BOB]
     address = f"{list_of(finder)}/add"
@@ -295,7 +305,7 @@ def test_an_employee_stops_a_calendar_of_the_own_choice(
     assert work(finder, OUTLET) == "done"
     assert finder.subjects(BOB) == ["Opening"]
     assert f"{OUTLET} Stop copying" in said(browser.get("/me"))
-    assert "Stop copying" in said(browser.get("/me/calendars"))
+    assert "Stop copying" in said(look(browser))
     press(browser, "/me/calendars/remove", calendar=OUTLET)
     shown = said(browser.get("/me"))
     assert "It is not copied any more" in shown

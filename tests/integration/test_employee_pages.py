@@ -123,8 +123,10 @@ def test_the_end_of_the_consent_survives_a_reload_and_shows_what_erpnext_has(
     # As ERPNext has it, not as it was sent there.
     row = next(row for row in shop.rows(CARLA) if row["subject"] == "Tasting")
     shop.site.put("Event", row | {"subject": "Tasting of vanilla"})
+    shop.later(seconds=11)
     assert "Title Tasting of vanilla" in shown(browser, done)
     shop.site.add_fault(match="get_list", status=503, html=True, count=100)
+    shop.later(seconds=11)
     assert "ERPNext does not answer now" in shown(browser, done)
     other = create_app(shop.services).test_client()
     assert other.get(done).headers["Location"] == "/me", "it is for this browser alone"

@@ -60,6 +60,7 @@ def forms(company: Company) -> dict[str, list[tuple[str, dict[str, Any]]]]:
         ],
         "calendars.act": [(f"{calendar}/{what}", {}) for what in ("sync", "resync", "renew")]
         + [(f"{calendar}/confirm", {"rows": 3})],
+        "calendars.ask": [(f"{calendar}/compare", {})],
         "employees.act": [
             ("/employees/act", {"one": f"disconnect {ANN}"}),
             ("/employees/act", both),
@@ -72,6 +73,7 @@ def forms(company: Company) -> dict[str, list[tuple[str, dict[str, Any]]]]:
             ("/employees/invite", {"addresses": "dora@example.com, nonsense", "by": "link"}),
             ("/employees/invite", {"by": "mail"}),
         ],
+        "found.ask": [(f"/employees/{bob}/calendars", {})],
         "found.add": [
             (f"/employees/{bob}/calendars/add", mirror),
             (f"/employees/{bob}/calendars/add", {"calendar": "unknown@example.com"}),
@@ -87,6 +89,7 @@ def forms(company: Company) -> dict[str, list[tuple[str, dict[str, Any]]]]:
             ("/me/privacy", {"event_type": "Private", "private_events": "skip"}),
             ("/me/privacy", {"event_type": "nonsense"}),
         ],
+        "further.ask": [("/me/calendars", {})],
         "further.add": [("/me/calendars/add", {}), ("/me/calendars/add", mirror)],
         "further.remove": [("/me/calendars/remove", mirror)],
         "further.allow": [("/me/calendars/allow", {})],

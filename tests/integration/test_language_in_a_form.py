@@ -84,7 +84,8 @@ def test_what_was_typed_comes_along(company: Company, browser: FlaskClient) -> N
     disconnect = {"form_proof": "t", "one": f"disconnect {ANN}"}
     asking = browser.post("/employees/act", data=disconnect).headers["Location"]
     pages = ("/", "/event", "/employees", "/calendars?kind=paused", "/audit", asking, "/me")
-    for address in (*pages, "/me/calendars"):
+    listed = browser.post("/me/calendars", data={"form_proof": "t"}).headers["Location"]
+    for address in (*pages, listed):
         page = browser.get(address).text
         switch = Form(page).switch
         mine = [each for each in fields(page) if each["form"] == switch["form"]]

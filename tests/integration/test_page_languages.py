@@ -207,7 +207,8 @@ def test_no_answer_to_a_button_is_left_in_english(company: Company, browser: Fla
     assert not left_in_english(browser.get("/system").text)
     hold(company)
     assert not pressed(browser, f"{page}/confirm", rows=23)
-    assert not looked(browser, "/", page, f"{page}/compare", "/failures")
+    assert not pressed(browser, f"{page}/compare")
+    assert not looked(browser, "/", page, f"{page}/compare?asked=before", "/failures")
     begun = browser.get(f"{page}/stopwatch").headers["Location"]
     assert not looked(browser, begun)
     with company.services.db.session() as session:
@@ -331,7 +332,8 @@ def test_what_differs_in_a_calendar_is_in_the_language_of_the_page(company: Comp
     browser = create_app(company.services).test_client()
     with browser.session_transaction() as session:
         session["admin"], session["language"], session["form_proof"] = ADMIN, "de", "t"
-    page = browser.get(f"/calendars/{company.calendar().id}/compare").text
+    compared = f"/calendars/{company.calendar().id}/compare"
+    page = browser.post(compared, data={"form_proof": "t"}, follow_redirects=True).text
     assert "(Titel)" in page
     assert "(nicht in Google)" in page
     assert re.search(r"\(\w\w\., \d+\. \w+\.? \d{4}, \d\d:\d\d:\d\d\)", page)

@@ -136,10 +136,10 @@ def test_differences_are_named_and_mended_and_private_titles_are_not_shown(
     company: Company, admin: Admin
 ) -> None:
     page = page_of(company)
-    assert "Equal: 0 events" in admin.get(f"{page}/compare")
+    assert "Equal: 0 events" in admin.post(f"{page}/compare")
     company.google.insert_event(ANN, company.timed(summary="Stand-up"))
     company.google.insert_event(ANN, company.timed(summary="Oncology", visibility="private"))
-    found = admin.get(f"{page}/compare")
+    found = admin.post(f"{page}/compare")
     assert "2 missing of 2 events" in found
     assert '"Stand-up", ' in found
     assert "private event, title not shown" in found
@@ -147,9 +147,9 @@ def test_differences_are_named_and_mended_and_private_titles_are_not_shown(
     assert company.rows() == [], "nothing was changed"
     admin.post(f"{page}/resync")
     assert company.sync() == "done"
-    assert "Equal: 2 events" in admin.get(f"{page}/compare")
+    assert "Equal: 2 events" in admin.post(f"{page}/compare")
     company.site.add_fault(status=503, count=None)
-    found = admin.get(f"{page}/compare")
+    found = admin.post(f"{page}/compare")
     assert "The ERPNext site is in maintenance mode. Do: " in found
 
 

@@ -72,7 +72,13 @@ def may(settings: Settings, who: Who) -> bool:
 
 
 def find(services: Services, email: str, who: Who) -> list[Found]:
-    """The calendars on the person's list, those that can be added first. Nothing is changed.
+    """The calendars on the person's list, those that can be added first. Nothing is changed. Raises
+    as ``ask``."""
+    return sorted_out(services, email, ask(services, email, who))
+
+
+def ask(services: Services, email: str, who: Who) -> list[Listed]:
+    """What Google lists for the person now.
 
     Raises ``UserError`` where the company does not allow it or the account is not active,
     ``AccessLost`` of the cause ``CAUSE`` where the list's scope was not given, and what Google and
@@ -102,8 +108,13 @@ def find(services: Services, email: str, who: Who) -> list[Found]:
             ),
             next_step=f"watcher accounts show {account.email}",
         )
-    listed = _listed(services, account)
+    return _listed(services, account)
+
+
+def sorted_out(services: Services, email: str, listed: list[Listed]) -> list[Found]:
+    """How each of them stands here at this moment, also of a list that is a little older."""
     with services.db.reading() as session:
+        account = accounts.get(session, email)
         mirrored = {c.google_id.lower() for c in calendars.of_account(session, account.id)}
         has_main = own.of_account(session, account) is not None
         ids = [each.google_id for each in listed]

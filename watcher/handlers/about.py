@@ -13,7 +13,7 @@ from flask_babel import gettext
 
 from watcher.accounts.upcoming import Upcoming, next_event
 from watcher.errors import WatcherError
-from watcher.handlers import trouble
+from watcher.handlers import answered, trouble
 from watcher.handlers.context import services
 from watcher.handlers.speech import language
 from watcher.handlers.turns import alone
@@ -123,27 +123,36 @@ def _shown(
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next event as ERPNext has it now; ``away`` says that it could not be asked."""
+    """The next event as ERPNext has it, asked ``at`` that moment; ``away`` says that it could not
+    be asked."""
 
     event: Upcoming | None = None
     who: str = ""
+    at: datetime | None = None
     away: bool = False
 
 
-def upcoming(account: Account) -> Next:
-    """Asks ERPNext."""
-    reader = cast(Reader, current_app.extensions[ERPNEXT])
+def upcoming(account: Account, how: Standing) -> Next:
+    """Asks ERPNext, unless it has just answered for this account and nothing of it was written to
+    ERPNext since."""
+    key = f"next:{account.id}:{how.changed_at}"
     try:
-        with alone(reader.lock, TURN_SECONDS):
-            found = next_event(reader.services, account.email)
+        answer = answered.lately(key, lambda: _next_event(account.email))
     except WatcherError:
         return Next(away=True)
+    found = answer.value
     if found is None:
-        return Next()
+        return Next(at=answer.at)
     if not found.is_private:
         who = gettext("everybody who works in ERPNext")
     elif account.erpnext_user is not None:
         who = gettext("you alone")
     else:
         who = gettext("nobody in ERPNext")
-    return Next(found, who)
+    return Next(found, who, answer.at)
+
+
+def _next_event(email: str) -> Upcoming | None:
+    reader = cast(Reader, current_app.extensions[ERPNEXT])
+    with alone(reader.lock, TURN_SECONDS):
+        return next_event(reader.services, email)

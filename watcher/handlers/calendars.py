@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from watcher import errors
 from watcher.accounts import verbs
 from watcher.explain import asking, differences
-from watcher.handlers import acting, diary, explaining, speech, turns
+from watcher.handlers import acting, answered, diary, explaining, speech, turns
 from watcher.handlers import parts as shared
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services
@@ -29,6 +29,7 @@ bp = Blueprint("calendars", __name__)
 MOST_ASIDE = 20
 MOST_DIFFERENT = 10
 COMPARE_SECONDS = 20.0
+COMPARED = "compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +64,22 @@ def one(number: int) -> ResponseReturnValue:
     return _page(number)
 
 
+@bp.post("/calendars/<int:number>/compare")
+@for_admins
+@acting.looks
+def ask(number: int) -> ResponseReturnValue:
+    word = answered.pressed(COMPARED, number)
+    page = url_for("calendars.compare", number=number, asked=word, _anchor="differences")
+    return redirect(page, 303)
+
+
 @bp.get("/calendars/<int:number>/compare")
 @for_admins
 def compare(number: int) -> ResponseReturnValue:
-    """Ask both sides what differs, one comparison or search at a time, for a bounded time. The
-    answer names titles, so that it stands on this page alone: not in the ledger."""
-    desk = cast(explaining.Desk, current_app.extensions[explaining.DESK])
+    """What differed when the button was pressed. The answer names titles, so that it stands on this
+    page alone: not in the ledger."""
     try:
-        with turns.alone(desk.lock):
-            p = differences.pass_that_looks(desk.services, number, asking.PATIENCE, COMPARE_SECONDS)
-            return _page(number, found=differences.look(p, MOST_DIFFERENT))
+        return _page(number, answered.to(COMPARED, number, lambda: _differences(number)))
     except turns.TooMany:
         busy = _("Another search or comparison is still running here: try again in a few seconds.")
         return _page(number, problem=busy)
@@ -80,8 +87,18 @@ def compare(number: int) -> ResponseReturnValue:
         return _page(number, problem=shared.sentences(error))
 
 
+def _differences(number: int) -> differences.Differences:
+    """Asks both sides, one comparison or search at a time, for a bounded time."""
+    desk = cast(explaining.Desk, current_app.extensions[explaining.DESK])
+    with turns.alone(desk.lock):
+        p = differences.pass_that_looks(desk.services, number, asking.PATIENCE, COMPARE_SECONDS)
+        return differences.look(p, MOST_DIFFERENT)
+
+
 def _page(
-    number: int, found: differences.Differences | None = None, problem: str = ""
+    number: int,
+    compared: answered.Answer[differences.Differences] | None = None,
+    problem: str = "",
 ) -> ResponseReturnValue:
     app = services()
     with app.db.reading() as session:
@@ -113,7 +130,8 @@ def _page(
         many_aside=many_aside,
         to_confirm=row.sweep_shown if calendar.state == "held" else None,
         confirmed=row.sweep_allowed is not None,
-        found=found,
+        found=compared.value if compared else None,
+        compared_at=compared.at if compared else None,
         problem=problem,
     )
 

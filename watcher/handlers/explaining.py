@@ -16,7 +16,8 @@ from flask.typing import ResponseReturnValue
 
 from watcher.errors import UserError
 from watcher.explain import search
-from watcher.handlers import acting, sealed, speech
+from watcher.explain.answers import Report
+from watcher.handlers import acting, answered, speech
 from watcher.handlers.admin import lead_to_sign_in, signed_in
 from watcher.handlers.context import EXTENSION, services
 from watcher.handlers.turns import TooMany, alone
@@ -32,7 +33,7 @@ SECONDS = 15.0
 MOST_SHOWN = 20
 MOST_ASKED = 500
 """Characters of a question: so many are sealed in an address."""
-ASKED = "question"
+ASKED = "search"
 DESK = __name__
 BUSY = N_("Another search is still running here: try again in a few seconds.")
 HOW = N_(
@@ -61,7 +62,7 @@ def ask() -> ResponseReturnValue:
     ``watcher explain``. For WATCHER_ADMIN_EMAILS."""
     if signed_in() is None:
         return lead_to_sign_in()
-    asked = sealed.opened(ASKED, request.args.get("asked", ""))
+    asked = answered.question(ASKED)
     return _standing_aside() if asked is None else _answer(asked)
 
 
@@ -72,7 +73,7 @@ def answer() -> ResponseReturnValue:
     if signed_in() is None:
         return lead_to_sign_in()
     asked = request.form.get("what", "").strip()[:MOST_ASKED]
-    return redirect(url_for("explaining.ask", asked=sealed.keep(ASKED, asked)), 303)
+    return redirect(url_for("explaining.ask", asked=answered.pressed(ASKED, asked)), 303)
 
 
 def _standing_aside() -> ResponseReturnValue:
@@ -85,14 +86,24 @@ def _standing_aside() -> ResponseReturnValue:
 
 
 def _answer(asked: str) -> ResponseReturnValue:
-    desk = cast(Desk, current_app.extensions[DESK])
     report, problem = None, ""
     try:
-        with alone(desk.lock):
-            report = search.explain(desk.services, asked, SECONDS)
+        report = answered.to(ASKED, asked, lambda: _explained(asked))
     except TooMany:
         problem = _(BUSY)
     except UserError as error:
         said = speech.ended(speech.capital(speech.say(error.message)))
         problem = f"{said} {_(HOW)}"
-    return render_template("event.html", asked=asked, report=report, problem=problem)
+    return render_template(
+        "event.html",
+        asked=asked,
+        report=report.value if report else None,
+        asked_at=report.at if report else None,
+        problem=problem,
+    )
+
+
+def _explained(asked: str) -> Report:
+    desk = cast(Desk, current_app.extensions[DESK])
+    with alone(desk.lock):
+        return search.explain(desk.services, asked, SECONDS)

@@ -1,7 +1,7 @@
 """The admins' page *Calendars at Google*: which calendars an employee has there, to be added.
 
 The same as ``watcher calendars find`` and ``watcher calendars add``. Names come from Google when
-the page is opened, stand on it alone, and are kept nowhere.
+the button is pressed, stand on this page alone, and are written nowhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from flask.typing import ResponseReturnValue
 
 from watcher.accounts import finding, verbs
 from watcher.errors import UserError, WatcherError
-from watcher.handlers import acting, further, parts, sealed, speech
+from watcher.google.listed import Listed
+from watcher.handlers import acting, answered, further, parts, sealed, speech
 from watcher.handlers.admin import for_admins
 from watcher.handlers.context import services, turns
 from watcher.handlers.messages import N_
@@ -23,7 +24,9 @@ _ = speech.gettext
 
 bp = Blueprint("found", __name__)
 
-ASKED = "mirror"
+ASKED, LISTED = "mirror", "listed"
+MOST_WORD = 500
+"""Letters of what a form brings back for an address of ours."""
 BUSY, LATER = N_("Others are looking at this moment"), N_("try again in a few seconds")
 NOT_ADMINS = N_("WATCHER_FIND_CALENDARS does not allow it to admins")
 RIGHTS = {
@@ -41,15 +44,24 @@ STANDINGS = {
 }
 
 
+@bp.post("/employees/<int:number>/calendars")
+@for_admins
+@acting.looks
+def ask(number: int) -> ResponseReturnValue:
+    word = answered.pressed(LISTED, number)
+    return redirect(url_for("found.look", number=number, asked=word), 303)
+
+
 @bp.get("/employees/<int:number>/calendars")
 @for_admins
 def look(number: int) -> ResponseReturnValue:
-    """What Google lists now."""
+    """What Google listed when the button was pressed, and how each of them stands here now."""
     app, account, problem = services(), _account(number), ""
-    found: list[finding.Found] = []
+    found, listed = None, None
     try:
-        with turns("find").take():
-            found = finding.find(app, account.email, "admins")
+        listed = answered.to(LISTED, number, lambda: _listed(account.email))
+        if listed is not None:
+            found = finding.sorted_out(app, account.email, listed.value)
     except WatcherError as error:
         problem = parts.sentences(_in_words(error))
     return render_template(
@@ -57,12 +69,19 @@ def look(number: int) -> ResponseReturnValue:
         number=number,
         email=account.email,
         found=found,
+        asked_at=listed.at if listed else None,
+        asked=request.args.get(answered.WORD, ""),
         problem=problem,
         seen=choices.seen(app.settings, account),
         kinds=further.KINDS,
         rights=RIGHTS,
         standings=STANDINGS,
     )
+
+
+def _listed(email: str) -> list[Listed]:
+    with turns("find").take():
+        return finding.ask(services(), email, "admins")
 
 
 @bp.post("/employees/<int:number>/calendars/add")
@@ -75,13 +94,13 @@ def add(number: int) -> ResponseReturnValue:
     try:
         if _others(account, google_id) and "confirmed" not in request.form:
             audit.nothing()
-            word = sealed.keep(ASKED, google_id)
+            word = sealed.keep(ASKED, [google_id, request.form.get(answered.WORD, "")])
             return redirect(url_for("found.ask_first", number=number, asked=word), 303)
         with turns("find").take():
             added = verbs.add_calendar(services(), account.email, google_id)
     except WatcherError as error:
         parts.refused(_in_words(error))
-        return redirect(url_for("found.look", number=number), 303)
+        return redirect(_list_of(number, request.form.get(answered.WORD, "")), 303)
     parts.done(_("It is mirrored from now on; it is read for the first time now."))
     return redirect(url_for("calendars.one", number=added.number), 303)
 
@@ -105,8 +124,9 @@ def _others(account: Account, google_id: str) -> tuple[str, ...]:
 @for_admins
 def ask_first(number: int) -> ResponseReturnValue:
     """Whether it is to be mirrored twice."""
-    account, back = _account(number), url_for("found.look", number=number)
-    google_id = sealed.opened(ASKED, request.args.get("asked", ""))
+    account = _account(number)
+    google_id, word = sealed.opened(ASKED, request.args.get("asked", "")) or ("", "")
+    back = _list_of(number, word)
     others = _others(account, google_id) if google_id else ()
     if not others:
         return redirect(back, 303)
@@ -124,11 +144,16 @@ def ask_first(number: int) -> ResponseReturnValue:
             )
         ],
         action=url_for("found.add", number=number),
-        fields=[("calendar", google_id)],
+        fields=[("calendar", google_id), (answered.WORD, word)],
         label=_("Add it all the same"),
         kind="button",
         back=back,
     )
+
+
+def _list_of(number: int, word: str) -> str:
+    """The list, as it was asked for."""
+    return url_for("found.look", number=number, asked=word[:MOST_WORD] or None)
 
 
 def _in_words(error: WatcherError) -> WatcherError:

@@ -1,7 +1,8 @@
 """*My connection*: an employee looks for further calendars of the own at Google, and chooses which
 are mirrored, too, where the company allows it.
 
-Names come from Google when that page is opened, stand on it alone, and are kept nowhere.
+Names come from Google when the button is pressed, stand on this page alone, and are written
+nowhere.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from flask.typing import ResponseReturnValue
 from watcher.accounts import finding, letting_go
 from watcher.errors import AccessLost, AccountDead, Transient, WatcherError
 from watcher.google.endpoints import LIST_SCOPES
-from watcher.handlers import about, acting, employee
+from watcher.google.listed import Listed
+from watcher.handlers import about, acting, answered, employee
 from watcher.handlers.context import services, turns
 from watcher.handlers.messages import N_, ErrorPage
 from watcher.handlers.turns import TooMany
@@ -25,7 +27,7 @@ from watcher.ledger.models import Account
 
 bp = Blueprint("further", __name__)
 
-SAID = "said"
+SAID, LISTED = "said", "own list"
 DONE = {
     "added": N_("Your choice is stored. The calendars are copied within minutes."),
     "some": N_("Some of them are copied within minutes. The others cannot be read just now."),
@@ -77,25 +79,52 @@ def lacks_the_list(account: Account) -> bool:
     return account.source == "oauth" and not LIST_SCOPES & accounts.granted(account)
 
 
+@bp.post("/me/calendars")
+@acting.looks
+@employee.for_the_employee
+def ask() -> ResponseReturnValue:
+    return redirect(_asked_now(_account()), 303)
+
+
+def _asked_now(account: Account) -> str:
+    """The page, for which Google is asked when it is opened."""
+    return url_for("further.look", asked=answered.pressed(LISTED, account.id))
+
+
 @bp.get("/me/calendars")
 @employee.for_the_employee
 def look() -> ResponseReturnValue:
-    """What Google lists now."""
+    """What Google listed when the button was pressed, and how each of them stands here now."""
     account = _account()
     try:
-        with _asking():
-            found = finding.find(services(), account.email, "employees")
+        listed = answered.to(LISTED, account.id, lambda: _listed(account))
     except AccessLost:
-        return _shown(account, None)
-    return _shown(account, found)
+        return _shown(account, "hidden", None)
+    if listed is not None:
+        return _shown(account, "listed", listed)
+    what = offered(account)
+    if not what:
+        return redirect(url_for("me.page"), 303)
+    return _shown(account, "unasked" if what == "look" else "hidden", None)
 
 
-def _shown(account: Account, found: list[finding.Found] | None) -> ResponseReturnValue:
-    """None: the list is what Google does not show."""
+def _listed(account: Account) -> list[Listed]:
+    with _asking():
+        return finding.ask(services(), account.email, "employees")
+
+
+def _shown(
+    account: Account, how: str, listed: answered.Answer[list[Listed]] | None
+) -> ResponseReturnValue:
+    """``how``: whether the list is ``listed``, ``hidden`` by Google, or ``unasked``."""
+    found = finding.sorted_out(services(), account.email, listed.value) if listed else []
     return render_template(
         "me_calendars.html",
+        how=how,
         found=found,
-        addable=[each for each in found or () if each.standing == finding.ADDABLE],
+        asked_at=listed.at if listed else None,
+        now=services().clock(),
+        addable=[each for each in found if each.standing == finding.ADDABLE],
         can_allow=account.source == "oauth",
         chosen=own_choice(account),
         kinds=KINDS,
@@ -118,7 +147,7 @@ def add() -> ResponseReturnValue:
             done = finding.choose(services(), account.email, chosen)
     except AccessLost as error:
         audit.failed(error.message)
-        return redirect(url_for("further.look"), 303)  # which says what can be done
+        return redirect(_asked_now(account), 303)  # which says what can be done
     if not done.added:
         return _back("none")
     return _back("some" if done.left else "added")

@@ -58,7 +58,7 @@ def connected() -> ResponseReturnValue:
         main=main,
         is_done=is_done,
         without_list=bool(further.offered(account)) and further.lacks_the_list(account),
-        next=about.upcoming(account) if is_done and account.is_active else None,
+        next=about.upcoming(account, how) if is_done and account.is_active else None,
         **about.told(account),
     )
 
@@ -86,7 +86,7 @@ def page() -> ResponseReturnValue:
         types=choices.at_least(choices.TYPES, basis.event_type),
         private=choices.at_least(choices.PRIVATE, basis.private_events),
         busy_title=settings.busy_title,
-        next=about.upcoming(account) if account.is_active else None,
+        next=about.upcoming(account, how) if account.is_active else None,
         can_connect=account.source == "oauth" and _can_sign_in(),
         desk_link=_desk_link() if account.source == "erpnext" else "",
         **about.told(account),
