@@ -246,6 +246,29 @@ def test_who_is_of_a_crowd_is_read_at_once_and_then_when_it_is_told_of_no_more(
     assert calendar.dirty_seq == calendar.synced_seq
 
 
+def test_the_first_message_of_a_channel_tells_of_no_change(told: Told) -> None:
+    """A change that follows soon is the first one, also while there is a crowd."""
+    jobs = crowd(told)
+    told.headers["X-Goog-Resource-State"] = "sync"
+    told.tell()
+    assert told.company.sync() == "done"
+    told.tell(2)  # and one that a waiting job serves
+    assert told.company.sync() == "done"
+    told.headers["X-Goog-Resource-State"] = "exists"
+    told.seconds += 1
+    told.tell()
+    doorbell = told.company.services.doorbell
+    last = doorbell.waiting()["live"][-1]
+    assert last not in jobs
+    told.seconds += ALONE_AFTER + 0.1
+    assert told.pace.let_pass() == 1
+    assert doorbell.waiting()["live"][0] == last, "it overtakes the crowd"
+    told.rings()
+    assert told.company.sync() == "done"
+    told.tell()
+    assert (told.rings(), told.company.sync()) == (1, "done"), "Google sends two for one change"
+
+
 def test_the_jobs_of_a_crowd_are_overtaken_to_the_last(told: Told) -> None:
     """Also when nobody is told of any more, and the jobs still wait."""
     jobs = crowd(told)

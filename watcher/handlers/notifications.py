@@ -66,6 +66,8 @@ def receive() -> Response:
     OUTCOMES.labels(verdict.word).inc()
     _log(verdict)
     if verdict.word in _GENUINE:
+        if request.headers["X-Goog-Resource-State"] == "sync":
+            context.pace().opened(verdict.calendar_id)
         context.services().counts.add(f"{counts.HEARD}{verdict.word}")
     if verdict.word in _WRITTEN:
         context.missed().ledger_writes()

@@ -137,6 +137,14 @@ class Pace:
         if len(self._rings) == CROWD and now - self._rings[0] < CROWD_SECONDS:
             self._begin()
 
+    def opened(self, calendar_id: int) -> None:
+        """What was noted last was Google's first message on a new channel, which tells of no
+        change: the change that comes next is the first one."""
+        told = self._of(calendar_id)
+        if told.count <= 1 and not told.waits:
+            told.count, told.again = 0, False
+            told.last = self._now() - CROWD_SECONDS
+
     def ring_due(self) -> None:
         """Ring for calendars that are no longer told of, or have waited for long enough."""
         now = self._now()
