@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -44,20 +44,28 @@ FORGOTTEN_SECONDS = 3_600
 TURN_SECONDS = 10.0
 """So long a worker takes jobs from its queue by itself, before RQ hands it the next one."""
 
+TOGETHER: Mapping[str, int] = {"live": 20, "backfill": 1}
+"""So many jobs a worker takes at once, to work them off together: those that a worker had taken
+when it was killed wait for the sweep."""
+
 _NEXT = """
-if ARGV[2] ~= '' then redis.call('DEL', ARGV[1] .. ARGV[2]) end
-while ARGV[3] == '1' do
+local jobs, most, life = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+for n = 4, #ARGV do redis.call('DEL', jobs .. ARGV[n]) end
+local taken = {}
+if most > 0 then most = math.min(most, math.ceil(redis.call('LLEN', KEYS[1]) / 2)) end
+while #taken < 2 * most do
   local job = redis.call('LPOP', KEYS[1])
-  if not job then return {} end
-  local data = redis.call('HGET', ARGV[1] .. job, 'data')
+  if not job then break end
+  local data = redis.call('HGET', jobs .. job, 'data')
   if data then
-    redis.call('EXPIRE', ARGV[1] .. job, ARGV[4])
-    return {job, data}
+    redis.call('EXPIRE', jobs .. job, life)
+    taken[#taken + 1], taken[#taken + 2] = job, data
   end
 end
-return {}
+return taken
 """
-"""In one step: what is left of the last job is deleted, and the next one taken."""
+"""In one step: what is left of the last jobs is deleted, and the next ones are taken; no more than
+half of those that wait, which the other workers of the lane have time for."""
 
 
 class UnknownJob(Exception):
@@ -93,48 +101,63 @@ def _are_known(args: Any) -> bool:
 
 
 class LaneWorker(SimpleWorker):
-    """RQ's worker, which also works off what waits behind the job that it was handed: one job after
-    the other in their order, so that the other workers of the lane go on taking theirs."""
+    """RQ's worker, which also works off what waits behind the job that it was handed, in its order:
+    in the lane for pushes several at once, where many wait."""
 
     served = 0
 
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         went_well = super().perform_job(job, queue, execution)
         self.served += 1
-        ends, done = time.monotonic() + TURN_SECONDS, ""
+        ends, done = time.monotonic() + TURN_SECONDS, list[str]()
         while following := self._next(queue, done, goes_on=time.monotonic() < ends):
             done = self._carried_out(following, queue)
-            self.served += 1
+            self.served += len(following)
         return went_well
 
-    def _next(self, queue: Queue, done: str, *, goes_on: bool) -> Job | None:
-        """The job that waits next; None where there is none, or where it is left to RQ. ``done`` is
-        the id of the one before, which is over."""
+    def _next(self, queue: Queue, done: Sequence[str], *, goes_on: bool) -> list[Job]:
+        """The jobs that wait next; none where none waits, or where they are left to RQ. ``done``
+        are the ids of those before, which are over."""
         if self.served >= MAX_JOBS:
             self._stop_requested = True
-        jobs, may = self.job_class.redis_job_namespace_prefix, goes_on and not self._stop_requested
-        found = self.connection.eval(_NEXT, 1, queue.key, jobs, done, int(may), FORGOTTEN_SECONDS)
-        if not found:
-            return None
-        job = self.job_class(found[0].decode(), self.connection, self.serializer)
-        job.restore({b"data": found[1], b"origin": queue.name.encode()})
+        most = TOGETHER[queue.name] if goes_on and not self._stop_requested else 0
+        jobs = self.job_class.redis_job_namespace_prefix
+        found = self.connection.eval(
+            _NEXT, 1, queue.key, jobs, min(most, MAX_JOBS - self.served), FORGOTTEN_SECONDS, *done
+        )
+        return [self._job(*each, queue) for each in zip(found[::2], found[1::2], strict=True)]
+
+    def _job(self, job_id: bytes, data: bytes, queue: Queue) -> Job:
+        job = self.job_class(job_id.decode(), self.connection, self.serializer)
+        job.restore({b"data": data, b"origin": queue.name.encode()})
         return job
 
-    def _carried_out(self, job: Job, queue: Queue) -> str:
-        """Returns the job's id when nothing is to be kept of it."""
+    def _carried_out(self, jobs: Sequence[Job], queue: Queue) -> list[str]:
+        """Returns the ids of jobs of which nothing is to be kept."""
+        known = [job for job in jobs if self._is_known(job, queue)]
+        if not known:
+            return []
+        ids = [str(job.id) for job in known]
+        try:
+            seconds = JOB_TIMEOUT_SECONDS[queue.name]
+            with self.death_penalty_class(seconds, JobTimeoutException, job_id=ids[0]):
+                if len(known) == 1:
+                    known[0].perform()
+                else:
+                    tasks.sync_calendars({job.args[0]: job.args[1] for job in known})
+        except Exception:
+            log.exception("a job ended unexpectedly: the sweep brings its calendar back")
+        return ids
+
+    def _is_known(self, job: Job, queue: Queue) -> bool:
+        """Whether it is one of Watcher's. What another one is, RQ notes."""
         try:
             _ = job.func
         except (UnknownJob, DeserializationError, TypeError, ValueError):
             job.refresh()  # type: ignore[no-untyped-call]
-            super().perform_job(job, queue, self.prepare_execution(job))  # it notes what is wrong
-            return ""
-        try:
-            seconds = JOB_TIMEOUT_SECONDS[queue.name]
-            with self.death_penalty_class(seconds, JobTimeoutException, job_id=job.id):
-                job.perform()
-        except Exception:
-            log.exception("a job ended unexpectedly: the sweep brings its calendar back")
-        return str(job.id)
+            super().perform_job(job, queue, self.prepare_execution(job))
+            return False
+        return True
 
 
 def made(connection: redis.Redis, lane: rings.Lane, owner: str) -> LaneWorker:

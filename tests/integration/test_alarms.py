@@ -178,9 +178,8 @@ def note_run(company: Company) -> None:
     with company.services.db.session() as session:
         number = company.calendar().id
         moment = now(company)
-        runs.add(
-            session, Run(calendar_id=number, kind="delta", reason="restart", started_at=moment)
-        )
+        run = Run(calendar_id=number, kind="delta", reason="restart", started_at=moment)
+        runs.add(session, [run])
 
 
 def push(company: Company) -> None:

@@ -68,8 +68,6 @@ def forms(company: Company) -> dict[str, list[tuple[str, dict[str, Any]]]]:
             ("/employees/act", {"act": "resume", "everyone": "yes"}),
             ("/employees/act", {"act": "resume", "everyone": "yes", "confirmed": "yes"}),
             ("/employees/act", {"act": "pause"}),
-            ("/employees/act", {"act": "nonsense", "email": ANN}),
-            ("/employees/act", {}),
         ],
         "employees.invite": [
             ("/employees/invite", {"addresses": "dora@example.com, nonsense", "by": "link"}),
@@ -154,16 +152,6 @@ def test_a_page_says_what_became_of_a_form_however_often_it_is_loaded(
         page = browser.get(f"{done}?language={language}")
         assert len(re.findall(r'<code class="link">http[^<]+/connect/[^<]+<', page.text)) == 1
         assert page.text.count('data-title="Link"') == 1, "nothing stands for a link that lacks"
-
-
-def test_a_button_that_there_is_not_does_nothing_and_is_told(
-    company: Company, browser: FlaskClient
-) -> None:
-    form = {"form_proof": "t", "one": f"erase {ANN}"}
-    page = browser.post("/employees/act", data=form, follow_redirects=True)
-    assert page.request.path == "/employees"
-    assert "The page has no such button. Do: press one of those that it has now" in says(page.text)
-    assert company.account().is_active
 
 
 def test_what_a_page_keeps_is_for_one_person_and_for_an_hour(

@@ -12,7 +12,7 @@ from tests.waiting import wait_for
 from watcher.google.client import Patience
 from watcher.jobs.doorbell import Doorbell
 from watcher.ledger import owing
-from watcher.sync import work
+from watcher.sync import passes
 from watcher.sync.attempt import End
 from watcher.sync.work import work_off
 
@@ -79,7 +79,7 @@ def _hang(shop: Company) -> bool:
 def test_a_worker_for_pushes_leaves_what_needs_patience_to_the_other_lane(
     shop: Company, monkeypatch: pytest.MonkeyPatch, fault: dict[str, object], end: End
 ) -> None:
-    monkeypatch.setitem(work.PATIENCE, "live", Patience(timeout=0.2, retries=0))
+    monkeypatch.setitem(passes.PATIENCE, "live", Patience(timeout=0.2, retries=0))
     rung: list[tuple[int, str, str]] = []
 
     def ring(_: Doorbell, *words: Any) -> bool:

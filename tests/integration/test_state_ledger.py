@@ -435,7 +435,7 @@ def test_the_diary_of_a_large_company_is_bounded(
                     refused=refused,
                     error=error,
                 )
-                runs.add(session, run)
+                runs.add(session, [run])
 
     def left() -> list[tuple[str, float]]:
         with db.session() as session:
@@ -454,17 +454,15 @@ def test_what_is_old_is_forgotten_and_the_rest_kept(db: Database) -> None:
     number = add_calendar(db, add_account(db))
     with db.session() as session:
         for days in (0, 13, 15, 400):
-            runs.add(
-                session,
-                Run(
-                    calendar_id=number,
-                    kind="delta",
-                    reason="push",
-                    started_at=NOW - timedelta(days=days),
-                    items=1,
-                    error="",
-                ),
+            run = Run(
+                calendar_id=number,
+                kind="delta",
+                reason="push",
+                started_at=NOW - timedelta(days=days),
+                items=1,
+                error="",
             )
+            runs.add(session, [run])
         for minutes, name in ((10, "fresh"), (90, "stale")):
             session.add(
                 OAuthFlow(

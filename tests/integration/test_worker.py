@@ -18,6 +18,7 @@ from watcher import worker as workers
 from watcher.jobs import tasks
 from watcher.jobs.doorbell import TASK
 from watcher.ledger import calendars
+from watcher.ledger.rings import Lane
 from watcher.worker import KnownJob, LaneWorker
 
 
@@ -79,8 +80,10 @@ class Crowd:
         self.bell = company.services.doorbell
         self.worker: LaneWorker = workers.made(self.bell.worker_client(), "live", "tests")
         self.done: list[int] = []
+        self.at_once: list[list[int]] = []
         self.during: Callable[[int], object] = lambda _number: None
         monkeypatch.setattr(tasks, "sync_calendar", self._note)
+        monkeypatch.setattr(tasks, "sync_calendars", self._note_all)
         # They would stay when the test is over.
         monkeypatch.setattr(self.worker, "_install_signal_handlers", lambda: None)
 
@@ -89,9 +92,14 @@ class Crowd:
         self.during(number)
         return "done"
 
-    def ring(self, many: int) -> None:
+    def _note_all(self, jobs: dict[int, str]) -> None:
+        self.at_once.append(list(jobs))
+        for number, reason in jobs.items():
+            self._note(number, reason)
+
+    def ring(self, many: int, lane: Lane = "live") -> None:
         for number in range(1, many + 1):
-            assert self.bell.ring(number, "live", "push")
+            assert self.bell.ring(number, lane, "push")
 
     def work(self) -> None:
         self.worker.work(burst=True, logging_level="WARNING")
@@ -125,20 +133,49 @@ def test_what_waits_behind_a_job_is_worked_off_in_its_order(crowd: Crowd) -> Non
 
 
 def test_others_take_theirs_meanwhile(crowd: Crowd) -> None:
-    """A worker takes the next job when it has ended one, and no heap of them for itself."""
-    crowd.ring(3)
+    """A worker takes half of what waits, to work it off at once, and leaves half to others."""
+    crowd.ring(10)
     waiting = []
-    crowd.during = lambda _number: waiting.append(crowd.waiting)
+    crowd.during = lambda _number: waiting.append(len(crowd.waiting))
     crowd.work()
-    assert waiting == [[2, 3], [3], []]
+    assert waiting == [9, 4, 4, 4, 4, 4, 2, 2, 1, 0]
+    assert crowd.at_once == [[2, 3, 4, 5, 6], [7, 8]]
+
+
+def test_a_worker_has_no_more_than_so_many_in_hand(crowd: Crowd) -> None:
+    """If it is killed they wait for the sweep."""
+    crowd.ring(50)
+    crowd.work()
+    assert max(map(len, crowd.at_once)) == workers.TOGETHER["live"]
+    assert crowd.done == list(range(1, 51))
+
+
+def test_bulk_work_is_done_one_calendar_after_the_other(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd.worker = workers.made(crowd.bell.worker_client(), "backfill", "tests")
+    monkeypatch.setattr(crowd.worker, "_install_signal_handlers", lambda: None)
+    crowd.ring(6, "backfill")
+    crowd.work()
+    assert (crowd.done, crowd.at_once) == ([1, 2, 3, 4, 5, 6], [])
+
+
+def test_a_strangers_job_among_several_is_not_carried_out(crowd: Crowd) -> None:
+    crowd.ring(3)
+    crowd.bell.queue("live").enqueue_call("os.getcwd", job_id="strange")
+    crowd.bell.ring(5, "live", "push")
+    crowd.bell.ring(6, "live", "push")
+    crowd.work()
+    assert crowd.done == [1, 2, 3, 5, 6]
+    assert crowd.left == 1, "RQ has noted what is wrong with it"
 
 
 def test_a_worker_that_is_asked_to_end_takes_no_more(crowd: Crowd) -> None:
     crowd.ring(4)
     crowd.during = lambda number: number == 2 and crowd.worker.request_stop(SIGTERM, None)  # type: ignore[no-untyped-call]
     crowd.work()
-    assert (crowd.done, crowd.waiting) == ([1, 2], [3, 4])
-    assert crowd.left == 2
+    assert (crowd.done, crowd.waiting) == ([1, 2, 3], [4])
+    assert crowd.left == 1
 
 
 def test_rq_has_its_turn_however_many_wait(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:

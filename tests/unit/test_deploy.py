@@ -44,35 +44,6 @@ def test_env_example_filled_in_is_complete(tmp_path: Path) -> None:
     assert loaded.settings.erpnext_api_secret.get_secret_value() == "s" * 40
 
 
-def test_what_a_user_has_to_put_in_is_told() -> None:
-    """Each file that has a name in it which is nobody's, and each setting without a default."""
-    told = (DEPLOY / "README.md").read_text()
-    told = told.partition("## What you put in")[2].partition("\n## ")[0]
-    files = {
-        file.name
-        for file in DEPLOY.iterdir()
-        if file.name != "README.md" and re.search(r"example\.com|/example/", file.read_text())
-    }
-    assert files == {
-        name for name in re.findall(r"^\| \[([^]]+)\]", told, re.M) if name in files
-    }, "files with no row"
-    settings = re.findall(r"^(WATCHER_[A-Z_]+)=", (DEPLOY / "env.example").read_text(), re.M)
-    assert [name for name in settings if f"`{name}`" not in told] == []
-
-
-def test_settings_of_a_delegation_alone_are_complete(tmp_path: Path) -> None:
-    text = (DEPLOY / "env.example").read_text()
-    secret = tmp_path / "secret"
-    secret.write_text("s" * 40 + "\n")
-    text = re.sub(r"^WATCHER_GOOGLE_CLIENT_\S*=.*\n", "", text, flags=re.M)
-    text = re.sub(r"_FILE=/etc/watcher/\S+", f"_FILE={secret}", text)
-    text = text.replace("WATCHER_ERPNEXT_API_KEY=", "WATCHER_ERPNEXT_API_KEY=x")
-    text += f"WATCHER_GOOGLE_SERVICE_ACCOUNT_FILE={secret}\nWATCHER_DELEGATION_ALLOW=@example.com\n"
-    (tmp_path / "watcher.env").write_text(text)
-    loaded = load({"WATCHER_CONFIG": "watcher.env"}, tmp_path, complete=True)
-    assert loaded.settings.delegation_allow
-
-
 @pytest.mark.parametrize(("file", "call"), CALLS)
 def test_commands_exist(file: str, call: str) -> None:
     words = [w for w in call.split() if w != "--no-input"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from watcher.erpnext.refusals import Refused
+from watcher.erpnext.sorting import Sorted
+from watcher.events.model import Action
 
 
 @dataclass(kw_only=True, slots=True)
@@ -24,6 +27,18 @@ class Applied:
     answered_late: int = 0
     kept: Counter[str] = field(default_factory=Counter)
     refused: list[Refused] = field(default_factory=list)
+
+    @classmethod
+    def as_planned(cls, actions: Iterable[Action]) -> Applied:
+        """The outcome of actions that make, rewrite or keep rows, where nothing was refused."""
+        todo = Sorted.of(actions)
+        revived = sum(update.revive for update in todo.updates)
+        return cls(
+            created=len(todo.creates),
+            updated=len(todo.updates) - revived,
+            revived=revived,
+            kept=Counter(keep.reason for keep in todo.keeps),
+        )
 
     @property
     def wrote(self) -> bool:

@@ -169,6 +169,22 @@ class EventMirror:
         """Rows of a calendar that were written after ``stamp`` (the site's own, see ``Row``)."""
         return self._rows([*of_calendar(account, calendar_id), ["modified", ">", stamp]])
 
+    def touched_lately(
+        self, calendars: Collection[tuple[str, str]], stamp: str, most: int
+    ) -> list[model.Row] | None:
+        """As ``touched_since`` for several calendars (account and calendar id, as rows hold them)
+        by one call; None when more than ``most`` rows were written since. A row of one of these
+        accounts in the calendar of another one may be among them."""
+        accounts, ids = zip(*calendars, strict=True)
+        filters: list[list[Any]] = [
+            ["custom_google_account", "in", sorted(set(accounts))],
+            ["custom_google_calendar_id", "in", sorted(set(ids))],
+            ["modified", ">", stamp],
+        ]
+        fields = [*FIELDS, *sorted(self.site_fields)]
+        rows = self.client.get_list("Event", fields, filters, limit_page_length=most + 1)
+        return None if len(rows) > most else [row_of(row, self.masks) for row in rows]
+
     # --- writing ----------------------------------------------------------------------------
 
     def apply(

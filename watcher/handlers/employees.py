@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
@@ -29,7 +29,6 @@ ASKED = "asked"
 NAMED = 20
 NOBODY, TICK = N_("Nobody was chosen"), N_("tick the boxes beside the names")
 GONE, NEW_LINK = N_("What became of it is shown for an hour"), N_("make a new link where one lacks")
-NO_DEED, RELOAD = N_("The page has no such button"), N_("press one of those that it has now")
 UNNAMED, WRITE = N_("Nobody was named"), N_("write addresses, or choose a CSV file")
 
 
@@ -76,11 +75,7 @@ def _can_mail(app: Services) -> bool:
 @acting.records(audit.What.ACCOUNT_SET)
 def act() -> ResponseReturnValue:
     """A button of a row (``one``: the deed and an address), or one for those who were chosen."""
-    try:
-        chosen = _chosen()
-    except UserError as error:
-        parts.refused(error)
-        return redirect(url_for("employees.everybody"), 303)
+    chosen = _chosen()
     back, deed = _back(chosen.search), whom.DEEDS[chosen.deed]
     audit.about(f"{len(chosen.emails)} accounts", deed.what)
     if not chosen.emails:
@@ -107,12 +102,11 @@ def _back(search: people.Search) -> str:
 
 
 def _chosen() -> whom.Chosen:
-    """Raises ``UserError`` where the form is none of this version's page."""
     form, search = request.form, whom.searched(request.form)
     one, _, email = form.get("one", "").partition(" ")
     deed = one or form.get("act", "")
     if deed not in whom.DEEDS:
-        raise UserError(NO_DEED, next_step=RELOAD)
+        abort(400)
     if not one and form.get("everyone") == "yes":
         return whom.chosen(deed, None, search, form.get("after", ""))
     return whom.chosen(deed, [email] if one else form.getlist("email"), search)

@@ -6,6 +6,7 @@ One process keeps its services, and with them its connections, warm between jobs
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from rq import get_current_job
 
@@ -14,6 +15,7 @@ from watcher.ledger.rings import Lane
 from watcher.services import Services, build
 from watcher.settings import Settings, load
 from watcher.sync.attempt import End
+from watcher.sync.together import work_off_together
 from watcher.sync.work import work_off
 from watcher.telemetry.spells import Spell
 
@@ -45,3 +47,14 @@ def sync_calendar(calendar_id: int, reason: str) -> str:
         return End.FAILED
     _spell.over(log, "calendars are synced")
     return end
+
+
+def sync_calendars(jobs: Mapping[int, str]) -> None:
+    """As ``sync_calendar`` for several calendars (the reasons by their numbers), whose jobs waited
+    one behind the other in the lane for pushes."""
+    try:
+        work_off_together(process_services(), jobs)
+    except Transient as error:
+        log.log(_spell.failed(), "some calendars were not synced: %s", error.message)
+    else:
+        _spell.over(log, "calendars are synced")

@@ -70,6 +70,11 @@ class Purse:
         self._paid -= 1
 
 
+def purpose_of(reason: str) -> Purpose:
+    """Whose share pays for reading changes that are owed for this reason."""
+    return "push" if reason in ("push", "asked") else "poll"
+
+
 def spend(db: Database, account_id: int, purpose: Purpose, now: datetime) -> None:
     """Count one call. Raises as ``count`` does."""
     with db.session() as session:

@@ -111,7 +111,7 @@ _OWED = (
         *(_C.snapshot_seq, _C.sync_token, _C.query_fingerprint, _C.policy_fingerprint),
         *(_C.time_zone, _C.window_end, _C.last_snapshot_at, _C.rows_seen, _C.sweep_allowed),
         *(_C.told_by, _C.removed, _C.retry_at, _C.paced_until, _C.synced_seq),
-        *(_C.push_supported, _C.watch_retry_at),
+        *(_C.push_supported, _C.watch_retry_at, _C.failures),
         *(_A.email, _A.erpnext_user, _A.state.label("account_state")),
         *(_A.default_event_type, _A.chosen_event_type, _A.chosen_private_events),
         exists().where(_Q.calendar_id == _C.id, _Q.kind == "masking").label("has_to_mask"),

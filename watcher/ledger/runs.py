@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,12 +40,15 @@ KEEP_CHANNELS = timedelta(days=31)
 KEEP_DEAD_GRANTS = timedelta(days=30)
 
 
-def add(session: Session, run: Run, counted: Mapping[str, int] | None = None) -> None:
-    """Write a pass into the diary, which is kept for 14 days, and count it for ever, together with
-    what else the process has counted meanwhile."""
-    values = {name: value for name, value in vars(run).items() if name in _RUN.c}
-    often.run(session, _WRITE, values)
-    counters.add(session, counters.of_run(run) + Counter(counted or {}))
+def add(session: Session, made: Iterable[Run], counted: Mapping[str, int] | None = None) -> None:
+    """Write passes into the diary, which is kept for 14 days, and count them for ever, together
+    with what else the process has counted meanwhile."""
+    counts = Counter(counted or {})
+    for run in made:
+        values = {name: value for name, value in vars(run).items() if name in _RUN.c}
+        often.run(session, _WRITE, values)
+        counts += counters.of_run(run)
+    counters.add(session, counts)
 
 
 _RUN = often.table(Run)

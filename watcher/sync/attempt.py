@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import structlog
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from watcher.channels.registry import open_channel
-from watcher.errors import AccountDead, AppDead, WatcherError
-from watcher.ledger import calendars, channels, debts, due, heard, leases, opening
+from watcher.errors import AccountDead, AppDead, BudgetSpent, WatcherError
+from watcher.ledger import budget, calendars, channels, debts, due, heard, leases, opening
 from watcher.ledger.debts import Work
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.rings import Lane
@@ -49,7 +52,8 @@ class End(StrEnum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """``is_watched``: a channel tells of the calendar's changes, or none is to be asked for now.
-    ``started`` is by the clock, ``mark`` on the monotonic one."""
+    ``started`` is by the clock, ``mark`` on the monotonic one; ``paid``: so many calls of Google's
+    are counted against the budget already."""
 
     lease: CalendarLease
     work: Work
@@ -57,6 +61,7 @@ class Attempt:
     started: datetime
     mark: float = field(default_factory=time.monotonic)
     trace: str = field(default_factory=traces.new)
+    paid: int = 0
     """The id of the pass: see ``telemetry.traces``."""
 
     @property
@@ -71,20 +76,81 @@ def begin_attempt(
     """Lease the calendar and read its debt, in one transaction. What it owes and whether its
     account is active is read after the lease was taken; see ``disconnect.drain``. ``in_any_case``:
     also when it owes nothing."""
+
+    def begun(*, pays: bool) -> Attempt | End:
+        with services.db.session() as session:
+            lease = leases.take_calendar(session, calendar_id, services.owner)
+            found, now = debts.owed(session, calendar_id), services.clock()
+            end = _in_the_way(found, now)
+            if found is not None and end is None and not in_any_case and not _owes(found):
+                end = End.DONE  # the job before this one has read what this one was rung for
+            if found is not None and end is None and lease is not None:
+                attempt = _attempt(services, session, lease, found, lane)
+                return _paid(session, attempt, now) if pays else attempt
+            _let_go(session, calendar_id, found, lease, end, now)
+            return end or End.BUSY
+
+    try:
+        return begun(pays=lane == "live")
+    except BudgetSpent:
+        return begun(pays=False)  # the pass is refused the call, and tells of it
+
+
+def begin_together(services: Services, calendar_ids: Collection[int]) -> list[Attempt]:
+    """As ``begin_attempt`` for calendars of which pushes tell, all in one transaction. Those are
+    left out, and left as they are, of which a pass is not plain (another process has the lease, it
+    failed the last time, a full listing is owed ...): it begins alone.
+
+    Raises ``BudgetSpent`` when there is no room for a call for each; then none has begun.
+    """
+    attempts, trace = [], traces.new()
     with services.db.session() as session:
-        lease = leases.take_calendar(session, calendar_id, services.owner)
-        found, now = debts.owed(session, calendar_id), services.clock()
-        end = _in_the_way(found, now)
-        if found is not None and end is None and not in_any_case and not _owes(found):
-            end = End.DONE  # the job before this one has read what this one was rung for
-        if found is not None and end is None and lease is not None:
-            return _attempt(services, session, lease, found, lane)
-        unserved = found is not None and not due.is_paced(found.paced_until, now)
-        if unserved and end in (End.IDLE, End.WAITS):
-            calendars.not_rung(session, calendar_id)
-        if lease is not None:
-            leases.release_calendar(session, lease)
-        return end or End.BUSY
+        now = services.clock()
+        # All processes lock calendars in this order, so that no two wait for each other.
+        for calendar_id in sorted(calendar_ids):
+            lease = leases.take_calendar(session, calendar_id, services.owner)
+            if lease is None:
+                continue
+            found = debts.owed(session, calendar_id)
+            if found is None or _in_the_way(found, now) or not _is_plain(found):
+                leases.release_calendar(session, lease)
+                continue
+            attempt = _attempt(services, session, lease, found, "live")
+            attempts.append(replace(attempt, trace=trace))
+        return [_paid(session, attempt, now) for attempt in attempts]
+
+
+def _is_plain(found: Row[Any]) -> bool:
+    """Whether a pass will most likely read and write a change or two: such passes are made
+    together. One that failed the last time may have been the reason why all of them failed."""
+    owes_changes = _owes(found) and not found.snapshot_seq and found.sync_token is not None
+    went_well = not (found.failures or found.has_to_mask)
+    return owes_changes and went_well and found.dirty_reason == "push"
+
+
+def _paid(session: Session, attempt: Attempt, now: datetime) -> Attempt:
+    """With the first call of Google's counted: in the transaction that is made anyway."""
+    work = attempt.work
+    if work.snapshot or work.sync_token is None:
+        return attempt  # a full listing is owed, which a worker for pushes does not make
+    budget.count(session, work.account_id, budget.purpose_of(work.reason), now)
+    return replace(attempt, paid=1)
+
+
+def _let_go(
+    session: Session,
+    calendar_id: int,
+    found: Row[Any] | None,
+    lease: CalendarLease | None,
+    end: End | None,
+    now: datetime,
+) -> None:
+    """No pass begins."""
+    unserved = found is not None and not due.is_paced(found.paced_until, now)
+    if unserved and end in (End.IDLE, End.WAITS):
+        calendars.not_rung(session, calendar_id)
+    if lease is not None:
+        leases.release_calendar(session, lease)
 
 
 def _owes(found: Row[Any]) -> bool:
@@ -124,6 +190,15 @@ def _attempt(
     )
     work = debts.begin(session, lease, found, None if is_watched else now)
     return Attempt(lease=lease, work=work, is_watched=is_watched, started=now)
+
+
+@contextmanager
+def about(attempt: Attempt) -> Iterator[None]:
+    """What is logged meanwhile names the calendar, the pass, and who told of it."""
+    work = attempt.work
+    told = structlog.contextvars.bound_contextvars(calendar=work.calendar_id)
+    with told, traces.of_pass(attempt.trace, work.told_by):
+        yield
 
 
 def watched(services: Services, attempt: Attempt) -> Attempt:

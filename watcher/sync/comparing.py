@@ -10,9 +10,9 @@ from watcher.events.mapping import sync_key
 from watcher.events.model import ErpEvent, GoogleEvent, MappingRules
 from watcher.events.window import REACH
 from watcher.sync.decide import map_reading
+from watcher.sync.held import rows_of_listing
 from watcher.sync.passes import Pass
 from watcher.sync.reading import list_window
-from watcher.sync.story import rows_of_listing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -51,6 +51,12 @@ class Plan:
         return any(conceals(action) for action in self.actions)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether rows are made or rewritten that everybody may read, and nothing else is done."""
+        unusual = self.brake or self.private or self.conceals
+        return not unusual and all(map(_is_plain, self.actions))
+
+    @property
     def written(self) -> set[str]:
         """Keys of the rows that are not left as they are."""
         return {action.key for action in self.actions if not isinstance(action, Keep)}
@@ -59,6 +65,12 @@ class Plan:
         """As it is, and with what is left of rows that were being made anew when a process was
         killed."""
         return replace(self, actions=[*self.actions, *discards(leftovers)])
+
+
+def _is_plain(action: Action) -> bool:
+    if isinstance(action, Create | Update):
+        return action.event.event_type != "Private" and not action.event.masked
+    return isinstance(action, Keep)
 
 
 def decide(basis: Basis, reading: Reading, rows: Rows) -> Plan:

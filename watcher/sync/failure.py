@@ -42,20 +42,17 @@ def record_failure(services: Services, attempt: Attempt, error: errors.WatcherEr
         debts.fail(session, lease, work, failure)
         if isinstance(error, errors.Transient) and error.unanswered:
             late.note_unanswered(session, lease.calendar_id, now)
-        runs.add(
-            session,
-            Run(
-                calendar_id=lease.calendar_id,
-                kind="failed",
-                reason=work.reason,
-                started_at=attempt.started,
-                seconds=attempt.seconds,
-                trace=attempt.trace,
-                told_by=work.told_by,
-                error=runs.failure(cause, error.message),
-            ),
-            counted,
+        run = Run(
+            calendar_id=lease.calendar_id,
+            kind="failed",
+            reason=work.reason,
+            started_at=attempt.started,
+            seconds=attempt.seconds,
+            trace=attempt.trace,
+            told_by=work.told_by,
+            error=runs.failure(cause, error.message),
         )
+        runs.add(session, [run], counted)
         leases.release_calendar(session, lease)
         level = away.level_of(session, error, now)
     if isinstance(error, errors.AccountDead):  # not above: who changes both locks the account first

@@ -17,7 +17,7 @@ from watcher.ledger import calendars, leases, marks
 from watcher.ledger.leases import CalendarLease
 from watcher.ledger.marks import Marking
 from watcher.services import Services
-from watcher.sync.touched import look_back
+from watcher.sync.touched import Written, look_back
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,8 @@ def _seen(services: Services, marking: Marking, batch: Batch) -> str:
     if not batch.keys or not marking.rows_seen:
         return marking.rows_seen
     calendar = data_id(marking.account), data_id(marking.google_id)
-    seen, _ = look_back(services.mirror(), calendar, batch.keys, marking.rows_seen)
+    written = Written(calendar, batch.keys, marking.rows_seen)
+    seen, _ = look_back(services.mirror(), written)
     return seen
 
 

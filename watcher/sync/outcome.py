@@ -1,10 +1,13 @@
-"""What a pass leaves in the ledger, in one transaction: the diary, what stands aside, and last the
-sync token. The lease goes back in it as well, unless the calendar has changed meanwhile."""
+"""What a pass, or several at once, leave in the ledger, in one transaction: the diary, what stands
+aside, and last the sync token. The lease goes back in it as well, unless the calendar has changed
+meanwhile."""
 
 from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +21,7 @@ from watcher.ledger import erpnext as known_site
 from watcher.ledger.models import Run
 from watcher.ledger.states import CalendarState
 from watcher.services import Services
-from watcher.sync.attempt import Attempt
+from watcher.sync.attempt import Attempt, End, about
 from watcher.sync.passes import Pass
 from watcher.sync.story import Outcome
 
@@ -27,61 +30,97 @@ log = logging.getLogger(__name__)
 MAX_LAG = timedelta(days=1)
 
 
-def commit(services: Services, attempt: Attempt, p: Pass, outcome: Outcome) -> bool:
-    """Store what the pass came to; true when the calendar has not changed meanwhile, and is let go.
-    Raises ``LeaseLost``; then nothing is stored."""
-    now, work, reading = services.clock(), p.basis.work, outcome.reading
-    run = _diary(attempt, p, outcome, now)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """A pass that has gone through on both sides, and what it came to."""
+
+    attempt: Attempt
+    p: Pass
+    outcome: Outcome
+
+    @property
+    def calendar_id(self) -> int:
+        return self.p.basis.work.calendar_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Noted:
+    """Its line in the diary, its calendar as ``as_found`` has read it, and the keys of events that
+    stand aside from now on."""
+
+    run: Run
+    found: Row[Any] = field(repr=False)
+    fresh: Sequence[str] = ()
+
+
+def commit(services: Services, *made: Made) -> list[End]:
+    """Store what passes came to, all of them in one transaction. ``DONE``: the calendar has not
+    changed meanwhile, and is let go; else ``CHANGED``. Raises ``LeaseLost``; then nothing is
+    stored."""
+    now = services.clock()
     with services.counts.taken() as counted, services.db.session() as session:
-        calendar_id = work.calendar_id
-        found = debts.as_found(session, calendar_id, now)
-        has_aside = found.has_aside or bool(outcome.refused)
-        fresh = _set_aside(session, attempt, p, outcome, now) if has_aside else []
-        runs.add(session, run, counted)
-        if work.reason == "poll":
-            _doubt_channel(session, outcome, calendar_id, attempt.started)
-        settled = debts.Settled(
-            found=found,
-            at=now,
-            next_poll_at=_next_poll(services, session, found, now),
-            sync_token=reading.token,
-            query_fingerprint=QUERY_FINGERPRINT,
-            policy_fingerprint=p.basis.policy,
-            time_zone=reading.zone_name,
-            window_start=reading.filled.start if reading.filled else None,
-            window_end=reading.filled.end if reading.filled else None,
-            snapshot=p.kind == "snapshot",
-            wrote=bool(run.created or run.updated or run.cancelled),
-            goes_on=outcome.touched
-            and p.kind == "delta"
-            and not rivals.is_known(session, calendar_id, now),
-            rows_seen=outcome.rows_seen,
-            trouble=_held(outcome) or (_refused(session, calendar_id, now) if has_aside else None),
-        )
-        let_go = debts.settle(session, attempt.lease, work, settled)
-        if p.kind == "snapshot":
-            rivals.note(session, calendar_id, outcome.rivals, now)
-        if settled.goes_on:
-            owing.owe_listings(session, [calendar_id], "touched", now)
-        if outcome.applied.answered_late:
-            known_site.remember_late_answers(session, outcome.applied.answered_late, now)
-        if found.is_away:
-            away.answered(session, _answered(outcome), now)
-    _tell_of_refusals(outcome, fresh)
-    log.info("synced", extra={"run": _as_log(run)})
-    return let_go
+        noted = [_note(session, each, now) for each in made]
+        runs.add(session, [each.run for each in noted], counted)
+        let_go = [
+            _settle(services, session, each, note, now)
+            for each, note in zip(made, noted, strict=True)
+        ]
+    for each, note in zip(made, noted, strict=True):
+        with about(each.attempt):
+            _tell_of_refusals(each.outcome, note.fresh)
+            log.info("synced", extra={"run": _as_log(note.run)})
+    return [End.DONE if gone else End.CHANGED for gone in let_go]
 
 
-def _set_aside(
-    session: Session, attempt: Attempt, p: Pass, outcome: Outcome, now: datetime
-) -> list[str]:
-    """The keys of events that stand aside from now on."""
-    calendar_id, refused = p.basis.work.calendar_id, outcome.refused
-    fresh = aside.quarantine(session, calendar_id, refused, attempt.started, now)
-    aside.release(session, calendar_id, outcome.settled_keys)
-    if p.kind == "snapshot":
+def _note(session: Session, made: Made, now: datetime) -> _Noted:
+    """What stands aside from now on, and no more. The calendar is kept from others until the
+    transaction ends."""
+    run, found = _diary(made, now), debts.as_found(session, made.calendar_id, now)
+    if not (found.has_aside or made.outcome.refused):
+        return _Noted(run=run, found=found)
+    calendar_id, refused = made.calendar_id, made.outcome.refused
+    fresh = aside.quarantine(session, calendar_id, refused, made.attempt.started, now)
+    aside.release(session, calendar_id, made.outcome.settled_keys)
+    if made.p.kind == "snapshot":
         aside.release_others(session, calendar_id, {r.key for r in refused})
-    return fresh
+    return _Noted(run=run, found=found, fresh=fresh)
+
+
+def _settle(services: Services, session: Session, made: Made, noted: _Noted, now: datetime) -> bool:
+    """What is owed from now on; true when the calendar is let go."""
+    attempt, p, outcome = made.attempt, made.p, made.outcome
+    calendar_id, found, run, reading = made.calendar_id, noted.found, noted.run, outcome.reading
+    if p.basis.work.reason == "poll":
+        _doubt_channel(session, outcome, calendar_id, attempt.started)
+    has_aside = found.has_aside or bool(outcome.refused)
+    settled = debts.Settled(
+        found=found,
+        at=now,
+        next_poll_at=_next_poll(services, session, found, now),
+        sync_token=reading.token,
+        query_fingerprint=QUERY_FINGERPRINT,
+        policy_fingerprint=p.basis.policy,
+        time_zone=reading.zone_name,
+        window_start=reading.filled.start if reading.filled else None,
+        window_end=reading.filled.end if reading.filled else None,
+        snapshot=p.kind == "snapshot",
+        wrote=bool(run.created or run.updated or run.cancelled),
+        goes_on=outcome.touched
+        and p.kind == "delta"
+        and not rivals.is_known(session, calendar_id, now),
+        rows_seen=outcome.rows_seen,
+        trouble=_held(outcome) or (_refused(session, calendar_id, now) if has_aside else None),
+    )
+    let_go = debts.settle(session, attempt.lease, p.basis.work, settled)
+    if p.kind == "snapshot":
+        rivals.note(session, calendar_id, outcome.rivals, now)
+    if settled.goes_on:
+        owing.owe_listings(session, [calendar_id], "touched", now)
+    if outcome.applied.answered_late:
+        known_site.remember_late_answers(session, outcome.applied.answered_late, now)
+    if found.is_away:
+        away.answered(session, _answered(outcome), now)
+    return let_go
 
 
 def _answered(outcome: Outcome) -> list[str]:
@@ -134,7 +173,7 @@ def _doubt_channel(session: Session, outcome: Outcome, calendar_id: int, started
         log.warning("a poll found what no notification told of: the channel is replaced")
 
 
-def _tell_of_refusals(outcome: Outcome, fresh: list[str]) -> None:
+def _tell_of_refusals(outcome: Outcome, fresh: Sequence[str]) -> None:
     """Each event once, when it is set aside; the message is without the event's own texts."""
     for refusal in outcome.refused:
         if refusal.key in fresh:
@@ -145,7 +184,8 @@ def _tell_of_refusals(outcome: Outcome, fresh: list[str]) -> None:
             )
 
 
-def _diary(attempt: Attempt, p: Pass, outcome: Outcome, now: datetime) -> Run:
+def _diary(made: Made, now: datetime) -> Run:
+    attempt, p, outcome = made.attempt, made.p, made.outcome
     work, applied = p.basis.work, outcome.applied
     run = Run(
         calendar_id=work.calendar_id,

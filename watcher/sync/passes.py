@@ -16,14 +16,17 @@ from watcher.events.compare import Place
 from watcher.events.mapping import data_id
 from watcher.events.model import MappingRules, Window
 from watcher.google.client import PATIENT, QUERY_FINGERPRINT, CalendarClient, Patience
-from watcher.ledger import erased, leases, rivals
-from watcher.ledger.budget import Share
+from watcher.ledger import budget, erased, leases, rivals
 from watcher.ledger.debts import Work
 from watcher.services import Services
 from watcher.sync.policy import make_rules, policy_fingerprint, window_of
 from watcher.sync.touched import was_touched
 
 Kind = Literal["delta", "snapshot"]
+PATIENCE: dict[str, Patience] = {"live": Patience(timeout=3.0, retries=1), "backfill": PATIENT}
+"""With Google, by lane. In the lane for pushes a calendar whose answers hang may hold a worker for
+seconds only: other calendars wait for it. It is left to a worker for bulk work, who waits longer.
+"""
 HOLD_EVERY_SECONDS = 10.0
 
 
@@ -86,9 +89,14 @@ class Pass:
 
 
 def make_pass(
-    services: Services, work: Work, hold: Callable[[], None], patience: Patience = PATIENT
+    services: Services,
+    work: Work,
+    hold: Callable[[], None],
+    patience: Patience = PATIENT,
+    paid: int = 0,
 ) -> Pass:
-    """Both sides and the policy for one calendar, as of now. ``patience`` is for Google.
+    """Both sides and the policy for one calendar, as of now. ``patience`` is for Google, of whose
+    calls so many are ``paid`` for already.
 
     This is the one place that decides between delta and snapshot. Raises what a first look at the
     ERPNext site raises.
@@ -102,7 +110,7 @@ def make_pass(
     return Pass(
         basis=basis,
         kind=kind,
-        google=services.google(work.account_id, work.account, _share(basis, kind), patience),
+        google=services.google(work.account_id, work.account, _share(basis, kind, paid), patience),
         mirror=mirror,
         hold=hold,
         note_erased=lambda rows: _note_erased(services, rows),
@@ -128,11 +136,11 @@ def make_basis(services: Services, work: Work, site: Site, employee: Employee | 
     )
 
 
-def _share(basis: Basis, kind: Kind) -> Share:
+def _share(basis: Basis, kind: Kind, paid: int) -> budget.Share:
     """The share of Google's budget from which the pass is paid."""
     if kind == "snapshot":
-        return Share("backfill", at_once=2 if basis.needs_token else 1)
-    return Share("push" if basis.work.reason in ("push", "asked") else "poll")
+        return budget.Share("backfill", paid, at_once=2 if basis.needs_token else 1)
+    return budget.Share(budget.purpose_of(basis.work.reason), paid)
 
 
 def _note_erased(services: Services, rows: Mapping[str, str]) -> None:
@@ -140,8 +148,8 @@ def _note_erased(services: Services, rows: Mapping[str, str]) -> None:
         erased.note(session, rows, services.clock())
 
 
-def keep_lease(services: Services, lease: leases.CalendarLease) -> Callable[[], None]:
-    """A function that prolongs the lease of 60 seconds, at most every ten."""
+def keep_lease(services: Services, *held: leases.CalendarLease) -> Callable[[], None]:
+    """A function that prolongs leases of 60 seconds, at most every ten."""
     last = time.monotonic()
 
     def hold() -> None:
@@ -149,7 +157,8 @@ def keep_lease(services: Services, lease: leases.CalendarLease) -> Callable[[], 
         if time.monotonic() - last < HOLD_EVERY_SECONDS:
             return
         with services.db.session() as session:
-            leases.extend_calendar(services.db, session, lease)
+            for lease in held:
+                leases.extend_calendar(services.db, session, lease)
         last = time.monotonic()
 
     return hold

@@ -3,7 +3,8 @@ full listing."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from watcher.erpnext.events import EventMirror
 from watcher.erpnext.site import ADMINISTRATOR
@@ -11,6 +12,8 @@ from watcher.events.model import Action, Row, Update
 from watcher.ledger.debts import Work
 
 FEW = 3
+FOREIGN = 100
+"""So many rows that no pass of them has written may come with those that were."""
 EVER = "1000-01-01 00:00:00"
 """Before any row that ERPNext holds."""
 
@@ -39,17 +42,51 @@ def rewritten(work: Work, rows: Iterable[Row], actions: Iterable[Action]) -> int
     return len(found) if len(found) >= FEW else 0
 
 
-def look_back(
-    mirror: EventMirror, calendar: tuple[str, str], written: Collection[str], before: str
-) -> tuple[str, bool]:
-    """After a pass has written rows (their keys): ERPNext's newest stamp of the calendar's rows,
-    and whether somebody else wrote meanwhile; if so, the stamp stays at ``before``."""
-    since = before or EVER
-    touched = mirror.touched_since(*calendar, since)
-    strange = [row for row in touched if row.key not in written]
-    if _by_others(mirror, strange, since):
-        return before, True
-    return max([before, *(row.modified for row in touched)]), False
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a pass has written in a calendar (account and calendar id, as rows hold them), by keys,
+    and ERPNext's newest stamp of its rows ``before``."""
+
+    calendar: tuple[str, str]
+    keys: Collection[str]
+    before: str
+
+
+Seen = tuple[str, bool]
+
+
+def look_back(mirror: EventMirror, written: Written) -> Seen:
+    """After a pass has written rows: ERPNext's newest stamp of the calendar's rows, and whether
+    somebody else wrote meanwhile; if so, the stamp stays as it was before."""
+    touched = mirror.touched_since(*written.calendar, written.before or EVER)
+    return _seen(mirror, written, touched)
+
+
+def look_back_at(mirror: EventMirror, passes: Sequence[Written]) -> list[Seen]:
+    """As ``look_back`` for several calendars, by one call; unless that brings too much of what was
+    written long ago in one of them and since the last pass of another."""
+    if len(passes) < 2:
+        return [look_back(mirror, each) for each in passes]
+    calendars = [each.calendar for each in passes]
+    most = sum(len(each.keys) for each in passes) + FOREIGN
+    touched = mirror.touched_lately(calendars, min(each.before for each in passes), most)
+    if touched is None:
+        return [look_back(mirror, each) for each in passes]
+    return [
+        _seen(
+            mirror,
+            each,
+            [r for r in touched if r.owner_ids == each.calendar and r.modified > each.before],
+        )
+        for each in passes
+    ]
+
+
+def _seen(mirror: EventMirror, written: Written, touched: list[Row]) -> Seen:
+    strange = [row for row in touched if row.key not in written.keys]
+    if _by_others(mirror, strange, written.before or EVER):
+        return written.before, True
+    return max([written.before, *(row.modified for row in touched)]), False
 
 
 def _by_others(mirror: EventMirror, rows: list[Row], since: str) -> list[Row]:

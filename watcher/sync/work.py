@@ -5,33 +5,28 @@ meanwhile. Here a pass that fails, or that is another worker's, is told from one
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import structlog
 
 from watcher import errors
-from watcher.google.client import PATIENT, Patience
 from watcher.google.errors import SIDE
 from watcher.ledger import calendars, debts, leases
 from watcher.ledger.rings import Lane
 from watcher.services import Services
-from watcher.sync.attempt import Attempt, End, begin_again, begin_attempt, watched
+from watcher.sync.attempt import Attempt, End, about, begin_again, begin_attempt, watched
 from watcher.sync.failure import is_sure, record_failure
 from watcher.sync.moved import follow
-from watcher.sync.outcome import commit
-from watcher.sync.passes import keep_lease, make_pass
+from watcher.sync.outcome import Made, commit
+from watcher.sync.passes import PATIENCE, keep_lease, make_pass
 from watcher.sync.story import sync
-from watcher.telemetry import traces
 
 log = logging.getLogger(__name__)
 
 MAX_PASSES: dict[Lane, int] = {"live": 2, "backfill": 5}
 """So many passes are made in a row while a calendar goes on changing; then it goes to the end of
 the queue. In the lane for pushes others wait."""
-PATIENCE: dict[Lane, Patience] = {"live": Patience(timeout=3.0, retries=1), "backfill": PATIENT}
-"""With Google. A calendar whose answers hang may hold a worker for pushes for seconds only: other
-calendars wait for it. It is left to a worker for bulk work, who waits longer."""
-
-
+Story = Callable[[], End]
 _LET_GO = frozenset({End.DONE, End.FAILED, End.WAITS})
 """Ends with which the calendar was let go in the transaction that stored them."""
 
@@ -53,7 +48,7 @@ def work_off(services: Services, calendar_id: int, reason: str, job_of: Lane | N
         end = End.CHANGED
         try:
             for _ in range(MAX_PASSES[lane]):
-                with traces.of_pass(attempt.trace, attempt.work.told_by):
+                with about(attempt):
                     end = _one_pass(services, attempt, lane)
                 if end != End.CHANGED:
                     break
@@ -63,29 +58,52 @@ def work_off(services: Services, calendar_id: int, reason: str, job_of: Lane | N
                     break
                 attempt = again
         finally:
-            if end not in _LET_GO:
-                with services.db.session() as session:
-                    leases.release_calendar(session, attempt.lease)
-        # After the release, or a quick worker would find it leased.
-        if end == End.LEFT:
-            services.ring(calendar_id, "backfill", "left")
-        if end == End.CHANGED:
-            # A calendar that changes faster than it syncs goes to the end of the queue.
-            services.ring(calendar_id, "live", "again")
-            return End.DONE
-        return end
+            _let_go(services, attempt, end)
+        return _hand_on(services, calendar_id, end)
 
 
-def _one_pass(services: Services, attempt: Attempt, lane: Lane) -> End:
+def end_pass(services: Services, attempt: Attempt, first: Story) -> End:
+    """The end of a pass that a worker for pushes has begun together with others; otherwise as
+    ``work_off``, but for a calendar that has changed meanwhile, which goes to the end of the queue.
+    """
+    end = End.BUSY
     try:
+        with about(attempt):
+            end = _one_pass(services, attempt, "live", first)
+    finally:
+        _let_go(services, attempt, end)
+    return _hand_on(services, attempt.work.calendar_id, end)
+
+
+def _let_go(services: Services, attempt: Attempt, end: End) -> None:
+    if end not in _LET_GO:
+        with services.db.session() as session:
+            leases.release_calendar(session, attempt.lease)
+
+
+def _hand_on(services: Services, calendar_id: int, end: End) -> End:
+    """To be called when the calendar has been let go, or a quick worker would find it leased."""
+    if end == End.LEFT:
+        services.ring(calendar_id, "backfill", "left")
+    if end == End.CHANGED:
+        # A calendar that changes faster than it syncs goes to the end of the queue.
+        services.ring(calendar_id, "live", "again")
+        return End.DONE
+    return end
+
+
+def _one_pass(services: Services, attempt: Attempt, lane: Lane, story: Story | None = None) -> End:
+    """A pass from its beginning to its end; with ``story`` the rest of one."""
+    try:
+        if story is not None:
+            return story()
         attempt = watched(services, attempt)
         hold = keep_lease(services, attempt.lease)
-        p = make_pass(services, attempt.work, hold, PATIENCE[lane])
+        p = make_pass(services, attempt.work, hold, PATIENCE[lane], attempt.paid)
         if p.kind == "snapshot" and lane == "live":
-            _owe_listing(services, attempt, token_expired=False)
-            return End.LEFT
-        clean = commit(services, attempt, p, sync(p))
-        return End.DONE if clean else End.CHANGED
+            return leave_listing(services, attempt)
+        [end] = commit(services, Made(attempt=attempt, p=p, outcome=sync(p)))
+        return end
     except errors.LeaseLost as error:
         log.warning("%s", error.message)
         return End.BUSY
@@ -115,6 +133,12 @@ def _needs_patience(error: errors.WatcherError) -> bool:
     """Google did not answer, or answered with an error that passes at once, as it does at times.
     Where it says itself how long to leave it alone, a second worker must not ask again."""
     return isinstance(error, errors.Transient) and error.side == SIDE and error.retry_after is None
+
+
+def leave_listing(services: Services, attempt: Attempt) -> End:
+    """A full listing turns out to be owed, which is bulk work. Raises ``LeaseLost``."""
+    _owe_listing(services, attempt, token_expired=False)
+    return End.LEFT
 
 
 def _owe_listing(services: Services, attempt: Attempt, *, token_expired: bool) -> None:
