@@ -16,13 +16,12 @@ import redis
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue
-from rq.serializers import JSONSerializer
 
-from watcher.jobs import connect
+from watcher.jobs import connect, enqueuing
+from watcher.jobs.enqueuing import JOB_TIMEOUT_SECONDS as JOB_TIMEOUT_SECONDS
+from watcher.jobs.enqueuing import TASK as TASK
 from watcher.ledger.rings import LANES, Lane, Reason
 
-TASK = "watcher.jobs.tasks.sync_calendar"
-JOB_TIMEOUT_SECONDS = {"live": 600, "backfill": 3600}
 BREAKER_SECONDS = 5.0
 WORKER_PATIENCE_SECONDS = 60
 
@@ -52,6 +51,7 @@ class Doorbell:
         self._open_until = 0.0
         self._lock = threading.Lock()
         self._client: redis.Redis | None = None
+        self._enqueuing: enqueuing.Enqueuing | None = None
 
     def __repr__(self) -> str:
         return "Doorbell()"  # the URL may hold a password
@@ -81,30 +81,27 @@ class Doorbell:
         return connect.client(self._url, socket_connect_timeout=2, retry=patience)
 
     def queue(self, lane: Lane) -> Queue:
-        return Queue(lane, connection=self.client, serializer=JSONSerializer)
+        return enqueuing.queue(lane, self.client)
 
     def ring(self, calendar_id: int, lane: Lane, reason: Reason) -> str:
         """Wake a worker for a calendar; returns the job's id, empty when Redis did not take it. One
-        round trip: without a pipeline RQ takes two."""
+        round trip."""
         if time.monotonic() < self._open_until:
             return ""
         job_id = f"calendar-{calendar_id}-{secrets.token_hex(6)}"
         try:
-            pipeline = self.client.pipeline()
-            self.queue(lane).enqueue_call(
-                TASK,
-                args=(calendar_id, reason),
-                job_id=job_id,
-                timeout=JOB_TIMEOUT_SECONDS[lane],
-                result_ttl=0,
-                failure_ttl=86_400,
-                pipeline=pipeline,
-            )
-            pipeline.execute()
+            self._into_queue().put(job_id, calendar_id, lane, reason)
         except redis.RedisError:
             self._open_until = time.monotonic() + BREAKER_SECONDS
             return ""
         return job_id
+
+    def _into_queue(self) -> enqueuing.Enqueuing:
+        client = self.client
+        with self._lock:
+            if self._enqueuing is None:
+                self._enqueuing = enqueuing.Enqueuing(client)
+            return self._enqueuing
 
     def move_to_front(self, lane: Lane, job_ids: Sequence[str], most: int) -> set[str]:
         """Of these jobs those that still wait, which are returned, are the next ones, in this
