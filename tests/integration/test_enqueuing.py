@@ -27,8 +27,8 @@ def database_url(tmp_path: Path) -> str:
 def left(client: redis.Redis) -> dict[bytes, Any]:
     """Every key that Redis has, with its content and how long it stays."""
     found: dict[bytes, Any] = {}
-    for key in client.keys():
-        kind = client.type(key)
+    for key in client.scan_iter():
+        kind = bytes(client.type(key))
         read = {b"hash": client.hgetall, b"set": client.smembers}.get(kind)
         content = client.lrange(key, 0, -1) if read is None else read(key)
         found[key] = (kind, client.ttl(key), content)

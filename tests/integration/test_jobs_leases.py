@@ -45,11 +45,8 @@ def notify(company: Company) -> str:
         assert row is not None
         channel_id, resource_id = row.id, row.resource_id or ""
     token = company.google.channels.all[channel_id].token or ""
-    with services.db.session() as session:
-        message = inbox.Message(
-            channel_id=channel_id, token=token, resource_id=resource_id, number=7
-        )
-        return inbox.record(session, message, services.clock()).word
+    message = inbox.Message(channel_id=channel_id, token=token, resource_id=resource_id, number=7)
+    return inbox.record(services.db, message, services.clock()).word
 
 
 def start_work(company: Company, owner: str = "another worker") -> tuple[CalendarLease, Work]:

@@ -142,8 +142,7 @@ def _log(verdict: Verdict) -> None:
 
 def _write(message: inbox.Message) -> Verdict:
     services = context.services()
-    with services.db.session() as session:
-        verdict = inbox.record(session, message, services.clock())
+    verdict = inbox.record(services.db, message, services.clock())
     if verdict.word == "recorded":
         context.pace().recorded(verdict.calendar_id, paced=message.paced_until is not None)
     return verdict

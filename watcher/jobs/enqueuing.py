@@ -8,6 +8,7 @@ process's time. Here RQ makes one job of each kind, and others are written as co
 from __future__ import annotations
 
 import itertools
+import json
 import zlib
 from datetime import UTC, datetime
 from typing import Any
@@ -40,7 +41,7 @@ class Enqueuing:
         self._alike = {lane: _alike(each, lane) for lane, each in self._queues.items()}
 
     def put(self, job_id: str, calendar_id: int, lane: Lane, reason: Reason) -> None:
-        """Behind all others of its lane. Raises ``redis.RedisError`` when Redis does not take it."""
+        """Behind all others of its lane. Raises ``redis.RedisError`` where Redis takes none."""
         lanes = self._queues[lane]
         fields = self._alike[lane] | _own(calendar_id, reason)
         keys = (lanes.redis_queues_keys, lanes.key, Job.key_for(job_id))
@@ -67,9 +68,10 @@ def _alike(lanes: Queue, lane: Lane) -> dict[str, Any]:
 def _own(calendar_id: int, reason: Reason) -> dict[str, Any]:
     """What one job has of its own."""
     now = datetime.now(UTC).strftime(_MOMENT)
+    call = json.dumps([TASK, None, [calendar_id, reason], {}])
     return {
         "created_at": now,
         "enqueued_at": now,
-        "data": zlib.compress(JSONSerializer.dumps([TASK, None, [calendar_id, reason], {}])),
+        "data": zlib.compress(call.encode()),
         "description": f"{TASK}({calendar_id}, {reason!r})",
     }

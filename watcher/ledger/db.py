@@ -6,12 +6,12 @@ import fcntl
 import importlib
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -23,28 +23,23 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
 from watcher import errors
-from watcher.ledger import refusals, server
+from watcher.ledger import often, refusals, server
 from watcher.ledger.clock import epoch_now
 from watcher.ledger.ledger_file import LedgerFile, damage, damaged, private_opener
-from watcher.ledger.prepared import Prepared, Query
+from watcher.ledger.prepared import Query
+from watcher.ledger.quick import AUTOCOMMIT, Ask, Quick, Row, Stale
 from watcher.ledger.together import Together
 
+T = TypeVar("T")
 MIGRATIONS = Path(__file__).parent / "migrations"
 REVISIONS = sorted(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*_*.py"))
 """All that this version knows, oldest first: a migration's file begins with its revision."""
 BUSY_MS = 15_000
 LEAST_FREE_BYTES = 1_000_000
-AUTOCOMMIT: dict[str, Any] = {
-    "isolation_level": "AUTOCOMMIT",
-    "pool_reset_on_return": None,
-    "pool_size": 8,
-}
-"""Options of an engine whose statements are a transaction each: nothing is begun or ended."""
-
 LOCKED: dict[str, Any] = {"key_share": True}
 """Options of ``with_for_update``: nobody else changes the row until the transaction ends, but rows
 that point to it can be written. Without them PostgreSQL would lock the row's key as well, which it
@@ -84,10 +79,8 @@ class Database:
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reader = self.engine.execution_options(reads_only=True, postgresql_readonly=True)
         self._readings = sessionmaker(self._reader, expire_on_commit=False)
-        self._lock = threading.Lock()
-        self._glances: Engine | None = None
-        self._queries: dict[Query, Prepared] = {}
-        self._together: Together[Sequence[Any] | None] = Together()
+        self._quick = Quick(self._quick_engine, self._begins)
+        self._together: Together[Row | None] = Together()
 
     def __repr__(self) -> str:
         return f"Database({self._url.render_as_string(hide_password=True)})"
@@ -115,9 +108,7 @@ class Database:
                     raise
                 raise RuntimeError("Database.reading() is no place for a write") from error
 
-    def glance(
-        self, statement: Query, values: Mapping[str, Any], key: str = ""
-    ) -> Sequence[Any] | None:
+    def glance(self, statement: Query, values: Mapping[str, Any], key: str = "") -> Row | None:
         """The first row of a statement that only reads, outside of any transaction, or None: for
         what is asked many times a second. It waits for no writer, and costs a tenth of ``reading``.
         With ``key`` threads that ask at once for the same, whatever the other values, share a look
@@ -126,84 +117,85 @@ class Database:
 
         Raises ``LedgerAway`` as ``session`` does.
         """
-        if self._file is not None:
-            self._file.check()
-        try:
+        with self._named():
             if key:
-                return self._together.ask((statement, key), lambda: self._glance(statement, values))
-            return self._glance(statement, values)
-        except DatabaseError as error:
-            failure = self._failure(error)
-            if failure is None:
-                raise
-            raise failure from None
+                ask = partial(self._quick.look, statement, values)
+                return self._together.ask((statement, key), ask)
+            return self._quick.look(statement, values)
 
-    def _glance(self, statement: Query, values: Mapping[str, Any]) -> Sequence[Any] | None:
-        """By the driver itself, which takes a third of the time. Nobody asks first whether a
-        connection of the pool still stands: that would double what a look at PostgreSQL takes. When
-        the driver fails, the statement is made once more on a new connection, by SQLAlchemy, which
-        has a name for what is wrong."""
-        engine = self._glancing()
-        query = self._queries.get(statement)
-        if query is None:
-            query = self._queries[statement] = Prepared.of(statement, engine)
-        connection = engine.raw_connection()
+    def at_once(self, act: Callable[[Ask], T]) -> T:
+        """One transaction that may write, committed when this returns: for what is written many
+        times a second. It costs a fifth of ``session``. ``act`` is handed the way to ask, and may
+        be called twice. The rows are as those of ``glance``.
+
+        Raises ``LedgerAway`` as ``session`` does.
+        """
         try:
-            cursor = connection.cursor()
-            cursor.execute(query.sql, query.given(values))
-            row: Sequence[Any] | None = cursor.fetchone()
-            cursor.close()
-        except engine.dialect.loaded_dbapi.Error:
-            connection.invalidate()
-        else:
-            return row
-        finally:
-            connection.close()
-        with engine.connect() as again:
-            return again.exec_driver_sql(query.sql, query.given(values)).first()
+            with self._named():
+                return self._quick.write(act)
+        except Stale:
+            with self.session() as session:
+                return act(lambda query, values: often.run(session, query, values).first())
 
-    def _glancing(self) -> Engine:
-        with self._lock:
-            if self._glances is None:
-                url = self._url.render_as_string(hide_password=False)
-                if self.is_sqlite:
-                    self._glances = _sqlite_engine(url, self._file, **AUTOCOMMIT)
-                else:
-                    self._glances = server.engine(url, pool_pre_ping=False, **AUTOCOMMIT)
-            return self._glances
+    def _quick_engine(self) -> Engine:
+        """Nobody asks first whether a connection still stands: that would double what a look at
+        PostgreSQL takes."""
+        url = self._url.render_as_string(hide_password=False)
+        if self.is_sqlite:
+            return _sqlite_engine(url, self._file, **AUTOCOMMIT)
+        return server.engine(url, pool_pre_ping=False, **AUTOCOMMIT)
+
+    def _begins(self, info: Mapping[str, Any]) -> str:
+        return "BEGIN IMMEDIATE" if self.is_sqlite else server.begin(info)
 
     @contextmanager
     def _transaction(self, sessions: sessionmaker[Session]) -> Iterator[Session]:
+        with self._named(), sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Raises ``LedgerAway`` for what the database or its driver raises within, unless it is an
+        error of ours in a statement."""
         if self._file is not None:
             self._file.check()
         try:
-            with sessions.begin() as session:
-                yield session
+            yield
         except DatabaseError as error:
+            failure = self._failure(error.orig)
+            if failure is None:
+                raise
+            raise failure from None
+        except self._driver.Error as error:
             failure = self._failure(error)
             if failure is None:
                 raise
             raise failure from None
 
-    def _failure(self, error: DatabaseError) -> errors.LedgerAway | None:
-        """None for an error of ours in a statement."""
-        words = damage(error.orig)
+    def _failure(self, error: BaseException | None) -> errors.LedgerAway | None:
+        """What an error of the driver's comes to; None for an error of ours in a statement."""
+        words = damage(error)
         if words and self._file is not None:
             return damaged(self._file.path, words)
-        reason = refusals.why(error.orig)
+        reason = refusals.why(error)
         if reason == refusals.NO_WRITES:
             return errors.LedgerAway(reason)
-        if not isinstance(error, OperationalError) and not self._is_broken_off(error):
+        if not isinstance(error, self._driver.OperationalError) and not self._is_broken_off(error):
             return None
         own = reason == refusals.FULL
         said = errors.sentence("the ledger did not answer: %(reason)s", reason=reason)
         return errors.LedgerAway(reason if own else said, reason=reason)
 
-    def _is_broken_off(self, error: DatabaseError) -> bool:
+    def _is_broken_off(self, error: BaseException | None) -> bool:
         """The driver does not count it as the server's: by SQLSTATE, or, behind a pooler, none at
         all, since two answers came to one statement."""
-        mine = isinstance(error, InternalError) and not self.is_sqlite
-        return mine and getattr(error.orig, "sqlstate", None) in (None, refusals.BROKEN_OFF)
+        mine = isinstance(error, self._driver.InternalError) and not self.is_sqlite
+        return mine and getattr(error, "sqlstate", None) in (None, refusals.BROKEN_OFF)
+
+    @property
+    def _driver(self) -> Any:
+        """The module, by whose classes its errors are told apart."""
+        return self.engine.dialect.loaded_dbapi
 
     def now_epoch(self, session: Session) -> float:
         """Epoch seconds by the database's clock: leases of several machines agree on it."""
@@ -231,7 +223,7 @@ class Database:
         try:
             self._migrate(make)
         except DatabaseError as error:
-            failure = self._failure(error)
+            failure = self._failure(error.orig)
             if failure is None:
                 raise
             raise failure from None
@@ -256,7 +248,7 @@ class Database:
             with self._reader.connect() as connection:
                 return _current(connection)
         except DatabaseError as error:
-            failure = self._failure(error)
+            failure = self._failure(error.orig)
             if failure is None:
                 raise
             raise refusals.not_opened(failure) from None
@@ -300,9 +292,7 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
-        with self._lock:
-            if self._glances is not None:
-                self._glances.dispose()
+        self._quick.dispose()
 
 
 def _sqlite_engine(url: str, file: LedgerFile | None, **options: Any) -> Engine:

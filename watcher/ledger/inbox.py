@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from watcher.ledger import often
@@ -28,6 +27,7 @@ from watcher.ledger.calendars import RUNG_PATIENCE
 from watcher.ledger.columns import UtcDateTime
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Channel
+from watcher.ledger.quick import Ask
 from watcher.ledger.secrets import digest, same
 from watcher.ledger.states import ACCEPTED, AccountState, ChannelState
 from watcher.ledger.when import LONGEST_RETRY, lies_between
@@ -123,7 +123,7 @@ def _known() -> Select[*tuple[Any, ...]]:
     )
 
 
-def record(session: Session, message: Message, now: datetime) -> Verdict:
+def record(db: Database, message: Message, now: datetime) -> Verdict:
     """Authenticate by the channel's token (constant time) and resource id, then record.
 
     While ``rung_at`` is set, a job waits that has not begun to read Google: it clears
@@ -132,24 +132,41 @@ def record(session: Session, message: Message, now: datetime) -> Verdict:
     A row in state ``requesting`` has no resource id yet: the ``sync`` message can overtake the
     answer of events.watch. Message numbers are kept, never decided by (they have gaps).
     """
-    found = often.run(session, _SENDER, {"channel": message.channel_id}).one_or_none()
+    return db.at_once(functools.partial(_record, message, now))
+
+
+def _record(message: Message, now: datetime, ask: Ask) -> Verdict:
+    row = ask(_SENDER, {"channel": message.channel_id})
+    found = None if row is None else _Sender(*row)
     genuine = same(found.token_hash if found else _NOBODY, digest(message.token))
     known_as = (None, message.resource_id)
     if found is None or not genuine or found.resource_id not in known_as:
         return Verdict("unknown")
     active = not found.removed and found.account_state == AccountState.ACTIVE
     if found.state not in ACCEPTED:
-        channel = session.get_one(Channel, message.channel_id)
-        _stop_once(channel, message.resource_id, active, now)
+        if found.resource_id is None and message.resource_id and active:
+            _stop_once(message, now, ask)
         return Verdict("retired", found.calendar_id)
-    made = _make_dirty(session, found.calendar_id, active, message, now)
+    made = _make_dirty(found.calendar_id, active, message, now, ask)
     heard = {"channel": message.channel_id, "now": now}
     if made is None:
         if found.heard_at is None:  # once for each channel, also where nothing else is written
-            often.run(session, _HEARD, heard)
+            ask(_HEARD, heard)
         return Verdict("coalesced", found.calendar_id)
-    often.run(session, _HEARD_OF_CHANGE, heard | {"number": message.number})
+    ask(_HEARD_OF_CHANGE, heard | {"number": message.number})
     return Verdict("recorded" if made.wakes else "parked", found.calendar_id, made.seq)
+
+
+class _Sender(NamedTuple):
+    """A channel, its calendar and its account, as ``_SENDER`` selects them."""
+
+    token_hash: str
+    resource_id: str | None
+    state: str
+    heard_at: Any
+    calendar_id: int
+    removed: bool
+    account_state: str
 
 
 _CH, _CA = often.table(Channel), often.table(Calendar)
@@ -167,22 +184,40 @@ _HEARD = (
     update(_CH)
     .where(_CH.c.id == bindparam("channel"))
     .values(heard_at=func.coalesce(_CH.c.heard_at, _NOW))
+    .returning(_CH.c.id)
 )
 _HEARD_OF_CHANGE = _HEARD.values(last_message_at=_NOW, last_message_number=bindparam("number"))
 
 
-def _stop_once(channel: Channel, resource_id: str, active: bool, now: datetime) -> None:
+_STOPPED = (
+    update(_CH)
+    .where(_CH.c.id == bindparam("channel"))
+    .values(
+        resource_id=bindparam("resource"),
+        state=ChannelState.RETIRING,
+        retired_at=_NOW,
+        closed_at=None,
+        expires_at=bindparam("latest", type_=UtcDateTime()),
+    )
+    .returning(_CH.c.id)
+)
+
+
+def _stop_once(message: Message, now: datetime, ask: Ask) -> None:
     """Have a channel stopped whose opening we took for failed: events.watch timed out, but Google
-    had made it. Its resource id, needed to stop it, is learnt from the message.
+    had made it. Its resource id, needed to stop it, is learnt from the message. When it ends is
+    not known; a moment is kept only so that the row ends some day.
 
     All other closed channels have been stopped already; Google's late notices of those are let
     pass. Since the resource id is set from then on, this happens once.
     """
-    if channel.resource_id is not None or not resource_id or not active:
-        return
-    channel.resource_id = resource_id[:255]
-    channel.state, channel.retired_at, channel.closed_at = ChannelState.RETIRING, now, None
-    channel.expires_at = now + _LONGEST_LIFE  # unknown; only so that the row ends some day
+    values = {
+        "channel": message.channel_id,
+        "resource": message.resource_id[:255],
+        "now": now,
+        "latest": now + _LONGEST_LIFE,
+    }
+    ask(_STOPPED, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +229,7 @@ class _Dirty:
 
 
 def _make_dirty(
-    session: Session, calendar_id: int, active: bool, message: Message, now: datetime
+    calendar_id: int, active: bool, message: Message, now: datetime, ask: Ask
 ) -> _Dirty | None:
     """One conditional UPDATE; None while a waiting job will read anyway."""
     values = {
@@ -206,8 +241,8 @@ def _make_dirty(
         "request": message.request,
         "also": f" {message.request}",
     }
-    made = often.run(session, _dirtying(active), values).one_or_none()
-    return None if made is None else _Dirty(made.dirty_seq, made.rung_at is not None)
+    made = ask(_dirtying(active), values)
+    return None if made is None else _Dirty(seq=made[0], wakes=made[1] is not None)
 
 
 @functools.cache

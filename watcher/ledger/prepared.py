@@ -9,8 +9,10 @@ from typing import Any
 
 from sqlalchemy import Engine, Select
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import ReturningUpdate
 
-Query = Select[*tuple[Any, ...]]
+Query = Select[*tuple[Any, ...]] | ReturningUpdate[*tuple[Any, ...]]
+"""Each of them returns rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Prepared:
         assert isinstance(compiled, SQLCompiler)
         found = {
             name: bind.type.dialect_impl(dialect).bind_processor(dialect)
-            for name, bind in compiled.binds.items()
+            for bind, name in compiled.bind_names.items()
         }
         converters = {name: convert for name, convert in found.items() if convert}
         order = compiled.positiontup if compiled.positional else None

@@ -63,9 +63,18 @@ def engine(url: str, **options: Any) -> Engine:
     @event.listens_for(made, "begin")
     def _limit(connection: Connection) -> None:
         if connection.info.get(_POOLED):
-            connection.exec_driver_sql(
-                f"SET LOCAL jit = off; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
-                f"SET LOCAL {_SILENT} = '{SILENT_SECONDS * 1000:.0f}'"
-            )
+            connection.exec_driver_sql(_limits())
 
     return made
+
+
+def begin(info: Mapping[str, Any]) -> str:
+    """The words that begin a transaction on a connection of which this is the ``info``."""
+    return f"BEGIN; {_limits()}" if info.get(_POOLED) else "BEGIN"
+
+
+def _limits() -> str:
+    return (
+        f"SET LOCAL jit = off; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
+        f"SET LOCAL {_SILENT} = '{SILENT_SECONDS * 1000:.0f}'"
+    )
