@@ -188,15 +188,13 @@ def push(company: Company) -> None:
         channel = channels.live(session, company.calendar().id, now(company))
         assert channel is not None
         channel.token_hash = digest("token")
-        session.flush()
-        message = inbox.Message(
-            channel_id=channel.id,
-            token="token",
-            resource_id=channel.resource_id or "",
-            number=2,
-        )
-        done = inbox.record(session, message, now(company))
-        assert done.word == "recorded"
+    message = inbox.Message(
+        channel_id=channel.id,
+        token="token",
+        resource_id=channel.resource_id or "",
+        number=2,
+    )
+    assert inbox.record(company.services.db, message, now(company)).word == "recorded"
 
 
 # --- whose fault --------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def left(client: redis.Redis) -> dict[bytes, Any]:
     """Every key that Redis has, with its content and how long it stays."""
     found: dict[bytes, Any] = {}
     for key in client.scan_iter():
-        kind = bytes(client.type(key))
+        kind: Any = client.type(key)
         read = {b"hash": client.hgetall, b"set": client.smembers}.get(kind)
         content = client.lrange(key, 0, -1) if read is None else read(key)
         found[key] = (kind, client.ttl(key), content)

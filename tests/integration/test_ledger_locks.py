@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, event, select, text, update
@@ -12,13 +14,15 @@ from sqlalchemy.orm import Session
 
 from tests.company import ADMIN, ANN, Company
 from tests.integration.test_cli_runner import run
-from watcher.errors import ExitCode
+from watcher.errors import ExitCode, LedgerAway
 from watcher.handlers.admin import ADMIN as SIGNED_IN
 from watcher.handlers.app import create_app
 from watcher.jobs import timetable
 from watcher.ledger import accounts, batches, budget, calendars, channels, inbox, overview, owing
 from watcher.ledger.db import Database
 from watcher.ledger.models import Account, Calendar, Usage
+from watcher.ledger.prepared import Query
+from watcher.ledger.quick import Ask, Row
 from watcher.ledger.states import AccountState, ChannelState
 from watcher.notices.tell import observe
 
@@ -54,16 +58,26 @@ def writer(db: Database) -> Iterator[None]:
 
 @contextmanager
 def counted(db: Database) -> Iterator[list[str]]:
-    """The statements that are carried out meanwhile."""
+    """The statements that are carried out meanwhile, other than looks outside of a transaction."""
     seen: list[str] = []
+    write = db._quick.write
+
+    def noted(act: Callable[[Ask], Any]) -> Any:
+        def asked(ask: Ask, statement: Query, values: Mapping[str, Any]) -> Row | None:
+            seen.append(str(statement))
+            return ask(statement, values)
+
+        return write(lambda ask: act(partial(asked, ask)))
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         seen.append(statement)
 
     event.listen(db.engine, "before_cursor_execute", note)
+    db._quick.write = noted  # type: ignore[method-assign]
     try:
         yield seen
     finally:
+        db._quick.write = write  # type: ignore[method-assign]
         event.remove(db.engine, "before_cursor_execute", note)
 
 
@@ -118,13 +132,13 @@ def test_a_notification_waits_for_no_reader(company: Company) -> None:
         with services.db.session() as session:
             row = channels.live(session, company.calendar().id, now)
             assert row is not None
-            message = inbox.Message(
-                channel_id=row.id,
-                token=company.google.channels.all[row.id].token or "",
-                resource_id=row.resource_id or "",
-                number=7,
-            )
-            verdict = inbox.record(session, message, now)
+        message = inbox.Message(
+            channel_id=row.id,
+            token=company.google.channels.all[row.id].token or "",
+            resource_id=row.resource_id or "",
+            number=7,
+        )
+        verdict = inbox.record(services.db, message, now)
         assert verdict.word == "recorded"
         overview.status(other, reader, now, {})
     other.dispose()
@@ -167,22 +181,69 @@ def test_a_notification_that_changes_nothing_waits_for_no_writer(
     assert company.calendar().dirty_seq == before
 
 
+def cut_off(db: Database) -> None:
+    """The server ends all connections but one of the pool, and is there again."""
+    if db.is_sqlite:
+        return
+    with db.engine.connect() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+
+
 def test_looking_at_one_row_waits_for_no_writer_and_outlives_a_broken_connection(
     db: Database,
 ) -> None:
     add_calendars(db, 1)
     query = select(Account.cause).where(Account.email == bindparam("email"))
     assert db.glance(query, {"email": "nobody@scoopjoy.test"}) is None
-    if not db.is_sqlite:
-        with db.engine.connect() as connection:
-            connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-            )
+    cut_off(db)
     with writer(db):
         assert db.glance(query, {"email": ANN}) == ("",)
+
+
+SET = update(Account).values(cause=bindparam("to")).returning(Account.id)
+
+
+def said(db: Database) -> str:
+    with db.reading() as session:
+        return accounts.get(session, ANN).cause
+
+
+def test_what_is_written_at_once_is_there_when_it_returns_or_not_at_all(db: Database) -> None:
+    add_calendars(db, 1)
+
+    def fails(ask: Ask) -> None:
+        ask(SET, {"to": "half of it"})
+        raise RuntimeError
+
+    for word in ("one", "two"):
+        assert db.at_once(lambda ask, to=word: ask(SET, {"to": to})) == (1,)  # type: ignore[misc]
+        with pytest.raises(RuntimeError):
+            db.at_once(fails)
+        assert said(db) == word
+    cut_off(db)
+    times: list[Ask] = []
+
+    def again(ask: Ask) -> Row | None:
+        times.append(ask)
+        return ask(SET, {"to": "three"})
+
+    assert db.at_once(again) == (1,)
+    assert (said(db), len(times) <= 2) == ("three", True)
+
+
+def test_what_is_written_at_once_waits_for_its_turn_and_says_when_it_got_none(
+    db: Database,
+) -> None:
+    add_calendars(db, 1)
+    with writer(db), pytest.raises(LedgerAway):
+        db.at_once(lambda ask: ask(SET, {"to": "too soon"}))
+    assert db.at_once(lambda ask: ask(SET, {"to": "now"})) == (1,)
+    assert said(db) == "now"
 
 
 READING = [

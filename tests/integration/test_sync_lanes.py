@@ -91,8 +91,7 @@ def test_the_first_message_of_a_channel_that_a_pass_opens_wakes_nobody(
         message = inbox.Message(
             channel_id=channel.channel_id, token=channel.token, resource_id=resource_id, number=1
         )
-        with company.services.db.session() as session:
-            return inbox.record(session, message, company.services.clock()).word
+        return inbox.record(company.services.db, message, company.services.clock()).word
 
     def says_sync(client: CalendarClient, calendar_id: str, channel: NewChannel) -> WatchAnswer:
         answer = watch(client, calendar_id, channel)

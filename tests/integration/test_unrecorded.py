@@ -37,6 +37,13 @@ class Refusing:
             words = "PRAGMA query_only=ON" if is_sqlite else "SET TRANSACTION READ ONLY"
             connection.exec_driver_sql(words)
 
+    def quick(self, connection: Any, _record: object, _proxy: object) -> None:
+        """Connections on which the driver itself is asked."""
+        on = "ON" if self.on else "OFF"
+        is_sqlite = self.company.services.db.is_sqlite
+        words = "PRAGMA query_only" if is_sqlite else "SET default_transaction_read_only"
+        connection.execute(f"{words} = {on}")
+
 
 @pytest.fixture
 def shop(company: Company) -> Company:
@@ -55,9 +62,10 @@ def shop(company: Company) -> Company:
 @pytest.fixture
 def ledger(shop: Company) -> Iterator[Refusing]:
     refusing = Refusing(shop)
-    engine = shop.services.db.engine
-    event.listen(engine, "checkout", refusing.checkout)
-    event.listen(engine, "begin", refusing.begun)
+    db = shop.services.db
+    event.listen(db.engine, "checkout", refusing.checkout)
+    event.listen(db.engine, "begin", refusing.begun)
+    event.listen(db._quick.engine, "checkout", refusing.quick)
     yield refusing
     refusing.on = False
 

@@ -99,8 +99,7 @@ def watch(services: Services, *opened: datetime) -> list[str]:
 def say(services: Services, channel: str, at: datetime) -> str:
     """A message of Google's arrives."""
     message = inbox.Message(channel_id=channel, token="token", resource_id="r", number=1)  # noqa: S106
-    with services.db.session() as session:
-        return inbox.record(session, message, at).word
+    return inbox.record(services.db, message, at).word
 
 
 def heard(services: Services) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import ModuleType
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, request
+from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
 from watcher.handlers import (
@@ -16,6 +16,7 @@ from watcher.handlers import (
     calendars,
     context,
     dashboard,
+    door,
     employees,
     explaining,
     failures,
@@ -30,13 +31,9 @@ from watcher.handlers import (
     speech,
     stopwatch,
     system,
-    tracing,
     typed,
 )
 from watcher.services import Services
-
-LIVE = ("dashboard.home", "stopwatch.watch", "me.connected")
-"""Pages with a script, which fetches them again."""
 
 
 def create_app(services: Services) -> Flask:
@@ -66,36 +63,12 @@ def create_app(services: Services) -> Flask:
     own = (links, oauth, me, further)
     for part in (notifications, *own, typed, *admins, stopwatch, health):
         app.register_blueprint(part.bp)
-    app.before_request(tracing.begin)
+    door.set_up(app, services)
     speech.set_up(app, _names((*admins, stopwatch)), _names(own))
     messages.set_up(app)
     broken.set_up(app)
-    app.after_request(_secure)
-    app.after_request(tracing.tell)
     return app
 
 
 def _names(parts: Iterable[ModuleType]) -> frozenset[str]:
     return frozenset(part.bp.name for part in parts)
-
-
-def _secure(response: Response) -> Response:
-    """Browsers apply ``form-action`` to the redirect that answers a form too: the page whose button
-    leads to Google names Google's address, no other page names any."""
-    google = ""
-    if request.endpoint == "links.invitation":
-        parts = urlsplit(context.services().settings.google_auth_url)
-        google = f" {parts.scheme}://{parts.netloc}"
-    live = " script-src 'self'; connect-src 'self';" if request.endpoint in LIVE else ""
-    if current_app.config["SESSION_COOKIE_SECURE"]:
-        response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'self'; img-src 'self';{live} form-action 'self'{google}; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    )
-    if response.mimetype == "text/html":
-        response.headers["Cache-Control"] = "no-store"
-    return response

@@ -17,22 +17,18 @@ def address() -> str:
     """The client of this request. ``X-Forwarded-For`` is read from its end, where our own proxies
     have written, as long as who has written is one of ``WATCHER_TRUSTED_PROXIES``; whatever a
     client has put there itself stands before that."""
-    caller = request.remote_addr or ""
+    caller, proxies = request.remote_addr or "", services().settings.trusted_proxies
     given = ",".join(request.headers.getlist("X-Forwarded-For")).split(",")
     for told in [each.strip() for each in reversed(given)][:MOST_PROXIES]:
-        if not is_trusted(caller) or not _is_address(told):
+        if not is_trusted(caller, proxies) or not _is_address(told):
             break
         caller = told
     return caller
 
 
-def by_proxy() -> bool:
-    """Whether the request comes from one of our own proxies."""
-    return is_trusted(request.remote_addr or "")
-
-
-def is_trusted(caller: str) -> bool:
-    networks = _networks(services().settings.trusted_proxies)
+def is_trusted(caller: str, proxies: tuple[str, ...]) -> bool:
+    """Whether this address is one of our own ``proxies``, which are given as networks."""
+    networks = _networks(proxies)
     return _is_address(caller) and any(ip_address(caller) in network for network in networks)
 
 

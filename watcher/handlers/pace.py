@@ -65,7 +65,8 @@ FLOOD, CROWDED = Rest(QUIET_SECONDS, 6.0), Rest(3.0, 20.0)
 class _Told:
     """``count`` notifications have come since ``since`` that nothing was written for; ``waits``:
     the calendar's debt was written at ``since``, and a ring of ours is due. ``job`` was rung for it
-    then, and has not overtaken others; ``again``: it had been told of shortly before."""
+    then, and has not overtaken others; ``again``: it had been told of shortly before. ``written``
+    is when a debt was written last."""
 
     since: float
     last: float
@@ -73,6 +74,7 @@ class _Told:
     waits: bool = False
     job: str = ""
     again: bool = False
+    written: float = float("-inf")
     rest: Rest = FLOOD
     turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -103,6 +105,14 @@ class Pace:
         """To be held by who writes for this calendar: of many that come at once one need write."""
         return self._of(calendar_id).turn
 
+    def now(self) -> float:
+        """On the clock of ``was_written``."""
+        return self._now()
+
+    def was_written(self, calendar_id: int, since: float) -> bool:
+        """Whether a debt of this calendar was written since a moment that ``now`` gave."""
+        return self._of(calendar_id).written >= since
+
     def until(self, calendar_id: int) -> datetime | None:
         """The moment until which no pass is to begin for a change that is told of now; None when
         the calendar is not told of again and again."""
@@ -124,7 +134,7 @@ class Pace:
         """The debt is written. ``paced``: with a pause, after which it is rung from here."""
         told, now = self._of(calendar_id), self._now()
         told.again = bool(told.count or told.job) and now - told.last < CROWD_SECONDS
-        told.since = told.last = now
+        told.since = told.last = told.written = now
         told.count, told.waits, told.job = 0, paced, ""
         if paced:
             self._begin()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from flask import Response, request
 
 from watcher.handlers import callers
+from watcher.handlers.context import services
 from watcher.telemetry import traces
 
 
@@ -13,8 +14,15 @@ def begin() -> None:
     """Keep the id that a proxy of ours has given, if it is one; a client's own counts for nothing,
     since it could pass for that of another request."""
     given = request.headers.get(traces.HEADER, "")
-    kept = traces.is_well_formed(given) and callers.by_proxy()
-    traces.begin_request(given if kept else traces.new())
+    traces.begin_request(
+        chosen(given, request.remote_addr or "", services().settings.trusted_proxies)
+    )
+
+
+def chosen(given: str, caller: str, proxies: tuple[str, ...]) -> str:
+    """The id ``given`` by ``caller``, if he is one of ``proxies``; else a new one."""
+    kept = traces.is_well_formed(given) and callers.is_trusted(caller, proxies)
+    return given if kept else traces.new()
 
 
 def tell(response: Response) -> Response:
