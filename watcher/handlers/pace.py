@@ -38,6 +38,8 @@ CROWD = 20
 """So many calendars that were rung within ``CROWD_SECONDS``, and are told of again and again, are a
 crowd: whoever is told of once overtakes them."""
 CROWD_SECONDS = 5.0
+RUSH_SECONDS = 1.0
+"""So many that were rung within a second may be one."""
 CROWD_REMEMBERED = 60.0
 """So long its jobs may wait, after the last notification, and others overtake them."""
 RINGS_AT_ONCE = 20
@@ -57,7 +59,7 @@ class Rest:
     longest: float
 
 
-FLOOD, CROWDED = Rest(QUIET_SECONDS, 6.0), Rest(3.0, 20.0)
+FLOOD, UNSURE, CROWDED = Rest(QUIET_SECONDS, 6.0), Rest(1.0, 20.0), Rest(3.0, 20.0)
 """``LONGEST_PACE`` is the longest."""
 
 
@@ -90,7 +92,7 @@ class Pace:
         self._told: dict[int, _Told] = {}
         self._remembered = REMEMBERED
         self._rings: deque[float] = deque(maxlen=CROWD)
-        self._crowded_at = -CROWD_SECONDS
+        self._crowded_at = self._rushed_at = -CROWD_SECONDS
         self._thread: threading.Thread | None = None
 
     def coalesced(self, calendar_id: int) -> int:
@@ -122,6 +124,8 @@ class Pace:
             told.rest = FLOOD
         elif self._is_of_crowd(told, now) and pause <= CROWDED.quiet:
             told.rest = CROWDED
+        elif self._may_be_of_crowd(told, now):
+            told.rest = UNSURE
         else:
             return None
         return self._services.clock() + timedelta(seconds=told.rest.longest)
@@ -129,6 +133,12 @@ class Pace:
     def _is_of_crowd(self, told: _Told, now: float) -> bool:
         """Not by its second notification: Google may send two for one change."""
         return (told.again or told.count > 1) and now - self._crowded_at < CROWD_SECONDS
+
+    def _may_be_of_crowd(self, told: _Told, now: float) -> bool:
+        """The second notification of a calendar, while many are told of. If it comes with no others
+        it tells, as good as always, once more of the change that is being read already."""
+        since, crowded = min(told.written, told.last), max(self._crowded_at, self._rushed_at)
+        return now - since < CROWD_SECONDS and now - crowded < CROWD_SECONDS
 
     def recorded(self, calendar_id: int, *, paced: bool) -> None:
         """The debt is written. ``paced``: with a pause, after which it is rung from here."""
@@ -146,6 +156,8 @@ class Pace:
         self._rings.append(now)
         if len(self._rings) == CROWD and now - self._rings[0] < CROWD_SECONDS:
             self._begin()
+            if now - self._rings[0] < RUSH_SECONDS:
+                self._rushed_at = now
 
     def opened(self, calendar_id: int) -> None:
         """What was noted last was Google's first message on a new channel, which tells of no
@@ -160,6 +172,9 @@ class Pace:
         now = self._now()
         with self._lock:
             waiting = [(number, told) for number, told in self._told.items() if told.waits]
+        for _, told in waiting:
+            if told.rest is UNSURE and told.count:
+                told.rest = CROWDED
         due = [
             (number, told)
             for number, told in waiting
