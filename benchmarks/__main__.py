@@ -40,6 +40,7 @@ MODULES = (
     "bursts",
     "freshness",
     "group",
+    "day",
     "years",
 )
 _ROOT = Path(__file__).parent.parent

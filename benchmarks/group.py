@@ -41,7 +41,7 @@ def group(options: Options) -> Iterator[Figure]:
         two = _import(company, people[first:])
         memory = company.memory()
         company.people[:] = people
-        ledger = _ledger_size(company)
+        ledger = ledger_size(company)
         replayed = _replay(company, options.pick(1_000, 100))
         wrong = company.wrong(people[: min(many, 100)])
     wanted_rate = EMPLOYEES * CHANGES_A_DAY * FASTER / 86_400
@@ -137,7 +137,7 @@ def _replay(company: Company, many: int) -> Replayed:
     )
 
 
-def _ledger_size(company: Company) -> float:
+def ledger_size(company: Company) -> float:
     """MiB of an SQLite ledger; 0 where it is another one."""
     files = Path(company.environ["WATCHER_DATA_DIR"]).glob("ledger.sqlite3*")
     return sum(file.stat().st_size for file in files) / 2**20
