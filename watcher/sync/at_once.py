@@ -43,8 +43,9 @@ class Planned:
 
 
 def ends(services: Services, begun: Sequence[Begun]) -> dict[int, Story]:
-    """The passes that could be brought to their end together, and how they have ended. The error
-    that ERPNext, or the ledger, met them with is that of each of them."""
+    """The passes that could be brought to their end together, and how they have ended. Where
+    ERPNext, or the ledger, did not answer, that is the error of each of them; what may be due to
+    one of them is met by that one alone."""
     few = _few(begun)
     if len(few) < 2:
         return {}
@@ -55,8 +56,10 @@ def ends(services: Services, begun: Sequence[Begun]) -> dict[int, Story]:
             ends = commit(services, *made)
         except errors.LeaseLost:
             return {}  # of one of them
-        except errors.WatcherError as error:
+        except errors.Transient as error:
             return {each.calendar_id: partial(_meet, error) for each in few if each.wanted}
+        except errors.WatcherError:
+            return {}  # one of them may have a value that ERPNext chokes on
         except Exception:
             log.exception("failed unexpectedly; each calendar is gone on with alone")
             return {}
@@ -68,9 +71,10 @@ def _meet(error: errors.WatcherError) -> End:
 
 
 def _few(begun: Iterable[Begun]) -> list[Begun]:
-    """Those whose rows can be asked for by one call."""
+    """Those whose rows can be asked for by one call, in the order in which all processes lock
+    calendars: two that lock the same ones in different orders would wait for each other."""
     found, room = [], BATCH
-    for each in begun:
+    for each in sorted(begun, key=lambda each: each.calendar_id):
         wanted = each.wanted
         takes = len(wanted.keys) + len(wanted.roots) if wanted else 0
         if (wanted or each.heard.reading.is_empty) and takes <= room:
@@ -81,8 +85,9 @@ def _few(begun: Iterable[Begun]) -> list[Begun]:
 
 def _made(services: Services, few: Sequence[Begun]) -> list[Made]:
     """Look up ERPNext, decide, write the differences of all, and look what came of it. Left out is
-    whatever is not plain, and of which ERPNext has refused something."""
-    hold = keep_lease(services, *(each.attempt.lease for each in few))
+    whatever is not plain, and of which ERPNext has refused something. In the order of ``few``."""
+    since = min(each.attempt.mark for each in few)
+    hold = keep_lease(services, since, *(each.attempt.lease for each in few))
     mirror, empty = few[0].p.mirror, [each for each in few if each.wanted is None]
     plans = _plans(mirror, [(each, each.wanted) for each in few if each.wanted])
     hold()
@@ -95,7 +100,8 @@ def _made(services: Services, few: Sequence[Begun]) -> list[Made]:
     if outcomes:
         outcomes[0].applied.answered_late = applied.answered_late
     nothing = [each.made(each.heard.came_to(Plan(), Applied())) for each in empty]
-    return [*nothing, *(p.begun.made(o) for p, o in zip(done, outcomes, strict=True))]
+    changed = (p.begun.made(o) for p, o in zip(done, outcomes, strict=True))
+    return sorted([*nothing, *changed], key=lambda each: each.calendar_id)
 
 
 def _plans(mirror: EventMirror, told: Sequence[tuple[Begun, Wanted]]) -> list[Planned]:

@@ -54,9 +54,9 @@ class _Noted:
 
 
 def commit(services: Services, *made: Made) -> list[End]:
-    """Store what passes came to, all of them in one transaction. ``DONE``: the calendar has not
-    changed meanwhile, and is let go; else ``CHANGED``. Raises ``LeaseLost``; then nothing is
-    stored."""
+    """Store what passes came to, in one transaction; several in the order of their calendars'
+    numbers. ``DONE``: the calendar has not changed meanwhile, and is let go; else ``CHANGED``.
+    Raises ``LeaseLost``; then nothing is stored."""
     now = services.clock()
     with services.counts.taken() as counted, services.db.session() as session:
         noted = [_note(session, each, now) for each in made]
