@@ -12,10 +12,10 @@ import pytest
 from tests.company import DOMAIN, Company
 from watcher.errors import Transient
 from watcher.google.client import Patience
-from watcher.ledger import accounts, budget, leases, owing
+from watcher.ledger import accounts, budget, debts, leases, owing
 from watcher.ledger.models import Calendar, Quarantined, Run
 from watcher.ledger.states import AccountState
-from watcher.sync import at_once, outcome, passes, side_by_side, touched
+from watcher.sync import at_once, outcome, passes, side_by_side, together, touched
 from watcher.sync.together import work_off_together
 from watcher_sandbox.erpnext.faults import Fault
 
@@ -135,6 +135,67 @@ def test_a_refused_event_stands_aside_and_the_others_are_written(crowd: Crowd) -
     with crowd.company.services.db.reading() as session:
         [aside] = session.query(Quarantined)
         assert aside.calendar_id == crowd.calendar(odd).id
+
+
+def test_what_erpnext_chokes_on_in_one_calendar_is_that_ones_matter(crowd: Crowd) -> None:
+    """Its answer is the same as that of a site without the fields, which concerns all."""
+    site, odd = crowd.company.site, PEOPLE[2]
+    [row] = crowd.company.rows(odd)
+    site.add_fault("bulk_update", status=500, count=None)
+    its = f"PUT /api/resource/Event/{row['name']}"
+    site.add_fault(its, status=417, exc_type="DataError", message="no", count=None)
+    crowd.edit_all()
+    crowd.work()
+    crowd.check(odd)
+    assert {e: crowd.calendar(e).state for e in PEOPLE if crowd.calendar(e).failures} == {
+        odd: "failing"
+    }
+
+
+def test_calendars_whose_turn_does_not_come_soon_are_given_back(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are as they were, and the next ones in the queue, where any worker finds them."""
+    monkeypatch.setattr(together, "TURN_SECONDS", 0.0)
+    private, failed = PEOPLE[:3], PEOPLE[3:]
+    for email in private:
+        crowd.edit(email, summary="Doctor", visibility="private")
+    for email in failed:
+        crowd.edit(email)
+        with crowd.company.services.db.session() as session:
+            session.get_one(Calendar, crowd.calendar(email).id).failures = 1
+    jobs = crowd.told()
+    before = {email: crowd.calendar(email) for email in PEOPLE}
+    work_off_together(crowd.company.services, jobs)
+    late = private[1:] + failed[1:]
+    crowd.check(*late)
+    assert all(crowd.calendar(email).dirty_at == before[email].dirty_at for email in late)
+    waiting = crowd.company.services.doorbell.waiting()["live"]
+    assert _numbers(waiting) == {before[email].id for email in late}
+    assert not any(crowd.calendar(email).lease_owner for email in late)
+    monkeypatch.undo()
+    crowd.work()
+    crowd.check()
+    assert "Doctor" not in crowd.company.site.dump()
+
+
+def test_calendars_are_locked_in_the_order_of_all_processes(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two transactions that lock the same calendars in different orders wait for each other. Those
+    without news are no exception."""
+    locked, real = list[int](), debts.as_found
+
+    def note(session: Any, calendar_id: int, now: Any) -> Any:
+        locked.append(calendar_id)
+        return real(session, calendar_id, now)
+
+    monkeypatch.setattr(debts, "as_found", note)
+    for email in PEOPLE[::2]:
+        crowd.edit(email)
+    crowd.work()
+    assert len(locked) == len(PEOPLE)
+    assert locked == sorted(locked)
 
 
 def test_while_erpnext_is_away_all_wait_and_then_each_is_tried_alone(crowd: Crowd) -> None:

@@ -148,9 +148,10 @@ def _note_erased(services: Services, rows: Mapping[str, str]) -> None:
         erased.note(session, rows, services.clock())
 
 
-def keep_lease(services: Services, *held: leases.CalendarLease) -> Callable[[], None]:
-    """A function that prolongs leases of 60 seconds, at most every ten."""
-    last = time.monotonic()
+def keep_lease(services: Services, since: float, *held: leases.CalendarLease) -> Callable[[], None]:
+    """A function that prolongs leases of 60 seconds, at most every ten. They were taken at the
+    moment ``since`` of the monotonic clock or later."""
+    last = since
 
     def hold() -> None:
         nonlocal last

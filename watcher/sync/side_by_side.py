@@ -63,7 +63,7 @@ def _readers() -> ThreadPoolExecutor:
 
 def _read(services: Services, attempt: Attempt) -> Begun | None:
     with about(attempt):
-        hold = keep_lease(services, attempt.lease)
+        hold = keep_lease(services, attempt.mark, attempt.lease)
         p = make_pass(services, attempt.work, hold, PATIENCE["live"], attempt.paid)
         if p.kind == "snapshot":
             return None

@@ -5,18 +5,22 @@ What costs a call or a transaction each time is done once for several of them: t
 one transaction, Google is read side by side (``side_by_side``), and ERPNext is asked and written,
 and what they owe is settled, at once (``at_once``). A calendar in which anything else has happened
 (a series, a private event, a cancellation, a refusal, an error) is gone on with alone, from what
-Google has told on.
+Google has told on. If its turn does not come soon, it is given back for whichever worker has time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
+from itertools import chain
+from typing import TypeVar
 
 import structlog
 
 from watcher import errors
-from watcher.ledger import leases
+from watcher.ledger import debts, leases
 from watcher.services import Services
 from watcher.sync.at_once import ends
 from watcher.sync.attempt import Attempt, End, begin_together
@@ -24,6 +28,10 @@ from watcher.sync.outcome import commit
 from watcher.sync.side_by_side import Reading, read_side_by_side
 from watcher.sync.story import sync
 from watcher.sync.work import Story, end_pass, leave_listing, work_off
+
+T = TypeVar("T")
+TURN_SECONDS = 5.0
+"""So long passes are made one after the other while the calendars behind them wait."""
 
 
 def work_off_together(services: Services, jobs: Mapping[int, str]) -> None:
@@ -33,14 +41,19 @@ def work_off_together(services: Services, jobs: Mapping[int, str]) -> None:
     """
     with structlog.contextvars.bound_contextvars(why="push"):
         left = {each.lease.calendar_id: each for each in _begin(services, jobs)}
-        alone = {number: reason for number, reason in jobs.items() if number not in left}
+        others = {number: reason for number, reason in jobs.items() if number not in left}
         try:
-            for number, story in _stories(services, dict(left)).items():
+            readings = read_side_by_side(services, left)
+            for number, story in _stories(services, left, readings):
                 errors.contained(partial(end_pass, services, left.pop(number), story), _failed)
+            for number in left:
+                readings[number].cancel()
         finally:
-            _release(services, left.values())
-    for number, reason in alone.items():
-        errors.contained(partial(work_off, services, number, reason, "live"), _failed)
+            _give_back(services, left.values())
+    services.ring_all(left, "live", "again")
+    for number in _in_time(list(others)):
+        errors.contained(partial(work_off, services, number, others.pop(number), "live"), _failed)
+    services.ring_noted(others, "live", "again")
 
 
 def _begin(services: Services, calendar_ids: Collection[int]) -> list[Attempt]:
@@ -55,24 +68,37 @@ def _failed(_error: errors.WatcherError) -> End:
     return End.FAILED
 
 
-def _release(services: Services, attempts: Collection[Attempt]) -> None:
+def _give_back(services: Services, attempts: Collection[Attempt]) -> None:
+    """Each owes what it owed before, and is free for others."""
     if attempts:
         with services.db.session() as session:
             for attempt in attempts:
+                with suppress(errors.LeaseLost):
+                    debts.hand_on(session, attempt.lease, attempt.work)
                 leases.release_calendar(session, attempt.lease)
 
 
-def _stories(services: Services, attempts: Mapping[int, Attempt]) -> dict[int, Story]:
+def _stories(
+    services: Services, attempts: Mapping[int, Attempt], readings: Mapping[int, Reading]
+) -> Iterator[tuple[int, Story]]:
     """How each pass ends, by calendar: those first that have ended together."""
-    readings = read_side_by_side(services, attempts)
     told = [each.result() for each in readings.values() if each.done() and not each.exception()]
     ended = ends(services, [begun for begun in told if begun])
-    alone = {
-        number: partial(_alone, services, attempts[number], reading)
+    alone = [
+        (number, partial(_alone, services, attempts[number], reading))
         for number, reading in readings.items()
         if number not in ended
-    }
-    return {**ended, **alone}
+    ]
+    return chain(ended.items(), _in_time(alone))
+
+
+def _in_time(each: Iterable[T]) -> Iterator[T]:
+    """The first of them in any case, the others as long as their turn comes soon."""
+    ends_at = time.monotonic() + TURN_SECONDS
+    for one in each:
+        yield one
+        if time.monotonic() > ends_at:
+            return
 
 
 def _alone(services: Services, attempt: Attempt, reading: Reading) -> End:

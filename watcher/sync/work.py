@@ -98,7 +98,7 @@ def _one_pass(services: Services, attempt: Attempt, lane: Lane, story: Story | N
         if story is not None:
             return story()
         attempt = watched(services, attempt)
-        hold = keep_lease(services, attempt.lease)
+        hold = keep_lease(services, attempt.mark, attempt.lease)
         p = make_pass(services, attempt.work, hold, PATIENCE[lane], attempt.paid)
         if p.kind == "snapshot" and lane == "live":
             return leave_listing(services, attempt)
