@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 from watcher.handlers.app import create_app
 from watcher.handlers.context import missed_of
@@ -23,6 +24,7 @@ def serve(settings: Settings, listener: socket.socket) -> int:
     is_file = settings.ledger_url.startswith("sqlite")
     services = build(settings, ledger=Ledger.CHECKED if is_file else Ledger.MADE)
     app, address = create_app(services), pulse.listening_at(*sockets.address(listener))
+    sys.setswitchinterval(server.SWITCH_SECONDS)
     made = server.make(app, listener)
     missed_of(app).begin()  # the port is open by now
     beats = pulse.Pulse(
