@@ -15,6 +15,7 @@ from watcher.erpnext.refusals import Refused
 from watcher.erpnext.rows import (
     FIELDS,
     KEY,
+    TOUCHED,
     batches,
     changes,
     chunks,
@@ -171,19 +172,21 @@ class EventMirror:
 
     def touched_lately(
         self, calendars: Collection[tuple[str, str]], stamp: str, most: int
-    ) -> list[model.Row] | None:
+    ) -> list[model.Row]:
         """As ``touched_since`` for several calendars (account and calendar id, as rows hold them)
-        by one call; None when more than ``most`` rows were written since. A row of one of these
-        accounts in the calendar of another one may be among them."""
+        by one call: the ``most`` rows that were written last, the newest first. They tell which
+        rows they are, their status, and who wrote them when, and nothing else. A row of one of
+        these accounts in the calendar of another one may be among them."""
         accounts, ids = zip(*calendars, strict=True)
         filters: list[list[Any]] = [
             ["custom_google_account", "in", sorted(set(accounts))],
             ["custom_google_calendar_id", "in", sorted(set(ids))],
             ["modified", ">", stamp],
         ]
-        fields = [*FIELDS, *sorted(self.site_fields)]
-        rows = self.client.get_list("Event", fields, filters, limit_page_length=most + 1)
-        return None if len(rows) > most else [row_of(row, self.masks) for row in rows]
+        newest = self.client.get_list(
+            "Event", TOUCHED, filters, limit_page_length=most, order_by="modified desc"
+        )
+        return [row_of(row, self.masks) for row in newest]
 
     # --- writing ----------------------------------------------------------------------------
 

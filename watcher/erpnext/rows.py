@@ -33,6 +33,16 @@ FIELDS = (
     *ALWAYS,
 )
 """What is read of each row on every site."""
+TOUCHED = (
+    "name",
+    KEY,
+    "custom_google_account",
+    "custom_google_calendar_id",
+    "status",
+    "modified_by",
+    "modified",
+)
+"""What tells who wrote a row, and when. A thousand of these cost Frappe less than a second call."""
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:

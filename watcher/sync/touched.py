@@ -12,8 +12,8 @@ from watcher.events.model import Action, Row, Update
 from watcher.ledger.debts import Work
 
 FEW = 3
-FOREIGN = 100
-"""So many rows that no pass of them has written may come with those that were."""
+FOREIGN = 500
+"""So many rows that were written before these passes may come with those that they have written."""
 EVER = "1000-01-01 00:00:00"
 """Before any row that ERPNext holds."""
 
@@ -63,17 +63,19 @@ def look_back(mirror: EventMirror, written: Written) -> Seen:
 
 
 def look_back_at(mirror: EventMirror, passes: Sequence[Written]) -> list[Seen]:
-    """As ``look_back`` for several calendars, by one call; unless that brings too much of what was
-    written long ago in one of them and since the last pass of another."""
+    """As ``look_back`` for several calendars, by one call: it asks for what was written since the
+    oldest of their stamps. Calendars whose stamps are older than all that one answer holds, where
+    there is more, are asked for one by one."""
     if len(passes) < 2:
         return [look_back(mirror, each) for each in passes]
-    calendars = [each.calendar for each in passes]
     most = sum(len(each.keys) for each in passes) + FOREIGN
-    touched = mirror.touched_lately(calendars, min(each.before for each in passes), most)
-    if touched is None:
-        return [look_back(mirror, each) for each in passes]
+    oldest = min(each.before for each in passes)
+    touched = mirror.touched_lately([each.calendar for each in passes], oldest, most)
+    whole_since = touched[-1].modified if len(touched) == most else oldest
     return [
-        _seen(
+        look_back(mirror, each)
+        if each.before < whole_since
+        else _seen(
             mirror,
             each,
             [r for r in touched if r.owner_ids == each.calendar and r.modified > each.before],
