@@ -60,8 +60,8 @@ class Attempt:
     is_watched: bool
     started: datetime
     mark: float = field(default_factory=time.monotonic)
-    trace: str = field(default_factory=traces.new)
     paid: int = 0
+    trace: str = field(default_factory=traces.new)
     """The id of the pass: see ``telemetry.traces``."""
 
     @property
