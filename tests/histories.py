@@ -11,6 +11,8 @@ from tests.company import ADMIN, Company
 from watcher_sandbox.google.errors import GoogleError
 
 CANARY = "CANARY at the clinic"
+REOPENED = "Open"
+"""Titles of events while they are private, and from then on when they are not any more."""
 
 
 class History:
@@ -161,7 +163,7 @@ class History:
     def flip_private(self, email: str) -> None:
         event = self.some(email)
         if self.google.get_event(email, event).get("visibility") == "private":
-            open_again = {"visibility": "default", "summary": "Open", "description": ""}
+            open_again = {"visibility": "default", "summary": REOPENED, "description": ""}
             self.google.patch_event(email, event, open_again)
         else:
             secret = {"visibility": "private", "summary": CANARY, "description": CANARY}
