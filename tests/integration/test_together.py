@@ -316,6 +316,29 @@ def test_rows_that_somebody_else_writes_meanwhile_are_noticed_in_their_calendar(
     assert owing_listing == [edited]
 
 
+def test_when_one_row_is_saved_meanwhile_the_others_are_written_once(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ERPNext refuses that one, whose stamp has moved, and keeps what it was given of the others;
+    what people have put into other fields of theirs, such as a colour, makes no difference."""
+    desk = crowd.company.services.erpnext
+    rows = [crowd.company.rows(email)[0]["name"] for email in PEOPLE]
+    for name in rows[1:]:
+        desk.update({"doctype": "Event", "name": name, "color": "#449CF0"})
+    real = at_once._plans
+
+    def meanwhile(*given: Any) -> Any:
+        plans = real(*given)
+        desk.update({"doctype": "Event", "name": rows[0], "subject": "By hand"})
+        return plans
+
+    monkeypatch.setattr(at_once, "_plans", meanwhile)
+    crowd.edit_all()
+    assert crowd.work()["PUT /api/resource/Event"] == 2, "by hand, and put right"
+    crowd.check()
+    assert [crowd.company.rows(email)[0]["color"] for email in PEOPLE[1:]] == ["#449CF0"] * 4
+
+
 @pytest.mark.parametrize(("room", "alone"), [(0, 5), (1, 4), (9, 0)])
 def test_rows_that_others_have_written_long_ago_are_not_read_again_and_again(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch, room: int, alone: int

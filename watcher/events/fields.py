@@ -331,8 +331,10 @@ def is_readable(row: Row) -> bool:
 
 
 def is_same(event: ErpEvent, row: Row) -> bool:
-    """Whether every mirrored field of the row is exactly what was sent."""
-    return all(field.wanted(event) == field.held(row) for field in FIELDS)
+    """Whether every field that Watcher writes is in the row exactly what was sent. What it does not
+    write, such as a colour that the settings do not ask for, may be anything."""
+    sent = [(field, value) for field in FIELDS if (value := field.wanted(event)) is not None]
+    return all(field.held(row) == value for field, value in sent)
 
 
 def differing(event: ErpEvent, row: Row, names: Iterable[str]) -> list[str]:
