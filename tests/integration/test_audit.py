@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import csv
 import io
 import json
@@ -186,6 +187,19 @@ def test_what_watcher_does_of_itself_is_recorded_as_its_own(shop: Company) -> No
     assert paused == ("watcher", "account.pause", ANN, "done")
     assert resumed == ("watcher", "account.resume", ANN, "done")
     assert newest(shop).origin.startswith("self ")
+
+
+def test_who_only_looks_is_not_who_acts_next(shop: Company) -> None:
+    """A form that asks and changes nothing says who asks, as all forms of an employee do."""
+
+    def looked_then_acted() -> None:
+        audit.by(BOB)
+        with shop.services.db.session() as session:
+            act = audit.Act(What.ACCOUNT_SET, ANN)
+            audit.record(session, act, shop.services.clock())
+
+    contextvars.copy_context().run(looked_then_acted)
+    assert told(shop)[-1][0] == "watcher"
 
 
 def test_old_rows_are_forgotten(shop: Company) -> None:

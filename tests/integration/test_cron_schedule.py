@@ -335,7 +335,9 @@ def test_a_ledger_that_is_away_during_renewal_is_noted(
     )
 
     def gone(*_: object, **__: object) -> None:
-        raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+        driver: Any = company.services.db.engine.dialect.loaded_dbapi
+        error = driver.OperationalError("server closed the connection")
+        raise OperationalError("SELECT", {}, error)
 
     with monkeypatch.context() as away:
         away.setattr(renewals, "calendars_due", gone)

@@ -202,8 +202,10 @@ def why(error: BaseException) -> str:
 
 
 def by(who: str) -> None:
-    """Say who asks, where that becomes known only now."""
-    _actor.set(replace(_who(), who=who))
+    """Say who asks, where that becomes known only now. Outside of ``acting``, where nothing is
+    done, it says nothing: it would be said of whatever this thread records next."""
+    if _actor.get() is not None:
+        _actor.set(replace(_who(), who=who))
 
 
 def about(subject: str, what: What | None = None) -> None:
