@@ -3,6 +3,7 @@ even pace. Whether changes pile up, and what all of it takes of memory and disk.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -24,12 +25,16 @@ LOOK_SECONDS = 1.0
 @dataclass(slots=True)
 class Day:
     """``owing`` is how many calendars were not up to date, second by second; ``seconds`` how long
-    the changes were made, ``after`` how long the last of them took from then on."""
+    the changes were made, ``after`` how long the last of them took from then on. ``cpu`` is what
+    Watcher and its queue took, ``stand_ins`` this process: one that is near ``seconds`` has no more
+    to give, since Python carries out one thread of a process at a time."""
 
     made: int = 0
     seconds: float = 0.0
     after: float = 0.0
     late: float = 0.0
+    cpu: float = 0.0
+    stand_ins: float = 0.0
     owing: list[int] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
 
@@ -65,7 +70,9 @@ def day(options: Options) -> Iterator[Figure]:
         goal=Goal(limit=5, noise=0.2),
         beside=f"calendars that were behind, second by second: median "
         f"{number(share(sorted(lived.owing), 0.5))}, at most {number(max(lived.owing))}; "
-        f"{number(calls)} calls of Google's a change",
+        f"{number(calls)} calls of Google's a change; CPU of Watcher and its queue "
+        f"{number(lived.cpu / lived.seconds)} of {os.cpu_count()} cores, of the process with both "
+        f"stand-ins {number(lived.stand_ins / lived.seconds)} of the one that it can use",
     )
     yield Figure(
         what="Google to ERPNext meanwhile, by the diary: p95",
@@ -98,6 +105,7 @@ def _live(company: Company, changes: int) -> Day:
     lived, turns = Day(made=changes), list(company.people)
     random.shuffle(turns)
     began, looked = time.monotonic(), 0.0
+    used, own = company.cpu(), time.process_time()
     with company.services.db.reading() as session:
         first = session.scalar(select(Run.id).order_by(Run.id.desc()).limit(1)) or 0
     for n in range(changes):
@@ -110,6 +118,7 @@ def _live(company: Company, changes: int) -> Day:
             lived.owing.append(company.busy())
             looked = time.monotonic()
     lived.seconds = time.monotonic() - began
+    lived.cpu, lived.stand_ins = company.cpu() - used, time.process_time() - own
     company.google.wait_pushes(120)
     company.rest(600)
     lived.after = time.monotonic() - began - lived.seconds
