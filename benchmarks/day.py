@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from benchmarks.company import Company, Wanted, settled, until
-from benchmarks.group import CHANGES_A_DAY, EMPLOYEES, FASTER, ledger_size
+from benchmarks.company import Company, Wanted, settled
+from benchmarks.group import CHANGES_A_DAY, EMPLOYEES, FASTER, import_all, ledger_size
 from benchmarks.load import share
 from benchmarks.rows import Options, Row
 from benchmarks.table import Figure, Goal, number
@@ -48,7 +48,7 @@ def day(options: Options) -> Iterator[Figure]:
     wanted = Wanted(employees=0, known=many, events=10, settings={"RENEW_PER_MINUTE": "100000"})
     with settled(options, wanted) as company, company.up():
         company.people[:] = list(company.events)
-        imported = _imported(company)
+        imported = import_all(company, company.people).mirrored
         before = company.calls()
         lived = _live(company, changes)
         calls = (company.calls() - before) / lived.made
@@ -89,16 +89,6 @@ def day(options: Options) -> Iterator[Figure]:
         beside=f"the ledger {number(ledger)} MiB",
     )
     yield Figure(what="events that are wrong at the end", values=[wrong], goal=Goal(limit=0))
-
-
-def _imported(company: Company) -> float:
-    file, began = company.folder / "people.csv", time.monotonic()
-    file.write_text("email\n" + "\n".join(company.people))
-    company.run("accounts", "import", "--from", str(file))
-    seconds = 120 + len(company.people)
-    until(lambda: company.watched() >= len(company.people), seconds, "not all are watched", 1)
-    company.rest(seconds)
-    return time.monotonic() - began
 
 
 def _live(company: Company, changes: int) -> Day:

@@ -37,8 +37,8 @@ def group(options: Options) -> Iterator[Figure]:
     wanted = Wanted(employees=0, known=many, events=10, settings={"RENEW_PER_MINUTE": "100000"})
     with settled(options, wanted) as company, company.up():
         people = list(company.events)
-        one = _import(company, people[:first])
-        two = _import(company, people[first:])
+        one = import_all(company, people[:first])
+        two = import_all(company, people[first:])
         memory = company.memory()
         company.people[:] = people
         ledger = ledger_size(company)
@@ -90,7 +90,7 @@ def group(options: Options) -> Iterator[Figure]:
     )
 
 
-def _import(company: Company, people: list[str]) -> Imported:
+def import_all(company: Company, people: list[str]) -> Imported:
     file = company.folder / "people.csv"
     file.write_text("email\n" + "\n".join(people))
     before, there, began = company.cpu(), company.watched(), time.monotonic()

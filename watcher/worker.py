@@ -29,7 +29,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 
 from watcher.jobs import connect, pulse, tasks
-from watcher.jobs.doorbell import JOB_TIMEOUT_SECONDS, TASK
+from watcher.jobs.enqueuing import JOB_TIMEOUT_SECONDS, TASK
 from watcher.ledger import rings
 from watcher.settings import Settings
 from watcher.telemetry import log as logs
@@ -134,7 +134,10 @@ class LaneWorker(SimpleWorker):
 
     def _carried_out(self, jobs: Sequence[Job], queue: Queue) -> list[str]:
         """Returns the ids of jobs of which nothing is to be kept."""
-        known = [job for job in jobs if self._is_known(job, queue)]
+        known = [job for job in jobs if _is_ours(job)]
+        for job in jobs:
+            if job not in known:
+                self._leave_to_rq(job, queue)
         if not known:
             return []
         ids = [str(job.id) for job in known]
@@ -149,15 +152,18 @@ class LaneWorker(SimpleWorker):
             log.exception("a job ended unexpectedly: the sweep brings its calendar back")
         return ids
 
-    def _is_known(self, job: Job, queue: Queue) -> bool:
-        """Whether it is one of Watcher's. What another one is, RQ notes."""
-        try:
-            _ = job.func
-        except (UnknownJob, DeserializationError, TypeError, ValueError):
-            job.refresh()  # type: ignore[no-untyped-call]
-            super().perform_job(job, queue, self.prepare_execution(job))
-            return False
-        return True
+    def _leave_to_rq(self, job: Job, queue: Queue) -> None:
+        """It notes what is wrong with a job."""
+        job.refresh()  # type: ignore[no-untyped-call]
+        super().perform_job(job, queue, self.prepare_execution(job))
+
+
+def _is_ours(job: Job) -> bool:
+    try:
+        _ = job.func
+    except (UnknownJob, DeserializationError, TypeError, ValueError):
+        return False
+    return True
 
 
 def made(connection: redis.Redis, lane: rings.Lane, owner: str) -> LaneWorker:

@@ -16,7 +16,7 @@ from tests.company import Company
 from tests.waiting import wait_for
 from watcher import worker as workers
 from watcher.jobs import tasks
-from watcher.jobs.doorbell import TASK
+from watcher.jobs.enqueuing import TASK
 from watcher.ledger import calendars
 from watcher.ledger.rings import Lane
 from watcher.worker import KnownJob, LaneWorker

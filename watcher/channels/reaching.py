@@ -66,7 +66,7 @@ def _look(services: Services) -> None:
     Google's calls than one that is away, which the budget of a day allows for: that interval grows
     with the number of calendars. Without it 5,000 of them would be read at each return."""
     now, settings = services.clock(), services.settings
-    with services.db.session() as session:
+    with services.db.reading() as session:
         last = unheard.looks(session)
         if not last.owed:
             return

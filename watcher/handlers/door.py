@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
@@ -21,16 +22,6 @@ from watcher.telemetry import traces
 log = logging.getLogger(__name__)
 
 PATH = "/webhooks/google"
-_REASONS = {
-    200: "OK",
-    204: "No Content",
-    400: "Bad Request",
-    404: "Not Found",
-    413: "Request Entity Too Large",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
 
 
 def set_up(app: Flask, services: Services) -> None:
@@ -66,7 +57,7 @@ class Door:
         if answer.status != 204:
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
             headers.append(("Content-Length", str(len(body))))
-        start_response(f"{answer.status} {_REASONS[answer.status]}", headers)
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
         return [body] if body else []
 
     def _answered(self, environ: WSGIEnvironment) -> Answer:

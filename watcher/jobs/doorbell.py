@@ -18,8 +18,6 @@ from redis.retry import Retry
 from rq import Queue
 
 from watcher.jobs import connect, enqueuing
-from watcher.jobs.enqueuing import JOB_TIMEOUT_SECONDS as JOB_TIMEOUT_SECONDS
-from watcher.jobs.enqueuing import TASK as TASK
 from watcher.ledger.rings import LANES, Lane, Reason
 
 BREAKER_SECONDS = 5.0

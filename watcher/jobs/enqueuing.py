@@ -17,12 +17,12 @@ import redis
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import utcformat
 
 from watcher.ledger.rings import LANES, Lane, Reason
 
 TASK = "watcher.jobs.tasks.sync_calendar"
 JOB_TIMEOUT_SECONDS = {"live": 600, "backfill": 3600}
-_MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 _ENQUEUE = """
 redis.call('SADD', KEYS[1], KEYS[2])
@@ -67,7 +67,7 @@ def _alike(lanes: Queue, lane: Lane) -> dict[str, Any]:
 
 def _own(calendar_id: int, reason: Reason) -> dict[str, Any]:
     """What one job has of its own."""
-    now = datetime.now(UTC).strftime(_MOMENT)
+    now = utcformat(datetime.now(UTC))
     call = json.dumps([TASK, None, [calendar_id, reason], {}])
     return {
         "created_at": now,

@@ -161,13 +161,8 @@ class Database:
             self._file.check()
         try:
             yield
-        except DatabaseError as error:
-            failure = self._failure(error.orig)
-            if failure is None:
-                raise
-            raise failure from None
-        except self._driver.Error as error:
-            failure = self._failure(error)
+        except (DatabaseError, self._driver.Error) as error:
+            failure = self._failure(error.orig if isinstance(error, DatabaseError) else error)
             if failure is None:
                 raise
             raise failure from None

@@ -87,7 +87,11 @@ def begin_attempt(
             if found is not None and end is None and lease is not None:
                 attempt = _attempt(services, session, lease, found, lane)
                 return _paid(session, attempt, now) if pays else attempt
-            _let_go(session, calendar_id, found, lease, end, now)
+            unserved = found is not None and not due.is_paced(found.paced_until, now)
+            if unserved and end in (End.IDLE, End.WAITS):
+                calendars.not_rung(session, calendar_id)
+            if lease is not None:
+                leases.release_calendar(session, lease)
             return end or End.BUSY
 
     try:
@@ -135,22 +139,6 @@ def _paid(session: Session, attempt: Attempt, now: datetime) -> Attempt:
         return attempt  # a full listing is owed, which a worker for pushes does not make
     budget.count(session, work.account_id, budget.purpose_of(work.reason), now)
     return replace(attempt, paid=1)
-
-
-def _let_go(
-    session: Session,
-    calendar_id: int,
-    found: Row[Any] | None,
-    lease: CalendarLease | None,
-    end: End | None,
-    now: datetime,
-) -> None:
-    """No pass begins."""
-    unserved = found is not None and not due.is_paced(found.paced_until, now)
-    if unserved and end in (End.IDLE, End.WAITS):
-        calendars.not_rung(session, calendar_id)
-    if lease is not None:
-        leases.release_calendar(session, lease)
 
 
 def _owes(found: Row[Any]) -> bool:

@@ -45,11 +45,12 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Noted:
-    """Its line in the diary, its calendar as ``as_found`` has read it, and the keys of events that
-    stand aside from now on."""
+    """Its line in the diary, its calendar as ``as_found`` has read it, whether events of it stand
+    aside, or did, and the keys of those that do from now on."""
 
     run: Run
     found: Row[Any] = field(repr=False)
+    has_aside: bool
     fresh: Sequence[str] = ()
 
 
@@ -76,14 +77,14 @@ def _note(session: Session, made: Made, now: datetime) -> _Noted:
     """What stands aside from now on, and no more. The calendar is kept from others until the
     transaction ends."""
     run, found = _diary(made, now), debts.as_found(session, made.calendar_id, now)
-    if not (found.has_aside or made.outcome.refused):
-        return _Noted(run=run, found=found)
     calendar_id, refused = made.calendar_id, made.outcome.refused
+    if not (found.has_aside or refused):
+        return _Noted(run=run, found=found, has_aside=False)
     fresh = aside.quarantine(session, calendar_id, refused, made.attempt.started, now)
     aside.release(session, calendar_id, made.outcome.settled_keys)
     if made.p.kind == "snapshot":
         aside.release_others(session, calendar_id, {r.key for r in refused})
-    return _Noted(run=run, found=found, fresh=fresh)
+    return _Noted(run=run, found=found, has_aside=True, fresh=fresh)
 
 
 def _settle(services: Services, session: Session, made: Made, noted: _Noted, now: datetime) -> bool:
@@ -92,7 +93,6 @@ def _settle(services: Services, session: Session, made: Made, noted: _Noted, now
     calendar_id, found, run, reading = made.calendar_id, noted.found, noted.run, outcome.reading
     if p.basis.work.reason == "poll":
         _doubt_channel(session, outcome, calendar_id, attempt.started)
-    has_aside = found.has_aside or bool(outcome.refused)
     settled = debts.Settled(
         found=found,
         at=now,
@@ -109,7 +109,8 @@ def _settle(services: Services, session: Session, made: Made, noted: _Noted, now
         and p.kind == "delta"
         and not rivals.is_known(session, calendar_id, now),
         rows_seen=outcome.rows_seen,
-        trouble=_held(outcome) or (_refused(session, calendar_id, now) if has_aside else None),
+        trouble=_held(outcome)
+        or (_refused(session, calendar_id, now) if noted.has_aside else None),
     )
     let_go = debts.settle(session, attempt.lease, p.basis.work, settled)
     if p.kind == "snapshot":

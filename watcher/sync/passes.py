@@ -137,9 +137,10 @@ def make_basis(services: Services, work: Work, site: Site, employee: Employee | 
 
 
 def _share(basis: Basis, kind: Kind, paid: int) -> budget.Share:
-    """The share of Google's budget from which the pass is paid."""
+    """The share of Google's budget from which the pass is paid. Of changes alone calls are ``paid``
+    before: for pushes no full listing is made."""
     if kind == "snapshot":
-        return budget.Share("backfill", paid, at_once=2 if basis.needs_token else 1)
+        return budget.Share("backfill", at_once=2 if basis.needs_token else 1)
     return budget.Share(budget.purpose_of(basis.work.reason), paid)
 
 
